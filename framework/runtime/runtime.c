@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* A run from its first to its last moment; logging, misuse, the program's entry. */
+#include "sluice/runtime.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "internal.h"
+
+#define LOG_LINE_BYTES 1024
+#define ERROR_TEXT_BYTES 2048
+
+/* ---- logging and misuse ---- */
+
+static void log_to_stderr(void *context, enum sl_log_level level, const char *text)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    (void)context;
+    if (level <= SL_LOG_WARNING) {
+        (void)fprintf(stderr, "sluice %s: %s\n", names[level], text);
+    }
+}
+
+void sl__log(sl_runtime *runtime, enum sl_log_level level, const char *format, ...)
+{
+    char line[LOG_LINE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    runtime->options.log(runtime->options.log_context, level, line);
+}
+
+void sl__log_error(sl_runtime *runtime, sl_task *task, int code, const sl_error *error)
+{
+    char path[256] = "";
+    char text[LOG_LINE_BYTES - 256] = "";
+    (void)sl_task_path(sl_task_ref_of(task), path, sizeof path);
+    size_t length = sl_error_print(error, text, sizeof text);
+    if (length > 0 && length < sizeof text) {
+        text[length - 1] = '\0'; /* the last line feed */
+    }
+    sl__log(runtime, SL_LOG_ERROR, "uncollected error in task '%s': %s", path,
+            text[0] != '\0' ? text : sl_error_name(code));
+}
+
+int sl__misuse(int code, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    sl_runtime *runtime = sl__runtime;
+    if (runtime != NULL && runtime->options.strict) {
+        (void)fprintf(stderr, "sluice: misuse (%s): %s\n", sl_error_name(code), text);
+        sl__tree_print(runtime, stderr);
+        abort();
+    }
+    return sl_fail(code, "%s", text);
+}
+
+void sl__panic(const char *file, int line, const char *what)
+{
+    (void)fprintf(stderr, "sluice: %s:%d: %s\n", file, line, what);
+    if (sl__runtime != NULL) {
+        sl__tree_print(sl__runtime, stderr);
+    }
+    abort();
+}
+
+/* ---- opening and closing ---- */
+
+static void set_options(sl_runtime *runtime, const struct sl_run_options *options)
+{
+    struct sl_run_options *own = &runtime->options;
+    if (options != NULL) {
+        *own = *options;
+    }
+    own->stack_bytes = own->stack_bytes == 0 ? SL_STACK_BYTES : own->stack_bytes;
+    own->stack_pool_hot = own->stack_pool_hot == 0 ? SL_STACK_POOL_HOT : own->stack_pool_hot;
+    own->batch = own->batch == 0 ? SL_BATCH : own->batch;
+    own->watchdog = own->watchdog == 0 ? SL_WATCHDOG : own->watchdog;
+    own->grace = own->grace == 0 ? SL_GRACE : own->grace;
+    own->log = own->log == NULL ? log_to_stderr : own->log;
+    runtime->shuffle_rng = own->shuffle_seed;
+    size_t most = sizeof runtime->instruments / sizeof runtime->instruments[0];
+    const struct sl_instrument *const *instrument = own->instruments;
+    while (instrument != NULL && *instrument != NULL && runtime->instrument_count < most) {
+        runtime->instruments[runtime->instrument_count++] = *instrument++;
+    }
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+/* All parts, also half-opened ones. Handles that a part left on the loop are closed with it. */
+static void runtime_close(sl_runtime *runtime)
+{
+    sl__watchdog_close(runtime);
+    sl__signals_close(runtime);
+    sl__offloads_close(runtime);
+    sl__posts_close(runtime);
+    if (runtime->loop_open) {
+        if (runtime->wake_timer_open) {
+            uv_close((uv_handle_t *)&runtime->wake_timer, NULL);
+        }
+        (void)uv_run(&runtime->loop, UV_RUN_NOWAIT);
+        uv_walk(&runtime->loop, close_handle, NULL);
+        (void)uv_run(&runtime->loop, UV_RUN_DEFAULT);
+        SL_ASSERT(uv_loop_close(&runtime->loop) == 0);
+    }
+    if (runtime->root.magic == SL_SCOPE_OPEN) {
+        sl__scope_done(&runtime->root);
+    }
+    sl__stacks_close(runtime);
+    sl__overflow_guard_close(runtime);
+    sl__runtime = NULL;
+    sl_free(runtime);
+}
+
+static int runtime_open(sl_runtime *runtime)
+{
+    SL_TRY(sl__stacks_open(runtime));
+    SL_TRY(sl__overflow_guard_open(runtime));
+    int code = uv_loop_init(&runtime->loop);
+    if (code < 0) {
+        return code;
+    }
+    runtime->loop_open = true;
+    code = uv_timer_init(&runtime->loop, &runtime->wake_timer);
+    if (code < 0) {
+        return code;
+    }
+    runtime->wake_timer_open = true;
+    runtime->trim_at = SL_NEVER;
+    sl__world_open(runtime);
+    sl__context_adopt(&runtime->loop_context);
+    sl__scope_init(&runtime->root, NULL, NULL);
+    runtime->root.name = "run";
+    if (runtime->options.signals) {
+        SL_TRY(sl__signals_watch(runtime));
+    }
+    return runtime->options.watchdog == SL_NEVER ? 0 : sl__watchdog_open(runtime);
+}
+
+/* ---- the main task and system tasks ---- */
+
+void sl__runtime_child_ended(sl_runtime *runtime, sl_task *task, int code, sl_error *error)
+{
+    if (!task->system) {
+        bool cancelled = code == SL_ECANCELED && task->root.effective;
+        runtime->main_code = cancelled && runtime->interrupted == 0 && runtime->internal_code == 0 ? 0 : code;
+        runtime->main_error = error;
+        runtime->main_ended = true;
+        sl__scope_cancel(&runtime->root, SL_CAUSE_BODY, "the main task ended", task, NULL, false);
+        return;
+    }
+    bool expected = runtime->main_ended || (code == SL_ECANCELED && task->root.effective);
+    if (code < 0 && !expected) {
+        runtime->internal_code = code;
+        sl__log(runtime, SL_LOG_ERROR, "system task '%s' failed: %s", task->name, sl_strerror(code));
+        sl__scope_cancel(&runtime->root, SL_CAUSE_INTERNAL, "a system task failed", task, error, false);
+    }
+    sl_error_unref(error);
+}
+
+void sl__runtime_interrupt(sl_runtime *runtime, int number)
+{
+    if (runtime->interrupted == 0) {
+        runtime->interrupted = number;
+        (void)sl_scope_stop(&runtime->root, runtime->options.grace);
+        return;
+    }
+    /* The second one is for those who wait no longer: shields do not hold. */
+    sl__scope_cancel(&runtime->root, SL_CAUSE_INTERRUPT, "interrupted twice", NULL, NULL, true);
+}
+
+/* What the run returns, once everything has ended. */
+static int final_code(sl_runtime *runtime)
+{
+    if (runtime->internal_code != 0) {
+        return SL_EINTERNAL;
+    }
+    if (runtime->interrupted != 0 && (runtime->main_code >= 0 || runtime->main_code == SL_ECANCELED)) {
+        return SL_EINTERRUPTED;
+    }
+    return runtime->main_code;
+}
+
+static int run(const struct sl_run_options *options, sl_task_fn fn, void *arg, sl_error **reterr_error,
+               int *ret_interrupted)
+{
+    if (sl__runtime != NULL) {
+        return sl__misuse(SL_EMISUSE, "sl_run(): this thread runs a runtime already");
+    }
+    if (fn == NULL) {
+        return SL_EINVAL;
+    }
+    sl_runtime *runtime = sl_calloc(1, sizeof *runtime);
+    if (runtime == NULL) {
+        return SL_ENOMEM;
+    }
+    sl__runtime = runtime;
+    set_options(runtime, options);
+    int code = runtime_open(runtime);
+    sl_task *main_task = NULL;
+    if (code == 0) {
+        code = sl__spawn(&runtime->root, fn, &(struct sl_spawn_options){.arg = arg, .function = "main"}, &main_task);
+    }
+    if (code == 0) {
+        runtime->main_task = sl_task_ref_of(main_task);
+        sl__loop_run(runtime);
+        code = final_code(runtime);
+    }
+    if (reterr_error != NULL && code < 0) {
+        *reterr_error = runtime->main_error;
+    } else {
+        sl_error_unref(runtime->main_error);
+    }
+    if (ret_interrupted != NULL) {
+        *ret_interrupted = runtime->interrupted;
+    }
+    runtime_close(runtime);
+    return code;
+}
+
+int sl_run(const struct sl_run_options *options, sl_task_fn fn, void *arg, sl_error **reterr_error)
+{
+    if (reterr_error != NULL) {
+        *reterr_error = NULL;
+    }
+    return run(options, fn, arg, reterr_error, NULL);
+}
+
+int sl_main(sl_task_fn fn, void *arg)
+{
+    sl_error *error = NULL;
+    int interrupted = 0;
+    int code = run(&(struct sl_run_options){.signals = true}, fn, arg, &error, &interrupted);
+    if (code < 0 && code != SL_EINTERRUPTED) {
+        char text[ERROR_TEXT_BYTES];
+        if (sl_error_print(error, text, sizeof text) == 0) {
+            (void)snprintf(text, sizeof text, "%s: %s\n", sl_error_name(code), sl_strerror(code));
+        }
+        (void)fprintf(stderr, "%s", text);
+    }
+    sl_error_unref(error);
+    if (interrupted != 0) {
+        return 128 + interrupted;
+    }
+    return code < 0 ? 1 : 0;
+}
+
+int sl_statistics_get(struct sl_statistics *ret_statistics)
+{
+    sl_runtime *runtime = sl__runtime;
+    if (runtime == NULL) {
+        return SL_ENOTASK;
+    }
+    *ret_statistics = (struct sl_statistics){
+        .tasks = runtime->live_tasks,
+        .runnable = runtime->ready.count,
+        .timers = runtime->timers.count,
+        .offloads = sl__offloads_running(runtime),
+        .posts_queued = sl__posts_queued(runtime),
+        .steps = runtime->steps,
+        .spawned = runtime->spawned,
+        .polls = runtime->polls,
+        .hogs = sl__watchdog_hogs(runtime),
+        .next_deadline = sl__timers_next(&runtime->timers),
+    };
+    sl__stacks_count(runtime, &ret_statistics->stacks_pooled, &ret_statistics->stacks_mapped);
+    return 0;
+}

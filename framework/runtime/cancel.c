@@ -61,11 +61,28 @@ static bool refresh(sl_scope *scope)
     return changed;
 }
 
+/* Siblings are mostly roots of tasks, each on a page of its own: fetch the one after the next, and the task's record. */
+static inline void prefetch_sibling(const sl_scope *sibling)
+{
+    if (sibling->is_task_root) {
+        const char *record = (const char *)SL_CONTAINER(sibling, sl_task, root);
+        __builtin_prefetch(record);
+        __builtin_prefetch(record + 64);
+    }
+    if (sibling->next != NULL) {
+        __builtin_prefetch(sibling->next);
+        __builtin_prefetch((const char *)sibling->next + 64);
+    }
+}
+
 void sl__scope_update(sl_scope *scope)
 {
     (void)refresh(scope);
     sl_scope *node = sl__scope_next_in_tree(scope, scope, true);
     while (node != NULL) {
+        if (node->next != NULL) {
+            prefetch_sibling(node->next);
+        }
         node = sl__scope_next_in_tree(node, scope, refresh(node));
     }
 }

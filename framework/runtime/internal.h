@@ -15,6 +15,7 @@
 #include "sluice/supervisor.h"
 #include "sluice/sync.h"
 #include "sluice/thread.h"
+#include "wait_queue.h"
 
 #define SL_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define SL_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
@@ -82,10 +83,18 @@ struct sl__ready_queue {
     size_t count;
 };
 
+struct sl__timer_slot {
+    struct sl__timer *first, *last;
+};
+
+/* A hierarchical wheel: one level a byte of the 64-bit time, 256 slots a level. */
 struct sl__timers {
-    struct sl__timer *root;
+    sl_time base;     /* no armed timer is due before it */
+    sl_time earliest; /* nor before this; may be too early after a disarm */
     size_t count;
-    uint64_t next_order;
+    uint8_t levels;   /* which levels hold timers */
+    uint64_t bits[8][4];
+    struct sl__timer_slot slots[8][256];
 };
 
 /* The real or the simulated world. wait() lets the world make progress and returns at `deadline` at the latest. */
@@ -189,14 +198,17 @@ int sl__misuse(int code, const char *format, ...) SL_PRINTF(2, 3);
 void sl__log_error(sl_runtime *runtime, sl_task *task, int code, const sl_error *error);
 void sl__log(sl_runtime *runtime, enum sl_log_level level, const char *format, ...) SL_PRINTF(3, 4);
 
-/* timer.c: intrusive leftist heap; arming never fails, O(log n) */
+/* timer.c: O(1), never allocates */
 void sl__timer_arm(struct sl__timers *timers, struct sl__timer *timer, sl_time when);
-void sl__timer_disarm(struct sl__timers *timers, struct sl__timer *timer);
-size_t sl__timers_fire(struct sl__timers *timers, sl_time now); /* how many fired */
-static inline sl_time sl__timers_next(const struct sl__timers *timers)
+void sl__timer_remove(struct sl__timers *timers, struct sl__timer *timer); /* an armed one */
+static inline void sl__timer_disarm(struct sl__timers *timers, struct sl__timer *timer)
 {
-    return timers->root == NULL ? SL_NEVER : timers->root->key;
+    if (SL_UNLIKELY(timer->armed)) {
+        sl__timer_remove(timers, timer);
+    }
 }
+size_t sl__timers_fire(struct sl__timers *timers, sl_time now); /* how many fired */
+sl_time sl__timers_next_exact(const struct sl__timers *timers); /* looks through one slot; SL_NEVER when empty */
 
 /* task.c */
 int sl__spawn(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *options, sl_task **ret_task);
@@ -256,11 +268,14 @@ sl_error *sl__error_take(sl_task *task);                    /* what it recorded 
 void sl__error_put(sl_task *task, sl_error *error);         /* records it, taking the reference */
 
 /* stack.c */
+#define SL_STACK_COLORS 16
+#define SL_STACK_COLOR_BYTES 64
 struct sl__stack {
     char *base;            /* lowest address: the guard page */
     size_t bytes;          /* with the guard */
     struct sl__stack *next;
     uint8_t class_index;
+    uint8_t color;         /* shifts the record, so that records do not all fall into the same cache lines */
     unsigned valgrind_id;
 };
 int sl__stacks_open(sl_runtime *runtime);
@@ -308,19 +323,7 @@ int sl__signals_watch(sl_runtime *runtime);
 void sl__runtime_child_ended(sl_runtime *runtime, sl_task *task, int code, sl_error *error); /* takes the error */
 void sl__runtime_interrupt(sl_runtime *runtime, int number);
 
-/* sync.c: wait queues for channel.c, sync.c and others; a waiter lies on the waiting task's stack */
-struct sl__waiter {
-    struct sl__waiter *next, *prev;
-    struct sl__wait_queue *queue; /* NULL once it is off */
-    sl_task *task;
-};
-void sl__wait_queue_push(struct sl__wait_queue *queue, struct sl__waiter *waiter);
-void sl__wait_queue_remove(struct sl__waiter *waiter);
-bool sl__wait_queue_abort(sl_task *task, void *waiter); /* an sl_abort_fn: takes the waiter off */
-/* Pushes the running task and parks it; the usual body of a blocking call. */
-int sl__wait_queue_park(struct sl__wait_queue *queue, const char *what);
-/* Takes the first waiter off and unparks its task with `result`; false when the queue is empty. */
-bool sl__wait_queue_wake(struct sl__wait_queue *queue, int result);
+/* mutex.c; wait queues: wait_queue.h */
 void sl__mutexes_break(sl_task *task); /* the task ends holding mutexes */
 
 /* tree.c */

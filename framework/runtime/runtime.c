@@ -143,6 +143,8 @@ static int runtime_open(sl_runtime *runtime)
     runtime->wake_timer_open = true;
     runtime->trim_at = SL_NEVER;
     sl__world_open(runtime);
+    runtime->timers.base = runtime->world->now(runtime);
+    runtime->timers.earliest = SL_NEVER;
     sl__context_adopt(&runtime->loop_context);
     sl__scope_init(&runtime->root, NULL, NULL);
     runtime->root.name = "run";
@@ -276,7 +278,7 @@ int sl_statistics_get(struct sl_statistics *ret_statistics)
         .spawned = runtime->spawned,
         .polls = runtime->polls,
         .hogs = sl__watchdog_hogs(runtime),
-        .next_deadline = sl__timers_next(&runtime->timers),
+        .next_deadline = sl__timers_next_exact(&runtime->timers),
     };
     sl__stacks_count(runtime, &ret_statistics->stacks_pooled, &ret_statistics->stacks_mapped);
     return 0;

@@ -104,7 +104,7 @@ static int map_slab(struct sl__stack_pool *pool, unsigned class_index)
     for (size_t i = 0; i < count; i++) {
         struct sl__stack *stack = &slab->stacks[i];
         *stack = (struct sl__stack){
-            .base = slab->memory + i * stride, .bytes = stride, .class_index = (uint8_t)class_index};
+            .base = slab->memory + i * stride, .bytes = stride, .class_index = (uint8_t)class_index, .color = (uint8_t)((pool->mapped + i) % SL_STACK_COLORS)};
         if (install_guard(pool, stack->base) < 0) {
             (void)munmap(slab->memory, slab->bytes);
             sl_free(slab);
@@ -127,6 +127,15 @@ static int map_slab(struct sl__stack_pool *pool, unsigned class_index)
     return 0;
 }
 
+/* The next spawn will write here. */
+static inline void prefetch_top(const struct sl__stack *stack)
+{
+    const char *top = stack->base + stack->bytes - (size_t)stack->color * SL_STACK_COLOR_BYTES;
+    for (size_t line = 1; line <= 9; line++) {
+        __builtin_prefetch(top - line * 64, 1);
+    }
+}
+
 struct sl__stack *sl__stack_get(sl_runtime *runtime, size_t bytes)
 {
     struct sl__stack_pool *pool = runtime->stacks;
@@ -138,6 +147,9 @@ struct sl__stack *sl__stack_get(sl_runtime *runtime, size_t bytes)
     if (SL_LIKELY(stack != NULL)) {
         pool->hot[class_index] = stack->next;
         pool->hot_count--;
+        if (stack->next != NULL) {
+            prefetch_top(stack->next);
+        }
         return stack;
     }
     if (pool->cold[class_index] == NULL && map_slab(pool, class_index) < 0) {

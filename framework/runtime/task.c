@@ -17,7 +17,7 @@ static sl_task *task_make(sl_runtime *runtime, size_t stack_bytes)
     if (stack == NULL) {
         return NULL;
     }
-    char *top = stack->base + stack->bytes;
+    char *top = stack->base + stack->bytes - (size_t)stack->color * SL_STACK_COLOR_BYTES;
     sl_task *task = (sl_task *)(((uintptr_t)top - sizeof(sl_task)) & ~(uintptr_t)(RECORD_ALIGNMENT - 1));
     memset(task, 0, offsetof(sl_task, name_copy));
     task->magic = SL_TASK_MAGIC;

@@ -1,111 +1,147 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines in an intrusive leftist heap: arming never allocates, so it cannot fail, and every operation
- * is O(log n) in the worst case. Equal deadlines fire in the order in which they were armed.
- * Source: Crane 1972; Knuth, The Art of Computer Programming, volume 3, 5.2.3.
+ * Deadlines in a hierarchical timer wheel: arming and disarming are O(1), never allocate and so cannot
+ * fail; a timer moves down at most once a level before it fires, to the nanosecond and, among equals, in
+ * the order in which they were armed. Most deadlines are disarmed, and a heap pays for that with a walk
+ * through cold memory (docs/decisions/timer-wheel.md has the figures).
+ *
+ * A timer lies in the level of the highest byte in which its key differs from `base`, in the slot that
+ * this byte names. So all keys of a level are larger than all keys of the levels below it.
+ * Source: Varghese, Lauck, Hashed and Hierarchical Timing Wheels, 1987.
  */
 #include "internal.h"
 
-static inline bool before(const struct sl__timer *a, const struct sl__timer *b)
+static void slot_append(struct sl__timers *timers, struct sl__timer *timer)
 {
-    return a->key != b->key ? a->key < b->key : a->order < b->order;
+    uint64_t key = (uint64_t)(timer->key > timers->base ? timer->key : timers->base);
+    uint64_t differing = key ^ (uint64_t)timers->base;
+    unsigned level = differing == 0 ? 0 : (unsigned)(63 - __builtin_clzll(differing)) / 8;
+    unsigned slot = (unsigned)(key >> (8 * level)) & 255;
+    struct sl__timer_slot *list = &timers->slots[level][slot];
+    timer->level = (uint8_t)level;
+    timer->slot = (uint8_t)slot;
+    timer->next = NULL;
+    timer->prev = list->last;
+    if (list->last != NULL) {
+        list->last->next = timer;
+    } else {
+        list->first = timer;
+        timers->bits[level][slot / 64] |= UINT64_C(1) << (slot % 64);
+        timers->levels |= (uint8_t)(1u << level);
+    }
+    list->last = timer;
 }
 
-static inline uint32_t rank(const struct sl__timer *timer)
+static void slot_emptied(struct sl__timers *timers, unsigned level, unsigned slot)
 {
-    return timer == NULL ? 0 : timer->rank;
+    uint64_t *bits = timers->bits[level];
+    bits[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+    if ((bits[0] | bits[1] | bits[2] | bits[3]) == 0) {
+        timers->levels &= (uint8_t)~(1u << level);
+    }
 }
 
-/* Restores the leftist property of one node; its rank is the length of its right spine. */
-static inline void settle(struct sl__timer *timer)
+void sl__timer_remove(struct sl__timers *timers, struct sl__timer *timer)
 {
-    if (rank(timer->left) < rank(timer->right)) {
-        struct sl__timer *left = timer->left;
-        timer->left = timer->right;
-        timer->right = left;
+    struct sl__timer_slot *list = &timers->slots[timer->level][timer->slot];
+    if (timer->prev != NULL) {
+        timer->prev->next = timer->next;
+    } else {
+        list->first = timer->next;
     }
-    timer->rank = rank(timer->right) + 1;
-}
-
-static struct sl__timer *merge(struct sl__timer *a, struct sl__timer *b)
-{
-    struct sl__timer *top = NULL;
-    struct sl__timer **link = &top;
-    struct sl__timer *up = NULL;
-    while (a != NULL && b != NULL) {
-        if (before(b, a)) {
-            struct sl__timer *swap = a;
-            a = b;
-            b = swap;
-        }
-        *link = a;
-        a->up = up;
-        up = a;
-        link = &a->right;
-        a = a->right;
+    if (timer->next != NULL) {
+        timer->next->prev = timer->prev;
+    } else {
+        list->last = timer->prev;
     }
-    struct sl__timer *rest = a != NULL ? a : b;
-    *link = rest;
-    if (rest != NULL) {
-        rest->up = up;
-    }
-    for (; up != NULL; up = up->up) {
-        settle(up);
-    }
-    return top;
-}
-
-void sl__timer_disarm(struct sl__timers *timers, struct sl__timer *timer)
-{
-    if (!timer->armed) {
-        return;
+    if (list->first == NULL) {
+        slot_emptied(timers, timer->level, timer->slot);
     }
     timer->armed = false;
     timers->count--;
-    struct sl__timer *up = timer->up;
-    struct sl__timer *rest = merge(timer->left, timer->right);
-    if (rest != NULL) {
-        rest->up = up;
-    }
-    if (up == NULL) {
-        timers->root = rest;
-        return;
-    }
-    if (up->left == timer) {
-        up->left = rest;
-    } else {
-        up->right = rest;
-    }
-    while (up != NULL) {
-        uint32_t old = up->rank;
-        settle(up);
-        if (up->rank == old) {
-            break;
-        }
-        up = up->up;
-    }
 }
 
 void sl__timer_arm(struct sl__timers *timers, struct sl__timer *timer, sl_time when)
 {
     sl__timer_disarm(timers, timer);
     timer->key = when;
-    timer->order = timers->next_order++;
-    timer->left = timer->right = timer->up = NULL;
-    timer->rank = 1;
     timer->armed = true;
     timers->count++;
-    timers->root = merge(timers->root, timer);
+    timers->earliest = when < timers->earliest ? when : timers->earliest;
+    slot_append(timers, timer);
+}
+
+/* The first slot that is not empty, and the first moment it stands for; NULL when there is none. */
+static struct sl__timer_slot *first_slot(const struct sl__timers *timers, unsigned *ret_level, unsigned *ret_slot,
+                                         sl_time *ret_start)
+{
+    if (timers->levels == 0) {
+        return NULL;
+    }
+    unsigned level = (unsigned)__builtin_ctz(timers->levels);
+    unsigned word = 0;
+    while (timers->bits[level][word] == 0) {
+        word++;
+    }
+    unsigned slot = word * 64 + (unsigned)__builtin_ctzll(timers->bits[level][word]);
+    uint64_t above = level == 7 ? 0 : (uint64_t)timers->base >> (8 * (level + 1)) << (8 * (level + 1));
+    *ret_level = level;
+    *ret_slot = slot;
+    *ret_start = (sl_time)(above | (uint64_t)slot << (8 * level));
+    return (struct sl__timer_slot *)&timers->slots[level][slot];
+}
+
+/* Time has come to the start of a slot: its timers move to the levels below. */
+static void cascade(struct sl__timers *timers, struct sl__timer_slot *list, unsigned level, unsigned slot)
+{
+    struct sl__timer *timer = list->first;
+    list->first = list->last = NULL;
+    slot_emptied(timers, level, slot);
+    while (timer != NULL) {
+        struct sl__timer *next = timer->next;
+        slot_append(timers, timer);
+        timer = next;
+    }
 }
 
 size_t sl__timers_fire(struct sl__timers *timers, sl_time now)
 {
     size_t fired = 0;
-    while (timers->root != NULL && timers->root->key <= now) {
-        struct sl__timer *timer = timers->root;
-        sl__timer_disarm(timers, timer);
+    unsigned level;
+    unsigned slot;
+    sl_time start = SL_NEVER;
+    if (now < timers->earliest) {
+        return 0;
+    }
+    for (;;) {
+        struct sl__timer_slot *list = first_slot(timers, &level, &slot, &start);
+        if (list == NULL || start > now) {
+            timers->earliest = list == NULL ? SL_NEVER : start;
+            break;
+        }
+        timers->base = start;
+        if (level > 0) {
+            cascade(timers, list, level, slot);
+            continue;
+        }
+        struct sl__timer *timer = list->first;
+        sl__timer_remove(timers, timer);
         timer->fire(timer);
         fired++;
     }
+    timers->base = now > timers->base ? now : timers->base;
     return fired;
+}
+
+sl_time sl__timers_next_exact(const struct sl__timers *timers)
+{
+    unsigned level;
+    unsigned slot;
+    sl_time start;
+    const struct sl__timer_slot *list = first_slot(timers, &level, &slot, &start);
+    sl_time earliest = SL_NEVER;
+    for (const struct sl__timer *timer = list == NULL ? NULL : list->first; timer != NULL; timer = timer->next) {
+        earliest = timer->key < earliest ? timer->key : earliest;
+    }
+    return earliest;
 }

@@ -74,13 +74,12 @@ enum sl_auto_shutdown {
     SL_SHUTDOWN_ALL_SIGNIFICANT  /* ... when all of them have */
 };
 
-/* Binary heap node of a deadline. Private to the runtime. */
+/* A deadline's place among the timers. Private to the runtime. */
 struct sl__timer {
     sl_time key;
-    uint64_t order;
-    struct sl__timer *left, *right, *up;
+    struct sl__timer *next, *prev;
     void (*fire)(struct sl__timer *timer);
-    uint32_t rank;
+    uint8_t level, slot;
     bool armed;
 };
 
@@ -132,7 +131,6 @@ struct sl_scope {
     sl_time window;
     uint32_t max_restarts;
     uint32_t max_start_failures;
-    void *reserved[2];
 };
 
 #define SL_SCOPE_INIT                                                                                                  \

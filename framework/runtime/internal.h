@@ -123,6 +123,7 @@ struct sl_runtime {
     uint32_t batch_left;       /* steps until the next poll */
     uint64_t batch_end;        /* and the real time at which the batch is over anyway */
     sl_time turn_now;          /* the clock at the last turn of the loop */
+    sl_time quiet_since;       /* when a task ran last */
     const struct sl__world_ops *world;
     struct sl__timers timers;
     struct sl_run_options options;

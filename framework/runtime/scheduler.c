@@ -192,7 +192,7 @@ void sl__loop_run(sl_runtime *runtime)
         runtime->turn_now = runtime->world->now(runtime);
         if (runtime->ready.first != NULL) {
             run_batch(runtime);
-            runtime->turn_now = runtime->world->now(runtime);
+            runtime->turn_now = runtime->quiet_since = runtime->world->now(runtime);
         }
         if (runtime->live_tasks + runtime->live_system == 0) {
             return;

@@ -86,6 +86,12 @@ int sl_quiescent_wait(sl_time cushion)
     return sl_park(quiescent_abort, &waiter, "quiescence");
 }
 
+/* When the first waiter's cushion is over, if nothing runs until then. */
+static sl_time quiet_at(const sl_runtime *runtime)
+{
+    return runtime->quiescent == NULL ? SL_NEVER : sl_time_add(runtime->quiet_since, runtime->quiescent->cushion);
+}
+
 bool sl__quiescent_wake(sl_runtime *runtime)
 {
     struct sl__quiescent *waiter = runtime->quiescent;
@@ -120,7 +126,7 @@ static void real_wait(sl_runtime *runtime, sl_time deadline)
         return;
     }
     sl_time now = real_now(runtime);
-    sl_time quiet = runtime->quiescent == NULL ? SL_NEVER : sl_time_add(now, runtime->quiescent->cushion);
+    sl_time quiet = quiet_at(runtime);
     sl_time until = quiet < deadline ? quiet : deadline;
     if (until > now) {
         block(runtime, until - now);
@@ -175,10 +181,9 @@ static void simulated_wait(sl_runtime *runtime, sl_time deadline)
         return;
     }
     struct sl__simulated *simulated = &runtime->simulated;
-    sl_time now = simulated_now(runtime);
-    sl_time quiet = runtime->quiescent == NULL ? SL_NEVER : sl_time_add(now, runtime->quiescent->cushion);
+    sl_time quiet = quiet_at(runtime);
     if (runtime->external == 0 && quiet <= deadline && quiet != SL_NEVER) {
-        simulated->now = quiet;
+        simulated->now = quiet > simulated->now ? quiet : simulated->now;
         (void)sl__quiescent_wake(runtime);
         return;
     }

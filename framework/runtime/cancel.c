@@ -38,8 +38,7 @@ static bool refresh(sl_scope *scope)
 {
     const sl_scope *parent = scope->parent;
     bool forced = scope->forced || (parent != NULL && parent->forced);
-    bool effective =
-        scope->cancel_called || forced || (!scope->shield && parent != NULL && parent->effective);
+    bool effective = scope->cancel_called || forced || (!scope->shield && parent != NULL && parent->effective);
     bool inherits_stop = parent != NULL && parent->stop_effective && !(parent->ordered_stop && scope->is_task_root);
     bool stop = scope->stop_called || inherits_stop;
     bool changed = effective != scope->effective || stop != scope->stop_effective || forced != scope->forced;
@@ -89,10 +88,10 @@ void sl__scope_update(sl_scope *scope)
 
 const char *sl__cause_text(enum sl_cause cause)
 {
-    static const char *const texts[] = {"not cancelled",    "cancelled by a call",  "its deadline passed",
-                                        "a child failed",   "its body failed",      "it was asked to stop",
-                                        "interrupted",      "its supervisor",       "misnesting",
-                                        "a hold was lost",  "an internal failure"};
+    static const char *const texts[] = {"not cancelled",   "cancelled by a call", "its deadline passed",
+                                        "a child failed",  "its body failed",     "it was asked to stop",
+                                        "interrupted",     "its supervisor",      "misnesting",
+                                        "a hold was lost", "an internal failure"};
     return texts[cause];
 }
 

@@ -76,7 +76,8 @@ static inline void platform_switch(sl_context *from, sl_context *to)
 
 #endif
 
-void sl__context_make(sl_context *context, void *stack_bottom, size_t stack_bytes, void (*entry)(void *), void *argument)
+void sl__context_make(sl_context *context, void *stack_bottom, size_t stack_bytes, void (*entry)(void *),
+                      void *argument)
 {
 #if defined(SL_ASAN)
     context->fake_stack = NULL;

@@ -46,7 +46,8 @@ typedef struct sl_context {
 } sl_context;
 
 /* Prepares a context that calls entry(argument) on the given stack; entry never returns. */
-void sl__context_make(sl_context *context, void *stack_bottom, size_t stack_bytes, void (*entry)(void *), void *argument);
+void sl__context_make(sl_context *context, void *stack_bottom, size_t stack_bytes, void (*entry)(void *),
+                      void *argument);
 
 /* Adopts the thread's own stack. */
 void sl__context_adopt(sl_context *context);

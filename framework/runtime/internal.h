@@ -46,22 +46,22 @@ struct sl__local; /* task-local values, a shared list */
 struct sl_task {
     uint32_t magic;
     uint8_t state;
-    bool abort_called;     /* the current park was told of the cancellation */
+    bool abort_called; /* the current park was told of the cancellation */
     bool daemon;
-    bool system;           /* of the runtime: its failure ends the run */
-    bool was_started;      /* it called sl_started() */
-    bool wants_stop;       /* a stop request ends this park: abort hook, then SL_ESHUTDOWN */
+    bool system;      /* of the runtime: its failure ends the run */
+    bool was_started; /* it called sl_started() */
+    bool wants_stop;  /* a stop request ends this park: abort hook, then SL_ESHUTDOWN */
     uint64_t id;
     sl_context context;
-    sl_scope *scope;       /* innermost open scope */
+    sl_scope *scope; /* innermost open scope */
     sl_task *ready_next;
     /* the current park */
     sl_abort_fn abort;
     void *object;
-    const char *what;      /* NULL while it is not parked */
+    const char *what; /* NULL while it is not parked */
     int result;
-    uint32_t coop;         /* calls that may still complete without letting others run */
-    sl_time since;         /* when it parked, to the turn of the loop */
+    uint32_t coop; /* calls that may still complete without letting others run */
+    sl_time since; /* when it parked, to the turn of the loop */
     sl_task_fn fn;
     void *arg;
     void (*release)(void *arg);
@@ -69,13 +69,13 @@ struct sl_task {
     struct sl__start *start;
     struct sl__child *child;
     struct sl__local *locals;
-    sl_mutex *held;        /* mutexes it owns */
-    sl_error *error;       /* what sl_fail() recorded last */
-    int pending_code;      /* what lies behind an SL_ECANCELED seen by a scope that was left early; SL_PENDING_NONE */
+    sl_mutex *held;   /* mutexes it owns */
+    sl_error *error;  /* what sl_fail() recorded last */
+    int pending_code; /* what lies behind an SL_ECANCELED seen by a scope that was left early; SL_PENDING_NONE */
     sl_runtime *runtime;
-    const char *name;      /* a literal, or `name_copy` */
+    const char *name; /* a literal, or `name_copy` */
     char name_copy[SL_TASK_NAME_BYTES];
-    sl_scope root;         /* implicit scope: parent is the scope it was spawned in */
+    sl_scope root; /* implicit scope: parent is the scope it was spawned in */
 };
 
 struct sl__ready_queue {
@@ -92,7 +92,7 @@ struct sl__timers {
     sl_time base;     /* no armed timer is due before it */
     sl_time earliest; /* nor before this; may be too early after a disarm */
     size_t count;
-    uint8_t levels;   /* which levels hold timers */
+    uint8_t levels; /* which levels hold timers */
     uint64_t bits[8][4];
     struct sl__timer_slot slots[8][256];
 };
@@ -120,15 +120,15 @@ struct sl__stack_pool;
 struct sl_runtime {
     sl_task *current;
     struct sl__ready_queue ready;
-    uint32_t batch_left;       /* steps until the next poll */
-    uint64_t batch_end;        /* and the real time at which the batch is over anyway */
-    sl_time turn_now;          /* the clock at the last turn of the loop */
-    sl_time quiet_since;       /* when a task ran last */
+    uint32_t batch_left; /* steps until the next poll */
+    uint64_t batch_end;  /* and the real time at which the batch is over anyway */
+    sl_time turn_now;    /* the clock at the last turn of the loop */
+    sl_time quiet_since; /* when a task ran last */
     const struct sl__world_ops *world;
     struct sl__timers timers;
     struct sl_run_options options;
-    sl_context loop_context;   /* the scheduler's own, on the thread's stack */
-    sl_task *ended;            /* its stack is to be recycled by whoever runs next */
+    sl_context loop_context; /* the scheduler's own, on the thread's stack */
+    sl_task *ended;          /* its stack is to be recycled by whoever runs next */
     uint64_t steps;
     uint64_t next_task_id;
     size_t live_tasks, live_system;
@@ -136,15 +136,15 @@ struct sl_runtime {
     uint64_t rng[4];
     uint64_t shuffle_rng;
     struct sl__stack_pool *stacks;
-    void *alternate_stack;     /* for the overflow handler, if we made it */
-    sl_time trim_at;           /* idle stacks give their memory back then */
-    sl_scope root;             /* the parent of the main task and of system tasks; owned by no task */
+    void *alternate_stack; /* for the overflow handler, if we made it */
+    sl_time trim_at;       /* idle stacks give their memory back then */
+    sl_scope root;         /* the parent of the main task and of system tasks; owned by no task */
     sl_task_ref main_task;
     int main_code;
     bool main_ended;
     sl_error *main_error;
-    int internal_code;         /* a system task failed */
-    int interrupted;           /* number of the signal that ended the run */
+    int internal_code; /* a system task failed */
+    int interrupted;   /* number of the signal that ended the run */
     struct sl__simulated simulated;
     struct sl__quiescent *quiescent; /* sorted by cushion */
     struct sl__offload_pool *offloads;
@@ -157,8 +157,8 @@ struct sl_runtime {
     bool loop_open;
     uv_timer_t wake_timer; /* stands for the head of our own heap */
     bool wake_timer_open;
-    size_t external;           /* operations that the outside world will finish (threads, sockets): no autojump meanwhile */
-    void *net;                 /* for framework/net */
+    size_t external; /* operations that the outside world will finish (threads, sockets): no autojump meanwhile */
+    void *net;       /* for framework/net */
 };
 
 extern _Thread_local sl_runtime *sl__runtime;
@@ -218,23 +218,25 @@ void sl__task_recycle(sl_runtime *runtime, sl_task *task);
 SL_NORETURN void sl__task_entry(void *argument);
 struct sl__local *sl__locals_ref(struct sl__local *locals);
 void sl__locals_unref(struct sl__local *locals);
-sl_error *sl__task_take_error(sl_task *task, int code); /* what it recorded, or a plain one with that code; may be NULL */
+sl_error *sl__task_take_error(sl_task *task,
+                              int code); /* what it recorded, or a plain one with that code; may be NULL */
 
 /* scope.c: the tree, closing; cancel.c: propagation, deadlines, shields, stop */
 void sl__scope_link(sl_scope *scope, sl_scope *parent);
 void sl__scope_unlink(sl_scope *scope);
 void sl__scope_init(sl_scope *scope, sl_task *task, sl_scope *parent);
 void sl__scope_update(sl_scope *scope); /* recompute `effective` and `stop_effective` below; deliver */
-void sl__scope_cancel(sl_scope *scope, enum sl_cause cause, const char *text, sl_task *by, const sl_error *error, bool force);
+void sl__scope_cancel(sl_scope *scope, enum sl_cause cause, const char *text, sl_task *by, const sl_error *error,
+                      bool force);
 void sl__scope_add_error(sl_scope *scope, sl_error *error, int code); /* takes the reference */
 void sl__scope_arm_deadline(sl_scope *scope);
-void sl__scope_done(sl_scope *scope); /* off the tree already: frees what it holds */
+void sl__scope_done(sl_scope *scope);        /* off the tree already: frees what it holds */
 void sl__scope_stop_newest(sl_scope *scope); /* the next step of an ordered stop */
 /* Tells a scope that a task in it has ended: supervision, propagation, wake-up of the owner. */
 void sl__scope_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *error);
 /* Wakes the owner if it waits for children and need not any longer. */
 void sl__scope_check_join(sl_scope *scope);
-int sl__scope_check_owner(sl_scope *scope, const char *call); /* 0 or the misuse code */
+int sl__scope_check_owner(sl_scope *scope, const char *call);                        /* 0 or the misuse code */
 sl_scope *sl__scope_next_in_tree(sl_scope *node, const sl_scope *top, bool descend); /* preorder */
 const char *sl__cause_text(enum sl_cause cause);
 int sl__scope_finish(sl_scope *scope, int code); /* the work of close, for an innermost scope of the running task */
@@ -252,8 +254,8 @@ bool sl__supervised(const struct sl_spawn_options *options);
 /* A supervised child ended: true if the scope has nothing more to do with it (it is restarted, kept or dropped). */
 bool sl__supervisor_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *error);
 int sl__supervisor_add(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *options);
-void sl__supervisor_started(sl_task *task);  /* the child called sl_started() */
-void sl__supervisor_cancelled(sl_scope *scope); /* the scope was cancelled: no more restarts */
+void sl__supervisor_started(sl_task *task);           /* the child called sl_started() */
+void sl__supervisor_cancelled(sl_scope *scope);       /* the scope was cancelled: no more restarts */
 size_t sl__supervisor_pending(const sl_scope *scope); /* children in backoff or about to start: the scope is not done */
 void sl__supervisor_free(sl_scope *scope);
 int sl__supervisor_info(const sl_task *task, struct sl_child_info *ret_info); /* of the child that the task runs */
@@ -272,11 +274,11 @@ void sl__error_put(sl_task *task, sl_error *error);         /* records it, takin
 #define SL_STACK_COLORS 16
 #define SL_STACK_COLOR_BYTES 64
 struct sl__stack {
-    char *base;            /* lowest address: the guard page */
-    size_t bytes;          /* with the guard */
+    char *base;   /* lowest address: the guard page */
+    size_t bytes; /* with the guard */
     struct sl__stack *next;
     uint8_t class_index;
-    uint8_t color;         /* shifts the record, so that records do not all fall into the same cache lines */
+    uint8_t color; /* shifts the record, so that records do not all fall into the same cache lines */
     unsigned valgrind_id;
 };
 int sl__stacks_open(sl_runtime *runtime);
@@ -314,7 +316,7 @@ uint64_t sl__watchdog_hogs(const sl_runtime *runtime);
 /* post.c, offload.c, signals.c: each opens lazily; close is called at the end of the run and is fine when never opened */
 void sl__offload_record(int code, const char *format, va_list arguments); /* sl_fail() on a worker thread */
 int sl__posts_open(sl_runtime *runtime);
-void sl__posts_close(sl_runtime *runtime);   /* later posts get SL_ECLOSED */
+void sl__posts_close(sl_runtime *runtime); /* later posts get SL_ECLOSED */
 size_t sl__posts_queued(const sl_runtime *runtime);
 void sl__offloads_close(sl_runtime *runtime); /* detaches abandoned threads */
 size_t sl__offloads_running(const sl_runtime *runtime);

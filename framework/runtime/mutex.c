@@ -168,18 +168,21 @@ static void leave(sl_condition *condition)
     }
 }
 
-/* A waiter that was notified already stays: it waits for the mutex now, and keeps its notification. */
+struct condition_waiter {
+    struct sl__waiter waiter;
+    sl_condition *condition;
+};
+
+/* A waiter that was notified stays: it waits for the mutex now, and keeps its notification. */
 static bool condition_abort(sl_task *task, void *object)
 {
-    struct sl__waiter *waiter = object;
-    const sl_condition *condition = SL_CONTAINER(waiter->queue, sl_condition, waiters);
+    struct condition_waiter *waiter = object;
     (void)task;
-    if (!waiter->moved) {
-        (void)condition;
-        sl__wait_queue_remove(waiter);
-        return true;
+    if (waiter->waiter.queue != &waiter->condition->waiters) {
+        return false;
     }
-    return false;
+    sl__wait_queue_remove(&waiter->waiter);
+    return true;
 }
 
 /* Waits for the mutex whatever is cancelled. 0 or SL_EBROKEN. */
@@ -192,4 +195,50 @@ static int relock(sl_mutex *mutex, sl_task *task)
         code = sl_park(NULL, &waiter, "mutex");
     }
     return code;
+}
+
+int sl_condition_wait(sl_condition *condition)
+{
+    sl_task *task = sl__self();
+    if (task == NULL) {
+        return SL_ENOTASK;
+    }
+    sl_mutex *mutex = condition->mutex;
+    if (!is_held_by(mutex, task)) {
+        return sl__misuse(SL_ENOTOWNER, "sl_condition_wait(): the task does not hold the mutex");
+    }
+    if (sl__cancelled(task)) {
+        return SL_ECANCELED;
+    }
+    struct condition_waiter waiter = {.waiter = {.task = task}, .condition = condition};
+    enter(condition);
+    sl__wait_queue_push(&condition->waiters, &waiter.waiter);
+    hand_over(mutex);
+    int code = sl_park(condition_abort, &waiter, "condition");
+    leave(condition);
+    if (code == SL_ECANCELED) {
+        int locked = relock(mutex, task);
+        code = locked < 0 ? locked : code;
+    }
+    return code == SL_EBROKEN ? fail_broken(mutex) : code;
+}
+
+int sl_condition_notify(sl_condition *condition, size_t count)
+{
+    sl_mutex *mutex = condition->mutex;
+    if (!is_held_by(mutex, sl__self())) {
+        return sl__misuse(SL_ENOTOWNER, "sl_condition_notify(): the task does not hold the mutex");
+    }
+    struct sl__waiter *waiter;
+    while (count-- > 0 && (waiter = condition->waiters.first) != NULL) {
+        sl__wait_queue_remove(waiter);
+        sl__wait_queue_push(&mutex->waiters, waiter);
+        waiter->task->what = "mutex";
+    }
+    return 0;
+}
+
+int sl_condition_notify_all(sl_condition *condition)
+{
+    return sl_condition_notify(condition, SIZE_MAX);
 }

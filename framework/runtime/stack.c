@@ -103,8 +103,10 @@ static int map_slab(struct sl__stack_pool *pool, unsigned class_index)
     (void)madvise(slab->memory, slab->bytes, MADV_NOHUGEPAGE);
     for (size_t i = 0; i < count; i++) {
         struct sl__stack *stack = &slab->stacks[i];
-        *stack = (struct sl__stack){
-            .base = slab->memory + i * stride, .bytes = stride, .class_index = (uint8_t)class_index, .color = (uint8_t)((pool->mapped + i) % SL_STACK_COLORS)};
+        *stack = (struct sl__stack){.base = slab->memory + i * stride,
+                                    .bytes = stride,
+                                    .class_index = (uint8_t)class_index,
+                                    .color = (uint8_t)((pool->mapped + i) % SL_STACK_COLORS)};
         if (install_guard(pool, stack->base) < 0) {
             (void)munmap(slab->memory, slab->bytes);
             sl_free(slab);

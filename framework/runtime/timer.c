@@ -37,7 +37,7 @@ static void slot_emptied(struct sl__timers *timers, unsigned level, unsigned slo
     uint64_t *bits = timers->bits[level];
     bits[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
     if ((bits[0] | bits[1] | bits[2] | bits[3]) == 0) {
-        timers->levels &= (uint8_t)~(1u << level);
+        timers->levels &= (uint8_t) ~(1u << level);
     }
 }
 

@@ -64,7 +64,8 @@ static void print_task(sl_runtime *runtime, const sl_task *task, FILE *out)
     }
     (void)fprintf(out, ", stack %zu KiB", sl__stack_used(task->stack) / 1024);
     for (const sl_scope *scope = task->scope; scope != &task->root; scope = scope->parent) {
-        (void)fprintf(out, "%s%s", scope == task->scope ? ", in scope " : " < ", scope->name == NULL ? "?" : scope->name);
+        (void)fprintf(out, "%s%s", scope == task->scope ? ", in scope " : " < ",
+                      scope->name == NULL ? "?" : scope->name);
     }
     (void)fprintf(out, "\n");
 }

@@ -105,11 +105,12 @@ int sl_error_resolve(int code);
 
 /* Parts of an error. Strings and nodes are borrowed from the error. NULL gives 0 or NULL or "". */
 int sl_error_code(const sl_error *error);
-const char *sl_error_message(const sl_error *error);       /* never NULL; may be "" */
-const char *sl_error_task(const sl_error *error);          /* path of the task it happened in, or "" */
-const sl_error *sl_error_cause(const sl_error *error);     /* what led to it, or NULL */
-size_t sl_error_count(const sl_error *error);              /* how many errors of children and cleanups it collects */
-const sl_error *sl_error_at(const sl_error *error, size_t index); /* one of these, in the order they happened, or NULL */
+const char *sl_error_message(const sl_error *error);   /* never NULL; may be "" */
+const char *sl_error_task(const sl_error *error);      /* path of the task it happened in, or "" */
+const sl_error *sl_error_cause(const sl_error *error); /* what led to it, or NULL */
+size_t sl_error_count(const sl_error *error);          /* how many errors of children and cleanups it collects */
+const sl_error *sl_error_at(const sl_error *error,
+                            size_t index); /* one of these, in the order they happened, or NULL */
 
 /*
  * The error when there is exactly one in the tree (a scope always returns a collection, also of one),

@@ -19,8 +19,8 @@
  * A value of another type returns SL_EPROTO too, but the cursor stays on it.
  *
  * Checking is lazy, as in simdjson: encoding, strings' control characters and closing quotes are checked
- * for the whole document by sl_json_open(); commas, colons and matching brackets where the cursor passes,
- * skipped values included; numbers and literals only where they are read.
+ * for the whole document by sl_json_open(); brackets where the cursor passes, skipped values included;
+ * commas and colons on its way; numbers, literals and escapes only where they are read.
  *
  * Functions never block and may be called outside a task; one thread at a time a parser. They record no
  * sl_error: sl_json_problem() and sl_json_offset() tell what was wrong and where.

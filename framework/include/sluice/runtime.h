@@ -36,22 +36,23 @@ struct sl_instrument {
 /* A simulated world: virtual time that jumps when all tasks are blocked, and one seed for every choice. */
 struct sl_simulation_options {
     uint64_t seed;
-    sl_time start;             /* first value of the clock; 0: one second */
-    sl_time autojump;          /* all tasks blocked for this long of real time: jump to the next deadline. 0: at once; SL_NEVER: never */
-    double rate;               /* virtual seconds a real second; 0: the clock stands still between jumps */
+    sl_time start; /* first value of the clock; 0: one second */
+    sl_time
+        autojump; /* all tasks blocked for this long of real time: jump to the next deadline. 0: at once; SL_NEVER: never */
+    double rate; /* virtual seconds a real second; 0: the clock stands still between jumps */
 };
 
 struct sl_run_options {
-    size_t stack_bytes;        /* default stack of a task; 0: SL_STACK_BYTES */
-    size_t stack_pool_hot;     /* idle stacks whose memory is kept; 0: SL_STACK_POOL_HOT */
-    uint32_t batch;            /* steps between two polls of the event loop; 0: SL_BATCH */
-    uint64_t shuffle_seed;     /* not 0: run ready tasks in an order drawn from this seed (tests) */
-    sl_time watchdog;          /* name the task that holds the loop longer than this; 0: SL_WATCHDOG; SL_NEVER: off */
-    bool signals;              /* SIGINT and SIGTERM stop, then cancel; SIGUSR1 prints the task tree */
-    sl_time grace;             /* from the first signal to the cancellation; 0: SL_GRACE */
-    bool strict;               /* abort with the task tree on misuse, instead of returning SL_EMISUSE */
+    size_t stack_bytes;    /* default stack of a task; 0: SL_STACK_BYTES */
+    size_t stack_pool_hot; /* idle stacks whose memory is kept; 0: SL_STACK_POOL_HOT */
+    uint32_t batch;        /* steps between two polls of the event loop; 0: SL_BATCH */
+    uint64_t shuffle_seed; /* not 0: run ready tasks in an order drawn from this seed (tests) */
+    sl_time watchdog;      /* name the task that holds the loop longer than this; 0: SL_WATCHDOG; SL_NEVER: off */
+    bool signals;          /* SIGINT and SIGTERM stop, then cancel; SIGUSR1 prints the task tree */
+    sl_time grace;         /* from the first signal to the cancellation; 0: SL_GRACE */
+    bool strict;           /* abort with the task tree on misuse, instead of returning SL_EMISUSE */
     const struct sl_simulation_options *simulation; /* NULL: the real world */
-    sl_log_fn log;             /* NULL: standard error, warnings and errors only */
+    sl_log_fn log;                                  /* NULL: standard error, warnings and errors only */
     void *log_context;
     const struct sl_instrument *const *instruments; /* NULL-terminated, borrowed for the whole run */
 };
@@ -87,16 +88,16 @@ int sl_main(sl_task_fn fn, void *arg);
 
 /* What the scheduler holds just now. */
 struct sl_statistics {
-    size_t tasks;              /* live, system tasks not counted */
+    size_t tasks; /* live, system tasks not counted */
     size_t runnable;
     size_t timers;
-    size_t offloads;           /* worker threads that run something */
+    size_t offloads; /* worker threads that run something */
     size_t posts_queued;
-    uint64_t steps;            /* switches into a task since the run began */
+    uint64_t steps; /* switches into a task since the run began */
     uint64_t spawned;
     uint64_t polls;
-    uint64_t hogs;             /* times the watchdog named a task */
-    sl_time next_deadline;     /* absolute; SL_NEVER when none */
+    uint64_t hogs;         /* times the watchdog named a task */
+    sl_time next_deadline; /* absolute; SL_NEVER when none */
     size_t stacks_pooled;
     size_t stacks_mapped;
 };

@@ -90,32 +90,32 @@ struct sl__supervisor;
 /* Storage of a scope. The caller provides it (usually through SL_SCOPE); the members are private. */
 struct sl_scope {
     uint32_t magic;
-    bool is_task_root;      /* the implicit scope of a task */
-    bool effective;         /* cancelled, seen through parents and shields: the O(1) answer */
-    bool cancel_called;     /* cancelled itself */
-    bool caught;            /* it absorbed its cancellation */
+    bool is_task_root;  /* the implicit scope of a task */
+    bool effective;     /* cancelled, seen through parents and shields: the O(1) answer */
+    bool cancel_called; /* cancelled itself */
+    bool caught;        /* it absorbed its cancellation */
     bool shield;
-    bool stop_effective;    /* a stop was requested here or above */
+    bool stop_effective; /* a stop was requested here or above */
     bool stop_called;
     bool move_on;
-    bool closing;           /* its body has ended */
-    bool closed_to_spawn;   /* nothing can be spawned any more */
+    bool closing;         /* its body has ended */
+    bool closed_to_spawn; /* nothing can be spawned any more */
     bool saw_cancel;
-    bool forced;            /* cancelled in spite of shields */
-    bool joining;           /* its owner waits for children */
+    bool forced;  /* cancelled in spite of shields */
+    bool joining; /* its owner waits for children */
     bool joining_daemons;
     bool wait_any;
     bool ordered_stop;
-    bool fail_first;        /* keep only the first error */
+    bool fail_first; /* keep only the first error */
     uint8_t strategy;
     uint8_t auto_shutdown;
-    sl_task *task;          /* owner */
+    sl_task *task; /* owner */
     sl_scope *parent;
     sl_scope *first, *last; /* tree: roots of child tasks, and the owner's next inner scope */
     sl_scope *prev, *next;
-    size_t children;        /* live child tasks that count */
-    size_t daemons;         /* live daemon tasks */
-    size_t pending_starts;  /* sl_start() calls that may still bring a task */
+    size_t children;       /* live child tasks that count */
+    size_t daemons;        /* live daemon tasks */
+    size_t pending_starts; /* sl_start() calls that may still bring a task */
     sl_time deadline;
     sl_time stop_at;
     sl_time cleanup_budget;
@@ -124,8 +124,8 @@ struct sl_scope {
     const char *name;
     struct sl_cancel_info *info;
     enum sl_cause cause;
-    int first_code;         /* code of the first failure, 0 if none */
-    sl_error *errors;       /* the tree so far */
+    int first_code;   /* code of the first failure, 0 if none */
+    sl_error *errors; /* the tree so far */
     int any_code;
     struct sl__supervisor *supervisor;
     sl_time window;
@@ -139,18 +139,18 @@ struct sl_scope {
     }
 
 struct sl_scope_options {
-    const char *name;         /* shown in dumps; borrowed while the scope is open; NULL: `variable` */
-    const char *variable;     /* set by SL_SCOPE */
-    sl_time timeout;          /* > 0: deadline relative to the opening; 0: none; negative: SL_EINVAL */
-    sl_time deadline;         /* absolute, may be past; 0 or SL_NEVER: none; not both: SL_EINVAL */
-    bool shield;              /* hides cancellation from outside; needs a timeout or deadline (its budget) */
-    bool move_on;             /* when its own deadline passed, the result is 0, not SL_ETIMEDOUT */
-    bool fail_first;          /* keep only the first failure instead of the tree */
-    bool ordered_stop;        /* sl_scope_stop() stops children one at a time, in reverse start order */
-    sl_time cleanup_budget;   /* cap on all cleanups together; 0: SL_CLEANUP_BUDGET */
+    const char *name;       /* shown in dumps; borrowed while the scope is open; NULL: `variable` */
+    const char *variable;   /* set by SL_SCOPE */
+    sl_time timeout;        /* > 0: deadline relative to the opening; 0: none; negative: SL_EINVAL */
+    sl_time deadline;       /* absolute, may be past; 0 or SL_NEVER: none; not both: SL_EINVAL */
+    bool shield;            /* hides cancellation from outside; needs a timeout or deadline (its budget) */
+    bool move_on;           /* when its own deadline passed, the result is 0, not SL_ETIMEDOUT */
+    bool fail_first;        /* keep only the first failure instead of the tree */
+    bool ordered_stop;      /* sl_scope_stop() stops children one at a time, in reverse start order */
+    sl_time cleanup_budget; /* cap on all cleanups together; 0: SL_CLEANUP_BUDGET */
     enum sl_strategy strategy;
-    uint32_t max_restarts;    /* restarts within `window` that are still allowed; 0: SL_MAX_RESTARTS */
-    sl_time window;           /* 0: SL_RESTART_WINDOW; negative: SL_EINVAL */
+    uint32_t max_restarts;       /* restarts within `window` that are still allowed; 0: SL_MAX_RESTARTS */
+    sl_time window;              /* 0: SL_RESTART_WINDOW; negative: SL_EINVAL */
     uint32_t max_start_failures; /* failed starts in a row; 0: SL_MAX_START_FAILURES */
     enum sl_auto_shutdown auto_shutdown;
 };
@@ -266,21 +266,21 @@ struct sl_backoff {
 #define SL_STOP_BRUTAL ((sl_time)-1)
 
 struct sl_spawn_options {
-    void *arg;                   /* handed to the task */
-    const char *name;            /* copied (31 bytes); NULL: `function` */
-    const char *function;        /* set by sl_spawn() to the function's name; NULL: "task" */
-    void (*release)(void *arg);  /* called once when the task has ended for good, also if it never started */
-    size_t stack_bytes;          /* 0: the runtime's default; 16 KiB to 8 MiB, rounded up to a power of two */
-    bool daemon;                 /* cancelled when the body and all other children are done */
-    sl_task_ref *ret_task;       /* filled before the task runs, or NULL */
+    void *arg;                  /* handed to the task */
+    const char *name;           /* copied (31 bytes); NULL: `function` */
+    const char *function;       /* set by sl_spawn() to the function's name; NULL: "task" */
+    void (*release)(void *arg); /* called once when the task has ended for good, also if it never started */
+    size_t stack_bytes;         /* 0: the runtime's default; 16 KiB to 8 MiB, rounded up to a power of two */
+    bool daemon;                /* cancelled when the body and all other children are done */
+    sl_task_ref *ret_task;      /* filled before the task runs, or NULL */
     /* supervision; setting any of these makes the task a supervised child with an id */
-    const char *id;              /* unique in the scope; copied; NULL: the name */
+    const char *id; /* unique in the scope; copied; NULL: the name */
     enum sl_restart restart;
     struct sl_backoff backoff;
-    sl_time healthy_after;       /* run this long (or sl_healthy()) and the restart count starts afresh; 0: never by time */
-    sl_time stop_budget;         /* between stop and force; 0: SL_STOP_BUDGET; SL_STOP_BRUTAL: none; SL_NEVER: wait */
-    bool handshake;              /* the next child in order starts only after this one called sl_started() */
-    bool significant;            /* see auto_shutdown */
+    sl_time healthy_after; /* run this long (or sl_healthy()) and the restart count starts afresh; 0: never by time */
+    sl_time stop_budget;   /* between stop and force; 0: SL_STOP_BUDGET; SL_STOP_BRUTAL: none; SL_NEVER: wait */
+    bool handshake;        /* the next child in order starts only after this one called sl_started() */
+    bool significant;      /* see auto_shutdown */
 };
 
 /*
@@ -299,7 +299,8 @@ SL_MUST_CHECK int sl_spawn_with(sl_scope *scope, sl_task_fn fn, const struct sl_
  * SL_ENOTSTARTED when it then ended well; after it, its failures are the scope's.
  * Source: Trio's nursery.start().
  */
-SL_MUST_CHECK int sl_start_with(sl_scope *scope, sl_task_fn fn, void **ret_value, const struct sl_spawn_options *options);
+SL_MUST_CHECK int sl_start_with(sl_scope *scope, sl_task_fn fn, void **ret_value,
+                                const struct sl_spawn_options *options);
 
 /* In the started task: 0; SL_EMISUSE when the task was not begun by sl_start(); SL_EALREADY the second time. */
 int sl_started(void *value);

@@ -30,10 +30,10 @@ struct sl_child_spec {
 enum sl_child_state {
     SL_CHILD_STARTING, /* spawned, sl_started() awaited */
     SL_CHILD_RUNNING,
-    SL_CHILD_BACKOFF,  /* waits for its restart */
+    SL_CHILD_BACKOFF, /* waits for its restart */
     SL_CHILD_STOPPING,
-    SL_CHILD_STOPPED,  /* ended and kept: can be started again */
-    SL_CHILD_FAILED    /* ended for good with an error */
+    SL_CHILD_STOPPED, /* ended and kept: can be started again */
+    SL_CHILD_FAILED   /* ended for good with an error */
 };
 
 struct sl_child_info {
@@ -41,11 +41,11 @@ struct sl_child_info {
     enum sl_child_state state;
     enum sl_restart restart;
     bool significant;
-    sl_task_ref task;        /* {NULL, 0} when not running */
-    uint64_t restarts;       /* since the child was added */
-    uint32_t recent;         /* restarts that count against the budget now */
-    int last_code;           /* how its last run ended */
-    sl_time next_start;      /* in BACKOFF: when; else SL_NEVER */
+    sl_task_ref task;   /* {NULL, 0} when not running */
+    uint64_t restarts;  /* since the child was added */
+    uint32_t recent;    /* restarts that count against the budget now */
+    int last_code;      /* how its last run ended */
+    sl_time next_start; /* in BACKOFF: when; else SL_NEVER */
 };
 
 struct sl_child_counts {

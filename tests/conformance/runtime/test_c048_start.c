@@ -6,11 +6,11 @@
 #include "sluice/sync.h"
 
 struct server {
-    sl_event *go;       /* it ends (or fails) after this */
-    int code;           /* how it ends */
+    sl_event *go; /* it ends (or fails) after this */
+    int code;     /* how it ends */
     uint64_t parent_before, parent_after;
     sl_task_ref self;
-    int started;        /* what sl_started() returned */
+    int started; /* what sl_started() returned */
     bool ended;
 };
 

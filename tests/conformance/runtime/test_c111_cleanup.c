@@ -31,10 +31,11 @@ static int clean(void *arg)
     return entry->waited < 0 ? entry->waited : entry->code;
 }
 
-C_TEST(c111_cleanups_block_only_within_shield_and_budget,
-       "given a cancelled scope, an unshielded blocking cleanup fails; within shield and deadline it completes or times "
-       "out",
-       "kotlinx testNonCancellableFinally; anyio test_shielded_cleanup_after_cancel; runnel executor.release")
+C_TEST(
+    c111_cleanups_block_only_within_shield_and_budget,
+    "given a cancelled scope, an unshielded blocking cleanup fails; within shield and deadline it completes or times "
+    "out",
+    "kotlinx testNonCancellableFinally; anyio test_shielded_cleanup_after_cancel; runnel executor.release")
 {
     struct journal journal = {""};
     struct entry quick = {.journal = &journal, .what = "quick", .wait = SL_MILLISECONDS(1)};
@@ -72,10 +73,11 @@ static int child_with_cleanup(void *arg)
     return sl_scope_wait(&scope);
 }
 
-C_TEST(c112_every_cleanup_has_run_when_the_scope_returns,
-       "by the time the scope's exit returns, every cancelled child's cleanup has run; those of an inner function before "
-       "its caller's",
-       "trio test_locals_destroyed_promptly_on_cancel; anyio test_cancel_exiting_task_group; quattro test_defer_nested")
+C_TEST(
+    c112_every_cleanup_has_run_when_the_scope_returns,
+    "by the time the scope's exit returns, every cancelled child's cleanup has run; those of an inner function before "
+    "its caller's",
+    "trio test_locals_destroyed_promptly_on_cancel; anyio test_cancel_exiting_task_group; quattro test_defer_nested")
 {
     struct journal journal = {""};
     struct entry entries[2] = {{.journal = &journal, .what = "caller", .wait = SL_MILLISECONDS(1)},

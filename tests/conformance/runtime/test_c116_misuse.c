@@ -118,10 +118,11 @@ static int leaves_scopes_open(void *arg)
     return ballast[3] - 1;
 }
 
-C_TEST(c119_a_task_ending_with_open_scopes,
-       "given a task that ends with an open scope, then a 'scope still open' error naming it; its orphans are cancelled "
-       "and still clean up",
-       "trio test_nursery_misnest, test_asyncexitstack_nursery_misnest_cleanup; trio#3298")
+C_TEST(
+    c119_a_task_ending_with_open_scopes,
+    "given a task that ends with an open scope, then a 'scope still open' error naming it; its orphans are cancelled "
+    "and still clean up",
+    "trio test_nursery_misnest, test_asyncexitstack_nursery_misnest_cleanup; trio#3298")
 {
     struct orphan left[2] = {{.code = 1}, {.code = 1}};
     sl_scope scope = SL_SCOPE_INIT;
@@ -209,8 +210,11 @@ static int nested_run(void *arg)
     CHECK_EQ(sl_spawn(&scope, nothing, NULL, .stack_bytes = 100), SL_EINVAL);
     CHECK_EQ(sl_defer(&scope, nothing, NULL, 0), SL_EINVAL);
     CHECK_EQ(sl_defer(&scope, nothing, NULL, SL_NEVER), SL_EINVAL);
-    static const struct sl_scope_options bad[] = {
-        {.timeout = -1}, {.timeout = 1, .deadline = 1}, {.shield = true}, {.window = -1}, {.strategy = (enum sl_strategy)99}};
+    static const struct sl_scope_options bad[] = {{.timeout = -1},
+                                                  {.timeout = 1, .deadline = 1},
+                                                  {.shield = true},
+                                                  {.window = -1},
+                                                  {.strategy = (enum sl_strategy)99}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         sl_scope wrong = SL_SCOPE_INIT;
         CHECK_EQ(sl_scope_open(&wrong, &bad[i]), SL_EINVAL);
@@ -230,5 +234,4 @@ C_TEST_RUNS(c120_calls_in_the_wrong_place,
 
 SL_TEST_MAIN(cmocka_unit_test(c116_closing_out_of_order), cmocka_unit_test(c117_closing_from_elsewhere_or_before_entry),
              cmocka_unit_test(c118_opening_twice_and_closing_twice),
-             cmocka_unit_test(c119_a_task_ending_with_open_scopes),
-             cmocka_unit_test(c120_calls_in_the_wrong_place))
+             cmocka_unit_test(c119_a_task_ending_with_open_scopes), cmocka_unit_test(c120_calls_in_the_wrong_place))

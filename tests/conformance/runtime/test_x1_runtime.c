@@ -69,9 +69,10 @@ static int sleep_for(void *arg)
     return sl_sleep(*(sl_time *)arg);
 }
 
-C_TEST_SIMULATED(x2_the_virtual_clock,
-                 "no going back, rate, jump; autojump only when all tasks are blocked; a changed threshold counts at once",
-                 "trio test_mock_clock.py")
+C_TEST_SIMULATED(
+    x2_the_virtual_clock,
+    "no going back, rate, jump; autojump only when all tasks are blocked; a changed threshold counts at once",
+    "trio test_mock_clock.py")
 {
     sl_time start = sl_now();
     CHECK_EQ(sl_now(), start); /* stands still while tasks run */

@@ -107,18 +107,18 @@ sl_error *sl__error_new(int code, const char *task_path, const char *format, va_
     return error;
 }
 
-static sl_error *new_here(int code, const char *format, va_list arguments)
+static sl_error *new_for(sl_task *task, int code, const char *format, va_list arguments)
 {
     char path[PATH_BYTES_MAX] = "";
-    (void)sl_task_path(sl_task_self(), path, sizeof path);
+    (void)sl_task_path(sl_task_ref_of(task), path, sizeof path);
     return sl__error_new(code, path, format, arguments);
 }
 
-sl_error *sl__error_plain(int code, const char *format, ...)
+sl_error *sl__error_plain(sl_task *task, int code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    sl_error *error = new_here(code, format, arguments);
+    sl_error *error = new_for(task, code, format, arguments);
     va_end(arguments);
     return error;
 }
@@ -142,7 +142,7 @@ int sl_fail(int code, const char *format, ...)
     va_start(arguments, format);
     sl_task *task = sl__self();
     if (task != NULL) {
-        sl__error_put(task, new_here(code, format, arguments));
+        sl__error_put(task, new_for(task, code, format, arguments));
     } else {
         sl__offload_record(code, format, arguments);
     }
@@ -158,7 +158,7 @@ int sl_fail_because(int code, const char *format, ...)
     }
     va_list arguments;
     va_start(arguments, format);
-    sl_error *error = new_here(code, format, arguments);
+    sl_error *error = new_for(task, code, format, arguments);
     va_end(arguments);
     if (error != NULL) {
         error->cause = sl__error_take(task);
@@ -178,10 +178,12 @@ int sl_error_last_code(void)
     return sl_error_code(sl_error_last());
 }
 
+/* A failure behind the cancellation counts in any case; success only once nothing is cancelled any more. */
 int sl_error_resolve(int code)
 {
     sl_task *task = sl__self();
-    if (code != SL_ECANCELED || task == NULL || task->pending_code == SL_PENDING_NONE || sl__cancelled(task)) {
+    if (code != SL_ECANCELED || task == NULL || task->pending_code == SL_PENDING_NONE ||
+        (task->pending_code >= 0 && sl__cancelled(task))) {
         return code;
     }
     return task->pending_code;

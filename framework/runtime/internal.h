@@ -264,7 +264,7 @@ void sl__supervisor_stop(sl_scope *scope);
 
 /* error.c */
 sl_error *sl__error_new(int code, const char *task_path, const char *format, va_list arguments);
-sl_error *sl__error_plain(int code, const char *format, ...) SL_PRINTF(2, 3);
+sl_error *sl__error_plain(sl_task *task, int code, const char *format, ...) SL_PRINTF(3, 4);
 void sl__error_set_cause(sl_error *error, sl_error *cause); /* takes the reference */
 int sl__error_append(sl_error *tree, sl_error *child);      /* takes the reference; SL_ENOMEM frees it */
 sl_error *sl__error_take(sl_task *task);                    /* what it recorded last, with the reference; may be NULL */

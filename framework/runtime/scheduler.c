@@ -236,6 +236,7 @@ int sl_park(sl_abort_fn abort_wait, void *object, const char *what)
     task->object = object;
     task->what = what;
     task->since = task->runtime->turn_now;
+    task->pending_code = SL_PENDING_NONE; /* it goes on: what a scope left behind is settled */
     sl__switch_away(task);
     task->what = NULL;
     task->wants_stop = false;

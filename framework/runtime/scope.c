@@ -170,7 +170,7 @@ size_t sl_scope_children(const sl_scope *scope)
 static sl_error *error_tree(sl_scope *scope, int code)
 {
     if (scope->errors == NULL) {
-        scope->errors = sl__error_plain(code, "failures in scope '%s'", scope->name == NULL ? "" : scope->name);
+        scope->errors = sl__error_plain(scope->task, code, "failures in scope '%s'", scope->name == NULL ? "" : scope->name);
     }
     return scope->errors;
 }
@@ -374,6 +374,7 @@ static int outcome(sl_scope *scope, int code)
 /* The body's own failure, told apart from a cancellation that it saw. */
 static void settle_body(sl_scope *scope, int code)
 {
+    code = sl_error_resolve(code);
     bool cancelled = code == SL_ECANCELED && (scope->effective || scope->parent->effective);
     if (cancelled) {
         scope->saw_cancel = true;
@@ -383,7 +384,6 @@ static void settle_body(sl_scope *scope, int code)
         }
         return;
     }
-    code = sl_error_resolve(code);
     if (code >= 0) {
         return;
     }
@@ -465,11 +465,10 @@ void sl__scope_leave(sl_scope *scope)
     if (busy(scope)) {
         sl__scope_cancel(scope, SL_CAUSE_BODY, "left early", task, NULL, false);
     }
+    int pending = task->pending_code;
     sl_error *body_error = sl__error_take(task);
     int code = sl__scope_finish(scope, 0);
-    if (was_effective && code != SL_ECANCELED) {
-        task->pending_code = code;
-    }
+    task->pending_code = was_effective && code != SL_ECANCELED ? code : pending;
     if (code < 0 && code != SL_ECANCELED && !was_effective) {
         sl__log_error(task->runtime, task, code, task->error);
     }

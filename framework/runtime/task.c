@@ -136,16 +136,14 @@ sl_error *sl__task_take_error(sl_task *task, int code)
         return error;
     }
     sl_error_unref(error);
-    return sl__error_plain(code, NULL);
+    return sl__error_plain(task, code, NULL);
 }
 
 /* The task's function has returned: everything it left behind is settled here, still on its stack. */
 static void task_finish(sl_task *task, int code)
 {
     sl_runtime *runtime = task->runtime;
-    if (code == SL_ECANCELED && !task->root.effective && task->pending_code != SL_PENDING_NONE) {
-        code = task->pending_code;
-    }
+    code = sl_error_resolve(code);
     sl__mutexes_break(task);
     bool cancelled = code == SL_ECANCELED && task->root.effective;
     sl_error *error = code < 0 && !cancelled ? sl__task_take_error(task, code) : NULL;

@@ -35,12 +35,11 @@ static int squares(void *arg)
 static int program(void *arg)
 {
     (void)arg;
-    struct stage first, second; /* two channels: a buffer of eight, and a rendezvous */
+    struct stage first, second; /* a buffer of eight, and a rendezvous */
     SL_TRY(sl_channel_open(&(struct sl_channel_options){.capacity = 8, .item_bytes = sizeof(long)}, &first.out,
                            &first.in));
     SL_TRY(sl_channel_open(&(struct sl_channel_options){.item_bytes = sizeof(long)}, &second.out, &second.in));
-    long sum = 0;
-    long square;
+    long sum = 0, square;
     SL_SCOPE(scope);
     SL_TRY(sl_spawn(&scope, numbers, first.out));
     SL_TRY(sl_spawn(&scope, squares, &(struct stage){first.in, second.out}));

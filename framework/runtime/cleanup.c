@@ -63,7 +63,7 @@ int sl_cleanup_arm(sl_cleanup *cleanup, sl_task_fn fn, void *arg, sl_time budget
 
 int sl_defer(sl_scope *scope, sl_task_fn fn, void *arg, sl_time budget)
 {
-    sl_cleanup *cleanup;
+    sl_cleanup *cleanup = NULL;
     SL_TRY(sl_cleanup_reserve(scope, &cleanup));
     int code = sl_cleanup_arm(cleanup, fn, arg, budget);
     if (code < 0) {

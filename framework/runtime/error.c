@@ -60,6 +60,9 @@ static const struct {
     {SL_EINTERRUPTED, "SL_EINTERRUPTED", "interrupted by a signal"},
     {SL_ECHECKSUM, "SL_ECHECKSUM", "checksum does not match"},
     {SL_ELAGGED, "SL_ELAGGED", "the subscriber fell behind and lost items"},
+#define UV_ROW(name, text) {UV_##name, "UV_" #name, text},
+    UV_ERRNO_MAP(UV_ROW) /* the rest of errno's, under libuv's names */
+#undef UV_ROW
 };
 
 const char *sl_strerror(int code)
@@ -69,11 +72,7 @@ const char *sl_strerror(int code)
             return codes[i].text;
         }
     }
-    if (code > 0) {
-        return codes[0].text;
-    }
-    const char *text = code <= -3000 || code >= -255 ? uv_strerror(code) : NULL;
-    return text == NULL || strncmp(text, "Unknown", 7) == 0 ? "unknown error" : text;
+    return code > 0 ? codes[0].text : "unknown error";
 }
 
 const char *sl_error_name(int code)
@@ -107,6 +106,7 @@ sl_error *sl__error_new(int code, const char *task_path, const char *format, va_
     return error;
 }
 
+SL_PRINTF(3, 0)
 static sl_error *new_for(sl_task *task, int code, const char *format, va_list arguments)
 {
     char path[PATH_BYTES_MAX] = "";
@@ -186,6 +186,8 @@ int sl_error_resolve(int code)
         (task->pending_code >= 0 && sl__cancelled(task))) {
         return code;
     }
+    sl_error_unref(task->pending_error); /* taken: the task has it as its last error too */
+    task->pending_error = NULL;
     return task->pending_code;
 }
 

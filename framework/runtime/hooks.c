@@ -5,10 +5,10 @@
 #include "internal.h"
 
 /* Calls `member` of each instrument; a negative result takes the instrument out. */
-#define CALL_ALL(runtime, member, ...)                                                                                 \
+#define CALL_ALL(runtime, member, instrument->context, ...)                                                                                 \
     for (size_t i = 0; i < (runtime)->instrument_count;) {                                                             \
         const struct sl_instrument *instrument = (runtime)->instruments[i];                                            \
-        if (instrument->member != NULL && instrument->member(instrument->context __VA_OPT__(, ) __VA_ARGS__) < 0) {    \
+        if (instrument->member != NULL && instrument->member(__VA_ARGS__) < 0) {    \
             remove_faulty((runtime), i, #member);                                                                      \
         } else {                                                                                                       \
             i++;                                                                                                       \
@@ -25,33 +25,33 @@ static void remove_faulty(sl_runtime *runtime, size_t index, const char *hook)
 
 void sl__hook_spawned(sl_runtime *runtime, sl_task *task)
 {
-    CALL_ALL(runtime, task_spawned, sl_task_ref_of(task))
+    CALL_ALL(runtime, task_spawned, instrument->context, sl_task_ref_of(task))
 }
 
 void sl__hook_scheduled(sl_runtime *runtime, sl_task *task)
 {
-    CALL_ALL(runtime, task_scheduled, sl_task_ref_of(task))
+    CALL_ALL(runtime, task_scheduled, instrument->context, sl_task_ref_of(task))
 }
 
 void sl__hook_step(sl_runtime *runtime, sl_task *task, bool before)
 {
     if (before) {
-        CALL_ALL(runtime, before_step, sl_task_ref_of(task))
+        CALL_ALL(runtime, before_step, instrument->context, sl_task_ref_of(task))
     } else {
-        CALL_ALL(runtime, after_step, sl_task_ref_of(task))
+        CALL_ALL(runtime, after_step, instrument->context, sl_task_ref_of(task))
     }
 }
 
 void sl__hook_ended(sl_runtime *runtime, sl_task *task, int code)
 {
-    CALL_ALL(runtime, task_ended, sl_task_ref_of(task), code)
+    CALL_ALL(runtime, task_ended, instrument->context, sl_task_ref_of(task), code)
 }
 
 void sl__hook_wait(sl_runtime *runtime, bool before, sl_time timeout)
 {
     if (before) {
-        CALL_ALL(runtime, before_wait, timeout)
+        CALL_ALL(runtime, before_wait, instrument->context, timeout)
     } else {
-        CALL_ALL(runtime, after_wait)
+        CALL_ALL(runtime, after_wait, instrument->context)
     }
 }

@@ -69,6 +69,7 @@ struct sl_task {
     struct sl__start *start;
     struct sl__child *child;
     struct sl__local *locals;
+    sl_error *pending_error; /* its story, until someone takes the code */
     sl_mutex *held;   /* mutexes it owns */
     sl_error *error;  /* what sl_fail() recorded last */
     int pending_code; /* what lies behind an SL_ECANCELED seen by a scope that was left early; SL_PENDING_NONE */
@@ -195,6 +196,8 @@ static inline void sl__coop(sl_task *task)
 void sl__deliver_cancel(sl_task *task);
 /* Reports the misuse of the API: records the message, aborts in strict mode, returns `code`. */
 int sl__misuse(int code, const char *format, ...) SL_PRINTF(2, 3);
+/* Nobody asked for what a scope left behind: a failure in it is logged. */
+void sl__pending_drop(sl_task *task);
 /* An error that nobody will collect. */
 void sl__log_error(sl_runtime *runtime, sl_task *task, int code, const sl_error *error);
 void sl__log(sl_runtime *runtime, enum sl_log_level level, const char *format, ...) SL_PRINTF(3, 4);
@@ -263,7 +266,7 @@ int sl__supervisor_info(const sl_task *task, struct sl_child_info *ret_info); /*
 void sl__supervisor_stop(sl_scope *scope);
 
 /* error.c */
-sl_error *sl__error_new(int code, const char *task_path, const char *format, va_list arguments);
+sl_error *sl__error_new(int code, const char *task_path, const char *format, va_list arguments) SL_PRINTF(3, 0);
 sl_error *sl__error_plain(sl_task *task, int code, const char *format, ...) SL_PRINTF(3, 4);
 void sl__error_set_cause(sl_error *error, sl_error *cause); /* takes the reference */
 int sl__error_append(sl_error *tree, sl_error *child);      /* takes the reference; SL_ENOMEM frees it */
@@ -314,7 +317,7 @@ void sl__watchdog_idle(sl_runtime *runtime, bool idle);
 uint64_t sl__watchdog_hogs(const sl_runtime *runtime);
 
 /* post.c, offload.c, signals.c: each opens lazily; close is called at the end of the run and is fine when never opened */
-void sl__offload_record(int code, const char *format, va_list arguments); /* sl_fail() on a worker thread */
+void sl__offload_record(int code, const char *format, va_list arguments) SL_PRINTF(2, 0); /* sl_fail() on a worker thread */
 int sl__posts_open(sl_runtime *runtime);
 void sl__posts_close(sl_runtime *runtime); /* later posts get SL_ECLOSED */
 size_t sl__posts_queued(const sl_runtime *runtime);

@@ -47,6 +47,16 @@ void sl__log_error(sl_runtime *runtime, sl_task *task, int code, const sl_error 
             text[0] != '\0' ? text : sl_error_name(code));
 }
 
+void sl__pending_drop(sl_task *task)
+{
+    if (task->pending_error != NULL) {
+        sl__log_error(task->runtime, task, task->pending_code, task->pending_error);
+        sl_error_unref(task->pending_error);
+        task->pending_error = NULL;
+    }
+    task->pending_code = SL_PENDING_NONE;
+}
+
 int sl__misuse(int code, const char *format, ...)
 {
     char text[256];

@@ -236,7 +236,9 @@ int sl_park(sl_abort_fn abort_wait, void *object, const char *what)
     task->object = object;
     task->what = what;
     task->since = task->runtime->turn_now;
-    task->pending_code = SL_PENDING_NONE; /* it goes on: what a scope left behind is settled */
+    if (SL_UNLIKELY(task->pending_code != SL_PENDING_NONE)) {
+        sl__pending_drop(task); /* it goes on */
+    }
     sl__switch_away(task);
     task->what = NULL;
     task->wants_stop = false;

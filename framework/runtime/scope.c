@@ -447,6 +447,20 @@ int sl_scope_wait_any(sl_scope *scope, int *ret_code)
     return code;
 }
 
+/* A scope that is left takes with it those that were opened in it and not closed: its storage ends here. */
+static void close_inner(sl_scope *scope, sl_task *task)
+{
+    while (task->scope != scope) {
+        sl_scope *inner = task->scope;
+        SL_ASSERT(inner != &task->root && inner->magic == SL_SCOPE_OPEN && inner->task == task);
+        (void)sl__misuse(SL_EMISUSE, "scope '%s' was left with scope '%s' still open in it",
+                         scope->name == NULL ? "" : scope->name, inner->name == NULL ? "" : inner->name);
+        sl__log_error(task->runtime, task, SL_EMISUSE, task->error);
+        sl__scope_cancel(inner, SL_CAUSE_MISNESTING, "a scope around it was left first", task, NULL, false);
+        (void)sl__scope_finish(inner, 0);
+    }
+}
+
 /*
  * Left without a close: by return, goto or break. The function's own result is not known here, so what
  * the scope's end would have said is kept with the task, for a body that saw only SL_ECANCELED.
@@ -457,8 +471,9 @@ void sl__scope_leave(sl_scope *scope)
         return;
     }
     sl_task *task = sl__self();
-    if (sl__scope_check_owner(scope, "leaving a scope") < 0) {
-        return;
+    SL_ASSERT(task != NULL && scope->task == task);
+    if (SL_UNLIKELY(task->scope != scope)) {
+        close_inner(scope, task);
     }
     bool was_effective = scope->effective;
     scope->saw_cancel |= was_effective;
@@ -466,9 +481,20 @@ void sl__scope_leave(sl_scope *scope)
         sl__scope_cancel(scope, SL_CAUSE_BODY, "left early", task, NULL, false);
     }
     int pending = task->pending_code;
+    sl_error *pending_error = task->pending_error;
+    task->pending_code = SL_PENDING_NONE;
+    task->pending_error = NULL;
     sl_error *body_error = sl__error_take(task);
     int code = sl__scope_finish(scope, 0);
-    task->pending_code = was_effective && code != SL_ECANCELED ? code : pending;
+    bool failed = code < 0 && code != SL_ECANCELED && !scope->caught;
+    sl__pending_drop(task);
+    task->pending_code = pending;
+    task->pending_error = pending_error;
+    if (was_effective && code != SL_ECANCELED) {
+        sl__pending_drop(task);
+        task->pending_code = code;
+        task->pending_error = failed ? sl_error_ref(task->error) : NULL;
+    }
     if (code < 0 && code != SL_ECANCELED && !was_effective) {
         sl__log_error(task->runtime, task, code, task->error);
     }

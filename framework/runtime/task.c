@@ -144,6 +144,7 @@ static void task_finish(sl_task *task, int code)
 {
     sl_runtime *runtime = task->runtime;
     code = sl_error_resolve(code);
+    sl__pending_drop(task);
     sl__mutexes_break(task);
     bool cancelled = code == SL_ECANCELED && task->root.effective;
     sl_error *error = code < 0 && !cancelled ? sl__task_take_error(task, code) : NULL;

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* All of libsluice. */
+#ifndef SLUICE_SLUICE_H
+#define SLUICE_SLUICE_H
+
+#include "sluice/channel.h"
+#include "sluice/error.h"
+#include "sluice/json.h"
+#include "sluice/memory.h"
+#include "sluice/runtime.h"
+#include "sluice/scope.h"
+#include "sluice/signal.h"
+#include "sluice/supervisor.h"
+#include "sluice/sync.h"
+#include "sluice/task.h"
+#include "sluice/thread.h"
+#include "sluice/time.h"
+
+#endif

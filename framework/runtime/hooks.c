@@ -5,10 +5,10 @@
 #include "internal.h"
 
 /* Calls `member` of each instrument; a negative result takes the instrument out. */
-#define CALL_ALL(runtime, member, instrument->context, ...)                                                                                 \
+#define CALL_ALL(runtime, member, ...)                                                                                 \
     for (size_t i = 0; i < (runtime)->instrument_count;) {                                                             \
         const struct sl_instrument *instrument = (runtime)->instruments[i];                                            \
-        if (instrument->member != NULL && instrument->member(__VA_ARGS__) < 0) {    \
+        if (instrument->member != NULL && instrument->member(__VA_ARGS__) < 0) {                                       \
             remove_faulty((runtime), i, #member);                                                                      \
         } else {                                                                                                       \
             i++;                                                                                                       \

@@ -169,9 +169,8 @@ const struct sl_cancel_info *sl_scope_cancel_info(const sl_scope *scope)
     return scope->info;
 }
 
-const struct sl_cancel_info *sl_cancel_cause(void)
+const struct sl_cancel_info *sl__cancel_cause_of(const sl_task *task)
 {
-    sl_task *task = sl__self();
     const struct sl_cancel_info *info = NULL;
     const sl_scope *scope = task == NULL ? NULL : task->scope;
     for (; scope != NULL && scope->effective; scope = scope->parent) {
@@ -183,6 +182,11 @@ const struct sl_cancel_info *sl_cancel_cause(void)
         }
     }
     return info;
+}
+
+const struct sl_cancel_info *sl_cancel_cause(void)
+{
+    return sl__cancel_cause_of(sl__self());
 }
 
 /* ---- deadlines ---- */

@@ -6,6 +6,7 @@
 #ifndef SL_RUNTIME_INTERNAL_H
 #define SL_RUNTIME_INTERNAL_H
 
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "context.h"
@@ -70,9 +71,9 @@ struct sl_task {
     struct sl__child *child;
     struct sl__local *locals;
     sl_error *pending_error; /* its story, until someone takes the code */
-    sl_mutex *held;   /* mutexes it owns */
-    sl_error *error;  /* what sl_fail() recorded last */
-    int pending_code; /* what lies behind an SL_ECANCELED seen by a scope that was left early; SL_PENDING_NONE */
+    sl_mutex *held;          /* mutexes it owns */
+    sl_error *error;         /* what sl_fail() recorded last */
+    int pending_code;        /* what lies behind an SL_ECANCELED seen by a scope that was left early; SL_PENDING_NONE */
     sl_runtime *runtime;
     const char *name; /* a literal, or `name_copy` */
     char name_copy[SL_TASK_NAME_BYTES];
@@ -152,14 +153,18 @@ struct sl_runtime {
     struct sl__post_queue *posts;
     struct sl__signal_hub *signals;
     struct sl__watchdog *watchdog;
+    _Atomic uint64_t watch_step;  /* see watchdog.h */
+    _Atomic uint64_t watch_hit;   /* the step that the watchdog noticed, 0 if none */
+    _Atomic uint64_t watch_since; /* when it first saw that step */
     const struct sl_instrument *instruments[8];
     size_t instrument_count;
     uv_loop_t loop;
     bool loop_open;
     uv_timer_t wake_timer; /* stands for the head of our own heap */
     bool wake_timer_open;
-    size_t external; /* operations that the outside world will finish (threads, sockets): no autojump meanwhile */
-    void *net;       /* for framework/net */
+    bool fail_threads; /* tests: no worker thread can be started */
+    size_t external;   /* operations that the outside world will finish (threads, sockets): no autojump meanwhile */
+    void *net;         /* for framework/net */
 };
 
 extern _Thread_local sl_runtime *sl__runtime;
@@ -242,6 +247,7 @@ void sl__scope_check_join(sl_scope *scope);
 int sl__scope_check_owner(sl_scope *scope, const char *call);                        /* 0 or the misuse code */
 sl_scope *sl__scope_next_in_tree(sl_scope *node, const sl_scope *top, bool descend); /* preorder */
 const char *sl__cause_text(enum sl_cause cause);
+const struct sl_cancel_info *sl__cancel_cause_of(const sl_task *task); /* what interrupts it, or NULL */
 int sl__scope_finish(sl_scope *scope, int code); /* the work of close, for an innermost scope of the running task */
 bool sl__scope_is_open(const sl_scope *scope);
 
@@ -317,7 +323,8 @@ void sl__watchdog_idle(sl_runtime *runtime, bool idle);
 uint64_t sl__watchdog_hogs(const sl_runtime *runtime);
 
 /* post.c, offload.c, signals.c: each opens lazily; close is called at the end of the run and is fine when never opened */
-void sl__offload_record(int code, const char *format, va_list arguments) SL_PRINTF(2, 0); /* sl_fail() on a worker thread */
+void sl__offload_record(int code, const char *format, va_list arguments)
+    SL_PRINTF(2, 0); /* sl_fail() on a worker thread */
 int sl__posts_open(sl_runtime *runtime);
 void sl__posts_close(sl_runtime *runtime); /* later posts get SL_ECLOSED */
 size_t sl__posts_queued(const sl_runtime *runtime);

@@ -117,8 +117,8 @@ static void runtime_close(sl_runtime *runtime)
 {
     sl__watchdog_close(runtime);
     sl__signals_close(runtime);
+    sl__posts_close(runtime); /* first: what threads have finished is taken in while their pool is there */
     sl__offloads_close(runtime);
-    sl__posts_close(runtime);
     if (runtime->loop_open) {
         if (runtime->wake_timer_open) {
             uv_close((uv_handle_t *)&runtime->wake_timer, NULL);

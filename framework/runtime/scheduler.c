@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "watchdog.h"
 
 /* A batch also ends after this much real time, looked at every BATCH_CLOCK_STEPS steps. */
 #define BATCH_TIME_NS UINT64_C(500000)
@@ -125,6 +126,7 @@ static inline void count_step(sl_runtime *runtime, sl_task *task)
 void sl__switch_away(sl_task *from)
 {
     sl_runtime *runtime = from->runtime;
+    sl__watchdog_step_ended(runtime, from);
     if (SL_UNLIKELY(runtime->instrument_count > 0)) {
         sl__hook_step(runtime, from, false);
     }

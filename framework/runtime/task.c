@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "watchdog.h"
 
 #define STACK_BYTES_MIN ((size_t)16 * 1024)
 #define STACK_BYTES_MAX ((size_t)8 * 1024 * 1024)
@@ -143,6 +144,7 @@ sl_error *sl__task_take_error(sl_task *task, int code)
 static void task_finish(sl_task *task, int code)
 {
     sl_runtime *runtime = task->runtime;
+    sl__watchdog_step_ended(runtime, task);
     code = sl_error_resolve(code);
     sl__pending_drop(task);
     sl__mutexes_break(task);

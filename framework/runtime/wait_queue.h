@@ -16,7 +16,7 @@ struct sl__waiter {
     struct sl__waiter *next, *prev;
     struct sl__wait_queue *queue; /* NULL once it is off */
     sl_task *task;
-    struct sl__select *select;    /* not NULL: it stands for one clause of a select */
+    struct sl__select *select; /* not NULL: it stands for one clause of a select */
 };
 
 /* Takes the other clauses off their queues; `waiter` is off already. Returns the result to unpark with. */

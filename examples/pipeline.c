@@ -35,22 +35,21 @@ static int squares(void *arg)
 static int program(void *arg)
 {
     (void)arg;
-    struct stage first, second; /* a buffer of eight, and a rendezvous */
-    SL_TRY(sl_channel_open(&(struct sl_channel_options){.capacity = 8, .item_bytes = sizeof(long)}, &first.out,
-                           &first.in));
-    SL_TRY(sl_channel_open(&(struct sl_channel_options){.item_bytes = sizeof(long)}, &second.out, &second.in));
+    struct sl_channel_options options = {.capacity = 8, .item_bytes = sizeof(long)};
+    sl_auto(sl_sender) *numbers_out = NULL, *squares_out = NULL;
+    sl_auto(sl_receiver) *numbers_in = NULL, *squares_in = NULL;
+    SL_TRY(sl_channel_open(&options, &numbers_out, &numbers_in));
+    SL_TRY(sl_channel_open(&options, &squares_out, &squares_in));
+    struct stage stage = {numbers_in, squares_out};
     long sum = 0, square;
     SL_SCOPE(scope);
-    SL_TRY(sl_spawn(&scope, numbers, first.out));
-    SL_TRY(sl_spawn(&scope, squares, &(struct stage){first.in, second.out}));
-    while (sl_channel_receive(second.in, &square) == 0) {
+    SL_TRY(sl_spawn(&scope, numbers, numbers_out));
+    SL_TRY(sl_spawn(&scope, squares, &stage));
+    while (sl_channel_receive(squares_in, &square) == 0) {
         sum += square;
     }
     printf("sum of squares: %ld\n", sum);
-    int code = sl_scope_wait(&scope);
-    (void)(sl_sender_free(first.out) | sl_receiver_free(first.in) | sl_sender_free(second.out) |
-           sl_receiver_free(second.in));
-    return code;
+    return sl_scope_wait(&scope);
 }
 
 int main(void)

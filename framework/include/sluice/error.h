@@ -131,7 +131,10 @@ void sl_error_unref(sl_error *error);
  */
 size_t sl_error_print(const sl_error *error, char *buffer, size_t size_bytes);
 
-/* Returns from the calling function with the code of `expression` when it is negative. */
+/*
+ * Returns from the calling function with the code of `expression` when it is negative. A compound
+ * literal inside it ends with the macro's block: what a task is to keep needs a variable.
+ */
 #define SL_TRY(expression)                                                                                             \
     do {                                                                                                               \
         int sl__try_code = (expression);                                                                               \

@@ -10,6 +10,11 @@
  * healthy; and more than `max_start_failures` starts in a row that never reached sl_started() (for
  * children with a handshake).
  *
+ * Stopping a child means cancelling it (SL_CAUSE_SUPERVISOR): its shields and cleanups hold for its
+ * stop_budget, then they do not. In a scope with ordered_stop, sl_scope_stop() first asks each child in
+ * turn and cancels it after its budget. A restart of a group starts also the children that had ended by
+ * themselves, but not those that were stopped by hand; temporary ones are gone.
+ *
  * Sources: Erlang/OTP supervisor (strategies, restart types, significant children, admin calls).
  */
 #ifndef SLUICE_SUPERVISOR_H
@@ -61,7 +66,8 @@ struct sl_child_counts {
  * with that child's code; sl_error_last() names it. A child that ends with SL_EIGNORE before it started
  * is skipped and its spec dropped. The table is checked whole before anything starts: SL_EINVAL (no
  * function, no id, unknown enum, negative time, permanent and significant, significant in a scope
- * without auto_shutdown), SL_EEXIST (an id twice). Cancellation point.
+ * without auto_shutdown), SL_EEXIST (an id twice). Cancellation point. After a failure `release` has been
+ * called for the children that were begun, and only for them.
  */
 SL_MUST_CHECK int sl_supervise(sl_scope *scope, const struct sl_child_spec *specs, size_t count);
 

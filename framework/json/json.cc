@@ -6,6 +6,7 @@
  * On-Demand's own value types take a wrong order of calls, and brackets that do not match, for granted.
  */
 #include "sluice/json.h"
+#include "number.h"
 
 #include <cstring>
 #include <new>
@@ -20,20 +21,34 @@ static_assert(SL_JSON_DEPTH_MAX <= 64, "the kinds of the open containers are bit
 /* The smallest size that buffers are made for, so that they grow seldom. */
 static constexpr size_t capacity_min_bytes = 4096;
 
+/* The token iterator, with the place behind the last token at hand: it is asked for with each step. */
+struct token_stream : ondemand::json_iterator {
+    ondemand::token_position end = nullptr;
+
+    void begin() noexcept
+    {
+        end = end_position();
+    }
+    bool at_end() const noexcept
+    {
+        return position() == end;
+    }
+};
+
 struct sl_json {
     ondemand::parser parser;
-    ondemand::json_iterator tokens;
-    const char *text;     /* the document: the caller's or `copy` */
+    token_stream tokens;
+    const char *text; /* the document: the caller's or `copy` */
     size_t size_bytes;
-    char *copy;           /* own buffer for texts without slack, `copy_bytes` + SL_JSON_PADDING long */
+    char *copy; /* own buffer for texts without slack, `copy_bytes` + SL_JSON_PADDING long */
     size_t copy_bytes;
     size_t size_max_bytes;
-    uint64_t is_object;   /* bit d: the container at depth d + 1 is an object */
+    uint64_t is_object; /* bit d: the container at depth d + 1 is an object */
     unsigned depth;
-    bool on_value;        /* the cursor stands on a value that was not read */
-    bool first;           /* just entered a container: no comma before the next item */
-    bool starved;         /* simdjson could not get all of its memory */
-    int failed;           /* code of the error that ended the document, 0 while it is alive */
+    bool on_value; /* the cursor stands on a value that was not read */
+    bool first;    /* just entered a container: no comma before the next item */
+    bool starved;  /* simdjson could not get all of its memory */
+    int failed;    /* code of the error that ended the document, 0 while it is alive */
     const char *problem;
     size_t offset;
 
@@ -96,23 +111,45 @@ static sl_json_text token_text(const sl_json *json)
     return token;
 }
 
+/* The type that a value has by its first character. */
+struct type_table {
+    unsigned char types[256];
+
+    constexpr type_table() : types()
+    {
+        types[(unsigned char)'{'] = SL_JSON_OBJECT;
+        types[(unsigned char)'['] = SL_JSON_ARRAY;
+        types[(unsigned char)'"'] = SL_JSON_STRING;
+        types[(unsigned char)'t'] = SL_JSON_BOOL;
+        types[(unsigned char)'f'] = SL_JSON_BOOL;
+        types[(unsigned char)'n'] = SL_JSON_NULL;
+        types[(unsigned char)'-'] = SL_JSON_NUMBER;
+        for (unsigned char digit = '0'; digit <= '9'; digit++) {
+            types[digit] = SL_JSON_NUMBER;
+        }
+    }
+};
+
+static constexpr type_table table;
+
 static sl_json_type type_of(char c)
 {
-    switch (c) {
-    case '{':
-        return SL_JSON_OBJECT;
-    case '[':
-        return SL_JSON_ARRAY;
-    case '"':
-        return SL_JSON_STRING;
-    case 't':
-    case 'f':
-        return SL_JSON_BOOL;
-    case 'n':
-        return SL_JSON_NULL;
-    default:
-        return c == '-' || (c >= '0' && c <= '9') ? SL_JSON_NUMBER : SL_JSON_NONE;
+    return static_cast<sl_json_type>(table.types[(unsigned char)c]);
+}
+
+/* Whether a string has an escape. Looks at 8 bytes at once; the slack makes it safe to look beyond the end. */
+static bool has_escape(sl_json_text text)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    for (size_t at = 0; at < text.size_bytes; at += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        memcpy(&word, text.data + at, sizeof(word));
+        word ^= ones * '\\';
+        if (((word - ones) & ~word & (ones << 7)) != 0) {
+            return memchr(text.data + at, '\\', text.size_bytes - at) != nullptr;
+        }
     }
+    return false;
 }
 
 /* The content of the string token under the cursor; steps over it. */
@@ -123,7 +160,7 @@ static int take_string(sl_json *json, sl_json_text *ret_text)
         return broken(json, "a string is not closed");
     }
     sl_json_text content = {token.data + 1, token.size_bytes - 2};
-    if (memchr(content.data, '\\', content.size_bytes) != nullptr) {
+    if (has_escape(content)) {
         std::string_view view;
         ondemand::raw_json_string raw(reinterpret_cast<const uint8_t *>(content.data));
         if (json->tokens.unescape(raw).get(view) != simdjson::SUCCESS) {
@@ -149,70 +186,6 @@ static int expect(sl_json *json, sl_json_type type, const char *problem)
         return broken(json, "the text ends where a value should be");
     }
     return type_of(peek(json)) == type ? 0 : refuse(json, SL_EPROTO, problem);
-}
-
-/* Checks a token against the JSON grammar of numbers. */
-static bool is_number(sl_json_text text, bool *ret_whole)
-{
-    const char *at = text.data;
-    const char *end = text.data + text.size_bytes;
-    auto digits = [&]() {
-        const char *start = at;
-        while (at < end && *at >= '0' && *at <= '9') {
-            at++;
-        }
-        return at > start;
-    };
-    bool whole = true;
-    if (at < end && *at == '-') {
-        at++;
-    }
-    const char *integer = at;
-    if (!digits() || (*integer == '0' && at - integer > 1)) {
-        return false;
-    }
-    if (at < end && *at == '.') {
-        whole = false;
-        at++;
-        if (!digits()) {
-            return false;
-        }
-    }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        whole = false;
-        at++;
-        if (at < end && (*at == '+' || *at == '-')) {
-            at++;
-        }
-        if (!digits()) {
-            return false;
-        }
-    }
-    *ret_whole = whole;
-    return at == end;
-}
-
-/* Sign and magnitude of an integer's text. */
-static int text_integer(sl_json_text text, bool *ret_negative, uint64_t *ret_magnitude)
-{
-    bool whole = false;
-    if (!is_number(text, &whole)) {
-        return SL_EPROTO;
-    }
-    if (!whole) {
-        return SL_ERANGE;
-    }
-    size_t at = text.data[0] == '-' ? 1 : 0;
-    uint64_t magnitude = 0;
-    *ret_negative = at == 1;
-    for (; at < text.size_bytes; at++) {
-        if (__builtin_mul_overflow(magnitude, (uint64_t)10, &magnitude) ||
-            __builtin_add_overflow(magnitude, (uint64_t)(text.data[at] - '0'), &magnitude)) {
-            return SL_ERANGE;
-        }
-    }
-    *ret_magnitude = magnitude;
-    return 0;
 }
 
 /* Steps over the value under the cursor; brackets must match. */
@@ -453,12 +426,14 @@ extern "C" int sl_json_open(sl_json *json, const char *text, size_t size_bytes, 
         json->text = json->copy;
     }
     simdjson::padded_string_view view(json->text, size_bytes, size_bytes + simdjson::SIMDJSON_PADDING);
-    simdjson::error_code error = json->parser.iterate_raw(view).get(json->tokens);
+    ondemand::json_iterator &tokens = json->tokens;
+    simdjson::error_code error = json->parser.iterate_raw(view).get(tokens);
     /* simdjson does not look whether it got its buffer for strings; with `starved` the next call asks again. */
     json->starved = error == simdjson::SUCCESS && json->tokens.string_buf_loc() == nullptr;
     if (error != simdjson::SUCCESS || json->starved) {
         return open_failed(json, json->starved ? simdjson::MEMALLOC : error);
     }
+    json->tokens.begin();
     json->failed = 0;
     json->on_value = true;
     return 0;
@@ -580,7 +555,7 @@ extern "C" int sl_json_get_number(sl_json *json, sl_json_text *ret_text)
     SL_TRY(expect(json, SL_JSON_NUMBER, "not a number"));
     sl_json_text token = token_text(json);
     bool whole = false;
-    if (!is_number(token, &whole)) {
+    if (!sl__json_is_number(token, &whole)) {
         return broken(json, "a malformed number");
     }
     advance(json);
@@ -593,20 +568,11 @@ extern "C" int sl_json_get_number(sl_json *json, sl_json_text *ret_text)
 static int peek_integer(sl_json *json, bool *ret_negative, uint64_t *ret_magnitude)
 {
     SL_TRY(expect(json, SL_JSON_NUMBER, "not a number"));
-    int code = text_integer(token_text(json), ret_negative, ret_magnitude);
+    int code = sl__json_integer(token_text(json), ret_negative, ret_magnitude);
     if (code == SL_EPROTO) {
         return broken(json, "a malformed number");
     }
     return code < 0 ? refuse(json, code, "not a whole number, or too large") : 0;
-}
-
-static bool to_int64(bool negative, uint64_t magnitude, int64_t *ret_value)
-{
-    if (magnitude > (uint64_t)INT64_MAX + (negative ? 1 : 0)) {
-        return false;
-    }
-    *ret_value = negative ? (int64_t)(~magnitude + 1) : (int64_t)magnitude;
-    return true;
 }
 
 extern "C" int sl_json_get_int64(sl_json *json, int64_t *ret_value)
@@ -614,7 +580,7 @@ extern "C" int sl_json_get_int64(sl_json *json, int64_t *ret_value)
     bool negative = false;
     uint64_t magnitude = 0;
     SL_TRY(peek_integer(json, &negative, &magnitude));
-    if (!to_int64(negative, magnitude, ret_value)) {
+    if (!sl__json_to_int64(negative, magnitude, ret_value)) {
         return refuse(json, SL_ERANGE, "a number too large for 64 bits");
     }
     advance(json);
@@ -687,26 +653,6 @@ extern "C" int sl_json_get_scalar(sl_json *json, sl_json_text *ret_text)
         SL_TRY(sl_json_get_number(json, ret_text));
         return SL_JSON_NUMBER;
     }
-}
-
-extern "C" int sl_json_text_int64(sl_json_text text, int64_t *ret_value)
-{
-    bool negative = false;
-    uint64_t magnitude = 0;
-    SL_TRY(text_integer(text, &negative, &magnitude));
-    return to_int64(negative, magnitude, ret_value) ? 0 : SL_ERANGE;
-}
-
-extern "C" int sl_json_text_uint64(sl_json_text text, uint64_t *ret_value)
-{
-    bool negative = false;
-    uint64_t magnitude = 0;
-    SL_TRY(text_integer(text, &negative, &magnitude));
-    if (negative && magnitude != 0) {
-        return SL_ERANGE;
-    }
-    *ret_value = magnitude;
-    return 0;
 }
 
 extern "C" size_t sl_json_here(const sl_json *json)

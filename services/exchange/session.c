@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* The session of the simulated exchange. See session.h. */
+#include "session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "market/capture.h"
+#include "market/sequence.h"
+#include "render.h"
+#include "venues/binance/binance.h"
+
+struct sl_session {
+    sl_venue venue;
+    sl_capture *capture; /* one of the two */
+    sl_generate *generate;
+    sl_binance *decoder;
+    sl_sequence *sequence;
+    sl_book *book;
+    struct sl_render snapshot;
+    char instrument[SL_INSTRUMENT_MAX];
+    int64_t sent_time_ns; /* of the last change in the book */
+    int64_t venue_time_ns;
+    sl_session_stats stats;
+    int failed;
+    char problem[SL_BINANCE_PROBLEM_MAX + 64];
+};
+
+static int fail(sl_session *session, int code, const char *format, ...) SL_PRINTF(3, 4);
+static int fail(sl_session *session, int code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(session->problem, sizeof(session->problem), format, arguments);
+    va_end(arguments);
+    session->failed = code;
+    return sl_fail(code, "session: %s", session->problem);
+}
+
+/* The next line, wherever it comes from: 1, 0 or an error. */
+static int next_line(sl_session *session, sl_generated *ret_line)
+{
+    if (session->generate != NULL) {
+        int code = sl_generate_next(session->generate, ret_line);
+        return code < 0 ? fail(session, code, "cannot generate a message") : code;
+    }
+    sl_capture_line line;
+    int code = sl_capture_next(session->capture, &line);
+    if (code < 0) {
+        return fail(session, code, "%s", sl_capture_problem(session->capture));
+    }
+    if (code > 0) {
+        *ret_line = (sl_generated){line.receive_time_ns, {line.text, line.size_bytes}};
+    }
+    return code;
+}
+
+static int decode(sl_session *session, sl_json_text text, int64_t receive_time_ns, sl_event *ret_event)
+{
+    sl_binance_message message = {.text = text.data,
+                                  .size_bytes = text.size_bytes,
+                                  .json_flags = SL_JSON_PADDED,
+                                  .receive_time_ns = receive_time_ns,
+                                  .instrument = session->instrument[0] == '\0' ? "?" : session->instrument};
+    int code = sl_binance_decode(session->decoder, &message, ret_event);
+    return code < 0 ? fail(session, code, "%s", sl_binance_problem(session->decoder)) : 0;
+}
+
+/* Puts a diff into the book. */
+static int apply(sl_session *session, const sl_event *event)
+{
+    int code = sl_book_apply(session->book, &event->as.delta.levels);
+    if (code < 0) {
+        return fail(session, code, "cannot apply the diff that ends at %lld", (long long)event->as.delta.last_id);
+    }
+    session->sent_time_ns = event->sent_time_ns;
+    session->venue_time_ns = event->venue_time_ns;
+    return 0;
+}
+
+static int take_delta(sl_session *session, const sl_event *event, sl_json_text text)
+{
+    const sl_book_delta *delta = &event->as.delta;
+    sl_diff diff = {.first_id = delta->first_id,
+                    .last_id = delta->last_id,
+                    .previous_id = delta->previous_id,
+                    .receive_time_ns = event->receive_time_ns,
+                    .raw = text.data,
+                    .size_bytes = text.size_bytes};
+    session->stats.deltas++;
+    int action = sl_sequence_diff(session->sequence, &diff);
+    switch (action) {
+    case SL_SEQUENCE_APPLY:
+        return apply(session, event);
+    case SL_SEQUENCE_KEPT:
+    case SL_SEQUENCE_IGNORE:
+        return 0;
+    case SL_SEQUENCE_GAP:
+    case SL_SEQUENCE_STALE:
+        return fail(session, SL_EPROTO, "the diff %lld..%lld does not follow %lld", (long long)delta->first_id,
+                    (long long)delta->last_id, (long long)sl_sequence_last_id(session->sequence));
+    default:
+        return fail(session, action, "cannot keep the diff that ends at %lld", (long long)delta->last_id);
+    }
+}
+
+/* The capture's snapshot: the book begins with it, then come the diffs kept so far. */
+static int take_snapshot(sl_session *session, const sl_event *event)
+{
+    int64_t last_id = event->as.snapshot.last_id;
+    session->stats.snapshots++;
+    int action = sl_sequence_snapshot(session->sequence, last_id);
+    if (action == SL_SEQUENCE_IGNORE) {
+        return 0;
+    }
+    if (action != SL_SEQUENCE_APPLY) {
+        return fail(session, SL_EPROTO, "the snapshot at %lld is older than the diffs", (long long)last_id);
+    }
+    int code = sl_book_set(session->book, &event->as.snapshot.levels);
+    if (code < 0) {
+        return fail(session, code, "cannot take the snapshot at %lld", (long long)last_id);
+    }
+    session->sent_time_ns = event->sent_time_ns;
+    session->venue_time_ns = event->venue_time_ns;
+    sl_diff diff;
+    while ((action = sl_sequence_next(session->sequence, &diff)) == SL_SEQUENCE_APPLY) {
+        sl_event kept;
+        SL_TRY(decode(session, (sl_json_text){diff.raw, diff.size_bytes}, diff.receive_time_ns, &kept));
+        SL_TRY(apply(session, &kept));
+    }
+    if (action != SL_SEQUENCE_NOTHING) {
+        return fail(session, SL_EPROTO, "the diffs before the snapshot at %lld have a hole", (long long)last_id);
+    }
+    return 0;
+}
+
+static int take(sl_session *session, const sl_event *event, sl_json_text text)
+{
+    if (event->kind != SL_EVENT_BOOK_SNAPSHOT || event->instrument[0] != '?') {
+        if (session->instrument[0] == '\0') {
+            memcpy(session->instrument, event->instrument, sizeof(session->instrument));
+        } else if (strcmp(session->instrument, event->instrument) != 0) {
+            return fail(session, SL_EPROTO, "a second instrument, %s beside %s", event->instrument,
+                        session->instrument);
+        }
+    }
+    switch (event->kind) {
+    case SL_EVENT_BOOK_DELTA:
+        return take_delta(session, event, text);
+    case SL_EVENT_BOOK_SNAPSHOT:
+        return take_snapshot(session, event);
+    case SL_EVENT_TRADE:
+        session->stats.trades++;
+        session->stats.last_trade_id = event->as.trade.id;
+        return 0;
+    case SL_EVENT_BEST:
+        session->stats.bests++;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+int sl_session_next(sl_session *session, sl_session_message *ret_message)
+{
+    while (session->failed == 0) {
+        sl_generated line = {0};
+        sl_event event = {0};
+        int code = next_line(session, &line);
+        if (code <= 0) {
+            return code;
+        }
+        SL_TRY(decode(session, line.text, line.receive_time_ns, &event));
+        size_t offset = 0;
+        size_t size_bytes = 0;
+        sl_json_text stream = sl_binance_stream_of(session->decoder);
+        sl_binance_data_of(session->decoder, &offset, &size_bytes);
+        SL_TRY(take(session, &event, line.text));
+        if (event.kind != SL_EVENT_BOOK_SNAPSHOT) {
+            session->stats.messages++;
+            *ret_message = (sl_session_message){.receive_time_ns = line.receive_time_ns,
+                                                .kind = event.kind,
+                                                .text = line.text,
+                                                .stream = stream,
+                                                .data = {line.text.data + offset, size_bytes}};
+            return 1;
+        }
+    }
+    return session->failed;
+}
+
+int sl_session_snapshot(sl_session *session, size_t limit, sl_json_text *ret_text)
+{
+    if (limit > SL_SESSION_LIMIT_MAX) {
+        return SL_EINVAL;
+    }
+    if (!sl_session_ready(session)) {
+        return SL_EAGAIN;
+    }
+    sl__render_begin(&session->snapshot);
+    sl__render_snapshot(&session->snapshot, session->venue, session->instrument, session->book,
+                        sl_sequence_last_id(session->sequence), session->sent_time_ns, session->venue_time_ns,
+                        limit == 0 ? SL_SESSION_LIMIT_DEFAULT : limit);
+    SL_TRY(session->snapshot.failed);
+    *ret_text = (sl_json_text){session->snapshot.data, session->snapshot.size_bytes};
+    return 0;
+}
+
+static int open_parts(sl_session *session, const sl_session_options *options)
+{
+    sl_binance_options binance = {.venue = session->venue};
+    sl_sequence_options sequence = {.rule = session->venue == SL_VENUE_BINANCE_SPOT ? SL_SEQUENCE_BINANCE_SPOT
+                                                                                    : SL_SEQUENCE_BINANCE_FUTURES};
+    SL_TRY(sl_binance_new(&binance, &session->decoder));
+    SL_TRY(sl_sequence_new(&sequence, &session->sequence));
+    SL_TRY(sl_book_new(0, &session->book));
+    if (options->capture_path != NULL) {
+        return sl_capture_open(options->capture_path, 0, &session->capture);
+    }
+    return sl_generate_new(&options->generate, &session->generate);
+}
+
+int sl_session_open(const sl_session_options *options, sl_session **ret_session)
+{
+    sl_session *session = sl_calloc(1, sizeof(*session));
+    if (session == NULL) {
+        return SL_ENOMEM;
+    }
+    session->venue = options->capture_path == NULL ? SL_VENUE_BINANCE_USDM : options->venue;
+    int code = open_parts(session, options);
+    if (code < 0) {
+        sl_session_close(session);
+        return code;
+    }
+    *ret_session = session;
+    return 0;
+}
+
+void sl_session_close(sl_session *session)
+{
+    if (session != NULL) {
+        sl_capture_close(session->capture);
+        sl_generate_free(session->generate);
+        sl_binance_free(session->decoder);
+        sl_sequence_free(session->sequence);
+        sl_book_free(session->book);
+        sl__render_done(&session->snapshot);
+        sl_free(session);
+    }
+}
+
+bool sl_session_ready(const sl_session *session)
+{
+    return sl_sequence_get_state(session->sequence) == SL_SEQUENCE_JOINED;
+}
+
+const sl_book *sl_session_book(const sl_session *session)
+{
+    return session->book;
+}
+
+int64_t sl_session_last_id(const sl_session *session)
+{
+    return sl_sequence_last_id(session->sequence);
+}
+
+sl_venue sl_session_venue(const sl_session *session)
+{
+    return session->venue;
+}
+
+const char *sl_session_instrument(const sl_session *session)
+{
+    return session->instrument;
+}
+
+const sl_session_stats *sl_session_get_stats(const sl_session *session)
+{
+    return &session->stats;
+}
+
+const char *sl_session_problem(const sl_session *session)
+{
+    return session->problem;
+}

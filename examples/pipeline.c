@@ -23,8 +23,7 @@ struct stage {
 static int squares(void *arg)
 {
     struct stage *stage = arg;
-    long number;
-    while (sl_channel_receive(stage->in, &number) == 0) { /* SL_EOF ends it */
+    for (long number; sl_channel_receive(stage->in, &number) == 0;) { /* until SL_EOF */
         number *= number;
         SL_TRY(sl_channel_send(stage->out, &number));
     }
@@ -41,7 +40,7 @@ static int program(void *arg)
     SL_TRY(sl_channel_open(&options, &numbers_out, &numbers_in));
     SL_TRY(sl_channel_open(&options, &squares_out, &squares_in));
     struct stage stage = {numbers_in, squares_out};
-    long sum = 0, square;
+    long square, sum = 0;
     SL_SCOPE(scope);
     SL_TRY(sl_spawn(&scope, numbers, numbers_out));
     SL_TRY(sl_spawn(&scope, squares, &stage));

@@ -143,10 +143,11 @@ C_TEST(c079_a_failed_initial_start,
        "otp faulty_application_shutdown, sup_start_ignore_*")
 {
     struct journal journal = {""};
-    struct child children[4] = {{.journal = &journal, .letter = 'a', .codes = FOREVER, .handshake = true},
-                                {.journal = &journal, .letter = 'i', .start_codes = {SL_EIGNORE}, .handshake = true},
-                                {.journal = &journal, .letter = 'c', .codes = FOREVER, .handshake = true},
-                                {.journal = &journal, .letter = 'd', .start_codes = {SL_EPIPE}, .handshake = true}};
+    struct child children[4] = {
+        {.journal = &journal, .letter = 'a', .codes = FOREVER, .handshake = true},
+        {.journal = &journal, .letter = 'i', .codes = FOREVER, .start_codes = {SL_EIGNORE}, .handshake = true},
+        {.journal = &journal, .letter = 'c', .codes = FOREVER, .handshake = true},
+        {.journal = &journal, .letter = 'd', .start_codes = {SL_EPIPE}, .handshake = true}};
     SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
     struct sl_child_spec specs[] = {SPEC(&children[0], "a", .restart = SL_ALWAYS, .handshake = true),
                                     SPEC(&children[1], "i", .restart = SL_ALWAYS, .handshake = true),

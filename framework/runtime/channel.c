@@ -152,6 +152,15 @@ static inline void wake(struct sl__channel_waiter *waiter, int result)
     sl__waiter_wake(&waiter->waiter, result);
 }
 
+/* The same with result 0 for the first of the queue, which is what a hand-over does. */
+static inline void wake_first(struct sl__wait_queue *queue, struct sl__channel_waiter *waiter)
+{
+    waiter->end->waiting--;
+    sl__wait_queue_take_first(queue);
+    sl_task *task = waiter->waiter.task;
+    sl_unpark(task, SL_LIKELY(waiter->waiter.select == NULL) ? 0 : sl__select_fired(&waiter->waiter, 0));
+}
+
 static inline struct sl__channel_waiter *first_waiter(const struct sl__wait_queue *queue)
 {
     return SL_CONTAINER(queue->first, struct sl__channel_waiter, waiter);
@@ -191,7 +200,7 @@ static void drop_oldest(struct sl__channel *channel)
     drop(channel, take(channel));
 }
 
-static int send_conflated(struct sl__channel *channel, const void *item)
+static __attribute__((noinline)) int send_conflated(struct sl__channel *channel, const void *item)
 {
     uint64_t key = channel->key(item);
     size_t slot = sl__conflation_find(channel->conflation, key);
@@ -211,11 +220,8 @@ static int send_conflated(struct sl__channel *channel, const void *item)
     return 0;
 }
 
-static int send_to_full(struct sl__channel *channel, const void *item)
+static __attribute__((noinline)) int send_to_full(struct sl__channel *channel, const void *item)
 {
-    if (channel->overflow == SL_BLOCK) {
-        return SL_EAGAIN;
-    }
     channel->sent++;
     if (channel->overflow == SL_DROP_NEWEST) {
         channel->dropped++;
@@ -227,7 +233,8 @@ static int send_to_full(struct sl__channel *channel, const void *item)
     return 0;
 }
 
-static inline int send_now(sl_sender *sender, const void *item)
+/* Everything a send does without waiting, or SL_EAGAIN. */
+static inline __attribute__((always_inline)) int send_now(sl_sender *sender, const void *item)
 {
     struct sl__channel *channel = sender->end.channel;
     if (SL_UNLIKELY(sender->end.closed)) {
@@ -237,8 +244,7 @@ static inline int send_now(sl_sender *sender, const void *item)
         struct sl__channel_waiter *receiver = first_waiter(&channel->receivers);
         sl__item_copy(receiver->item, item, channel->item_bytes);
         channel->sent++;
-        channel->received++;
-        wake(receiver, 0);
+        wake_first(&channel->receivers, receiver);
         return 0;
     }
     if (SL_UNLIKELY(channel->open_receivers == 0)) {
@@ -248,14 +254,14 @@ static inline int send_now(sl_sender *sender, const void *item)
         return send_conflated(channel, item);
     }
     if (channel->used == channel->capacity) {
-        return send_to_full(channel, item);
+        return channel->overflow == SL_BLOCK ? SL_EAGAIN : send_to_full(channel, item);
     }
     channel->sent++;
     put(channel, item);
     return 0;
 }
 
-static inline int receive_now(sl_receiver *receiver, void *ret_item)
+static inline __attribute__((always_inline)) int receive_now(sl_receiver *receiver, void *ret_item)
 {
     struct sl__channel *channel = receiver->end.channel;
     if (SL_UNLIKELY(receiver->end.closed)) {
@@ -264,7 +270,6 @@ static inline int receive_now(sl_receiver *receiver, void *ret_item)
     bool from_buffer = channel->used > 0;
     if (from_buffer) {
         sl__item_copy(ret_item, take(channel), channel->item_bytes);
-        channel->received++;
     }
     if (channel->senders.first != NULL) {
         struct sl__channel_waiter *sender = first_waiter(&channel->senders);
@@ -273,25 +278,14 @@ static inline int receive_now(sl_receiver *receiver, void *ret_item)
             put(channel, sender->item);
         } else {
             sl__item_copy(ret_item, sender->item, channel->item_bytes);
-            channel->received++;
         }
-        wake(sender, 0);
+        wake_first(&channel->senders, sender);
         return 0;
     }
     if (from_buffer) {
         return 0;
     }
     return channel->open_senders == 0 ? SL_EOF : SL_EAGAIN;
-}
-
-int sl__channel_send_now(sl_sender *sender, const void *item)
-{
-    return send_now(sender, item);
-}
-
-int sl__channel_receive_now(sl_receiver *receiver, void *ret_item)
-{
-    return receive_now(receiver, ret_item);
 }
 
 int sl_channel_try_send(sl_sender *sender, const void *item)
@@ -311,7 +305,9 @@ static bool waiter_abort(sl_task *task, void *object)
     return true;
 }
 
-static int wait(sl_task *task, struct sl__wait_queue *queue, struct sl__end *end, void *item, const char *what)
+/* Apart from its callers, so that their usual way needs no frame. */
+static __attribute__((noinline)) int wait(sl_task *task, struct sl__wait_queue *queue, struct sl__end *end, void *item,
+                                          const char *what)
 {
     struct sl__channel_waiter waiter;
     waiter.waiter.task = task;
@@ -462,7 +458,7 @@ static void statistics(const struct sl__channel *channel, struct sl_channel_stat
         .senders_waiting = channel->senders.count,
         .receivers_waiting = channel->receivers.count,
         .sent = channel->sent,
-        .received = channel->received,
+        .received = channel->sent - channel->dropped - channel->conflated - channel->used,
         .dropped = channel->dropped,
         .conflated = channel->conflated,
     };

@@ -21,7 +21,7 @@ struct sl__channel {
     /* a receiver waits only while the buffer is empty, a sender only while it is full */
     struct sl__wait_queue senders, receivers;
     size_t open_senders, open_receivers;
-    uint64_t sent, received, dropped, conflated;
+    uint64_t sent, dropped, conflated; /* the rest was received, or is in the buffer */
     size_t high_water;
     enum sl_overflow overflow;
     size_t ends; /* not freed yet; the channel lives as long as one of them */
@@ -52,10 +52,6 @@ struct sl__channel_waiter {
     struct sl__end *end;
     void *item; /* a sender's is only read */
 };
-
-/* Everything a send or receive does without waiting: 0, a code of channel.h, or SL_EAGAIN. */
-int sl__channel_send_now(sl_sender *sender, const void *item);
-int sl__channel_receive_now(sl_receiver *receiver, void *ret_item);
 
 static inline void sl__channel_waiter_push(struct sl__wait_queue *queue, struct sl__channel_waiter *waiter)
 {

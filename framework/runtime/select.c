@@ -79,9 +79,9 @@ static int try_clause(const sl_task *task, const struct sl_select_clause *clause
 {
     switch (clause->kind) {
     case SL_SELECT_SEND:
-        return sl__channel_send_now(clause->sender, clause->item);
+        return sl_channel_try_send(clause->sender, clause->item);
     case SL_SELECT_RECEIVE:
-        return sl__channel_receive_now(clause->receiver, clause->item);
+        return sl_channel_try_receive(clause->receiver, clause->item);
     case SL_SELECT_EVENT:
         return clause->event->set ? 0 : SL_EAGAIN;
     case SL_SELECT_STOP:

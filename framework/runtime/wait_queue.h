@@ -57,6 +57,20 @@ static inline void sl__wait_queue_remove(struct sl__waiter *waiter)
     waiter->queue = NULL;
 }
 
+/* Takes the first waiter off, which there is. */
+static inline void sl__wait_queue_take_first(struct sl__wait_queue *queue)
+{
+    struct sl__waiter *waiter = queue->first;
+    queue->first = waiter->next;
+    if (waiter->next != NULL) {
+        waiter->next->prev = NULL;
+    } else {
+        queue->last = NULL;
+    }
+    queue->count--;
+    waiter->queue = NULL;
+}
+
 /* Takes the waiter off and unparks its task; `result` is the code its call returns or its clause gets. */
 static inline void sl__waiter_wake(struct sl__waiter *waiter, int result)
 {

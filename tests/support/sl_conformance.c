@@ -20,6 +20,7 @@ static struct {
     const char *name;
     const char *world;
     uint64_t seed;
+    uint64_t random;
     bool simulated;
     bool failed;
     char failure[FAILURE_BYTES];
@@ -35,6 +36,15 @@ uint64_t sl_conformance_seed(void)
 bool sl_conformance_simulated(void)
 {
     return run.simulated;
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014) */
+uint64_t sl_conformance_random(void)
+{
+    uint64_t z = (run.random += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
 }
 
 const char *sl_conformance_log(void)
@@ -100,6 +110,7 @@ static void begin(const char *name, const char *world, bool simulated, uint64_t 
     run.world = world;
     run.simulated = simulated;
     run.seed = seed;
+    run.random = seed;
     run.failed = false;
     run.failure[0] = '\0';
     run.log[0] = '\0';
@@ -118,14 +129,18 @@ static bool run_once(const struct sl_conformance *conformance, bool simulated, u
     };
     begin(conformance->name, simulated ? "simulated" : "real", simulated, seed);
     int64_t held = sl_memory_held();
+    sl_error *error = NULL;
     int code =
-        conformance->body != NULL ? sl_run(&options, conformance->body, NULL, NULL) : conformance->outer(&options);
+        conformance->body != NULL ? sl_run(&options, conformance->body, NULL, &error) : conformance->outer(&options);
     if (!run.failed && code < 0) {
         char text[64];
+        char story[FAILURE_BYTES / 2];
         print_number(text, sizeof text, code);
-        (void)snprintf(run.failure, sizeof run.failure, "the case returned %s", text);
+        (void)sl_error_print(error, story, sizeof story);
+        (void)snprintf(run.failure, sizeof run.failure, "the case returned %s\n%s", text, story);
         run.failed = true;
     }
+    sl_error_unref(error);
     if (!run.failed && sl_memory_held() != held) {
         (void)snprintf(run.failure, sizeof run.failure, "%lld allocations are left over",
                        (long long)(sl_memory_held() - held));

@@ -53,6 +53,7 @@ void sl_check_failed_numbers(const char *file, int line, const char *text, long 
 /* The seed of the current run (0: first in, first out), whether it is simulated, and what the runtime logged in it. */
 uint64_t sl_conformance_seed(void);
 bool sl_conformance_simulated(void);
+uint64_t sl_conformance_random(void); /* numbers that depend on the seed alone, in the real world too */
 const char *sl_conformance_log(void);
 
 #define SL__CASE(case_name, case_behaviour, case_anchor, case_body, case_outer, case_worlds)                           \

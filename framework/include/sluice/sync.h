@@ -37,7 +37,10 @@ typedef struct sl_event {
 
 #define SL_EVENT_INIT                                                                                                  \
     {                                                                                                                  \
-        false, { NULL, NULL, 0 }                                                                                       \
+        false,                                                                                                         \
+        {                                                                                                              \
+            NULL, NULL, 0                                                                                              \
+        }                                                                                                              \
     }
 
 /* A new event, not set. Only while nobody waits on it. */
@@ -60,7 +63,7 @@ struct sl_condition;
 
 typedef struct sl_mutex {
     sl_task_ref owner;
-    char broken_by[32];           /* name of the task that ended while it held the mutex, or "" */
+    char broken_by[32]; /* name of the task that ended while it held the mutex, or "" */
     struct sl__wait_queue waiters;
     struct sl_mutex *next_held, *prev_held;
     struct sl_condition *conditions; /* those on which a task waits */

@@ -101,10 +101,10 @@ static int load_generated(struct session *session)
     return code;
 }
 
-static int apply_snapshot(struct worker *worker, const sl_event *event)
+static int apply_snapshot(struct worker *worker, const sl_market_event *event)
 {
     sl_diff diff;
-    sl_event kept = {0};
+    sl_market_event kept = {0};
     if (sl_sequence_snapshot(worker->sequence, event->as.snapshot.last_id) != SL_SEQUENCE_APPLY) {
         return SL_EPROTO;
     }
@@ -117,7 +117,7 @@ static int apply_snapshot(struct worker *worker, const sl_event *event)
     return 0;
 }
 
-static int apply(struct worker *worker, const sl_event *event, const char *text, size_t size_bytes)
+static int apply(struct worker *worker, const sl_market_event *event, const char *text, size_t size_bytes)
 {
     if (event->kind == SL_EVENT_BOOK_SNAPSHOT) {
         return apply_snapshot(worker, event);
@@ -142,7 +142,7 @@ static int apply(struct worker *worker, const sl_event *event, const char *text,
 /* One round over all messages; with the book or only the decoder. */
 static int run(struct session *session, struct worker *worker, bool with_book)
 {
-    sl_event event = {0};
+    sl_market_event event = {0};
     memset(worker->counts, 0, sizeof(worker->counts));
     worker->levels = 0;
     for (size_t at = 0; at < session->count; at++) {

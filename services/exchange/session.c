@@ -56,7 +56,7 @@ static int next_line(sl_session *session, sl_generated *ret_line)
     return code;
 }
 
-static int decode(sl_session *session, sl_json_text text, int64_t receive_time_ns, sl_event *ret_event)
+static int decode(sl_session *session, sl_json_text text, int64_t receive_time_ns, sl_market_event *ret_event)
 {
     sl_binance_message message = {.text = text.data,
                                   .size_bytes = text.size_bytes,
@@ -68,7 +68,7 @@ static int decode(sl_session *session, sl_json_text text, int64_t receive_time_n
 }
 
 /* Puts a diff into the book. */
-static int apply(sl_session *session, const sl_event *event)
+static int apply(sl_session *session, const sl_market_event *event)
 {
     int code = sl_book_apply(session->book, &event->as.delta.levels);
     if (code < 0) {
@@ -79,7 +79,7 @@ static int apply(sl_session *session, const sl_event *event)
     return 0;
 }
 
-static int take_delta(sl_session *session, const sl_event *event, sl_json_text text)
+static int take_delta(sl_session *session, const sl_market_event *event, sl_json_text text)
 {
     const sl_book_delta *delta = &event->as.delta;
     sl_diff diff = {.first_id = delta->first_id,
@@ -106,7 +106,7 @@ static int take_delta(sl_session *session, const sl_event *event, sl_json_text t
 }
 
 /* The capture's snapshot: the book begins with it, then come the diffs kept so far. */
-static int take_snapshot(sl_session *session, const sl_event *event)
+static int take_snapshot(sl_session *session, const sl_market_event *event)
 {
     int64_t last_id = event->as.snapshot.last_id;
     session->stats.snapshots++;
@@ -125,7 +125,7 @@ static int take_snapshot(sl_session *session, const sl_event *event)
     session->venue_time_ns = event->venue_time_ns;
     sl_diff diff;
     while ((action = sl_sequence_next(session->sequence, &diff)) == SL_SEQUENCE_APPLY) {
-        sl_event kept;
+        sl_market_event kept;
         SL_TRY(decode(session, (sl_json_text){diff.raw, diff.size_bytes}, diff.receive_time_ns, &kept));
         SL_TRY(apply(session, &kept));
     }
@@ -135,7 +135,7 @@ static int take_snapshot(sl_session *session, const sl_event *event)
     return 0;
 }
 
-static int take(sl_session *session, const sl_event *event, sl_json_text text)
+static int take(sl_session *session, const sl_market_event *event, sl_json_text text)
 {
     if (event->kind != SL_EVENT_BOOK_SNAPSHOT || event->instrument[0] != '?') {
         if (session->instrument[0] == '\0') {
@@ -166,7 +166,7 @@ int sl_session_next(sl_session *session, sl_session_message *ret_message)
 {
     while (session->failed == 0) {
         sl_generated line = {0};
-        sl_event event = {0};
+        sl_market_event event = {0};
         int code = next_line(session, &line);
         if (code <= 0) {
             return code;

@@ -55,7 +55,7 @@ sl_venue sl_venue_find(const char *name)
     return SL_VENUE_NONE;
 }
 
-int sl_event_set_instrument(sl_event *event, const char *name, size_t size_bytes)
+int sl_event_set_instrument(sl_market_event *event, const char *name, size_t size_bytes)
 {
     if (size_bytes == 0 || size_bytes >= SL_INSTRUMENT_MAX) {
         return SL_EMSGSIZE;
@@ -79,7 +79,7 @@ static struct level_text level_text(sl_decimal price, sl_decimal quantity)
     return result;
 }
 
-static int describe_body(const sl_event *event, char *buffer, size_t size_bytes)
+static int describe_body(const sl_market_event *event, char *buffer, size_t size_bytes)
 {
     const sl_trade *trade = &event->as.trade;
     const sl_book_delta *delta = &event->as.delta;
@@ -109,7 +109,7 @@ static int describe_body(const sl_event *event, char *buffer, size_t size_bytes)
     }
 }
 
-size_t sl_event_describe(const sl_event *event, char buffer[SL_EVENT_TEXT_MAX])
+size_t sl_event_describe(const sl_market_event *event, char buffer[SL_EVENT_TEXT_MAX])
 {
     int head = snprintf(buffer, SL_EVENT_TEXT_MAX, "%s %s %s %s ", sl_venue_name(event->venue), event->instrument,
                         sl_feed_name(event->feed), sl_event_kind_name(event->kind));

@@ -120,7 +120,7 @@ typedef struct sl_gap {
     int64_t healed_id; /* where the data is whole again; 0 while it is not */
 } sl_gap;
 
-typedef struct sl_event {
+typedef struct sl_market_event {
     sl_event_kind kind;
     sl_venue venue;
     sl_feed feed;
@@ -136,7 +136,7 @@ typedef struct sl_event {
         sl_best best;
         sl_gap gap;
     } as;
-} sl_event;
+} sl_market_event;
 
 /* Names for people, files and databases ("binance-usdm", "trades", "buy"); never NULL, "?" when out of range. */
 const char *sl_venue_name(sl_venue venue);
@@ -149,13 +149,13 @@ const char *sl_gap_reason_name(sl_gap_reason reason);
 sl_venue sl_venue_find(const char *name);
 
 /* Sets the instrument: 0, or SL_EMSGSIZE when the name is empty or too long. */
-SL_MUST_CHECK int sl_event_set_instrument(sl_event *event, const char *name, size_t size_bytes);
+SL_MUST_CHECK int sl_event_set_instrument(sl_market_event *event, const char *name, size_t size_bytes);
 
 /*
  * Writes the event as one line of text for logs, NUL-terminated and cut off at SL_EVENT_TEXT_MAX; returns
  * its length. Levels are counted, not listed.
  */
-size_t sl_event_describe(const sl_event *event, char buffer[SL_EVENT_TEXT_MAX]);
+size_t sl_event_describe(const sl_market_event *event, char buffer[SL_EVENT_TEXT_MAX]);
 
 #ifdef __cplusplus
 }

@@ -264,7 +264,7 @@ static void bind_decimal(sqlite3_stmt *statement, int index, sl_decimal decimal)
     (void)sqlite3_bind_text(statement, index, text, (int)length, SQLITE_TRANSIENT);
 }
 
-static void bind_trade(sqlite3_stmt *statement, const sl_event *event)
+static void bind_trade(sqlite3_stmt *statement, const sl_market_event *event)
 {
     const sl_trade *trade = &event->as.trade;
     bind_int(statement, 4, trade->id);
@@ -278,7 +278,7 @@ static void bind_trade(sqlite3_stmt *statement, const sl_event *event)
     bind_int(statement, 12, event->receive_time_ns);
 }
 
-static void bind_best(sqlite3_stmt *statement, const sl_event *event)
+static void bind_best(sqlite3_stmt *statement, const sl_market_event *event)
 {
     const sl_best *best = &event->as.best;
     bind_int(statement, 4, best->update_id);
@@ -290,7 +290,7 @@ static void bind_best(sqlite3_stmt *statement, const sl_event *event)
     bind_int(statement, 10, event->receive_time_ns);
 }
 
-static void bind_gap(sqlite3_stmt *statement, const sl_event *event)
+static void bind_gap(sqlite3_stmt *statement, const sl_market_event *event)
 {
     const sl_gap *gap = &event->as.gap;
     bind_int(statement, 4, gap->from_id);
@@ -321,7 +321,7 @@ static enum statement statement_for(sl_event_kind kind)
     }
 }
 
-static void bind(sl_sqlite *sink, enum statement index, const sl_event *event)
+static void bind(sl_sqlite *sink, enum statement index, const sl_market_event *event)
 {
     sqlite3_stmt *statement = sink->statements[index];
     bind_text(statement, 1, sl_venue_name(event->venue));
@@ -351,7 +351,7 @@ static void undo(sl_sqlite *sink)
     sink->in_transaction = false;
 }
 
-static int write_one(sl_sqlite *sink, const sl_event *event)
+static int write_one(sl_sqlite *sink, const sl_market_event *event)
 {
     if (memchr(event->instrument, '\0', sizeof(event->instrument)) == NULL || event->instrument[0] == '\0') {
         (void)snprintf(sink->problem, sizeof(sink->problem), "an event without an instrument");
@@ -376,7 +376,7 @@ static int write_one(sl_sqlite *sink, const sl_event *event)
     return sl_sqlite_pending(sink) >= sink->batch_events ? sl_sqlite_flush(sink) : 0;
 }
 
-int sl_sqlite_write(sl_sqlite *sink, const sl_event *events, size_t count)
+int sl_sqlite_write(sl_sqlite *sink, const sl_market_event *events, size_t count)
 {
     for (size_t at = 0; at < count; at++) {
         int code = write_one(sink, &events[at]);

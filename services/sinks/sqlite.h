@@ -71,7 +71,7 @@ SL_AUTO_DECLARE(sl_sqlite, sl_sqlite_close)
  * transaction is rolled back: everything since the last commit is to be written again. 0, SL_EBUSY,
  * SL_ENOMEM, SL_EINTERNAL (disk full, I/O error…; see sl_sqlite_problem()), SL_EINVAL (a broken event).
  */
-SL_MUST_CHECK int sl_sqlite_write(sl_sqlite *sink, const sl_event *events, size_t count);
+SL_MUST_CHECK int sl_sqlite_write(sl_sqlite *sink, const sl_market_event *events, size_t count);
 
 /* Commits what was written. Errors as sl_sqlite_write(); nothing to do is 0. */
 SL_MUST_CHECK int sl_sqlite_flush(sl_sqlite *sink);

@@ -285,7 +285,7 @@ static int get_time(sl_binance *decoder, int slot, const char *what, const char 
     return 0;
 }
 
-static int get_instrument(sl_binance *decoder, int slot, const char *what, const char *name, sl_event *event)
+static int get_instrument(sl_binance *decoder, int slot, const char *what, const char *name, sl_market_event *event)
 {
     sl_json_text text = {"", 0};
     SL_TRY(get(decoder, slot, SL_JSON_STRING, what, name, &text));
@@ -294,7 +294,7 @@ static int get_instrument(sl_binance *decoder, int slot, const char *what, const
                     : 0;
 }
 
-static int make_trade(sl_binance *decoder, sl_event *event, const char *what, bool aggregate)
+static int make_trade(sl_binance *decoder, sl_market_event *event, const char *what, bool aggregate)
 {
     sl_trade *trade = &event->as.trade;
     sl_json_text maker = {"", 0};
@@ -330,7 +330,7 @@ static int get_levels(sl_binance *decoder, const char *what, sl_levels *ret_leve
     return 0;
 }
 
-static int make_delta(sl_binance *decoder, sl_event *event)
+static int make_delta(sl_binance *decoder, sl_market_event *event)
 {
     static const char what[] = "depthUpdate";
     sl_book_delta *delta = &event->as.delta;
@@ -350,7 +350,7 @@ static int make_delta(sl_binance *decoder, sl_event *event)
     return get_levels(decoder, what, &delta->levels);
 }
 
-static int make_snapshot(sl_binance *decoder, const sl_binance_message *message, sl_event *event)
+static int make_snapshot(sl_binance *decoder, const sl_binance_message *message, sl_market_event *event)
 {
     static const char what[] = "depth snapshot";
     event->kind = SL_EVENT_BOOK_SNAPSHOT;
@@ -368,7 +368,7 @@ static int make_snapshot(sl_binance *decoder, const sl_binance_message *message,
     return get_levels(decoder, what, &event->as.snapshot.levels);
 }
 
-static int make_best(sl_binance *decoder, sl_event *event)
+static int make_best(sl_binance *decoder, sl_market_event *event)
 {
     static const char what[] = "bookTicker";
     sl_best *best = &event->as.best;
@@ -386,7 +386,7 @@ static int make_best(sl_binance *decoder, sl_event *event)
 }
 
 /* A message without "e". */
-static int make_untyped(sl_binance *decoder, const sl_binance_message *message, sl_event *event)
+static int make_untyped(sl_binance *decoder, const sl_binance_message *message, sl_market_event *event)
 {
     const uint64_t ticker = UINT64_C(1) << LETTER('u') | UINT64_C(1) << LETTER('s') | UINT64_C(1) << LETTER('b') |
                             UINT64_C(1) << LETTER('B') | UINT64_C(1) << LETTER('a') | UINT64_C(1) << LETTER('A');
@@ -407,7 +407,7 @@ static int make_untyped(sl_binance *decoder, const sl_binance_message *message, 
     return fail(decoder, SL_EPROTO, "unknown form: neither \"e\" nor \"lastUpdateId\" nor a book ticker");
 }
 
-static int make_event(sl_binance *decoder, const sl_binance_message *message, sl_event *event)
+static int make_event(sl_binance *decoder, const sl_binance_message *message, sl_market_event *event)
 {
     sl_json_text type = {"", 0};
     if (!has(decoder, LETTER('e'))) {
@@ -430,7 +430,7 @@ static int make_event(sl_binance *decoder, const sl_binance_message *message, sl
                 excerpt(decoder->stream).text);
 }
 
-static int decode(sl_binance *decoder, const sl_binance_message *message, sl_event *event)
+static int decode(sl_binance *decoder, const sl_binance_message *message, sl_market_event *event)
 {
     decoder->present = 0;
     decoder->stream = (sl_json_text){"", 0};
@@ -453,7 +453,7 @@ static int decode(sl_binance *decoder, const sl_binance_message *message, sl_eve
     return make_event(decoder, message, event);
 }
 
-int sl_binance_decode(sl_binance *decoder, const sl_binance_message *message, sl_event *ret_event)
+int sl_binance_decode(sl_binance *decoder, const sl_binance_message *message, sl_market_event *ret_event)
 {
     int code = decode(decoder, message, ret_event);
     if (code < 0) {

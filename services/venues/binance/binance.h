@@ -61,7 +61,7 @@ SL_AUTO_DECLARE(sl_binance, sl_binance_free)
  * SL_ERANGE (a number that cannot be represented), SL_EMSGSIZE (over a limit), SL_ENOMEM;
  * the text is in sl_error_last() of the task and in sl_binance_problem().
  */
-SL_MUST_CHECK int sl_binance_decode(sl_binance *decoder, const sl_binance_message *message, sl_event *ret_event);
+SL_MUST_CHECK int sl_binance_decode(sl_binance *decoder, const sl_binance_message *message, sl_market_event *ret_event);
 
 /* What was wrong with the last message that failed, "" if none has. */
 const char *sl_binance_problem(const sl_binance *decoder);

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulated exchange: a player, a cutter, and a task a connection. */
+#include "exchange/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sluice/channel.h"
+#include "sluice/scope.h"
+#include "sluice/sync.h"
+#include "sluice/ws.h"
+
+#define CLIENTS_MAX 64
+#define CLIENT_QUEUE 1024
+#define CLOSE_TIMEOUT SL_SECONDS(5)
+
+/* At full speed and with nobody connected: this many messages, then a pause, so that a gap is a gap and not the end. */
+#define UNHEARD_MESSAGES 25
+#define UNHEARD_PAUSE SL_MILLISECONDS(1)
+#define PACE_STEP SL_MILLISECONDS(1)
+
+/* A message on its way to all clients. */
+struct frame {
+    size_t references;
+    size_t size_bytes;
+    char text[];
+};
+
+struct client {
+    sl_exchange *exchange;
+    const char *streams; /* of its request */
+    sl_ws *ws;
+    sl_sender *sender;
+    sl_receiver *receiver;
+    sl_scope *scope; /* cancelled to cut the connection */
+    bool cut;
+};
+
+struct sl_exchange {
+    struct sl_exchange_options options;
+    sl_session *session;
+    sl_listener *listener;
+    struct client *clients[CLIENTS_MAX];
+    size_t client_count;
+    sl_event somebody; /* was connected once */
+    struct sl_exchange_stats stats;
+};
+
+static void frame_unref(struct frame *frame)
+{
+    if (frame != NULL && --frame->references == 0) {
+        sl_free(frame);
+    }
+}
+
+static void drop_frame(void *item)
+{
+    frame_unref(*(struct frame **)item);
+}
+
+/* ---- the player ---- */
+
+/* Whether the request's streams=a/b/c names the stream. */
+static bool subscribed(const struct client *client, sl_json_text stream)
+{
+    const char *at = client->streams;
+    while (at != NULL && *at != '\0') {
+        size_t length = strcspn(at, "/&");
+        if (length == stream.size_bytes && memcmp(at, stream.data, length) == 0) {
+            return true;
+        }
+        at += length;
+        at = *at == '/' ? at + 1 : NULL;
+    }
+    return false;
+}
+
+/* To one client; it may be gone by now. A slow one makes the player wait. */
+static int give(struct client *client, struct frame *frame)
+{
+    if (frame != NULL) {
+        frame->references++;
+    }
+    int code = sl_channel_send(client->sender, &frame);
+    if (code < 0) {
+        frame_unref(frame);
+    }
+    return code == SL_ECANCELED ? code : 0;
+}
+
+static int broadcast(sl_exchange *exchange, const sl_session_message *message)
+{
+    struct frame *frame = sl_malloc(sizeof *frame + message->text.size_bytes);
+    if (frame == NULL) {
+        return sl_fail(SL_ENOMEM, "no memory for a message");
+    }
+    frame->references = 1;
+    frame->size_bytes = message->text.size_bytes;
+    memcpy(frame->text, message->text.data, message->text.size_bytes);
+    int code = 0;
+    for (size_t i = 0; i < exchange->client_count && code == 0; i++) {
+        struct client *client = exchange->clients[i];
+        if (subscribed(client, message->stream)) {
+            code = give(client, frame);
+        }
+    }
+    frame_unref(frame);
+    return code;
+}
+
+/* Keeps the session's time line at the chosen speed. */
+static int pace(const sl_exchange *exchange, uint64_t played, sl_time start, int64_t session_ns)
+{
+    if (exchange->options.speed > 0) {
+        sl_time due = start + (sl_time)((double)session_ns / exchange->options.speed);
+        return due > sl_now() + PACE_STEP ? sl_sleep_until(due) : 0;
+    }
+    return exchange->client_count == 0 && played % UNHEARD_MESSAGES == 0 ? sl_sleep(UNHEARD_PAUSE) : 0;
+}
+
+static int play(void *arg)
+{
+    sl_exchange *exchange = arg;
+    SL_TRY(sl_event_wait(&exchange->somebody));
+    sl_time start = sl_now();
+    int64_t first_ns = 0;
+    sl_session_message message;
+    int code;
+    for (uint64_t played = 0; (code = sl_session_next(exchange->session, &message)) > 0; played++) {
+        first_ns = played == 0 ? message.receive_time_ns : first_ns;
+        SL_TRY(pace(exchange, played, start, message.receive_time_ns - first_ns));
+        SL_TRY(broadcast(exchange, &message));
+    }
+    SL_TRY(code);
+    exchange->stats.over = true;
+    for (size_t i = 0; i < exchange->client_count; i++) {
+        SL_TRY(give(exchange->clients[i], NULL));
+    }
+    return 0;
+}
+
+static int cut(void *arg)
+{
+    sl_exchange *exchange = arg;
+    for (;;) {
+        SL_TRY(sl_sleep(exchange->options.cut_every));
+        for (size_t i = 0; i < exchange->client_count && !exchange->stats.over; i++) {
+            exchange->clients[i]->cut = true;
+            exchange->stats.cuts++;
+            sl_scope_cancel(exchange->clients[i]->scope, "cut");
+        }
+    }
+}
+
+/* ---- connections ---- */
+
+/* Reads what the client says: its pongs and its close. */
+static int listen_to(void *arg)
+{
+    struct client *client = arg;
+    struct sl_ws_message message;
+    int code;
+    while ((code = sl_ws_receive(client->ws, &message)) == 0) {
+    }
+    sl_scope_cancel(client->scope, "the client has closed");
+    return code == SL_ECANCELED ? code : 0;
+}
+
+static int say_goodbye(struct client *client)
+{
+    SL_TRY(sl_ws_send_close(client->ws, 1000, "end of session"));
+    return sl_sleep(CLOSE_TIMEOUT); /* the client's answer ends it */
+}
+
+static int feed(struct client *client)
+{
+    if (client->exchange->stats.over) {
+        return say_goodbye(client);
+    }
+    for (;;) {
+        struct frame *frame = NULL;
+        SL_TRY(sl_channel_receive(client->receiver, &frame));
+        if (frame == NULL) {
+            return say_goodbye(client);
+        }
+        int code = sl_ws_send(client->ws, SL_WS_TEXT, frame->text, frame->size_bytes);
+        frame_unref(frame);
+        SL_TRY(code);
+    }
+}
+
+static void forget(struct client *client)
+{
+    sl_exchange *exchange = client->exchange;
+    for (size_t i = 0; i < exchange->client_count; i++) {
+        if (exchange->clients[i] == client) {
+            exchange->clients[i] = exchange->clients[--exchange->client_count];
+            break;
+        }
+    }
+    sl_receiver_close(client->receiver); /* a player that waits for it goes on */
+    sl_sender_close(client->sender);
+}
+
+static int serve_client(struct client *client)
+{
+    sl_exchange *exchange = client->exchange;
+    SL_SCOPE(scope, .name = "client");
+    client->scope = &scope;
+    exchange->clients[exchange->client_count++] = client;
+    exchange->stats.connections++;
+    sl_event_set(&exchange->somebody);
+    int code = sl_spawn(&scope, listen_to, client, .daemon = true);
+    code = code == 0 ? feed(client) : code;
+    forget(client);
+    return sl_scope_close(&scope, code);
+}
+
+static int open_queue(struct client *client)
+{
+    static const struct sl_channel_options options = {
+        .capacity = CLIENT_QUEUE, .item_bytes = sizeof(struct frame *), .drop = drop_frame, .name = "client"};
+    return sl_channel_open(&options, &client->sender, &client->receiver);
+}
+
+static int accept_client(sl_exchange *exchange, sl_http_exchange *request, const char *target)
+{
+    if (exchange->client_count == CLIENTS_MAX) {
+        return sl_http_respond(request, 503, "text/plain", "too many clients\n", 17);
+    }
+    const char *streams = strstr(target, "streams=");
+    struct client client = {.exchange = exchange, .streams = streams == NULL ? "" : streams + strlen("streams=")};
+    SL_TRY(sl_ws_accept(request, &client.ws));
+    int code = open_queue(&client);
+    code = code == 0 ? serve_client(&client) : code;
+    if (client.cut) {
+        sl_ws_cut(client.ws);
+    } else {
+        sl_ws_free(client.ws);
+    }
+    (void)sl_sender_free(client.sender);
+    (void)sl_receiver_free(client.receiver);
+    return code;
+}
+
+/* ---- requests ---- */
+
+static int answer_depth(sl_exchange *exchange, sl_http_exchange *request, const char *target)
+{
+    const char *limit = strstr(target, "limit=");
+    char *end = NULL;
+    unsigned long levels = limit == NULL ? 0 : strtoul(limit + strlen("limit="), &end, 10);
+    sl_json_text text;
+    int code = sl_session_snapshot(exchange->session, levels, &text);
+    if (code == SL_EAGAIN) {
+        static const char later[] = "{\"code\":-1000,\"msg\":\"the book is not known yet\"}";
+        return sl_http_respond(request, 503, "application/json", later, sizeof later - 1);
+    }
+    if (code < 0) {
+        static const char bad[] = "{\"code\":-1130,\"msg\":\"bad limit\"}";
+        return sl_http_respond(request, 400, "application/json", bad, sizeof bad - 1);
+    }
+    return sl_http_respond(request, 200, "application/json", text.data, text.size_bytes);
+}
+
+static int handle(void *arg, sl_http_exchange *request)
+{
+    sl_exchange *exchange = arg;
+    const char *target = sl_http_target(request->request);
+    if (strncmp(target, "/fapi/v1/depth?", 15) == 0) {
+        return answer_depth(exchange, request, target);
+    }
+    if (strncmp(target, "/public/stream?", 15) == 0) {
+        return accept_client(exchange, request, target);
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+int sl_exchange_open(const struct sl_exchange_options *options, sl_exchange **ret_exchange)
+{
+    sl_exchange *exchange = sl_calloc(1, sizeof *exchange);
+    if (exchange == NULL) {
+        return sl_fail(SL_ENOMEM, "no memory for an exchange");
+    }
+    exchange->options = *options;
+    int code = sl_session_open(&options->session, &exchange->session);
+    code = code == 0 ? sl_listener_open("127.0.0.1", options->port, &exchange->listener) : code;
+    if (code < 0) {
+        sl_exchange_close(exchange);
+        return code;
+    }
+    *ret_exchange = exchange;
+    return 0;
+}
+
+void sl_exchange_close(sl_exchange *exchange)
+{
+    if (exchange != NULL) {
+        sl_listener_close(exchange->listener);
+        sl_session_close(exchange->session);
+        sl_free(exchange);
+    }
+}
+
+int sl_exchange_port(const sl_exchange *exchange)
+{
+    return sl_listener_port(exchange->listener);
+}
+
+const sl_session *sl_exchange_session(const sl_exchange *exchange)
+{
+    return exchange->session;
+}
+
+struct sl_exchange_stats sl_exchange_get_stats(const sl_exchange *exchange)
+{
+    return exchange->stats;
+}
+
+static int serve(void *arg)
+{
+    return sl_http_serve(((sl_exchange *)arg)->listener, handle, arg);
+}
+
+int sl_exchange_run(void *arg)
+{
+    sl_exchange *exchange = arg;
+    SL_SCOPE(scope, .name = "exchange");
+    SL_TRY(sl_spawn(&scope, serve, exchange));
+    SL_TRY(sl_spawn(&scope, play, exchange));
+    if (exchange->options.cut_every > 0) {
+        SL_TRY(sl_spawn(&scope, cut, exchange, .daemon = true));
+    }
+    return sl_scope_wait(&scope);
+}

@@ -144,7 +144,7 @@ void sl__offload_record(int code, const char *format, va_list arguments)
     struct job *job = current_job;
     if (job != NULL) {
         job->message_code = code;
-        (void)vsnprintf(job->message, sizeof job->message, format == NULL ? "" : format, arguments);
+        (void)vsnprintf(job->message, sizeof job->message, format, arguments);
     }
 }
 

@@ -32,7 +32,7 @@
 /* A case that takes longer hangs. */
 #define SL_CONFORMANCE_SECONDS 300
 
-enum sl_conformance_worlds { SL_WORLD_REAL = 1, SL_WORLD_SIMULATED = 2, SL_WORLD_BOTH = 3 };
+enum sl_conformance_worlds { SL_WORLD_REAL = 1, SL_WORLD_SIMULATED = 2, SL_WORLD_BOTH = 3, SL_WORLD_REAL_FEW = 5 };
 
 struct sl_conformance {
     const char *name;
@@ -76,6 +76,8 @@ const char *sl_conformance_log(void);
 #define C_TEST_SIMULATED(name, behaviour, anchor) SL__TASK_CASE(name, behaviour, anchor, SL_WORLD_SIMULATED)
 /* Only in the real world, there with the seeds too: threads, signals, sockets. */
 #define C_TEST_REAL(name, behaviour, anchor) SL__TASK_CASE(name, behaviour, anchor, SL_WORLD_REAL)
+/* The same with two seeds: cases that take real time. */
+#define C_TEST_REAL_FEW(name, behaviour, anchor) SL__TASK_CASE(name, behaviour, anchor, SL_WORLD_REAL_FEW)
 /* The body gets `const struct sl_run_options *options` and calls sl_run() itself, as often as it likes. */
 #define C_TEST_RUNS(name, behaviour, anchor)                                                                           \
     static int name##_outer(const struct sl_run_options *options);                                                     \

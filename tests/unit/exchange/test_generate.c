@@ -55,7 +55,7 @@ struct seen {
     uint64_t before_snapshot;
 };
 
-static void see_book(struct seen *seen, const sl_event *event, const sl_generated *message)
+static void see_book(struct seen *seen, const sl_market_event *event, const sl_generated *message)
 {
     sl_diff diff = {.first_id = event->as.delta.first_id,
                     .last_id = event->as.delta.last_id,
@@ -82,7 +82,7 @@ static void see_book(struct seen *seen, const sl_event *event, const sl_generate
 
 static void see(struct seen *seen, const sl_generated *message)
 {
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_gap gap;
     sl_diff diff;
     sl_binance_message raw = {.text = message->text.data,

@@ -295,7 +295,7 @@ struct consumer {
 
 static void consume(struct consumer *consumer, const char *text, size_t size_bytes, unsigned flags)
 {
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_binance_message message = {.text = text, .size_bytes = size_bytes, .json_flags = flags, .instrument = "BTCUSDT"};
     assert_int_equal(sl_binance_decode(consumer->decoder, &message, &event), 0);
     if (event.kind == SL_EVENT_BOOK_DELTA) {
@@ -392,7 +392,7 @@ static void snapshots_have_the_venues_form(void **state)
     sl_session *session = NULL;
     sl_session_message message;
     sl_json_text json;
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_binance *decoder = NULL;
     assert_int_equal(sl_session_open(&options, &session), 0);
     while (!sl_session_ready(session)) {

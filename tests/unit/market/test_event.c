@@ -26,7 +26,7 @@ static void names(void **state)
 static void instrument_has_a_limit(void **state)
 {
     (void)state;
-    sl_event event = {0};
+    sl_market_event event = {0};
     char name[SL_INSTRUMENT_MAX + 1];
     memset(name, 'A', sizeof(name));
     assert_int_equal(sl_event_set_instrument(&event, name, SL_INSTRUMENT_MAX - 1), 0);
@@ -41,7 +41,7 @@ static void descriptions(void **state)
 {
     (void)state;
     char text[SL_EVENT_TEXT_MAX];
-    sl_event event = {.kind = SL_EVENT_TRADE, .venue = SL_VENUE_BINANCE_USDM, .feed = SL_FEED_TRADES};
+    sl_market_event event = {.kind = SL_EVENT_TRADE, .venue = SL_VENUE_BINANCE_USDM, .feed = SL_FEED_TRADES};
     assert_int_equal(sl_event_set_instrument(&event, "BTCUSDT", 7), 0);
     event.as.trade = (sl_trade){.id = 7, .price = {6180030, -2}, .quantity = {6, -3}, .taker = SL_SIDE_BUY};
     size_t length = sl_event_describe(&event, text);
@@ -71,7 +71,7 @@ static void longest_description_fits(void **state)
 {
     (void)state;
     char text[SL_EVENT_TEXT_MAX];
-    sl_event event = {.kind = SL_EVENT_BEST, .venue = SL_VENUE_BINANCE_COINM, .feed = SL_FEED_AGG_TRADES};
+    sl_market_event event = {.kind = SL_EVENT_BEST, .venue = SL_VENUE_BINANCE_COINM, .feed = SL_FEED_AGG_TRADES};
     memset(event.instrument, 'A', SL_INSTRUMENT_MAX - 1);
     sl_decimal longest = {-INT64_MAX, SL_DECIMAL_EXPONENT_MAX};
     event.as.best = (sl_best){INT64_MIN, {longest, longest}, {longest, longest}};

@@ -99,7 +99,7 @@ static int work_under_lock(void *arg)
     return sl_scope_wait(&scope);
 }
 
-C_TEST_REAL(lock_is_released_on_every_way_out, "early return, cancellation, a failing sibling: the key is free at once",
+C_TEST_REAL_FEW(lock_is_released_on_every_way_out, "early return, cancellation, a failing sibling: the key is free at once",
             "")
 {
     SL_TRY(server());
@@ -125,7 +125,7 @@ C_TEST_REAL(lock_is_released_on_every_way_out, "early return, cancellation, a fa
     return 0;
 }
 
-C_TEST_REAL(lock_is_exclusive_and_renewed,
+C_TEST_REAL_FEW(lock_is_exclusive_and_renewed,
             "a second one waits or gets busy; held for longer than its TTL it stays held", "")
 {
     SL_TRY(server());
@@ -156,7 +156,7 @@ C_TEST_REAL(lock_is_exclusive_and_renewed,
     return 0;
 }
 
-C_TEST_REAL(lock_lost_cancels_the_scope, "a key taken by someone else ends the work; the other's key is not touched",
+C_TEST_REAL_FEW(lock_lost_cancels_the_scope, "a key taken by someone else ends the work; the other's key is not touched",
             "")
 {
     SL_TRY(server());

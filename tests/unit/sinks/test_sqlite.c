@@ -79,31 +79,31 @@ static void assert_answer(const struct place *place, const char *sql, const char
     assert_string_equal(ask(place, sql).text, expected);
 }
 
-static sl_event trade_event(int64_t id)
+static sl_market_event trade_event(int64_t id)
 {
-    sl_event event = {.kind = SL_EVENT_TRADE,
-                      .venue = SL_VENUE_BINANCE_USDM,
-                      .feed = SL_FEED_TRADES,
-                      .venue_time_ns = 1723161256322000000 + id,
-                      .receive_time_ns = 5,
-                      .instrument = "BTCUSDT"};
+    sl_market_event event = {.kind = SL_EVENT_TRADE,
+                             .venue = SL_VENUE_BINANCE_USDM,
+                             .feed = SL_FEED_TRADES,
+                             .venue_time_ns = 1723161256322000000 + id,
+                             .receive_time_ns = 5,
+                             .instrument = "BTCUSDT"};
     event.as.trade = (sl_trade){
         .id = id, .first_id = id, .last_id = id, .price = {6180020, -2}, .quantity = {14, -3}, .taker = SL_SIDE_SELL};
     return event;
 }
 
-static sl_event best_event(int64_t id)
+static sl_market_event best_event(int64_t id)
 {
-    sl_event event = trade_event(id);
+    sl_market_event event = trade_event(id);
     event.kind = SL_EVENT_BEST;
     event.feed = SL_FEED_BEST;
     event.as.best = (sl_best){id, {{1, 0}, {25070, -4}}, {{2, 0}, {1, -8}}};
     return event;
 }
 
-static sl_event gap_event(int64_t from, int64_t to, bool healed)
+static sl_market_event gap_event(int64_t from, int64_t to, bool healed)
 {
-    sl_event event = trade_event(1);
+    sl_market_event event = trade_event(1);
     event.kind = SL_EVENT_GAP;
     event.feed = SL_FEED_DEPTH;
     event.receive_time_ns = healed ? 2000 : 1000;
@@ -120,7 +120,7 @@ static void rows_are_exact(void **state)
     (void)state;
     struct place place = new_place();
     sl_sqlite *sink = open_sink(&place, 0);
-    sl_event events[] = {trade_event(INT64_C(5266583935)), best_event(7)};
+    sl_market_event events[] = {trade_event(INT64_C(5266583935)), best_event(7)};
     assert_int_equal(sl_sqlite_write(sink, events, 2), 0);
     assert_int_equal(sl_sqlite_pending(sink), 2);
     assert_answer(&place, "SELECT count(*) FROM trades", "0"); /* not committed */
@@ -149,7 +149,7 @@ static void repeats_are_harmless(void **state)
     for (int round = 0; round < 3; round++) { /* also over a restart */
         sl_sqlite *sink = open_sink(&place, 10);
         for (int64_t id = 1; id <= 25; id++) {
-            sl_event events[] = {trade_event(id), trade_event(id), best_event(id)};
+            sl_market_event events[] = {trade_event(id), trade_event(id), best_event(id)};
             assert_int_equal(sl_sqlite_write(sink, events, 3), 0);
         }
         assert_int_equal(sl_sqlite_flush(sink), 0);
@@ -163,7 +163,7 @@ static void repeats_are_harmless(void **state)
     assert_answer(&place, "SELECT count(*) FROM top_of_book", "25");
     /* the same id elsewhere is another trade */
     sl_sqlite *sink = open_sink(&place, 0);
-    sl_event others[] = {trade_event(1), trade_event(1), trade_event(1)};
+    sl_market_event others[] = {trade_event(1), trade_event(1), trade_event(1)};
     others[0].venue = SL_VENUE_BINANCE_SPOT;
     others[1].feed = SL_FEED_AGG_TRADES;
     memcpy(others[2].instrument, "ETHUSDT", 8);
@@ -181,16 +181,16 @@ static void gaps_are_completed_when_healed(void **state)
                               "ifnull(healed_time_ns,'-')||' '||ifnull(healed_id,'-'),';') FROM gaps";
     struct place place = new_place();
     sl_sqlite *sink = open_sink(&place, 0);
-    sl_event seen = gap_event(100, 0, false);
+    sl_market_event seen = gap_event(100, 0, false);
     assert_int_equal(sl_sqlite_write(sink, &seen, 1), 0);
     assert_int_equal(sl_sqlite_write(sink, &seen, 1), 0);
     assert_int_equal(sl_sqlite_flush(sink), 0);
     assert_answer(&place, all, "100 0 disconnected 1000 - -");
-    sl_event healed = gap_event(100, 150, true);
+    sl_market_event healed = gap_event(100, 150, true);
     assert_int_equal(sl_sqlite_write(sink, &healed, 1), 0);
     assert_int_equal(sl_sqlite_write(sink, &healed, 1), 0);
     assert_int_equal(sl_sqlite_write(sink, &seen, 1), 0); /* late repeat: undoes nothing */
-    sl_event at_once = gap_event(200, 210, true);         /* both news in one */
+    sl_market_event at_once = gap_event(200, 210, true);  /* both news in one */
     assert_int_equal(sl_sqlite_write(sink, &at_once, 1), 0);
     assert_int_equal(sl_sqlite_flush(sink), 0);
     assert_answer(&place, all, "100 150 disconnected 1000 2000 155;200 210 disconnected 2000 2000 215");
@@ -205,7 +205,7 @@ static void what_has_no_table_is_counted(void **state)
     (void)state;
     struct place place = new_place();
     sl_sqlite *sink = open_sink(&place, 0);
-    sl_event event = trade_event(1);
+    sl_market_event event = trade_event(1);
     event.kind = SL_EVENT_BOOK_DELTA;
     assert_int_equal(sl_sqlite_write(sink, &event, 1), 0);
     assert_int_equal(sl_sqlite_pending(sink), 0);
@@ -225,10 +225,10 @@ static void an_error_undoes_the_batch(void **state)
     (void)state;
     struct place place = new_place();
     sl_sqlite *sink = open_sink(&place, 0);
-    sl_event good = trade_event(1);
+    sl_market_event good = trade_event(1);
     assert_int_equal(sl_sqlite_write(sink, &good, 1), 0);
     assert_int_equal(sl_sqlite_flush(sink), 0);
-    sl_event events[] = {trade_event(2), trade_event(3), trade_event(4)};
+    sl_market_event events[] = {trade_event(2), trade_event(3), trade_event(4)};
     events[2].instrument[0] = '\0';
     assert_int_equal(sl_sqlite_write(sink, events, 3), SL_EINVAL);
     assert_int_equal(sl_sqlite_pending(sink), 0);
@@ -240,7 +240,7 @@ static void an_error_undoes_the_batch(void **state)
     assert_int_equal(sl_sqlite_flush(sink), 0);
     assert_answer(&place, "SELECT count(*) FROM trades", "3");
     /* closing without a flush drops what was not committed, and says so before */
-    sl_event late = trade_event(9);
+    sl_market_event late = trade_event(9);
     assert_int_equal(sl_sqlite_write(sink, &late, 1), 0);
     assert_int_equal(sl_sqlite_pending(sink), 1);
     sl_sqlite_close(sink);
@@ -254,7 +254,7 @@ static void a_locked_file_is_busy(void **state)
     struct place place = new_place();
     sl_sqlite *sink = open_sink(&place, 0);
     sqlite3 *other = NULL;
-    sl_event event = trade_event(1);
+    sl_market_event event = trade_event(1);
     assert_int_equal(sqlite3_open_v2(place.path, &other, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sl_sqlite_write(sink, &event, 1), SL_EBUSY);
@@ -273,7 +273,7 @@ static void sqlites_words_are_passed_on(void **state)
     struct place place = new_place();
     sl_sqlite *sink = open_sink(&place, 0);
     (void)ask(&place, "DROP TABLE top_of_book"); /* another program breaks the tables while the sink has them open */
-    sl_event events[] = {trade_event(1), best_event(1)};
+    sl_market_event events[] = {trade_event(1), best_event(1)};
     assert_int_equal(sl_sqlite_write(sink, events, 2), SL_EINTERNAL);
     if (strstr(sl_sqlite_problem(sink), "no such table: top_of_book") == NULL) {
         fail_msg("%s", sl_sqlite_problem(sink));
@@ -300,7 +300,7 @@ static void a_full_disk_is_told_and_survived(void **state)
     int code = 0;
     int64_t id = 0;
     while (code == 0) {
-        sl_event event = trade_event(++id);
+        sl_market_event event = trade_event(++id);
         code = sl_sqlite_write(sink, &event, 1);
         assert_true(id < 100000);
     }
@@ -315,7 +315,7 @@ static void a_full_disk_is_told_and_survived(void **state)
     (void)snprintf(expected, sizeof(expected), "%llu", (unsigned long long)durable);
     assert_answer(&place, "SELECT count(*) FROM trades", expected);
     for (int64_t again = (int64_t)durable + 1; again <= id; again++) { /* there is room again */
-        sl_event event = trade_event(again);
+        sl_market_event event = trade_event(again);
         assert_int_equal(sl_sqlite_write(sink, &event, 1), 0);
     }
     assert_int_equal(sl_sqlite_flush(sink), 0);
@@ -379,7 +379,7 @@ static void what_was_flushed_survives_a_kill(void **state)
     if (child == 0) {
         sl_sqlite *sink = open_sink(&place, 10);
         for (int64_t id = 1; id <= 15; id++) {
-            sl_event event = trade_event(id);
+            sl_market_event event = trade_event(id);
             if (sl_sqlite_write(sink, &event, 1) < 0) {
                 _exit(1);
             }
@@ -392,7 +392,7 @@ static void what_was_flushed_survives_a_kill(void **state)
     sl_sqlite *sink = open_sink(&place, 10);
     assert_answer(&place, "SELECT count(*) FROM trades", "10");
     for (int64_t id = 1; id <= 15; id++) { /* it is all sent again */
-        sl_event event = trade_event(id);
+        sl_market_event event = trade_event(id);
         assert_int_equal(sl_sqlite_write(sink, &event, 1), 0);
     }
     assert_int_equal(sl_sqlite_flush(sink), 0);
@@ -418,7 +418,7 @@ static void captured_session_is_stored_whole(void **state)
     assert_int_equal(sl_session_open(&options, &session), 0);
     assert_int_equal(sl_binance_new(&(sl_binance_options){.venue = SL_VENUE_BINANCE_USDM}, &decoder), 0);
     while (sl_session_next(session, &message) > 0) {
-        sl_event event = {0};
+        sl_market_event event = {0};
         sl_binance_message raw = {
             .text = message.text.data, .size_bytes = message.text.size_bytes, .json_flags = SL_JSON_PADDED};
         assert_int_equal(sl_binance_decode(decoder, &raw, &event), 0);

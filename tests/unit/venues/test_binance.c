@@ -14,7 +14,7 @@ static sl_binance *open_decoder(sl_venue venue)
 }
 
 /* Decodes from a heap block with no byte to spare. */
-static int decode_for(sl_binance *decoder, const char *text, const char *instrument, sl_event *event)
+static int decode_for(sl_binance *decoder, const char *text, const char *instrument, sl_market_event *event)
 {
     size_t size_bytes = strlen(text);
     char *exact = sl_malloc(size_bytes);
@@ -27,7 +27,7 @@ static int decode_for(sl_binance *decoder, const char *text, const char *instrum
     return code;
 }
 
-static int decode(sl_binance *decoder, const char *text, sl_event *event)
+static int decode(sl_binance *decoder, const char *text, sl_market_event *event)
 {
     return decode_for(decoder, text, NULL, event);
 }
@@ -48,7 +48,7 @@ static void assert_level(const sl_level *level, const char *price, const char *q
 static void trades(void **state)
 {
     (void)state;
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_auto(sl_binance) *usdm = open_decoder(SL_VENUE_BINANCE_USDM);
     assert_int_equal(decode(usdm,
                             "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161256322,"
@@ -99,7 +99,7 @@ static void trades(void **state)
 static void aggregate_trades(void **state)
 {
     (void)state;
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_auto(sl_binance) *usdm = open_decoder(SL_VENUE_BINANCE_USDM);
     assert_int_equal(decode(usdm,
                             "{\"e\":\"aggTrade\",\"E\":123456789,\"s\":\"BTCUSDT\",\"a\":5933014,\"p\":\"0.001\","
@@ -115,7 +115,7 @@ static void aggregate_trades(void **state)
 static void depth_updates(void **state)
 {
     (void)state;
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_auto(sl_binance) *usdm = open_decoder(SL_VENUE_BINANCE_USDM);
     static const char text[] = "{\"stream\":\"btcusdt@depth@0ms\", \"data\":{\"e\":\"depthUpdate\",\"E\":1723161256299,"
                                "\"T\":1723161256298,\"s\":\"BTCUSDT\",\"U\":5123107832006,\"u\":5123107837557,"
@@ -153,7 +153,7 @@ static void depth_updates(void **state)
 static void best_bid_and_offer(void **state)
 {
     (void)state;
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_auto(sl_binance) *spot = open_decoder(SL_VENUE_BINANCE_SPOT);
     assert_int_equal(decode(spot,
                             "{\"u\":400900217,\"s\":\"BNBUSDT\",\"b\":\"25.35190000\",\"B\":\"31.21000000\","
@@ -180,7 +180,7 @@ static void best_bid_and_offer(void **state)
 static void snapshots(void **state)
 {
     (void)state;
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_auto(sl_binance) *spot = open_decoder(SL_VENUE_BINANCE_SPOT);
     static const char text[] = "{\"lastUpdateId\":160,\"bids\":[[\"0.0024\",\"10\"]],\"asks\":[[\"0.0026\",\"100\"]]}";
     assert_int_equal(decode_for(spot, text, "BNBBTC", &event), 0);
@@ -265,7 +265,7 @@ static void what_is_wrong_is_told(void **state)
     };
     sl_auto(sl_binance) *decoder = open_decoder(SL_VENUE_BINANCE_USDM);
     for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
-        sl_event event = {0};
+        sl_market_event event = {0};
         int code = decode(decoder, cases[at].text, &event);
         if (code != cases[at].code || strstr(sl_binance_problem(decoder), cases[at].problem) == NULL) {
             fail_msg("%s: code %d, %s", cases[at].text, code, sl_binance_problem(decoder));
@@ -276,7 +276,7 @@ static void what_is_wrong_is_told(void **state)
 static void foreign_text_in_errors_is_made_harmless(void **state)
 {
     (void)state;
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_auto(sl_binance) *decoder = open_decoder(SL_VENUE_BINANCE_USDM);
     assert_int_equal(decode(decoder, "{\"e\":\"\\u001b[31m\\n\xc3\xa9\"}", &event), SL_ENOTSUP);
     for (const char *at = sl_binance_problem(decoder); *at != '\0'; at++) {
@@ -294,7 +294,7 @@ static void limits_are_named(void **state)
 {
     (void)state;
     sl_binance *decoder = NULL;
-    sl_event event = {0};
+    sl_market_event event = {0};
     sl_binance_options options = {.venue = SL_VENUE_BINANCE_SPOT, .levels_max = 2, .message_max_bytes = 80};
     assert_int_equal(sl_binance_new(&options, &decoder), 0);
     static const char *const texts[] = {
@@ -325,7 +325,7 @@ static void damaged_messages_are_harmless(void **state)
     char damaged[sizeof(text)];
     int decoded = 0;
     for (size_t at = 0; at < sizeof(text) - 1; at++) {
-        sl_event event = {0};
+        sl_market_event event = {0};
         memcpy(damaged, text, sizeof(text));
         damaged[at] = '\0';
         assert_true(decode(decoder, damaged, &event) < 0);
@@ -352,7 +352,7 @@ static void survives_every_failed_allocation(void **state)
     int64_t n = 0;
     for (; !done; n++) {
         sl_binance *decoder = NULL;
-        sl_event event = {0};
+        sl_market_event event = {0};
         sl_binance_options options = {.venue = SL_VENUE_BINANCE_SPOT};
         sl_binance_message message = {.text = text, .size_bytes = strlen(text), .instrument = "A"};
         sl_memory_fail_after(n);

@@ -154,7 +154,7 @@ static int exchange(sl_redis *redis, const char *const *arguments)
     }
     int code = send_command(redis, arguments);
     code = code == 0 ? read_reply(redis) : code;
-    if (code < 0) {
+    if (code < 0 || redis->reply == NULL) {
         drop(redis);
         return code;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Errors: codes, names, and the tree of what went wrong. */
+#define SL_ERROR_NO_MACROS /* they are defined here */
 #include "sluice/error.h"
 
 #include <stdio.h>

@@ -201,6 +201,9 @@ static inline void sl__coop(sl_task *task)
 void sl__deliver_cancel(sl_task *task);
 /* Reports the misuse of the API: records the message, aborts in strict mode, returns `code`. */
 int sl__misuse(int code, const char *format, ...) SL_PRINTF(2, 3);
+#if defined(__clang_analyzer__) && !defined(SL_ERROR_NO_MACROS)
+#define sl__misuse(code, ...) ((void)(sl__misuse)((code), __VA_ARGS__), (code))
+#endif
 /* Nobody asked for what a scope left behind: a failure in it is logged. */
 void sl__pending_drop(sl_task *task);
 /* An error that nobody will collect. */

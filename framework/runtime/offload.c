@@ -142,7 +142,7 @@ static void *work(void *argument)
 void sl__offload_record(int code, const char *format, va_list arguments)
 {
     struct job *job = current_job;
-    if (job != NULL) {
+    if (job != NULL && format != NULL) {
         job->message_code = code;
         (void)vsnprintf(job->message, sizeof job->message, format, arguments);
     }

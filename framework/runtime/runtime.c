@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A run from its first to its last moment; logging, misuse, the program's entry. */
+#define SL_ERROR_NO_MACROS /* they are defined here */
 #include "sluice/runtime.h"
 
 #include <signal.h>

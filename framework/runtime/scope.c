@@ -170,7 +170,8 @@ size_t sl_scope_children(const sl_scope *scope)
 static sl_error *error_tree(sl_scope *scope, int code)
 {
     if (scope->errors == NULL) {
-        scope->errors = sl__error_plain(scope->task, code, "failures in scope '%s'", scope->name == NULL ? "" : scope->name);
+        scope->errors =
+            sl__error_plain(scope->task, code, "failures in scope '%s'", scope->name == NULL ? "" : scope->name);
     }
     return scope->errors;
 }

@@ -108,7 +108,6 @@ static int start(sl_runtime *runtime, const int *numbers, size_t count, bool own
             stop(signals, i);
             return sl_fail(code, "signal %d cannot be watched", numbers[i]);
         }
-        uv_unref((uv_handle_t *)&source->handle);
     }
     *ret_signals = signals;
     return 0;

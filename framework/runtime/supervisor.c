@@ -516,7 +516,8 @@ static void ended_for_good(struct sl__child *child, int code, bool cancelled)
         child->options.significant = false; /* counted out */
         supervisor->significant--;
     }
-    if (significant && (supervisor->scope->auto_shutdown == SL_SHUTDOWN_ANY_SIGNIFICANT || supervisor->significant == 0)) {
+    if (significant &&
+        (supervisor->scope->auto_shutdown == SL_SHUTDOWN_ANY_SIGNIFICANT || supervisor->significant == 0)) {
         begin_end(supervisor, SL_ESHUTDOWN,
                   sl__error_plain(supervisor->scope->task, SL_ESHUTDOWN, "a significant child ended"), false);
     }
@@ -538,8 +539,8 @@ static void after_end(struct sl__child *child, int code, bool cancelled)
     if (child->started_at != 0 && sl_now() - child->started_at >= window_of(scope)) {
         child->attempts = 0; /* it ran for longer than the window: a new story */
     }
-    bool again = child->options.restart == SL_ALWAYS ||
-                 (child->options.restart == SL_ON_FAILURE && code < 0 && !cancelled);
+    bool again =
+        child->options.restart == SL_ALWAYS || (child->options.restart == SL_ON_FAILURE && code < 0 && !cancelled);
     if (!again) {
         ended_for_good(child, code, cancelled);
     } else if (may_restart(child)) {

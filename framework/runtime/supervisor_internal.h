@@ -22,13 +22,13 @@ struct sl__child {
     char name[SL_TASK_NAME_BYTES];
     enum sl_child_state state;
     sl_task *task;
-    bool started;        /* this run called sl_started(), or needs not */
-    bool held;           /* stopped by hand: a restart of the group leaves it alone */
-    bool dropped;        /* its record goes when it has ended */
-    uint8_t stop_stage;  /* 0: asked, 1: cancelled, 2: forced */
+    bool started;       /* this run called sl_started(), or needs not */
+    bool held;          /* stopped by hand: a restart of the group leaves it alone */
+    bool dropped;       /* its record goes when it has ended */
+    uint8_t stop_stage; /* 0: asked, 1: cancelled, 2: forced */
     enum sl__child_timer timer_kind;
     struct sl__timer timer;
-    uint32_t attempts;   /* restarts since it was healthy: the exponent of the backoff */
+    uint32_t attempts; /* restarts since it was healthy: the exponent of the backoff */
     uint32_t start_failures;
     uint64_t restarts;
     sl_time started_at;
@@ -60,7 +60,7 @@ struct sl__supervisor {
     struct sl__child *from;
     struct sl__child *failed; /* whose failure began the restart of the group: its backoff counts */
     struct sl__timer group_timer;
-    bool polite;       /* ENDING asks before it cancels */
+    bool polite; /* ENDING asks before it cancels */
     int end_code;
     sl_error *end_error;
     uint32_t significant; /* significant children that have not ended for good */

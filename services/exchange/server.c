@@ -249,10 +249,14 @@ static int accept_client(sl_exchange *exchange, sl_http_exchange *request, const
 static int answer_depth(sl_exchange *exchange, sl_http_exchange *request, const char *target)
 {
     const char *limit = strstr(target, "limit=");
-    char *end = NULL;
-    unsigned long levels = limit == NULL ? 0 : strtoul(limit + strlen("limit="), &end, 10);
-    sl_json_text text;
-    int code = sl_session_snapshot(exchange->session, levels, &text);
+    uint64_t levels = 0;
+    sl_json_text text = {NULL, 0};
+    int code = 0;
+    if (limit != NULL) {
+        limit += strlen("limit=");
+        code = sl_json_text_uint64((sl_json_text){limit, strcspn(limit, "&")}, &levels);
+    }
+    code = code == 0 ? sl_session_snapshot(exchange->session, levels, &text) : code;
     if (code == SL_EAGAIN) {
         static const char later[] = "{\"code\":-1000,\"msg\":\"the book is not known yet\"}";
         return sl_http_respond(request, 503, "application/json", later, sizeof later - 1);

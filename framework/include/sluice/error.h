@@ -89,6 +89,12 @@ int sl_fail(int code, const char *format, ...) SL_PRINTF(2, 3);
  */
 int sl_fail_because(int code, const char *format, ...) SL_PRINTF(2, 3);
 
+#if defined(__clang_analyzer__) && !defined(SL_ERROR_NO_MACROS)
+/* The analyzer does not look into other files: it has to know that the code comes back. */
+#define sl_fail(code, ...) ((void)(sl_fail)((code), __VA_ARGS__), (code))
+#define sl_fail_because(code, ...) ((void)(sl_fail_because)((code), __VA_ARGS__), (code))
+#endif
+
 /*
  * What the current task recorded last, NULL if nothing. Borrowed: valid until the task's next failing
  * call. `sl_error_last_code` is its code or 0.

@@ -46,7 +46,7 @@ int sl_memory_failed(void);
 #define SL_AUTO_DECLARE(type, free_function)                                                                           \
     static inline void type##_autofree(type **variable)                                                                \
     {                                                                                                                  \
-        (void)free_function(*variable);                                                                                      \
+        (void)free_function(*variable);                                                                                \
     }
 
 #ifdef __cplusplus

@@ -14,9 +14,9 @@ extern "C" {
 
 struct sl_offload_options {
     void *arg;
-    const char *name;             /* shown in dumps */
-    bool abandon;                 /* a cancelled caller leaves at once; the function runs on and its result is dropped */
-    void (*release)(void *arg);   /* called on the thread when the function has ended, also if abandoned; or by the
+    const char *name;           /* shown in dumps */
+    bool abandon;               /* a cancelled caller leaves at once; the function runs on and its result is dropped */
+    void (*release)(void *arg); /* called on the thread when the function has ended, also if abandoned; or by the
                                      caller when the function never ran */
     sl_capacity_limiter *limiter; /* NULL: the runtime's own, SL_OFFLOAD_THREADS tokens */
 };

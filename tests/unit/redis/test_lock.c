@@ -99,8 +99,8 @@ static int work_under_lock(void *arg)
     return sl_scope_wait(&scope);
 }
 
-C_TEST_REAL_FEW(lock_is_released_on_every_way_out, "early return, cancellation, a failing sibling: the key is free at once",
-            "")
+C_TEST_REAL_FEW(lock_is_released_on_every_way_out,
+                "early return, cancellation, a failing sibling: the key is free at once", "")
 {
     SL_TRY(server());
     for (int way = 0; way < 3; way++) {
@@ -126,7 +126,7 @@ C_TEST_REAL_FEW(lock_is_released_on_every_way_out, "early return, cancellation, 
 }
 
 C_TEST_REAL_FEW(lock_is_exclusive_and_renewed,
-            "a second one waits or gets busy; held for longer than its TTL it stays held", "")
+                "a second one waits or gets busy; held for longer than its TTL it stays held", "")
 {
     SL_TRY(server());
     struct worker first = {.code = 1};
@@ -156,8 +156,8 @@ C_TEST_REAL_FEW(lock_is_exclusive_and_renewed,
     return 0;
 }
 
-C_TEST_REAL_FEW(lock_lost_cancels_the_scope, "a key taken by someone else ends the work; the other's key is not touched",
-            "")
+C_TEST_REAL_FEW(lock_lost_cancels_the_scope,
+                "a key taken by someone else ends the work; the other's key is not touched", "")
 {
     SL_TRY(server());
     struct worker worker = {.code = 1};

@@ -97,7 +97,8 @@ static void set_options(sl_runtime *runtime, const struct sl_run_options *option
     own->watchdog = own->watchdog == 0 ? SL_WATCHDOG : own->watchdog;
     own->grace = own->grace == 0 ? SL_GRACE : own->grace;
     own->log = own->log == NULL ? log_to_stderr : own->log;
-    runtime->shuffle_rng = own->shuffle_seed;
+    /* Spread over all bits: small seeds would begin alike. */
+    runtime->shuffle_rng = own->shuffle_seed == 0 ? 0 : own->shuffle_seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     size_t most = sizeof runtime->instruments / sizeof runtime->instruments[0];
     const struct sl_instrument *const *instrument = own->instruments;
     while (instrument != NULL && *instrument != NULL && runtime->instrument_count < most) {

@@ -29,7 +29,8 @@ static bool shuffle_coin(sl_runtime *runtime)
     return ((x * UINT64_C(2685821657736338717)) >> 63) != 0;
 }
 
-void sl__make_ready(sl_task *task)
+/* `first` puts it at the front. */
+static inline void enqueue(sl_task *task, bool first)
 {
     sl_runtime *runtime = task->runtime;
     struct sl__ready_queue *ready = &runtime->ready;
@@ -38,7 +39,7 @@ void sl__make_ready(sl_task *task)
     ready->count++;
     if (ready->first == NULL) {
         ready->first = ready->last = task;
-    } else if (SL_UNLIKELY(runtime->shuffle_rng != 0) && shuffle_coin(runtime)) {
+    } else if (SL_UNLIKELY(first)) {
         task->ready_next = ready->first;
         ready->first = task;
     } else {
@@ -48,6 +49,12 @@ void sl__make_ready(sl_task *task)
     if (SL_UNLIKELY(runtime->instrument_count > 0)) {
         sl__hook_scheduled(runtime, task);
     }
+}
+
+void sl__make_ready(sl_task *task)
+{
+    sl_runtime *runtime = task->runtime;
+    enqueue(task, SL_UNLIKELY(runtime->shuffle_rng != 0) && shuffle_coin(runtime));
 }
 
 /*
@@ -265,9 +272,10 @@ void sl__deliver_cancel(sl_task *task)
     }
 }
 
+/* Behind all that are ready, in any order of tasks: a yield lets each of them run. */
 static void yield(sl_task *task)
 {
-    sl__make_ready(task);
+    enqueue(task, false);
     sl__switch_away(task);
 }
 

@@ -96,6 +96,16 @@ static int on_header_value_complete(llhttp_t *parser)
     return end_text(self_of(parser));
 }
 
+/* A body that says it is too long is refused before any of it is read. */
+static int on_headers_complete(llhttp_t *parser)
+{
+    if ((parser->flags & F_CONTENT_LENGTH) != 0 && parser->content_length > SL_HTTP_BODY_BYTES_MAX) {
+        self_of(parser)->problem = SL_EMSGSIZE;
+        return -1;
+    }
+    return 0;
+}
+
 static int on_body(llhttp_t *parser, const char *at, size_t length)
 {
     sl_http_message *message = self_of(parser);
@@ -133,6 +143,7 @@ static const llhttp_settings_t settings = {.on_url = on_url,
                                            .on_header_field_complete = on_header_field_complete,
                                            .on_header_value = on_header_value,
                                            .on_header_value_complete = on_header_value_complete,
+                                           .on_headers_complete = on_headers_complete,
                                            .on_body = on_body,
                                            .on_message_complete = on_complete};
 

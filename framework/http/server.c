@@ -114,6 +114,10 @@ static int accept_one(sl_scope *scope, sl_listener *listener, struct server *ser
 {
     sl_stream *stream = NULL;
     SL_TRY(sl_listener_accept(listener, &stream));
+    if (sl_scope_children(scope) >= SL_HTTP_CONNECTIONS_MAX) {
+        sl_stream_close(stream);
+        return 0;
+    }
     struct connection *connection = sl_malloc(sizeof *connection);
     if (connection == NULL) {
         sl_stream_close(stream);

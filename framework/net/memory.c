@@ -19,12 +19,23 @@ struct memory_stream {
     struct ring *in, *out;
     struct pair *pair;
     bool write_failed;
+    bool closed;
 };
 
+/* Stays until both ends are closed and every task that waited on one has left it. */
 struct pair {
-    int open;
+    unsigned holds;
     struct memory_stream ends[2];
 };
+
+static void let_go(struct pair *pair)
+{
+    if (--pair->holds == 0) {
+        sl_free(pair->ends[0].in);
+        sl_free(pair->ends[0].out);
+        sl_free(pair);
+    }
+}
 
 static void wake(sl_task **slot, int result)
 {
@@ -42,18 +53,24 @@ static bool stop_waiting(sl_task *task, void *object)
     return true;
 }
 
-static int wait_in(sl_task **slot, const char *what)
+/* After SL_ECLOSED the stream must not be touched any more. */
+static int wait_in(struct memory_stream *self, sl_task **slot, const char *what)
 {
     if (*slot != NULL) {
         return sl_fail(SL_EBUSY, "another task uses this side of the stream");
     }
     *slot = sl_current();
-    return sl_park(stop_waiting, slot, what);
+    self->pair->holds++;
+    int code = sl_park(stop_waiting, slot, what);
+    code = self->closed ? SL_ECLOSED : code;
+    let_go(self->pair);
+    return code;
 }
 
 static int memory_read(sl_stream *stream, void *buffer, size_t size_bytes, size_t *ret_bytes)
 {
-    struct ring *in = ((struct memory_stream *)stream)->in;
+    struct memory_stream *self = (struct memory_stream *)stream;
+    struct ring *in = self->in;
     SL_TRY(sl_checkpoint_if_cancelled());
     while (in->count == 0) {
         if (in->reset) {
@@ -62,7 +79,7 @@ static int memory_read(sl_stream *stream, void *buffer, size_t size_bytes, size_
         if (in->ended) {
             return SL_EOF;
         }
-        SL_TRY(wait_in(&in->reader, "stream read"));
+        SL_TRY(wait_in(self, &in->reader, "stream read"));
     }
     size_t bytes = size_bytes < in->count ? size_bytes : in->count;
     size_t first = bytes < in->capacity - in->head ? bytes : in->capacity - in->head;
@@ -75,15 +92,16 @@ static int memory_read(sl_stream *stream, void *buffer, size_t size_bytes, size_
     return 0;
 }
 
-static int write_some(struct ring *out, const unsigned char *data, size_t size_bytes)
+static int write_some(struct memory_stream *self, const unsigned char *data, size_t size_bytes)
 {
+    struct ring *out = self->out;
     while (size_bytes > 0) {
         if (out->abandoned || out->ended) {
             return sl_fail(out->reset ? SL_ECONNRESET : SL_EPIPE, "the stream is closed");
         }
         size_t room = out->capacity - out->count;
         if (room == 0) {
-            SL_TRY(wait_in(&out->writer, "stream write"));
+            SL_TRY(wait_in(self, &out->writer, "stream write"));
             continue;
         }
         size_t tail = (out->head + out->count) % out->capacity;
@@ -107,9 +125,11 @@ static int memory_write(sl_stream *stream, const struct sl_bytes *pieces, size_t
     }
     int code = 0;
     for (size_t i = 0; i < count && code == 0; i++) {
-        code = write_some(self->out, pieces[i].data, pieces[i].size_bytes);
+        code = write_some(self, pieces[i].data, pieces[i].size_bytes);
     }
-    self->write_failed = code < 0;
+    if (code < 0 && code != SL_ECLOSED) {
+        self->write_failed = true;
+    }
     return code;
 }
 
@@ -124,7 +144,7 @@ static int memory_shutdown(sl_stream *stream)
 static void memory_close(sl_stream *stream, bool reset)
 {
     struct memory_stream *self = (struct memory_stream *)stream;
-    struct pair *pair = self->pair;
+    self->closed = true;
     self->out->ended = true;
     self->in->abandoned = true;
     if (reset) {
@@ -135,11 +155,7 @@ static void memory_close(sl_stream *stream, bool reset)
     wake(&self->out->writer, SL_ECLOSED);
     wake(&self->out->reader, 0);
     wake(&self->in->writer, 0);
-    if (--pair->open == 0) {
-        sl_free(self->in);
-        sl_free(self->out);
-        sl_free(pair);
-    }
+    let_go(self->pair);
 }
 
 static const struct sl_stream_ops memory_ops = {memory_read, memory_write, memory_shutdown, memory_close};
@@ -159,7 +175,7 @@ int sl_stream_memory_pair(size_t capacity, sl_stream **ret_one, sl_stream **ret_
         return sl_fail(SL_ENOMEM, "no memory for a pair of streams");
     }
     there->capacity = back->capacity = capacity;
-    pair->open = 2;
+    pair->holds = 2;
     pair->ends[0] = (struct memory_stream){.base = {&memory_ops}, .in = back, .out = there, .pair = pair};
     pair->ends[1] = (struct memory_stream){.base = {&memory_ops}, .in = there, .out = back, .pair = pair};
     *ret_one = &pair->ends[0].base;

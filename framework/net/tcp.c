@@ -10,8 +10,16 @@
 
 #define BACKLOG 511
 
+/* A record stays until libuv has closed its handle and every task that waited on it has left it. */
+struct life {
+    bool closed;        /* by its owner */
+    bool handle_closed; /* by libuv */
+    unsigned waiting;   /* tasks */
+};
+
 struct tcp {
     sl_stream base;
+    struct life life;
     uv_tcp_t handle;
     uv_connect_t connect;
     uv_shutdown_t shutdown_request;
@@ -32,6 +40,7 @@ struct pending_write {
 };
 
 struct sl_listener {
+    struct life life;
     uv_tcp_t handle;
     sl_task *acceptor;
     size_t pending;
@@ -48,8 +57,16 @@ static bool stop_waiting(sl_task *task, void *object)
     return true;
 }
 
-/* Waits for libuv to wake the task in `slot`; the outside world is at work meanwhile. */
-static int wait_in(sl_task **slot, const char *what)
+static bool is_over(const struct life *life)
+{
+    return life->handle_closed && life->waiting == 0;
+}
+
+/*
+ * Waits for libuv to wake the task in `slot`; the outside world is at work meanwhile. `record` is the
+ * heap block with `life` and `slot` in it: after SL_ECLOSED it must not be touched any more.
+ */
+static int wait_in(void *record, struct life *life, sl_task **slot, const char *what)
 {
     if (*slot != NULL) {
         return sl_fail(SL_EBUSY, "another task uses this side of the connection");
@@ -57,9 +74,17 @@ static int wait_in(sl_task **slot, const char *what)
     sl_runtime *runtime = sl__runtime;
     *slot = sl_current();
     runtime->external++;
+    life->waiting++;
     int code = sl_park(stop_waiting, slot, what);
+    life->waiting--;
     runtime->external--;
-    return code;
+    if (!life->closed) {
+        return code;
+    }
+    if (is_over(life)) {
+        sl_free(record);
+    }
+    return SL_ECLOSED;
 }
 
 static void wake(sl_task **slot, int result)
@@ -69,11 +94,6 @@ static void wake(sl_task **slot, int result)
     if (task != NULL) {
         sl_unpark(task, result);
     }
-}
-
-static void free_handle(uv_handle_t *handle)
-{
-    sl_free(handle->data);
 }
 
 static int address_of(const char *text, int port, struct sockaddr_storage *ret_address)
@@ -140,7 +160,7 @@ static int tcp_read(sl_stream *stream, void *buffer, size_t size_bytes, size_t *
             }
             tcp->reading = true;
         }
-        SL_TRY(wait_in(&tcp->reader, "socket read"));
+        SL_TRY(wait_in(tcp, &tcp->life, &tcp->reader, "socket read"));
     }
     size_t bytes = tcp->end - tcp->start;
     bytes = bytes < size_bytes ? bytes : size_bytes;
@@ -182,7 +202,7 @@ static int write_rest(struct tcp *tcp, const struct sl_bytes *pieces, size_t cou
         sl_free(pending);
         return code;
     }
-    return wait_in(&tcp->writer, "socket write");
+    return wait_in(tcp, &tcp->life, &tcp->writer, "socket write");
 }
 
 #define PIECES_MAX 16
@@ -211,6 +231,9 @@ static int tcp_write(sl_stream *stream, const struct sl_bytes *pieces, size_t co
     if (code >= 0 || code == UV_EAGAIN) {
         code = sent < total ? write_rest(tcp, pieces, count, total, sent) : 0;
     }
+    if (code == SL_ECLOSED) {
+        return code;
+    }
     if (code < 0) {
         tcp->write_failed = true;
         return code == SL_ECANCELED ? code : sl_fail(code, "write: %s", sl_strerror(code));
@@ -230,13 +253,23 @@ static int tcp_shutdown(sl_stream *stream)
     return code < 0 ? sl_fail(code, "shutdown: %s", sl_strerror(code)) : 0;
 }
 
+static void on_tcp_closed(uv_handle_t *handle)
+{
+    struct tcp *tcp = handle->data;
+    tcp->life.handle_closed = true;
+    if (is_over(&tcp->life)) {
+        sl_free(tcp);
+    }
+}
+
 static void tcp_close(sl_stream *stream, bool reset)
 {
     struct tcp *tcp = (struct tcp *)stream;
+    tcp->life.closed = true;
     wake(&tcp->reader, SL_ECLOSED);
     wake(&tcp->writer, SL_ECLOSED);
-    if (!reset || uv_tcp_close_reset(&tcp->handle, free_handle) < 0) {
-        uv_close((uv_handle_t *)&tcp->handle, free_handle);
+    if (!reset || uv_tcp_close_reset(&tcp->handle, on_tcp_closed) < 0) {
+        uv_close((uv_handle_t *)&tcp->handle, on_tcp_closed);
     }
 }
 
@@ -281,7 +314,7 @@ int sl_tcp_connect(const char *address, int port, sl_stream **ret_stream)
     tcp->connect.data = tcp;
     int code = uv_tcp_connect(&tcp->connect, &tcp->handle, (const struct sockaddr *)&where, on_connected);
     if (code == 0) {
-        code = wait_in(&tcp->connecting, "connect");
+        code = wait_in(tcp, &tcp->life, &tcp->connecting, "connect");
     }
     if (code < 0) {
         tcp_close(&tcp->base, false);
@@ -360,7 +393,7 @@ int sl_listener_accept(sl_listener *listener, sl_stream **ret_stream)
             listener->code = 0;
             return sl_fail(code, "accept: %s", sl_strerror(code));
         }
-        SL_TRY(wait_in(&listener->acceptor, "accept"));
+        SL_TRY(wait_in(listener, &listener->life, &listener->acceptor, "accept"));
     }
     struct tcp *tcp = NULL;
     SL_TRY(tcp_new(&tcp));
@@ -372,13 +405,24 @@ int sl_listener_accept(sl_listener *listener, sl_stream **ret_stream)
     }
     (void)uv_tcp_nodelay(&tcp->handle, 1);
     *ret_stream = &tcp->base;
+    sl__coop(sl__self());
     return 0;
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    sl_listener *listener = handle->data;
+    listener->life.handle_closed = true;
+    if (is_over(&listener->life)) {
+        sl_free(listener);
+    }
 }
 
 void sl_listener_close(sl_listener *listener)
 {
     if (listener != NULL) {
+        listener->life.closed = true;
         wake(&listener->acceptor, SL_ECLOSED);
-        uv_close((uv_handle_t *)&listener->handle, free_handle);
+        uv_close((uv_handle_t *)&listener->handle, on_listener_closed);
     }
 }

@@ -362,7 +362,7 @@ static int outcome(sl_scope *scope, int code)
     if (SL_LIKELY(!scope->saw_cancel || !(scope->effective || parent_effective))) {
         return code < 0 ? 0 : code;
     }
-    if (!scope->cancel_called || (parent_effective && !scope->shield)) {
+    if (!scope->cancel_called || scope->pass_on || (parent_effective && !scope->shield)) {
         return SL_ECANCELED;
     }
     scope->caught = true;
@@ -380,6 +380,7 @@ static void settle_body(sl_scope *scope, int code)
     if (cancelled) {
         scope->saw_cancel = true;
         if (!scope->effective) {
+            scope->pass_on = true;
             sl__scope_cancel(scope, SL_CAUSE_BODY, "its body was cancelled from outside a shield", scope->task, NULL,
                              false);
         }

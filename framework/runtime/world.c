@@ -39,7 +39,8 @@ static void block(sl_runtime *runtime, sl_time timeout)
     }
     /* libuv counts in milliseconds: the rest of the last one is waited for on its descriptor. */
     (void)uv_run(loop, UV_RUN_NOWAIT);
-    if (runtime->ready.first != NULL || uv_backend_timeout(loop) == 0) {
+    /* A loop without handles would say 0 too. */
+    if (runtime->ready.first != NULL || (uv_loop_alive(loop) != 0 && uv_backend_timeout(loop) == 0)) {
         return;
     }
     struct pollfd descriptor = {.fd = uv_backend_fd(loop), .events = POLLIN};

@@ -16,6 +16,9 @@ extern "C" {
 #define SL_HTTP_HEADERS_MAX 64
 #define SL_HTTP_BODY_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
+/* Connections that one server has open; further ones are closed at once. */
+#define SL_HTTP_CONNECTIONS_MAX 256
+
 /* A request or response, read whole. */
 typedef struct sl_http_message sl_http_message;
 

@@ -101,6 +101,7 @@ struct sl_scope {
     bool closing;         /* its body has ended */
     bool closed_to_spawn; /* nothing can be spawned any more */
     bool saw_cancel;
+    bool pass_on; /* its body was cancelled by a scope outside its shield */
     bool forced;  /* cancelled in spite of shields */
     bool joining; /* its owner waits for children */
     bool joining_daemons;

@@ -46,15 +46,17 @@ static int trace_run(void *arg)
 C_TEST_RUNS(x1_same_seed_same_trace, "the same seed gives the same trace, different runs shuffle",
             "trio test_scheduler_determinism.py")
 {
-    struct trace traces[3] = {{.length = 0}};
+    struct trace traces[8] = {{.length = 0}};
     struct sl_run_options own = *options;
-    for (int i = 0; i < 3; i++) {
-        own.shuffle_seed = options->shuffle_seed + 1 + (i == 2);
+    int different = 0;
+    for (uint64_t i = 0; i < 8; i++) {
+        own.shuffle_seed = options->shuffle_seed + (i < 2 ? 1 : i); /* the first two are alike */
         SL_TRY(sl_run(&own, trace_run, &traces[i], NULL));
         CHECK_EQ(traces[i].length, 32);
+        different += strcmp(traces[0].steps, traces[i].steps) != 0;
     }
     CHECK_STRING(traces[0].steps, traces[1].steps);
-    CHECK(strcmp(traces[0].steps, traces[2].steps) != 0);
+    CHECK(different >= 4); /* two seeds may agree by chance, not most of them */
     struct trace fifo = {.length = 0};
     own.shuffle_seed = 0;
     SL_TRY(sl_run(&own, trace_run, &fifo, NULL));

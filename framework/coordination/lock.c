@@ -55,17 +55,38 @@ static int command(struct lock *lock, const char *const *arguments, struct sl_re
     return code;
 }
 
+/* The same within a time. */
+static int command_within(struct lock *lock, const char *const *arguments, struct sl_redis_reply *ret_reply,
+                          sl_time timeout)
+{
+    sl_scope limit = SL_SCOPE_INIT;
+    SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "redis", .timeout = timeout}));
+    return sl_scope_close(&limit, command(lock, arguments, ret_reply));
+}
+
+static int give_back(struct lock *lock)
+{
+    const char *const arguments[] = {"EVAL", release_script, "1", lock->key, lock->token, NULL};
+    int code = command_within(lock, arguments, NULL, SL_LOCK_RELEASE_BUDGET / 2);
+    if (code < 0 && code != SL_ECANCELED) {
+        code = command(lock, arguments, NULL); /* the connection may just have been a stale one */
+    }
+    return code;
+}
+
 /* The scope's cleanup: shielded, within its budget. */
 static int release(void *arg)
 {
     struct lock *lock = arg;
-    const char *const arguments[] = {"EVAL", release_script, "1", lock->key, lock->token, NULL};
-    int code = lock->asked ? command(lock, arguments, NULL) : 0;
-    if (code < 0 && code != SL_ECANCELED) {
-        code = command(lock, arguments, NULL); /* the connection may just have been a stale one */
-    }
+    int code = lock->asked ? give_back(lock) : 0;
     lock_free(lock);
     return code;
+}
+
+/* For how long the lock may still be relied on, less a margin of a tenth for clocks and for unwinding. */
+static sl_time time_left(const struct lock *lock)
+{
+    return lock->valid_until - lock->ttl / 10 - sl_now();
 }
 
 /* 1 when it is ours, 0 when it is someone else's. */
@@ -80,15 +101,22 @@ static int ask(struct lock *lock)
     return reply.type == SL_REDIS_STATUS;
 }
 
-/* 1 renewed, 0 it is not ours any more. The attempt has a time limit of its own. */
+static sl_time earlier(sl_time one, sl_time other)
+{
+    return one < other ? one : other;
+}
+
+/* 1 renewed, 0 it is not ours any more. An attempt takes a sixth of the TTL, and ends before the lock does. */
 static int renew(struct lock *lock)
 {
     const char *const arguments[] = {"EVAL", renew_script, "1", lock->key, lock->token, lock->ttl_ms, NULL};
     struct sl_redis_reply reply = {.type = SL_REDIS_NIL};
-    sl_scope limit = SL_SCOPE_INIT;
     sl_time before = sl_now();
-    SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "renewal", .timeout = lock->ttl / 6}));
-    SL_TRY(sl_scope_close(&limit, command(lock, arguments, &reply)));
+    sl_time left = time_left(lock);
+    if (left <= 0) {
+        return SL_ETIMEDOUT;
+    }
+    SL_TRY(command_within(lock, arguments, &reply, earlier(lock->ttl / 6, left)));
     if (reply.integer != 1) {
         return 0;
     }
@@ -100,11 +128,10 @@ static int renew(struct lock *lock)
 static int keep(void *arg)
 {
     struct lock *lock = arg;
-    sl_time margin = lock->ttl / 20;
     for (;;) {
-        SL_TRY(sl_sleep(lock->ttl / 3));
+        SL_TRY(sl_sleep_until(lock->valid_until - lock->ttl + lock->ttl / 3)); /* since the last request */
         int code = renew(lock);
-        while (code < 0 && code != SL_ECANCELED && sl_now() < lock->valid_until - margin) {
+        while (code < 0 && code != SL_ECANCELED && time_left(lock) > 0) {
             SL_TRY(sl_sleep(lock->ttl / 20));
             code = renew(lock);
         }
@@ -123,8 +150,11 @@ static int acquire(struct lock *lock, bool try_only)
 {
     for (;;) {
         int code = ask(lock);
-        if (code != 0) {
+        if (code < 0 || (code > 0 && time_left(lock) > 0)) {
             return code < 0 ? code : 0;
+        }
+        if (code > 0) {
+            SL_TRY(give_back(lock)); /* the answer came when it was no longer worth anything */
         }
         lock->asked = false; /* the answer is known: it is not ours */
         if (try_only) {

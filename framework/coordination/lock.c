@@ -41,12 +41,15 @@ static void lock_free(struct lock *lock)
     sl_free(lock);
 }
 
+static int ensure_connection(struct lock *lock)
+{
+    return lock->redis == NULL ? sl_redis_connect(lock->url, &lock->redis) : 0;
+}
+
 /* One command on a connection that is made anew when it broke. */
 static int command(struct lock *lock, const char *const *arguments, struct sl_redis_reply *ret_reply)
 {
-    if (lock->redis == NULL) {
-        SL_TRY(sl_redis_connect(lock->url, &lock->redis));
-    }
+    SL_TRY(ensure_connection(lock));
     int code = sl_redis_command(lock->redis, arguments, ret_reply);
     if (code < 0 && code != SL_EPROTO) {
         sl_redis_free(lock->redis);
@@ -94,6 +97,7 @@ static int ask(struct lock *lock)
 {
     const char *const arguments[] = {"SET", lock->key, lock->token, "NX", "PX", lock->ttl_ms, NULL};
     struct sl_redis_reply reply;
+    SL_TRY(ensure_connection(lock));
     sl_time before = sl_now();
     lock->asked = true;
     SL_TRY(command(lock, arguments, &reply));

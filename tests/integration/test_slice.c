@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The thin slice as a user runs it: the program itself, on a generated session and on the captured one,
+ * with cuts, with a lock, interrupted and killed.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "redis_server.h"
+#include "sl_test.h"
+
+#define ARGUMENTS_MAX 24
+#define OUTPUT_BYTES 16384
+
+static char folder[64];
+static char database[128];
+static char output[OUTPUT_BYTES];
+
+struct process {
+    pid_t pid;
+    int out;
+};
+
+/* Starts `sluice COMMAND...` with the database in a folder of its own. The list ends with NULL. */
+static struct process start(const char *const *arguments)
+{
+    char *argv[ARGUMENTS_MAX] = {"sluice"};
+    size_t count = 1;
+    for (; *arguments != NULL; arguments++) {
+        argv[count++] = (char *)*arguments;
+    }
+    argv[count++] = "--quiet";
+    argv[count++] = "--database";
+    argv[count++] = database;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)dup2(ends[1], STDOUT_FILENO);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        (void)execv(SL_TEST_BUILD_DIR "/sluice", argv);
+        _exit(127);
+    }
+    (void)close(ends[1]);
+    return (struct process){pid, ends[0]};
+}
+
+/* Reads what it prints and gives its exit status, or minus the signal that ended it. */
+static int finish(struct process process)
+{
+    size_t length = 0;
+    ssize_t got;
+    while (length < sizeof output - 1 && (got = read(process.out, output + length, sizeof output - 1 - length)) > 0) {
+        length += (size_t)got;
+    }
+    output[length] = '\0';
+    (void)close(process.out);
+    int status = 0;
+    assert_int_equal(waitpid(process.pid, &status, 0), process.pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "/tmp/sluice-slice-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(database, sizeof database, "%s/market.db", folder);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[160];
+        (void)snprintf(path, sizeof path, "%s%s", database, endings[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(folder);
+    return 0;
+}
+
+static long long query(const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(sqlite3_open_v2(database, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, 5000);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    long long value = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(db);
+    return value;
+}
+
+/* The number before a word of the report: "12 trades". */
+static long long said(const char *line, const char *word)
+{
+    const char *at = strstr(output, line);
+    assert_non_null(at);
+    at = strstr(at, word);
+    assert_non_null(at);
+    while (at > output && at[-1] == ' ') {
+        at--;
+    }
+    long long value = 0;
+    long long unit = 1;
+    for (; at > output && at[-1] >= '0' && at[-1] <= '9'; at--, unit *= 10) {
+        value += (at[-1] - '0') * unit;
+    }
+    return value;
+}
+
+/* What must be true of every session that was played to its end. */
+static void check_whole(void)
+{
+    assert_non_null(strstr(output, "the book equals the exchange's"));
+    assert_non_null(strstr(output, "are all of those sent"));
+    long long sent = said("exchange ", "trades");
+    long long lost = said("lost ", "trades");
+    assert_int_equal(query("SELECT count(*) FROM trades"), sent - lost);
+    assert_int_equal(query("SELECT count(DISTINCT trade_id) FROM trades"), sent - lost);
+    assert_int_equal(query("SELECT coalesce(sum(to_id - from_id - 1), 0) FROM gaps WHERE channel = 'trades'"), lost);
+    assert_int_equal(query("SELECT count(*) FROM gaps WHERE channel = 'depth'"), said("gaps ", "in the book"));
+    assert_int_equal(query("SELECT count(*) FROM gaps WHERE channel = 'depth' AND healed_id IS NULL"),
+                     said("gaps ", "in the book") - said("gaps ", "healed"));
+    assert_true(query("SELECT count(*) FROM top_of_book") > 0);
+}
+
+static void a_session_without_cuts_is_stored_whole(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"demo",    "--generate", "--messages",  "30000", "--seed", "7",
+                                     "--speed", "max",        "--cut-every", "0",     NULL};
+    assert_int_equal(finish(start(arguments)), 0);
+    check_whole();
+    assert_int_equal(said("lost ", "trades"), 0);
+    assert_int_equal(said("gaps ", "in the book"), 0);
+}
+
+static void cuts_are_gaps_that_heal(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"demo", "--generate",  "--messages", "30000", "--speed",
+                                     "100",  "--cut-every", "150ms",      NULL};
+    assert_int_equal(finish(start(arguments)), 0);
+    check_whole();
+    assert_true(said("exchange ", "cuts") > 2);
+    assert_true(said("received ", "connections") > 2);
+    assert_true(said("gaps ", "in the book") > 0);
+    assert_int_equal(said("gaps ", "in the book"), said("gaps ", "healed"));
+}
+
+static void the_captured_session_has_21_313_trades(void **state)
+{
+    (void)state;
+    const char *path = sl_test_data_path("hftbacktest/usdm-btcusdt_20240808.gz");
+    const char *const arguments[] = {"demo", "--capture", path, "--speed", "max", "--cut-every", "0", NULL};
+    assert_int_equal(finish(start(arguments)), 0);
+    check_whole();
+    assert_int_equal(query("SELECT count(*) FROM trades"), 21313);
+}
+
+static void wait_ms(long milliseconds)
+{
+    (void)nanosleep(&(struct timespec){.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000}, NULL);
+}
+
+/* Polls for rows: the run is then in its middle. */
+static void wait_for_rows(void)
+{
+    for (int i = 0; i < 2000; i++) {
+        if (access(database, R_OK) == 0) {
+            sqlite3 *db = NULL;
+            sqlite3_stmt *statement = NULL;
+            bool rows = sqlite3_open_v2(database, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+                        sqlite3_prepare_v2(db, "SELECT 1 FROM trades LIMIT 1", -1, &statement, NULL) == SQLITE_OK &&
+                        sqlite3_step(statement) == SQLITE_ROW;
+            (void)sqlite3_finalize(statement);
+            (void)sqlite3_close(db);
+            if (rows) {
+                return;
+            }
+        }
+        wait_ms(5);
+    }
+    fail_msg("no rows came");
+}
+
+/* 1 while the lock's key is there. */
+static bool locked(int port)
+{
+    char command[128];
+    (void)snprintf(command, sizeof command, "redis-cli -p %d EXISTS sluice:worker:BTCUSDT", port);
+    FILE *reply = popen(command, "r");
+    assert_non_null(reply);
+    char text[16] = "";
+    (void)fgets(text, sizeof text, reply);
+    (void)pclose(reply);
+    return text[0] == '1';
+}
+
+static void an_interrupt_stops_in_order(void **state)
+{
+    (void)state;
+    int port = redis_server_port();
+    assert_true(port > 0);
+    char url[64];
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
+    const char *const arguments[] = {"demo", "--generate", "--speed", "5", "--cut-every", "0", "--redis", url, NULL};
+    struct process process = start(arguments);
+    wait_for_rows();
+    assert_true(locked(port));
+    assert_int_equal(kill(process.pid, SIGINT), 0);
+    assert_int_equal(finish(process), 130);
+    assert_false(locked(port)); /* at once, not after the TTL */
+    assert_non_null(strstr(output, "received "));
+    assert_int_equal(said("lost ", "trades"), 0);
+    assert_int_equal(query("SELECT count(*) FROM trades"), said("received ", "trades")); /* what came was written */
+}
+
+static void a_killed_workers_lock_expires(void **state)
+{
+    (void)state;
+    int port = redis_server_port();
+    assert_true(port > 0);
+    char url[64];
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
+    const char *const arguments[] = {"demo", "--generate", "--speed", "5", "--cut-every", "0", "--redis", url, NULL};
+    struct process process = start(arguments);
+    wait_for_rows();
+    assert_int_equal(kill(process.pid, SIGKILL), 0);
+    assert_int_equal(finish(process), -SIGKILL);
+    assert_true(locked(port));
+    /* The next one waits for the TTL of five seconds, then works, on the same file. */
+    const char *const again[] = {"demo",    "--generate", "--messages",  "3000", "--speed", "max",
+                                 "--redis", url,          "--cut-every", "0",    NULL};
+    assert_int_equal(finish(start(again)), 0);
+    assert_non_null(strstr(output, "the book equals the exchange's"));
+    assert_false(locked(port));
+    assert_int_equal(query("SELECT count(*) - count(DISTINCT trade_id) FROM trades"), 0);
+}
+
+static void wrong_options_are_told(void **state)
+{
+    (void)state;
+    static const char *const wrong[][4] = {{"demo", "--speed", "fast", NULL},
+                                           {"demo", "--cut-every", "10 parsecs", NULL},
+                                           {"demo", "--port", "70000", NULL},
+                                           {"demo", "--nonsense", NULL, NULL},
+                                           {"nonsense", NULL, NULL, NULL}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(finish(start(wrong[i])), 64);
+    }
+    const char *const missing[] = {"demo", "--capture", "/nonexistent.gz", NULL};
+    assert_int_equal(finish(start(missing)), 1);
+    const char *const version[] = {"version", NULL};
+    assert_int_equal(finish(start(version)), 0);
+    assert_non_null(strstr(output, "sluice 0.1.0"));
+}
+
+#define SLICE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+SL_TEST_MAIN(SLICE(a_session_without_cuts_is_stored_whole), SLICE(cuts_are_gaps_that_heal),
+             SLICE(the_captured_session_has_21_313_trades), SLICE(an_interrupt_stops_in_order),
+             SLICE(a_killed_workers_lock_expires), SLICE(wrong_options_are_told))

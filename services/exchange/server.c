@@ -13,6 +13,7 @@
 
 #define CLIENTS_MAX 64
 #define CLIENT_QUEUE 1024
+#define STREAM_BYTES 64
 #define CLOSE_TIMEOUT SL_SECONDS(5)
 
 /* At full speed and with nobody connected: this many messages, then a pause, so that a gap is a gap and not the end. */
@@ -27,9 +28,18 @@ struct frame {
     char text[];
 };
 
+/* The streams whose last message is told at the end to who has not heard it: without it a hole before it would stay open. */
+enum { TRADES, DIFFS, TOLD_AT_THE_END };
+
+struct last {
+    struct frame *frame;
+    char stream[STREAM_BYTES];
+};
+
 struct client {
     sl_exchange *exchange;
     const char *streams; /* of its request */
+    bool heard[TOLD_AT_THE_END];
     sl_ws *ws;
     sl_sender *sender;
     sl_receiver *receiver;
@@ -43,6 +53,8 @@ struct sl_exchange {
     sl_listener *listener;
     struct client *clients[CLIENTS_MAX];
     size_t client_count;
+    size_t next; /* whom the player turns to next; moves when one before it goes */
+    struct last last[TOLD_AT_THE_END];
     sl_event somebody; /* was connected once */
     struct sl_exchange_stats stats;
 };
@@ -62,12 +74,12 @@ static void drop_frame(void *item)
 /* ---- the player ---- */
 
 /* Whether the request's streams=a/b/c names the stream. */
-static bool subscribed(const struct client *client, sl_json_text stream)
+static bool subscribed(const struct client *client, const char *stream, size_t stream_bytes)
 {
     const char *at = client->streams;
     while (at != NULL && *at != '\0') {
         size_t length = strcspn(at, "/&");
-        if (length == stream.size_bytes && memcmp(at, stream.data, length) == 0) {
+        if (length == stream_bytes && memcmp(at, stream, length) == 0) {
             return true;
         }
         at += length;
@@ -89,6 +101,12 @@ static int give(struct client *client, struct frame *frame)
     return code == SL_ECANCELED ? code : 0;
 }
 
+/* The place of a message's stream among those that are told at the end; TOLD_AT_THE_END for none. */
+static size_t place_of(sl_event_kind kind)
+{
+    return kind == SL_EVENT_TRADE ? TRADES : kind == SL_EVENT_BOOK_DELTA ? DIFFS : TOLD_AT_THE_END;
+}
+
 static int broadcast(sl_exchange *exchange, const sl_session_message *message)
 {
     struct frame *frame = sl_malloc(sizeof *frame + message->text.size_bytes);
@@ -98,14 +116,36 @@ static int broadcast(sl_exchange *exchange, const sl_session_message *message)
     frame->references = 1;
     frame->size_bytes = message->text.size_bytes;
     memcpy(frame->text, message->text.data, message->text.size_bytes);
+    sl_json_text stream = message->stream; /* the next message is read only after this one is given */
+    size_t place = place_of(message->kind);
+    if (place < TOLD_AT_THE_END) {
+        struct last *last = &exchange->last[place];
+        frame_unref(last->frame);
+        last->frame = frame;
+        frame->references++;
+        (void)snprintf(last->stream, sizeof last->stream, "%.*s", (int)stream.size_bytes, stream.data);
+    }
     int code = 0;
-    for (size_t i = 0; i < exchange->client_count && code == 0; i++) {
-        struct client *client = exchange->clients[i];
-        if (subscribed(client, message->stream)) {
+    for (exchange->next = 0; exchange->next < exchange->client_count && code == 0;) {
+        struct client *client = exchange->clients[exchange->next++];
+        if (subscribed(client, stream.data, stream.size_bytes)) {
+            if (place < TOLD_AT_THE_END) {
+                client->heard[place] = true;
+            }
             code = give(client, frame);
         }
     }
     frame_unref(frame);
+    return code;
+}
+
+static int end_session(sl_exchange *exchange)
+{
+    exchange->stats.over = true;
+    int code = 0;
+    for (exchange->next = 0; exchange->next < exchange->client_count && code == 0;) {
+        code = give(exchange->clients[exchange->next++], NULL);
+    }
     return code;
 }
 
@@ -114,7 +154,10 @@ static int pace(const sl_exchange *exchange, uint64_t played, sl_time start, int
 {
     if (exchange->options.speed > 0) {
         sl_time due = start + (sl_time)((double)session_ns / exchange->options.speed);
-        return due > sl_now() + PACE_STEP ? sl_sleep_until(due) : 0;
+        if (due > sl_now() + PACE_STEP) {
+            return sl_sleep_until(due);
+        }
+        return played % UNHEARD_MESSAGES == 0 ? sl_checkpoint() : 0; /* behind, perhaps with nobody to wait for */
     }
     return exchange->client_count == 0 && played % UNHEARD_MESSAGES == 0 ? sl_sleep(UNHEARD_PAUSE) : 0;
 }
@@ -133,11 +176,7 @@ static int play(void *arg)
         SL_TRY(broadcast(exchange, &message));
     }
     SL_TRY(code);
-    exchange->stats.over = true;
-    for (size_t i = 0; i < exchange->client_count; i++) {
-        SL_TRY(give(exchange->clients[i], NULL));
-    }
-    return 0;
+    return end_session(exchange);
 }
 
 static int cut(void *arg)
@@ -169,36 +208,44 @@ static int listen_to(void *arg)
 
 static int say_goodbye(struct client *client)
 {
+    for (size_t i = 0; i < TOLD_AT_THE_END; i++) {
+        const struct last *last = &client->exchange->last[i];
+        if (!client->heard[i] && last->frame != NULL && subscribed(client, last->stream, strlen(last->stream))) {
+            SL_TRY(sl_ws_send(client->ws, SL_WS_TEXT, last->frame->text, last->frame->size_bytes));
+        }
+    }
     SL_TRY(sl_ws_send_close(client->ws, 1000, "end of session"));
     return sl_sleep(CLOSE_TIMEOUT); /* the client's answer ends it */
 }
 
 static int feed(struct client *client)
 {
-    if (client->exchange->stats.over) {
-        return say_goodbye(client);
-    }
-    for (;;) {
-        struct frame *frame = NULL;
+    bool late = client->exchange->stats.over;
+    struct frame *frame = NULL;
+    while (!late) {
         SL_TRY(sl_channel_receive(client->receiver, &frame));
         if (frame == NULL) {
-            return say_goodbye(client);
+            break;
         }
         int code = sl_ws_send(client->ws, SL_WS_TEXT, frame->text, frame->size_bytes);
         frame_unref(frame);
         SL_TRY(code);
     }
+    return say_goodbye(client);
 }
 
 static void forget(struct client *client)
 {
     sl_exchange *exchange = client->exchange;
-    for (size_t i = 0; i < exchange->client_count; i++) {
-        if (exchange->clients[i] == client) {
-            exchange->clients[i] = exchange->clients[--exchange->client_count];
-            break;
-        }
+    size_t place = 0;
+    while (exchange->clients[place] != client) {
+        place++;
     }
+    exchange->client_count--;
+    for (size_t i = place; i < exchange->client_count; i++) {
+        exchange->clients[i] = exchange->clients[i + 1];
+    }
+    exchange->next -= place < exchange->next;
     sl_receiver_close(client->receiver); /* a player that waits for it goes on */
     sl_sender_close(client->sender);
 }
@@ -206,6 +253,9 @@ static void forget(struct client *client)
 static int serve_client(struct client *client)
 {
     sl_exchange *exchange = client->exchange;
+    if (exchange->client_count == CLIENTS_MAX) {
+        return SL_EBUSY; /* others came while the handshake was answered */
+    }
     SL_SCOPE(scope, .name = "client");
     client->scope = &scope;
     exchange->clients[exchange->client_count++] = client;
@@ -303,6 +353,9 @@ int sl_exchange_open(const struct sl_exchange_options *options, sl_exchange **re
 void sl_exchange_close(sl_exchange *exchange)
 {
     if (exchange != NULL) {
+        for (size_t i = 0; i < TOLD_AT_THE_END; i++) {
+            frame_unref(exchange->last[i].frame);
+        }
         sl_listener_close(exchange->listener);
         sl_session_close(exchange->session);
         sl_free(exchange);

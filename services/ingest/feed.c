@@ -234,10 +234,9 @@ static int connect_stream(const sl_worker *worker, sl_ws **ret_ws)
     return sl_scope_close(&limit, sl_ws_connect(worker->options.address, worker->options.port, path, ret_ws));
 }
 
-/* The supervised child: one connection, from its start to its end. */
-static int stream(void *arg)
+/* One connection, from its start to its end. */
+static int follow(sl_worker *worker)
 {
-    sl_worker *worker = arg;
     struct feed feed = {.worker = worker, .connection = (uint32_t)++worker->stats.connections};
     sl_auto(sl_binance) *decoder = NULL;
     sl_auto(sl_ws) *ws = NULL;
@@ -254,6 +253,23 @@ static int stream(void *arg)
         sl_sequence_lost(worker->sequence);
     }
     return sl_scope_close(&scope, code);
+}
+
+/* The supervised child. Its failures are not the end, but they are told. */
+static int stream(void *arg)
+{
+    sl_worker *worker = arg;
+    int code = follow(worker);
+    if (code < 0 && code != SL_ECANCELED) {
+        const sl_error *error = sl_error_last();
+        while (sl_error_count(error) > 0) {
+            error = sl_error_at(error, 0);
+        }
+        worker->stats.failures++;
+        (void)snprintf(worker->problem, sizeof worker->problem, "%s",
+                       error == NULL || *sl_error_message(error) == '\0' ? sl_strerror(code) : sl_error_message(error));
+    }
+    return code;
 }
 
 /* A stop request ends the stream at once: what is not read yet will come again, or is a gap. */

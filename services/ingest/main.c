@@ -22,6 +22,7 @@ struct program {
     const char *redis;
     const char *symbol;
     const char *address;
+    sl_time lock_ttl;
     uint64_t seed, messages;
     int port;
     bool generate, quiet;
@@ -89,6 +90,7 @@ static int run_worker(const struct program *program, const char *address, int po
                                     .symbol = program->symbol,
                                     .database = program->database,
                                     .redis = program->redis,
+                                    .lock_ttl = program->lock_ttl,
                                     .quiet = program->quiet}};
     int code = sl_worker_run(&worker);
     printf("\n");
@@ -177,6 +179,7 @@ int main(int argc, char **argv)
         {"symbol", SL_OPTION_TEXT, &program.symbol, "instrument; default BTCUSDT"},
         {"database", SL_OPTION_TEXT, &program.database, "SQLite file; default " DATABASE},
         {"redis", SL_OPTION_TEXT, &program.redis, "work under a lock there, e.g. redis://127.0.0.1:6379"},
+        {"lock-ttl", SL_OPTION_DURATION, &program.lock_ttl, "of the lock; default 10s"},
         {"address", SL_OPTION_TEXT, &program.address, "of the exchange, for worker; default 127.0.0.1"},
         {"port", SL_OPTION_PORT, &program.port, "of the exchange; 0 lets the system choose"},
         {"quiet", SL_OPTION_FLAG, &program.quiet, "no live line"}};
@@ -193,6 +196,10 @@ int main(int argc, char **argv)
     }
     if (strcmp(command, "exchange") == 0) {
         return sl_main(exchange_alone, &program);
+    }
+    if (strcmp(command, "worker") == 0 && program.port == 0) {
+        (void)fprintf(stderr, "sluice: worker needs --port, that of the exchange\n");
+        return SL_EXIT_USAGE;
     }
     if (strcmp(command, "worker") == 0) {
         return sl_main(worker_alone, &program);

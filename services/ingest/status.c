@@ -19,6 +19,9 @@ static void print_line(const sl_worker *worker, const struct sl_worker_stats *be
         (void)sl_decimal_format(best->price, SL_DECIMAL_SCALED, ask);
     }
     bool terminal = isatty(STDOUT_FILENO) != 0;
+    if (now->failures > before->failures) {
+        printf("%sthe stream failed: %s\n", terminal ? "\r\033[K" : "", worker->problem);
+    }
     printf("%s%s  %" PRIu64 " msg/s  %" PRIu64 " trades/s  %" PRIu64 " rows/s  bid %s ask %s  gaps %" PRIu64
            " (healed %" PRIu64 ")  lost %" PRIu64 "  connections %" PRIu64 "%s",
            terminal ? "\r\033[K" : "", worker->options.symbol, now->messages - before->messages,

@@ -8,7 +8,6 @@
 #include "sluice/lock.h"
 #include "sluice/thread.h"
 
-#define LOCK_TTL SL_SECONDS(5)
 #define CLOSE_BUDGET SL_SECONDS(10)
 
 struct opening {
@@ -82,7 +81,7 @@ int sl_worker_run(sl_worker *worker)
     if (worker->options.redis != NULL) {
         char key[128];
         (void)snprintf(key, sizeof key, "sluice:worker:%s", worker->options.symbol);
-        SL_TRY(sl_redis_lock(&scope, worker->options.redis, key, .ttl = LOCK_TTL));
+        SL_TRY(sl_redis_lock(&scope, worker->options.redis, key, .ttl = worker->options.lock_ttl));
     }
     SL_TRY(hold_sink(worker, &scope));
     SL_TRY(sl_spawn(&scope, sl__worker_write, worker, .name = "writer"));
@@ -111,6 +110,9 @@ void sl_worker_report(const sl_worker *worker, FILE *out)
     (void)fprintf(
         out, "received   %" PRIu64 " messages, %" PRIu64 " trades, %" PRIu64 " connections, %" PRIu64 " snapshots\n",
         stats->messages, stats->trades, stats->connections, stats->snapshots);
+    if (stats->failures > 0) {
+        (void)fprintf(out, "failures   %" PRIu64 " of the stream, the last: %s\n", stats->failures, worker->problem);
+    }
     (void)fprintf(out, "written    %" PRIu64 " rows; %" PRIu64 " repeats ignored\n", stats->sink.written,
                   stats->sink.repeated + stats->repeated);
     (void)fprintf(out, "lost       %" PRIu64 " trades\n", stats->lost);

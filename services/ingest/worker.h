@@ -24,21 +24,26 @@ struct sl_worker_options {
     const char *symbol;   /* "BTCUSDT" */
     const char *database; /* path of the SQLite file */
     const char *redis;    /* URL; NULL: no lock */
+    sl_time lock_ttl;     /* 0: SL_LOCK_TTL */
     bool quiet;           /* no live line */
 };
 
 /* What was done so far; read at any time. */
 struct sl_worker_stats {
-    uint64_t messages, bytes, trades, repeated, lost, tops, gaps, healed, connections, snapshots;
+    uint64_t messages, bytes, trades, repeated, lost, tops, gaps, healed, connections, failures, snapshots;
     sl_sqlite_stats sink;
 };
 
 /* Rows on their way to the writer; then the stream waits. */
 #define SL_WORKER_QUEUE 8192
 
+/* The longest text of a failure that is kept. */
+#define SL_WORKER_PROBLEM_MAX 160
+
 typedef struct sl_worker {
     struct sl_worker_options options;
     struct sl_worker_stats stats;
+    char problem[SL_WORKER_PROBLEM_MAX]; /* why the stream failed last; "" if it never did */
     sl_book *book;
     sl_sequence *sequence;
     sl_trade_track track;

@@ -15,7 +15,7 @@ struct gate {
     int runs;
     int code;
     pthread_t thread;
-    int released;
+    _Atomic int released;
     int polled;
     char reason[64];
 };

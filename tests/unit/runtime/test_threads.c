@@ -15,7 +15,6 @@ struct side {
     int code;
     int64_t sum;
     int count, cancelled;
-
 };
 
 static int send_all(void *arg)

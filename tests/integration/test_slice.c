@@ -233,13 +233,14 @@ static void a_killed_workers_lock_expires(void **state)
     assert_true(port > 0);
     char url[64];
     (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
-    const char *const arguments[] = {"demo", "--generate", "--speed", "5", "--cut-every", "0", "--redis", url, NULL};
+    const char *const arguments[] = {"demo",    "--generate", "--speed",    "5",  "--cut-every", "0",
+                                     "--redis", url,          "--lock-ttl", "2s", NULL};
     struct process process = start(arguments);
     wait_for_rows();
     assert_int_equal(kill(process.pid, SIGKILL), 0);
     assert_int_equal(finish(process), -SIGKILL);
     assert_true(locked(port));
-    /* The next one waits for the TTL of five seconds, then works, on the same file. */
+    /* The next one waits for what is left of the two seconds, then works, on the same file. */
     const char *const again[] = {"demo",    "--generate", "--messages",  "3000", "--speed", "max",
                                  "--redis", url,          "--cut-every", "0",    NULL};
     assert_int_equal(finish(start(again)), 0);
@@ -251,11 +252,10 @@ static void a_killed_workers_lock_expires(void **state)
 static void wrong_options_are_told(void **state)
 {
     (void)state;
-    static const char *const wrong[][4] = {{"demo", "--speed", "fast", NULL},
-                                           {"demo", "--cut-every", "10 parsecs", NULL},
-                                           {"demo", "--port", "70000", NULL},
-                                           {"demo", "--nonsense", NULL, NULL},
-                                           {"nonsense", NULL, NULL, NULL}};
+    static const char *const wrong[][4] = {
+        {"demo", "--speed", "fast", NULL}, {"demo", "--cut-every", "10 parsecs", NULL},
+        {"demo", "--port", "70000", NULL}, {"demo", "--nonsense", NULL, NULL},
+        {"worker", NULL, NULL, NULL},      {"nonsense", NULL, NULL, NULL}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_int_equal(finish(start(wrong[i])), 64);
     }

@@ -3,6 +3,7 @@
  * TCP over libuv. The record with its handle and read buffer lives on the heap until libuv's close
  * callback; libuv never sees memory of a task. Reading stops while the buffer is full.
  */
+#include <signal.h>
 #include <string.h>
 
 #include "../runtime/internal.h"
@@ -277,8 +278,18 @@ static const struct sl_stream_ops tcp_ops = {tcp_read, tcp_write, tcp_shutdown, 
 
 /* ---- connecting, listening ---- */
 
+/* A write to a peer that has gone is an error like others, not the end of the process. A handler of the program's stays. */
+static void ignore_broken_pipes(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL) {
+        (void)signal(SIGPIPE, SIG_IGN);
+    }
+}
+
 static int tcp_new(struct tcp **ret_tcp)
 {
+    ignore_broken_pipes();
     struct tcp *tcp = sl_malloc(sizeof *tcp);
     if (tcp == NULL) {
         return sl_fail(SL_ENOMEM, "no memory for a connection");

@@ -12,7 +12,6 @@
 #include "internal.h"
 #include "post.h"
 
-#define THREAD_STACK_BYTES ((size_t)1024 * 1024)
 #define IDLE_SECONDS 10
 #define REASON_BYTES 128
 #define MESSAGE_BYTES 256
@@ -41,24 +40,28 @@ struct job {
 };
 
 struct sl__offload_pool {
-    atomic_int references; /* the runtime's and each thread's */
     pthread_mutex_t lock;
     pthread_cond_t work;  /* a job was queued, or the pool closed */
-    pthread_cond_t ended; /* a thread has ended */
+    pthread_cond_t ended; /* after `closed`: a thread has ended, or has begun a function */
     struct job *first, *last;
+    size_t queued;
     size_t idle;
-    size_t threads;
+    size_t threads; /* the last of them to end after `detached` frees the pool */
     size_t running; /* threads inside a function */
     bool closed;
+    bool detached;               /* the runtime is gone */
     sl_capacity_limiter limiter; /* loop's thread only */
     size_t jobs;                 /* loop's thread only: started and not done */
 };
 
 static _Thread_local struct job *current_job;
 
-static void pool_unref(struct sl__offload_pool *pool)
+/* Lets go of the lock, and of the pool when neither runtime nor threads have it any more. */
+static void pool_unlock(struct sl__offload_pool *pool)
 {
-    if (atomic_fetch_sub(&pool->references, 1) == 1) {
+    bool unused = pool->detached && pool->threads == 0;
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (unused) {
         (void)pthread_mutex_destroy(&pool->lock);
         (void)pthread_cond_destroy(&pool->work);
         (void)pthread_cond_destroy(&pool->ended);
@@ -110,6 +113,7 @@ static struct job *next_job(struct sl__offload_pool *pool)
     if (job != NULL) {
         pool->first = job->next;
         pool->last = pool->first == NULL ? NULL : pool->last;
+        pool->queued--;
     }
     return job;
 }
@@ -120,22 +124,17 @@ static void *work(void *argument)
     (void)pthread_mutex_lock(&pool->lock);
     for (struct job *job = next_job(pool); job != NULL; job = next_job(pool)) {
         pool->running++;
+        if (pool->closed) {
+            (void)pthread_cond_signal(&pool->ended);
+        }
         (void)pthread_mutex_unlock(&pool->lock);
         run_job(job);
         (void)pthread_mutex_lock(&pool->lock);
         pool->running--;
     }
     pool->threads--;
-    bool last = atomic_load(&pool->references) == 1;
-    if (!last) {
-        /* The runtime still holds it and may wait for this: the reference goes under the lock. */
-        atomic_fetch_sub(&pool->references, 1);
-        (void)pthread_cond_broadcast(&pool->ended);
-        (void)pthread_mutex_unlock(&pool->lock);
-        return NULL;
-    }
-    (void)pthread_mutex_unlock(&pool->lock);
-    pool_unref(pool);
+    (void)pthread_cond_signal(&pool->ended);
+    pool_unlock(pool);
     return NULL;
 }
 
@@ -168,12 +167,12 @@ int sl_offload_cancelled(char *reason, size_t reason_bytes)
 static void on_done(void *argument)
 {
     struct job *job = argument;
-    sl__runtime->external--;
     job->pool->jobs--;
     if (sl__runtime->live_tasks > 0) { /* else the limiter may have gone with its task */
         (void)sl_capacity_limiter_release(job->limiter, job);
     }
     if (job->task != NULL) {
+        sl__runtime->external--;
         sl_unpark(job->task, 0);
     }
     job_unref(job);
@@ -189,7 +188,6 @@ static int pool_open(sl_runtime *runtime)
     if (pool == NULL) {
         return SL_ENOMEM;
     }
-    atomic_init(&pool->references, 1);
     pthread_condattr_t attributes;
     (void)pthread_condattr_init(&attributes);
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -209,7 +207,7 @@ static int start_thread(sl_runtime *runtime, struct sl__offload_pool *pool)
     }
     pthread_attr_t attributes;
     (void)pthread_attr_init(&attributes);
-    (void)pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+    (void)pthread_attr_setstacksize(&attributes, SL_OFFLOAD_STACK_BYTES);
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_t thread;
     int code = pthread_create(&thread, &attributes, work, pool);
@@ -221,19 +219,10 @@ static int start_thread(sl_runtime *runtime, struct sl__offload_pool *pool)
 static int submit(sl_runtime *runtime, struct sl__offload_pool *pool, struct job *job)
 {
     (void)pthread_mutex_lock(&pool->lock);
-    size_t queued = 0;
-    for (const struct job *other = pool->first; other != NULL; other = other->next) {
-        queued++;
-    }
     int code = 0;
-    if (pool->idle <= queued) {
-        atomic_fetch_add(&pool->references, 1);
+    if (pool->idle <= pool->queued) {
         code = start_thread(runtime, pool);
-        if (code < 0) {
-            atomic_fetch_sub(&pool->references, 1);
-        } else {
-            pool->threads++;
-        }
+        pool->threads += code == 0;
     }
     if (code == 0) {
         job->next = NULL;
@@ -243,6 +232,7 @@ static int submit(sl_runtime *runtime, struct sl__offload_pool *pool, struct job
             pool->first = job;
         }
         pool->last = job;
+        pool->queued++;
         (void)pthread_cond_signal(&pool->work);
     }
     (void)pthread_mutex_unlock(&pool->lock);
@@ -269,10 +259,11 @@ static bool leave_thread(sl_task *task, void *object)
     struct job *job = object;
     tell_cancelled(task, job);
     job->task = NULL;
+    task->runtime->external--; /* nobody waits for it: a simulated clock may go on */
     return true;
 }
 
-static int run_and_wait(sl_task *task, struct job *job, bool abandon)
+static int run_and_wait(sl_task *task, struct job *job, const struct sl_offload_options *options)
 {
     sl_runtime *runtime = task->runtime;
     int code = sl_capacity_limiter_acquire(job->limiter, job, &job->token);
@@ -291,7 +282,8 @@ static int run_and_wait(sl_task *task, struct job *job, bool abandon)
     job->submitted = true;
     runtime->external++;
     job->pool->jobs++;
-    code = sl_park(abandon ? leave_thread : wait_for_thread, job, "worker thread");
+    code = sl_park(options->abandon ? leave_thread : wait_for_thread, job,
+                   options->name != NULL ? options->name : "worker thread");
     if (code == SL_ECANCELED) {
         return code; /* abandoned: the result is dropped */
     }
@@ -306,10 +298,10 @@ int sl_offload_with(sl_task_fn fn, const struct sl_offload_options *options)
     static const struct sl_offload_options none = {.arg = NULL};
     options = options == NULL ? &none : options;
     sl_task *task = sl__self();
-    if (task == NULL) {
-        return SL_ENOTASK;
+    int code = task == NULL ? SL_ENOTASK : 0;
+    if (code == 0 && fn == NULL) {
+        code = sl_fail(SL_EINVAL, "sl_offload(): no function");
     }
-    int code = fn == NULL ? sl_fail(SL_EINVAL, "sl_offload(): no function") : 0;
     code = code == 0 && sl__cancelled(task) ? SL_ECANCELED : code;
     code = code == 0 ? pool_open(task->runtime) : code;
     struct job *job = code == 0 ? sl_calloc(1, sizeof *job) : NULL;
@@ -328,7 +320,7 @@ int sl_offload_with(sl_task_fn fn, const struct sl_offload_options *options)
     job->release = options->release;
     job->pool = task->runtime->offloads;
     job->limiter = options->limiter != NULL ? options->limiter : &job->pool->limiter;
-    code = run_and_wait(task, job, options->abandon);
+    code = run_and_wait(task, job, options);
     if (!job->submitted && options->release != NULL) {
         options->release(options->arg);
     }
@@ -355,6 +347,6 @@ void sl__offloads_close(sl_runtime *runtime)
     while (pool->threads > pool->running) {
         (void)pthread_cond_wait(&pool->ended, &pool->lock);
     }
-    (void)pthread_mutex_unlock(&pool->lock);
-    pool_unref(pool);
+    pool->detached = true;
+    pool_unlock(pool);
 }

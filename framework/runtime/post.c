@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls posted to a loop from any thread. The queue is shared between the runtime and the references to
- * it, and is freed with the last of them; what is queued when the run ends is still called then.
+ * it, and is freed with the last of them. What is queued when the run ends is still called, and what those
+ * calls post is refused. Source: Trio's entry queue.
  */
 #include "post.h"
 
@@ -13,7 +14,8 @@
 
 /* Calls made in one turn of the loop, so that posts cannot starve tasks. */
 #define POSTS_A_TURN 256
-#define BUCKETS 64
+/* Buckets of the first table of coalescing posts; a power of two. It grows with them, and goes with the queue. */
+#define BUCKETS_MIN ((size_t)64)
 
 struct sl_loop_ref {
     atomic_size_t references;
@@ -21,7 +23,10 @@ struct sl_loop_ref {
     bool closed;
     struct sl__post_node *first, *last;
     size_t count;
-    struct sl__post_node *buckets[BUCKETS]; /* queued coalescing posts */
+    /* the queued coalescing posts, by hash */
+    struct sl__post_node **buckets;
+    size_t bucket_count;
+    size_t coalescing;
     uv_async_t async;
 };
 
@@ -29,18 +34,20 @@ struct sl__post_queue {
     struct sl_loop_ref ref;
 };
 
-static size_t bucket_of(sl_post_fn fn, const void *arg)
+/* Fibonacci hashing; the count is a power of two. */
+static size_t bucket_of(size_t bucket_count, sl_post_fn fn, const void *arg)
 {
     uintptr_t bits;
     memcpy(&bits, &fn, sizeof bits);
-    bits ^= (uintptr_t)arg * UINT64_C(0x9e3779b97f4a7c15);
-    return (size_t)(bits >> 7) % BUCKETS;
+    uint64_t hash = ((uint64_t)bits * 31 + (uint64_t)(uintptr_t)arg) * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(hash >> 32) & (bucket_count - 1);
 }
 
 static void unref(sl_loop_ref *loop)
 {
     if (atomic_fetch_sub(&loop->references, 1) == 1) {
         (void)pthread_mutex_destroy(&loop->lock);
+        sl_free(loop->buckets);
         sl_free(loop);
     }
 }
@@ -55,11 +62,12 @@ static struct sl__post_node *take(sl_loop_ref *loop)
         loop->last = loop->first == NULL ? NULL : loop->last;
         loop->count--;
         if (node->coalesce) {
-            struct sl__post_node **link = &loop->buckets[bucket_of(node->fn, node->arg)];
+            struct sl__post_node **link = &loop->buckets[bucket_of(loop->bucket_count, node->fn, node->arg)];
             while (*link != node) {
                 link = &(*link)->bucket_next;
             }
             *link = node->bucket_next;
+            loop->coalescing--;
         }
     }
     (void)pthread_mutex_unlock(&loop->lock);
@@ -126,11 +134,10 @@ void sl__posts_close(sl_runtime *runtime)
         return;
     }
     sl_loop_ref *loop = &runtime->posts->ref;
-    (void)call_some(loop, SL_POSTS_MAX);
     (void)pthread_mutex_lock(&loop->lock);
     loop->closed = true;
     (void)pthread_mutex_unlock(&loop->lock);
-    (void)call_some(loop, SL_POSTS_MAX); /* what came in between */
+    (void)call_some(loop, SIZE_MAX); /* nothing comes in any more, so that this ends */
     runtime->posts = NULL;
     uv_close((uv_handle_t *)&loop->async, on_async_closed);
 }
@@ -164,14 +171,42 @@ void sl_loop_ref_free(sl_loop_ref *loop)
     }
 }
 
-/* With the lock held. */
+/* With the lock held: whether a coalescing post of these waits for its call. */
 static bool is_queued(const sl_loop_ref *loop, sl_post_fn fn, const void *arg)
 {
-    const struct sl__post_node *node = loop->buckets[bucket_of(fn, arg)];
+    if (loop->coalescing == 0) {
+        return false;
+    }
+    const struct sl__post_node *node = loop->buckets[bucket_of(loop->bucket_count, fn, arg)];
     while (node != NULL && (node->fn != fn || node->arg != arg)) {
         node = node->bucket_next;
     }
     return node != NULL;
+}
+
+/* With the lock held: room for one more coalescing post, in chains of two on average. */
+static int make_room(sl_loop_ref *loop)
+{
+    if (loop->coalescing < loop->bucket_count * 2) {
+        return 0;
+    }
+    size_t count = loop->bucket_count == 0 ? BUCKETS_MIN : loop->bucket_count * 4;
+    struct sl__post_node **buckets = sl_calloc(count, sizeof(struct sl__post_node *));
+    if (buckets == NULL) {
+        return loop->buckets == NULL ? SL_ENOMEM : 0; /* longer chains do as well */
+    }
+    for (size_t i = 0; i < loop->bucket_count; i++) {
+        for (struct sl__post_node *node = loop->buckets[i], *next; node != NULL; node = next) {
+            next = node->bucket_next;
+            struct sl__post_node **bucket = &buckets[bucket_of(count, node->fn, node->arg)];
+            node->bucket_next = *bucket;
+            *bucket = node;
+        }
+    }
+    sl_free(loop->buckets);
+    loop->buckets = buckets;
+    loop->bucket_count = count;
+    return 0;
 }
 
 /* With the lock held, which also keeps the handle from being closed meanwhile. */
@@ -186,9 +221,10 @@ static void append(sl_loop_ref *loop, struct sl__post_node *node)
     loop->last = node;
     loop->count++;
     if (node->coalesce) {
-        struct sl__post_node **bucket = &loop->buckets[bucket_of(node->fn, node->arg)];
+        struct sl__post_node **bucket = &loop->buckets[bucket_of(loop->bucket_count, node->fn, node->arg)];
         node->bucket_next = *bucket;
         *bucket = node;
+        loop->coalescing++;
     }
     (void)uv_async_send(&loop->async);
 }
@@ -225,7 +261,10 @@ int sl_loop_post(sl_loop_ref *loop, sl_post_fn fn, void *arg, unsigned flags)
     } else if (loop->count >= SL_POSTS_MAX) {
         code = SL_EBUSY;
     } else {
-        append(loop, node);
+        code = coalesce ? make_room(loop) : 0;
+        if (code == 0) {
+            append(loop, node);
+        }
     }
     (void)pthread_mutex_unlock(&loop->lock);
     if (code < 0) {

@@ -169,7 +169,9 @@ static int exchange(sl_thread_channel *channel, void *item, bool sending)
     }
     (void)pthread_mutex_unlock(&channel->lock);
     if (code == SL_EAGAIN) {
+        task->runtime->external++; /* another thread ends this wait: a simulated clock stands still */
         code = sl_park(sending ? leave_senders : leave_receivers, &waiter, "thread channel");
+        task->runtime->external--;
     } else {
         sl__coop(task);
     }

@@ -246,11 +246,13 @@ static int follow(sl_worker *worker)
     SL_TRY(sl_healthy());
     feed.decoder = decoder;
     worker->fetching = false;
-    SL_SCOPE(scope, .name = "stream");
+    SL_SCOPE(scope, .name = "stream", .move_on = true);
     feed.scope = &scope;
     int code = receive_all(&feed, ws);
     if (code < 0) {
         sl_sequence_lost(worker->sequence);
+    } else { /* a snapshot on its way may still heal the book, but not for ever */
+        (void)sl_scope_set_deadline(&scope, sl_time_add(sl_now(), SNAPSHOT_TIMEOUT));
     }
     return sl_scope_close(&scope, code);
 }

@@ -202,7 +202,7 @@ static bool locked(int port)
     FILE *reply = popen(command, "r");
     assert_non_null(reply);
     char text[16] = "";
-    (void)fgets(text, sizeof text, reply);
+    assert_non_null(fgets(text, sizeof text, reply));
     (void)pclose(reply);
     return text[0] == '1';
 }

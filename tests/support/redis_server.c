@@ -47,7 +47,9 @@ static void run_server(int port)
     char text[16];
     (void)snprintf(text, sizeof text, "%d", port);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the test, whatever becomes of that */
-    (void)freopen("/dev/null", "w", stdout);
+    if (freopen("/dev/null", "w", stdout) == NULL) {
+        _exit(127);
+    }
     execlp("redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
            "--dir", folder, (char *)NULL);
     _exit(127);

@@ -48,7 +48,7 @@ SL_AUTO_DECLARE(sl_stream, sl_stream_close)
 /* As sl_stream_close(), and what the peer has not read is lost: it sees SL_ECONNRESET. */
 void sl_stream_reset(sl_stream *stream);
 
-/* ---- TCP ---- */
+/* ---- TCP: the process ignores SIGPIPE from its first connection on, unless it has a handler of its own ---- */
 
 /* Connects to an address ("127.0.0.1", "::1", "localhost") and port. Waits. SL_EINVAL for a name. */
 SL_MUST_CHECK int sl_tcp_connect(const char *address, int port, sl_stream **ret_stream);

@@ -18,7 +18,8 @@ struct sl_offload_options {
     bool abandon;               /* a cancelled caller leaves at once; the function runs on and its result is dropped */
     void (*release)(void *arg); /* called on the thread when the function has ended, also if abandoned; or by the
                                      caller when the function never ran */
-    sl_capacity_limiter *limiter; /* NULL: the runtime's own, SL_OFFLOAD_THREADS tokens */
+    sl_capacity_limiter *limiter; /* NULL: the runtime's own, SL_OFFLOAD_THREADS tokens; must outlive the functions
+                                     that hold its tokens, and is of no more use after a run that left some behind */
 };
 
 #define SL_OFFLOAD_THREADS 40
@@ -28,8 +29,11 @@ struct sl_offload_options {
  * comes along). Cancellation point: cancelled at entry, the function never starts; cancelled while it
  * runs, the call waits for its end and then returns its result (the cancellation shows at the next
  * cancellation point), or leaves with SL_ECANCELED in abandon mode. The limiter's token is held until
- * the thread has ended with the function. SL_EAGAIN when no thread can be started.
+ * the thread has ended with the function. SL_EAGAIN when no thread can be started; SL_EINVAL, SL_ENOMEM,
+ * SL_ENOTASK. The function gets SL_OFFLOAD_STACK_BYTES of stack. A simulated clock stands still while a
+ * task waits here. An abandoned function may outlive the run: what it uses must do so too.
  */
+#define SL_OFFLOAD_STACK_BYTES ((size_t)1024 * 1024)
 SL_MUST_CHECK int sl_offload_with(sl_task_fn fn, const struct sl_offload_options *options);
 #define sl_offload(fn, ...) sl_offload_with((fn), &(const struct sl_offload_options){.arg = __VA_ARGS__})
 
@@ -50,9 +54,11 @@ void sl_loop_ref_free(sl_loop_ref *loop); /* any thread; NULL is fine */
 
 /*
  * Has fn(arg) called on the loop's thread, outside any task (it must not block), in the order of the
- * posts; safe from any thread, not from signal handlers. With SL_POST_COALESCE a post is dropped (0) when the same fn and
- * arg are still queued; it counts as begun once the call is made. 0, SL_ENOMEM, SL_EBUSY when
- * SL_POSTS_MAX are queued, SL_ECLOSED when that runtime has ended.
+ * posts; safe from any thread, not from signal handlers. With SL_POST_COALESCE a post is dropped (0) when
+ * the same fn and arg are still queued with that flag; they no longer are once the call has begun. Tasks
+ * run between one batch of calls and the next. What is queued when the run ends is called then, after all
+ * tasks have ended; what those calls post is refused. 0, SL_EINVAL (no loop, no fn), SL_ENOMEM, SL_EBUSY
+ * when SL_POSTS_MAX are queued, SL_ECLOSED when that runtime has ended. Source: Trio's entry queue.
  */
 #define SL_POST_COALESCE 1u
 #define SL_POSTS_MAX ((size_t)1 << 20)
@@ -64,8 +70,11 @@ typedef struct sl_thread_channel sl_thread_channel;
 
 /*
  * A bounded queue with any number of sending and receiving runtimes. Reference counted: each thread
- * that uses it takes its own reference. Calls wait as tasks of the calling runtime; outside a runtime
- * only the try_ calls work. Codes are those of channel.h.
+ * that uses it takes its own reference. Calls wait, first come first served, as tasks of the calling
+ * runtime (cancellation points); outside a runtime only the try_ calls work. What is handed over cannot be
+ * cancelled any more: no item is lost or doubled. A simulated clock stands still while a task waits here.
+ * `capacity` is 1 to SL_CHANNEL_CAPACITY_MAX items of 0 to SL_CHANNEL_ITEM_BYTES_MAX bytes, else SL_EINVAL.
+ * Codes are those of channel.h; SL_ENOMEM also when there is no memory to wait.
  */
 SL_MUST_CHECK int sl_thread_channel_open(size_t capacity, size_t item_bytes, sl_thread_channel **ret_channel);
 sl_thread_channel *sl_thread_channel_ref(sl_thread_channel *channel);

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* Worker threads beyond behaviours 104 to 109: the pool's end, abandoned functions, limits. */
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "runtime/internal.h"
+#include "sl_conformance.h"
+
+#define FEW 8
+#define MANY (SL_OFFLOAD_THREADS + 20)
+
+/* What functions on threads share; it outlives the run. */
+static struct {
+    sem_t begun, go;
+    sem_t ending; /* the run is about to end */
+    atomic_int ended;
+    atomic_int released;
+} gate;
+
+static void gate_reset(void)
+{
+    (void)sem_init(&gate.begun, 0, 0);
+    (void)sem_init(&gate.go, 0, 0);
+    (void)sem_init(&gate.ending, 0, 0);
+    atomic_store(&gate.ended, 0);
+    atomic_store(&gate.released, 0);
+}
+
+static void gate_let_go(int count)
+{
+    for (int i = 0; i < count; i++) {
+        (void)sem_post(&gate.go);
+    }
+}
+
+static int wait_at_gate(void *arg)
+{
+    (void)arg;
+    (void)sem_post(&gate.begun);
+    while (sem_wait(&gate.go) != 0) {
+    }
+    atomic_fetch_add(&gate.ended, 1);
+    return 0;
+}
+
+static void on_release(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&gate.released, 1);
+}
+
+static int abandoning(void *arg)
+{
+    return sl_offload(wait_at_gate, arg, .abandon = true, .release = on_release);
+}
+
+static int waiting(void *arg)
+{
+    return sl_offload(wait_at_gate, arg, .name = "the long wait");
+}
+
+/* Lets the tasks run until `count` functions have begun. A virtual clock stands still meanwhile. */
+static int wait_begun(int count)
+{
+    while (count > 0) {
+        count -= sem_trywait(&gate.begun) == 0;
+        CHECK_EQ(sl_checkpoint(), 0);
+    }
+    return 0;
+}
+
+static int abandon_some(bool begun)
+{
+    SL_SCOPE(scope);
+    for (int i = 0; i < FEW; i++) {
+        CHECK_EQ(sl_spawn(&scope, abandoning, NULL), 0);
+    }
+    if (begun) {
+        SL_TRY(wait_begun(FEW));
+    } else {
+        CHECK_EQ(sl_checkpoint(), 0);
+        CHECK_EQ(sl_checkpoint(), 0);
+    }
+    sl_scope_cancel(&scope, NULL);
+    return sl_scope_wait(&scope);
+}
+
+static int abandon_at_once(void *arg)
+{
+    (void)arg;
+    return abandon_some(false);
+}
+
+/* The threads take their records with them. */
+static void wait_until_freed(int64_t held)
+{
+    while (sl_memory_held() > held) {
+        (void)sched_yield();
+    }
+}
+
+C_TEST_RUNS(the_run_ends_before_threads_that_have_not_begun, "", "")
+{
+    gate_reset();
+    int64_t held = sl_memory_held();
+    SL_TRY(sl_run(options, abandon_at_once, NULL, NULL)); /* does not wait for the gate */
+    CHECK_EQ(atomic_load(&gate.ended), 0);
+    gate_let_go(FEW);
+    wait_until_freed(held);
+    CHECK_EQ(atomic_load(&gate.released), FEW); /* by the thread, or by the caller if it never began */
+    return 0;
+}
+
+/* Lets one function after the other go while the run ends. */
+static void *let_go_meanwhile(void *arg)
+{
+    while (sem_wait(&gate.ending) != 0) {
+    }
+    for (int i = 0; i < FEW; i++) {
+        uint64_t until = uv_hrtime() + *(const uint64_t *)arg;
+        while (uv_hrtime() < until) {
+        }
+        gate_let_go(1);
+    }
+    return NULL;
+}
+
+static int abandon_and_end(void *arg)
+{
+    (void)arg;
+    SL_TRY(abandon_some(true));
+    (void)sem_post(&gate.ending);
+    return 0;
+}
+
+C_TEST_RUNS(threads_may_end_while_the_run_does, "", "")
+{
+    gate_reset();
+    int64_t held = sl_memory_held();
+    uint64_t pause_ns = sl_conformance_random() % 50000;
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, let_go_meanwhile, &pause_ns), 0);
+    int code = sl_run(options, abandon_and_end, NULL, NULL);
+    if (code < 0) {
+        (void)sem_post(&gate.ending);
+    }
+    (void)pthread_join(thread, NULL);
+    CHECK_EQ(code, 0);
+    wait_until_freed(held);
+    CHECK_EQ(atomic_load(&gate.ended), FEW);
+    CHECK_EQ(atomic_load(&gate.released), FEW);
+    return 0;
+}
+
+static int sleep_beside_abandoned(void *arg)
+{
+    (void)arg;
+    SL_TRY(abandon_some(true));
+    sl_time before = sl_now();
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(2)), 0);
+    CHECK(sl_now() - before >= SL_MILLISECONDS(2));
+    return 0;
+}
+
+C_TEST_RUNS(an_abandoned_function_does_not_stop_a_virtual_clock, "", "")
+{
+    gate_reset();
+    int64_t held = sl_memory_held();
+    SL_TRY(sl_run(options, sleep_beside_abandoned, NULL, NULL));
+    gate_let_go(FEW);
+    wait_until_freed(held);
+    return 0;
+}
+
+C_TEST_REAL_FEW(the_runtimes_own_limiter_bounds_the_threads, "", "")
+{
+    gate_reset();
+    SL_SCOPE(scope);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_EQ(sl_spawn(&scope, waiting, NULL), 0);
+    }
+    SL_TRY(wait_begun(SL_OFFLOAD_THREADS));
+    SETTLE();
+    struct sl_statistics statistics;
+    CHECK_EQ(sl_statistics_get(&statistics), 0);
+    CHECK_EQ(statistics.offloads, SL_OFFLOAD_THREADS);
+    CHECK_EQ(sem_trywait(&gate.begun), -1);
+    gate_let_go(MANY);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(sl_statistics_get(&statistics), 0);
+    CHECK_EQ(statistics.offloads, 0);
+    CHECK_EQ(atomic_load(&gate.ended), MANY);
+    return 0;
+}
+
+C_TEST_REAL_FEW(a_dump_shows_the_name, "", "")
+{
+    gate_reset();
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, waiting, NULL), 0);
+    SL_TRY(wait_begun(1));
+    char *tree = sl_tree_text();
+    bool shown = tree != NULL && strstr(tree, "the long wait") != NULL;
+    sl_free(tree);
+    gate_let_go(1);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK(shown);
+    return 0;
+}
+
+static void release_without_a_task(void **state)
+{
+    (void)state;
+    gate_reset();
+    assert_int_equal(sl_offload(wait_at_gate, NULL, .release = on_release), SL_ENOTASK);
+    assert_int_equal(atomic_load(&gate.released), 1);
+    assert_int_equal(sl_offload_cancelled(NULL, 0), SL_EMISUSE);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(the_run_ends_before_threads_that_have_not_begun),
+             cmocka_unit_test(threads_may_end_while_the_run_does),
+             cmocka_unit_test(an_abandoned_function_does_not_stop_a_virtual_clock),
+             cmocka_unit_test(the_runtimes_own_limiter_bounds_the_threads), cmocka_unit_test(a_dump_shows_the_name),
+             cmocka_unit_test(release_without_a_task))

@@ -52,6 +52,6 @@ int sl_http_get(const char *address, int port, const char *target, sl_http_messa
     char host[256];
     (void)snprintf(host, sizeof host, "%s:%d", address, port);
     sl_auto(sl_stream) *stream = NULL;
-    SL_TRY(sl_tcp_connect(address, port, &stream));
+    SL_TRY(sl_connect(address, port, &stream));
     return sl_http_upgrade(stream, host, target, "Connection: close\r\n", ret_response);
 }

@@ -5,6 +5,7 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
+#include "sluice/net.h"
 #include "sluice/sync.h"
 
 #define READ_BYTES 4096
@@ -48,7 +49,7 @@ int sl_redis_connect(const char *url, sl_redis **ret_redis)
     int port = 0;
     SL_TRY(parse_url(url, host, sizeof host, &port));
     sl_auto(sl_stream) *stream = NULL;
-    SL_TRY(sl_tcp_connect(host, port, &stream));
+    SL_TRY(sl_connect(host, port, &stream));
     sl_redis *redis = sl_calloc(1, sizeof *redis);
     redisReader *reader = redisReaderCreate();
     if (redis == NULL || reader == NULL) {

@@ -165,6 +165,7 @@ struct sl_runtime {
     bool fail_threads; /* tests: no worker thread can be started */
     size_t external;   /* operations that the outside world will finish (threads, sockets): no autojump meanwhile */
     void *net;         /* for framework/net */
+    void (*net_free)(void *net);
 };
 
 extern _Thread_local sl_runtime *sl__runtime;

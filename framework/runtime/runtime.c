@@ -135,6 +135,9 @@ static void runtime_close(sl_runtime *runtime)
     }
     sl__stacks_close(runtime);
     sl__overflow_guard_close(runtime);
+    if (runtime->net_free != NULL) {
+        runtime->net_free(runtime->net);
+    }
     sl__runtime = NULL;
     sl_free(runtime);
 }

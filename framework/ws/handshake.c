@@ -79,7 +79,7 @@ int sl_ws_connect(const char *address, int port, const char *target, sl_ws **ret
     (void)snprintf(host, sizeof host, "%s:%d", address, port);
     sl_auto(sl_stream) *stream = NULL;
     sl_auto(sl_http_message) *response = NULL;
-    SL_TRY(sl_tcp_connect(address, port, &stream));
+    SL_TRY(sl_connect(address, port, &stream));
     SL_TRY(sl_http_upgrade(stream, host, target, headers, &response));
     SL_TRY(check_answer(response, key));
     SL_TRY(sl__ws_new(stream, false, sl_http_leftover(response), ret_ws));

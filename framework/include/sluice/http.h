@@ -6,7 +6,7 @@
 #ifndef SLUICE_HTTP_H
 #define SLUICE_HTTP_H
 
-#include "sluice/stream.h"
+#include "sluice/net.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -5,15 +5,21 @@
 
 #include "sluice/channel.h"
 #include "sluice/error.h"
+#include "sluice/http.h"
 #include "sluice/json.h"
+#include "sluice/lock.h"
 #include "sluice/memory.h"
+#include "sluice/net.h"
+#include "sluice/redis.h"
 #include "sluice/runtime.h"
 #include "sluice/scope.h"
 #include "sluice/signal.h"
+#include "sluice/stream.h"
 #include "sluice/supervisor.h"
 #include "sluice/sync.h"
 #include "sluice/task.h"
 #include "sluice/thread.h"
 #include "sluice/time.h"
+#include "sluice/ws.h"
 
 #endif

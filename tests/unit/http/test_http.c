@@ -184,17 +184,17 @@ C_TEST_REAL_FEW(http_server_limits_connections,
     SL_SCOPE(scope);
     CHECK_EQ(sl_spawn(&scope, serve, listener, .daemon = true), 0);
     for (int i = 0; i < SL_HTTP_CONNECTIONS_MAX; i++) {
-        CHECK_EQ(sl_tcp_connect("127.0.0.1", port, &streams[i]), 0);
+        CHECK_EQ(sl_connect("127.0.0.1", port, &streams[i]), 0);
         CHECK_EQ(is_served(streams[i]), 1);
     }
     sl_stream *extra = NULL;
-    CHECK_EQ(sl_tcp_connect("127.0.0.1", port, &extra), 0);
+    CHECK_EQ(sl_connect("127.0.0.1", port, &extra), 0);
     CHECK_EQ(is_served(extra), 0);
     sl_stream_close(extra);
     CHECK_EQ(is_served(streams[0]), 1); /* the others are not harmed */
     sl_stream_close(streams[0]);
     for (int served = 0; served == 0;) { /* the server needs a moment to see it */
-        CHECK_EQ(sl_tcp_connect("127.0.0.1", port, &streams[0]), 0);
+        CHECK_EQ(sl_connect("127.0.0.1", port, &streams[0]), 0);
         served = is_served(streams[0]);
         CHECK(served >= 0);
         if (served == 0) {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "sl_conformance.h"
-#include "sluice/stream.h"
+#include "sluice/net.h"
 
 #define BULK ((size_t)1024 * 1024)
 
@@ -14,7 +14,7 @@ static int pair_of(bool tcp, sl_stream **ret_one, sl_stream **ret_other)
     }
     sl_auto(sl_listener) *listener = NULL;
     SL_TRY(sl_listener_open("127.0.0.1", 0, &listener));
-    SL_TRY(sl_tcp_connect("localhost", sl_listener_port(listener), ret_one));
+    SL_TRY(sl_connect("localhost", sl_listener_port(listener), ret_one));
     return sl_listener_accept(listener, ret_other);
 }
 
@@ -162,8 +162,8 @@ C_TEST_REAL(tcp_refusals, "bad addresses, refused connections and taken ports gi
 {
     sl_stream *stream = NULL;
     sl_listener *listener = NULL;
-    CHECK_EQ(sl_tcp_connect("example.invalid", 80, &stream), SL_EINVAL);
-    CHECK_EQ(sl_tcp_connect("127.0.0.1", 70000, &stream), SL_EINVAL);
+    CHECK_EQ(sl_connect("example.invalid", 80, &stream), SL_EINVAL);
+    CHECK_EQ(sl_connect("127.0.0.1", 70000, &stream), SL_EINVAL);
     CHECK_EQ(sl_listener_open("127.0.0.1", 0, &listener), 0);
     sl_listener *second = NULL;
     CHECK_EQ(sl_listener_open("127.0.0.1", sl_listener_port(listener), &second), -EADDRINUSE);
@@ -174,11 +174,11 @@ C_TEST_REAL(tcp_refusals, "bad addresses, refused connections and taken ports gi
     }
     sl_listener_close(listener);
     CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
-    CHECK_EQ(sl_tcp_connect("127.0.0.1", port, &stream), -ECONNREFUSED);
+    CHECK_EQ(sl_connect("127.0.0.1", port, &stream), -ECONNREFUSED);
     {
         SL_SCOPE(limit);
         sl_scope_cancel(&limit, NULL);
-        CHECK_EQ(sl_tcp_connect("127.0.0.1", port, &stream), SL_ECANCELED);
+        CHECK_EQ(sl_connect("127.0.0.1", port, &stream), SL_ECANCELED);
     }
     return 0;
 }

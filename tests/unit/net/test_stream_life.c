@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "sl_conformance.h"
-#include "sluice/stream.h"
+#include "sluice/net.h"
 
 #define CROWD 1000 /* several batches of the scheduler */
 #define FLOOD_BYTES ((size_t)64 * 1024 * 1024)
@@ -18,7 +18,7 @@ static int pair_of(bool tcp, sl_stream **ret_one, sl_stream **ret_other)
     }
     sl_auto(sl_listener) *listener = NULL;
     SL_TRY(sl_listener_open("127.0.0.1", 0, &listener));
-    SL_TRY(sl_tcp_connect("127.0.0.1", sl_listener_port(listener), ret_one));
+    SL_TRY(sl_connect("127.0.0.1", sl_listener_port(listener), ret_one));
     return sl_listener_accept(listener, ret_other);
 }
 

@@ -5,6 +5,7 @@
 
 #include "sl_conformance.h"
 #include "sluice/lock.h"
+#include "sluice/net.h"
 
 enum answer { OK, SILENT, HANG_UP, LATE, NOT_OURS, READ_ONLY };
 

@@ -72,7 +72,7 @@ static void stop(struct server *server)
 static int raw(struct server *server, const char *send, const char *expected, size_t step)
 {
     sl_auto(sl_stream) *stream = NULL;
-    CHECK_EQ(sl_tcp_connect("127.0.0.1", server->port, &stream), 0);
+    CHECK_EQ(sl_connect("127.0.0.1", server->port, &stream), 0);
     size_t length = strlen(send);
     for (size_t at = 0; at < length; at += step) {
         CHECK_EQ(sl_stream_write(stream, send + at, length - at < step ? length - at : step), 0);
@@ -201,7 +201,7 @@ static int frames(struct server *server, const char *send, size_t send_bytes, co
                   size_t expected_bytes)
 {
     sl_auto(sl_stream) *stream = NULL;
-    CHECK_EQ(sl_tcp_connect("127.0.0.1", server->port, &stream), 0);
+    CHECK_EQ(sl_connect("127.0.0.1", server->port, &stream), 0);
     struct sl_bytes pieces[] = {{handshake, sizeof handshake - 1}, {send, send_bytes}};
     CHECK_EQ(sl_stream_write_pieces(stream, pieces, 2), 0);
     char answer[1024];

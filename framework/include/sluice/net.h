@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making streams: connecting and listening. Addresses are literals ("127.0.0.1", "::1"), "localhost", and
+ * "unix:/path" or "unix:@abstract" (then the port does not matter).
+ */
+#ifndef SLUICE_NET_H
+#define SLUICE_NET_H
+
+#include "sluice/stream.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sl_listener sl_listener;
+
+struct sl_connect_options {
+    const char *address;
+    int port;
+    const char *local_address; /* the address to come from, a literal; NULL: the system's choice */
+};
+
+/*
+ * Connects. Waits, bounded by the scopes around it. 0; SL_EINVAL for what is no address or port (1 to 65535);
+ * the system's codes (-ECONNREFUSED, -EHOSTUNREACH, -ENOENT for a Unix socket), with a message that names
+ * the address.
+ */
+SL_MUST_CHECK int sl_connect_with(const struct sl_connect_options *options, sl_stream **ret_stream);
+/* sl_connect("127.0.0.1", 80, &stream, .local_address = "127.0.0.2") */
+#define sl_connect(to, at_port, ret_stream, ...)                                                                       \
+    sl_connect_with(&(const struct sl_connect_options){.address = (to), .port = (at_port), __VA_ARGS__}, (ret_stream))
+
+struct sl_listen_options {
+    const char *address;
+    int port;        /* 0: the system chooses one, see sl_listener_port() */
+    int backlog;     /* connections the system keeps for us; 0: SL_LISTEN_BACKLOG */
+    bool reuse_port; /* several listeners share the port, and its connections */
+    unsigned mode;   /* permissions of a Unix socket; 0: 0600 */
+};
+#define SL_LISTEN_BACKLOG 1024
+
+/*
+ * Listens. Does not wait. A Unix socket that nobody listens on any more is
+ * replaced; closing removes it. 0, SL_EINVAL, SL_ENOMEM, the system's codes.
+ */
+SL_MUST_CHECK int sl_listener_open_with(const struct sl_listen_options *options, sl_listener **ret_listener);
+/* sl_listener_open("127.0.0.1", 0, &listener, .reuse_port = true) */
+#define sl_listener_open(on, at_port, ret_listener, ...)                                                               \
+    sl_listener_open_with(&(const struct sl_listen_options){.address = (on), .port = (at_port), __VA_ARGS__},          \
+                          (ret_listener))
+
+int sl_listener_port(const sl_listener *listener);
+
+/*
+ * The next connection. Waits; one task at a time (SL_EBUSY). SL_ECLOSED once the listener is closed; codes of
+ * the system such as -EMFILE leave it as it was.
+ */
+SL_MUST_CHECK int sl_listener_accept(sl_listener *listener, sl_stream **ret_stream);
+
+/* Stops listening; connections that nobody accepted are refused. A waiting task gets SL_ECLOSED. NULL is fine. */
+void sl_listener_close(sl_listener *listener);
+SL_AUTO_DECLARE(sl_listener, sl_listener_close)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

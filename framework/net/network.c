@@ -151,6 +151,11 @@ int sl_connect_with(const struct sl_connect_options *options, sl_stream **ret_st
     return net->network->connect(&where, options->local_address == NULL ? NULL : &local, ret_stream);
 }
 
+int sl_connect(const char *address, int port, sl_stream **ret_stream)
+{
+    return sl_connect_with(&(struct sl_connect_options){.address = address, .port = port}, ret_stream);
+}
+
 int sl_listener_open_with(const struct sl_listen_options *options, sl_listener **ret_listener)
 {
     struct sl__address where;
@@ -163,6 +168,11 @@ int sl_listener_open_with(const struct sl_listen_options *options, sl_listener *
         return sl_fail(SL_ENOMEM, "no memory for a listener");
     }
     return net->network->listen(&where, options, ret_listener);
+}
+
+int sl_listener_open(const char *address, int port, sl_listener **ret_listener)
+{
+    return sl_listener_open_with(&(struct sl_listen_options){.address = address, .port = port}, ret_listener);
 }
 
 int sl_listener_port(const sl_listener *listener)

@@ -26,9 +26,8 @@ struct sl_connect_options {
  * the address.
  */
 SL_MUST_CHECK int sl_connect_with(const struct sl_connect_options *options, sl_stream **ret_stream);
-/* sl_connect("127.0.0.1", 80, &stream, .local_address = "127.0.0.2") */
-#define sl_connect(to, at_port, ret_stream, ...)                                                                       \
-    sl_connect_with(&(const struct sl_connect_options){.address = (to), .port = (at_port), __VA_ARGS__}, (ret_stream))
+/* The same with the address and port alone. */
+SL_MUST_CHECK int sl_connect(const char *address, int port, sl_stream **ret_stream);
 
 struct sl_listen_options {
     const char *address;
@@ -44,10 +43,8 @@ struct sl_listen_options {
  * replaced; closing removes it. 0, SL_EINVAL, SL_ENOMEM, the system's codes.
  */
 SL_MUST_CHECK int sl_listener_open_with(const struct sl_listen_options *options, sl_listener **ret_listener);
-/* sl_listener_open("127.0.0.1", 0, &listener, .reuse_port = true) */
-#define sl_listener_open(on, at_port, ret_listener, ...)                                                               \
-    sl_listener_open_with(&(const struct sl_listen_options){.address = (on), .port = (at_port), __VA_ARGS__},          \
-                          (ret_listener))
+/* The same with the address and port alone. */
+SL_MUST_CHECK int sl_listener_open(const char *address, int port, sl_listener **ret_listener);
 
 int sl_listener_port(const sl_listener *listener);
 

@@ -20,9 +20,13 @@ struct sl__quiescent {
 
 /* ---- waiting for libuv ---- */
 
+/*
+ * libuv 1.44 fires timers before it polls: when the thread was away until this one was over, the poll would
+ * have no timer left and last for ever. Stopped, it does not wait.
+ */
 static void on_wake(uv_timer_t *timer)
 {
-    (void)timer;
+    uv_stop(timer->loop);
 }
 
 /* Lets libuv block until something happens or `timeout` has passed, to the nanosecond. */

@@ -8,12 +8,14 @@ sl_time sl_backoff_delay(const struct sl_backoff *backoff, uint32_t attempt, dou
         return 0;
     }
     double delay = (double)(backoff->initial == 0 ? SL_BACKOFF_INITIAL : backoff->initial);
-    double max = (double)(backoff->max == 0 ? SL_BACKOFF_MAX : backoff->max);
+    sl_time most = backoff->max == 0 ? SL_BACKOFF_MAX : backoff->max;
+    double max = (double)most;
     double multiplier = backoff->multiplier == 0 ? 2 : backoff->multiplier;
     double jitter = backoff->jitter == 0 ? SL_BACKOFF_JITTER : (backoff->jitter < 0 ? 0 : backoff->jitter);
-    for (uint32_t i = 0; i < attempt && delay < max && multiplier > 1; i++) {
-        delay *= multiplier;
+    for (; attempt > 0 && delay < max; attempt /= 2) { /* by squaring: never more than 32 steps */
+        delay *= attempt % 2 == 1 ? multiplier : 1;
+        multiplier *= multiplier;
     }
-    delay = delay < max ? delay : max;
-    return (sl_time)(delay * (1 - jitter * random));
+    delay = (delay < max ? delay : max) * (1 - jitter * random);
+    return delay < (double)most ? (sl_time)delay : most; /* a double need not hold `most` */
 }

@@ -43,11 +43,18 @@ static bool refresh(sl_scope *scope)
     bool stop = scope->stop_called || inherits_stop;
     bool changed = effective != scope->effective || stop != scope->stop_effective || forced != scope->forced;
     bool stop_now = stop && !scope->stop_effective;
+    bool cancel_now = effective && !scope->effective;
     scope->forced = forced;
     scope->effective = effective;
     scope->stop_effective = stop;
+    if (cancel_now && !scope->is_task_root && scope->supervisor != NULL) {
+        sl__supervisor_cancelled(scope);
+    }
     if (stop_now && scope->supervisor != NULL) {
         sl__supervisor_stop(scope);
+    }
+    if (stop_now && scope->ordered_stop) {
+        sl__scope_stop_newest(scope);
     }
     sl_task *task = scope->task;
     if (task != NULL && task->scope == scope) {
@@ -127,9 +134,6 @@ void sl__scope_cancel(sl_scope *scope, enum sl_cause cause, const char *text, sl
     scope->forced |= force;
     if (!scope->cancel_called) {
         keep_cause(scope, cause, text, by, error);
-        if (scope->supervisor != NULL) {
-            sl__supervisor_cancelled(scope);
-        }
     } else if (!force) {
         return;
     }
@@ -138,12 +142,14 @@ void sl__scope_cancel(sl_scope *scope, enum sl_cause cause, const char *text, sl
 
 void sl_scope_cancel(sl_scope *scope, const char *reason)
 {
-    sl__scope_cancel(scope, SL_CAUSE_CALL, reason, sl__self(), NULL, false);
+    sl_scope_cancel_for(scope, SL_CAUSE_CALL, reason);
 }
 
 void sl_scope_cancel_for(sl_scope *scope, enum sl_cause cause, const char *reason)
 {
-    sl__scope_cancel(scope, cause == SL_CAUSE_NONE ? SL_CAUSE_CALL : cause, reason, sl__self(), NULL, false);
+    if (sl__scope_is_open(scope) && sl__scope_check_thread(scope, "sl_scope_cancel()") == 0) {
+        sl__scope_cancel(scope, cause == SL_CAUSE_NONE ? SL_CAUSE_CALL : cause, reason, sl__self(), NULL, false);
+    }
 }
 
 bool sl_scope_cancel_called(const sl_scope *scope)
@@ -224,6 +230,7 @@ int sl_scope_set_deadline(sl_scope *scope, sl_time deadline)
     if (!sl__scope_is_open(scope)) {
         return sl__misuse(SL_EMISUSE, "sl_scope_set_deadline(): the scope is not open");
     }
+    SL_TRY(sl__scope_check_thread(scope, "sl_scope_set_deadline()"));
     if (scope->shield && deadline == SL_NEVER) {
         return sl_fail(SL_EINVAL, "a shield needs a deadline");
     }
@@ -258,6 +265,7 @@ int sl_scope_set_shield(sl_scope *scope, bool shield)
     if (!sl__scope_is_open(scope)) {
         return sl__misuse(SL_EMISUSE, "sl_scope_set_shield(): the scope is not open");
     }
+    SL_TRY(sl__scope_check_thread(scope, "sl_scope_set_shield()"));
     if (shield && scope->deadline == SL_NEVER) {
         return sl_fail(SL_EINVAL, "a shield needs a deadline");
     }
@@ -290,6 +298,7 @@ int sl_scope_stop(sl_scope *scope, sl_time grace)
     if (!sl__scope_is_open(scope)) {
         return 0;
     }
+    SL_TRY(sl__scope_check_thread(scope, "sl_scope_stop()"));
     sl_time limit = sl_time_add(sl_now(), grace);
     if (limit < scope->stop_at) {
         scope->stop_at = limit;
@@ -297,9 +306,6 @@ int sl_scope_stop(sl_scope *scope, sl_time grace)
     if (!scope->stop_called) {
         scope->stop_called = true;
         sl__scope_update(scope);
-    }
-    if (scope->ordered_stop) {
-        sl__scope_stop_newest(scope);
     }
     sl__scope_arm_deadline(scope);
     return 0;

@@ -248,7 +248,9 @@ void sl__scope_stop_newest(sl_scope *scope); /* the next step of an ordered stop
 void sl__scope_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *error);
 /* Wakes the owner if it waits for children and need not any longer. */
 void sl__scope_check_join(sl_scope *scope);
-int sl__scope_check_owner(sl_scope *scope, const char *call);                        /* 0 or the misuse code */
+int sl__scope_check_owner(sl_scope *scope, const char *call); /* 0 or the misuse code */
+/* For calls that any task of the runtime may make: SL_EMISUSE if the scope, an open one, is another thread's. */
+int sl__scope_check_thread(const sl_scope *scope, const char *call);
 sl_scope *sl__scope_next_in_tree(sl_scope *node, const sl_scope *top, bool descend); /* preorder */
 const char *sl__cause_text(enum sl_cause cause);
 const struct sl_cancel_info *sl__cancel_cause_of(const sl_task *task); /* what interrupts it, or NULL */
@@ -264,11 +266,16 @@ void sl__start_ended(sl_task *task, int code, sl_error *error); /* the task ende
 
 /* supervisor.c: all of these run on the loop or in any task and never block */
 bool sl__supervised(const struct sl_spawn_options *options);
-/* A supervised child ended: true if the scope has nothing more to do with it (it is restarted, kept or dropped). */
-bool sl__supervisor_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *error);
+enum sl__child_fate {
+    SL_CHILD_OVER,       /* ended for good, or kept */
+    SL_CHILD_COMES_BACK, /* it will be restarted */
+    SL_CHILD_PROPAGATES  /* its failure is the scope's */
+};
+enum sl__child_fate sl__supervisor_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *error);
 int sl__supervisor_add(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *options);
 void sl__supervisor_started(sl_task *task);           /* the child called sl_started() */
-void sl__supervisor_cancelled(sl_scope *scope);       /* the scope was cancelled: no more restarts */
+void sl__supervisor_cancelled(sl_scope *scope);       /* here or further out: no more restarts, budgets to stop run */
+void sl__supervisor_over(sl_scope *scope);            /* no more restarts: the scope ends */
 size_t sl__supervisor_pending(const sl_scope *scope); /* children in backoff or about to start: the scope is not done */
 void sl__supervisor_free(sl_scope *scope);
 int sl__supervisor_info(const sl_task *task, struct sl_child_info *ret_info); /* of the child that the task runs */

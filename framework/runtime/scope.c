@@ -98,6 +98,9 @@ static const char *check_options(const struct sl_scope_options *options)
     if (options->timeout != 0 && has_deadline) {
         return "both a timeout and a deadline";
     }
+    if (options->max_restarts > SL_MAX_RESTARTS_LIMIT && options->max_restarts != SL_UNLIMITED) {
+        return "max_restarts above SL_MAX_RESTARTS_LIMIT";
+    }
     if (options->shield && options->timeout == 0 && !has_deadline) {
         return "a shield needs a timeout or deadline";
     }
@@ -208,15 +211,17 @@ void sl__scope_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *e
     }
     bool cancelled = code == SL_ECANCELED && task->root.effective;
     scope->saw_cancel |= cancelled && scope->effective;
-    if (task->child != NULL && sl__supervisor_child_ended(scope, task, code, error)) {
-        sl_error_unref(error);
-    } else if (code < 0 && !cancelled) {
+    enum sl__child_fate fate = code < 0 && !cancelled ? SL_CHILD_PROPAGATES : SL_CHILD_OVER;
+    if (task->child != NULL) {
+        fate = sl__supervisor_child_ended(scope, task, code, error);
+    }
+    if (fate == SL_CHILD_PROPAGATES) {
         sl__scope_cancel(scope, SL_CAUSE_CHILD, sl_error_message(error), task, error, false);
         sl__scope_add_error(scope, error, code);
     } else {
         sl_error_unref(error);
     }
-    if (scope->wait_any) {
+    if (scope->wait_any && fate != SL_CHILD_COMES_BACK) {
         scope->wait_any = false;
         scope->any_code = code;
         sl__scope_cancel(scope, SL_CAUSE_CALL, "another child ended first", task, NULL, false);
@@ -274,6 +279,14 @@ static bool join_abort(sl_task *task, void *object)
     (void)task;
     ((sl_scope *)object)->joining = false;
     return true;
+}
+
+int sl__scope_check_thread(const sl_scope *scope, const char *call)
+{
+    if (SL_UNLIKELY(scope->task != NULL && scope->task->runtime != sl__runtime)) {
+        return sl__misuse(SL_EMISUSE, "%s: the scope belongs to another thread", call);
+    }
+    return 0;
 }
 
 int sl__scope_check_owner(sl_scope *scope, const char *call)
@@ -403,6 +416,9 @@ int sl__scope_finish(sl_scope *scope, int code)
     }
     if (SL_UNLIKELY(busy(scope))) {
         join(scope);
+    }
+    if (SL_UNLIKELY(scope->supervisor != NULL)) {
+        sl__supervisor_over(scope); /* daemons are not restarted any more */
     }
     if (SL_UNLIKELY(scope->daemons > 0)) {
         join_daemons(scope);

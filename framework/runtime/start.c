@@ -50,6 +50,7 @@ int sl_started(void *value)
     } else {
         target->children++;
     }
+    task->root.stop_called |= target->ordered_stop && target->stop_effective;
     sl__scope_update(&task->root);
     sl__scope_check_join(from);
     return 0;
@@ -93,6 +94,7 @@ int sl_start_with(sl_scope *scope, sl_task_fn fn, void **ret_value, const struct
     if (!sl__scope_is_open(scope) || scope->closed_to_spawn) {
         return sl__misuse(SL_ECLOSED, "sl_start(): the scope has ended");
     }
+    SL_TRY(sl__scope_check_thread(scope, "sl_start()"));
     if (fn == NULL || sl__supervised(options)) {
         return sl_fail(SL_EINVAL, "sl_start(): no function, or options of supervision (use .handshake with sl_spawn)");
     }

@@ -19,172 +19,17 @@ bool sl__supervised(const struct sl_spawn_options *options)
            options->stop_budget != 0 || options->healthy_after != 0;
 }
 
-/* ---- records ---- */
-
-int sl__supervisor_of(sl_scope *scope, struct sl__supervisor **ret_supervisor)
+static bool in_group(const struct sl__child *child)
 {
-    if (scope->supervisor == NULL) {
-        struct sl__supervisor *supervisor = sl_calloc(1, sizeof *supervisor);
-        uint32_t restarts = scope->max_restarts == 0 ? SL_MAX_RESTARTS : scope->max_restarts;
-        size_t capacity = restarts < SL_RESTARTS_RECORDED_MAX ? restarts + 1 : SL_RESTARTS_RECORDED_MAX;
-        struct sl__restart_record *records = sl_calloc(capacity, sizeof *records);
-        if (supervisor == NULL || records == NULL) {
-            sl_free(supervisor);
-            sl_free(records);
-            return sl_fail(SL_ENOMEM, "no memory for a supervisor");
-        }
-        supervisor->scope = scope;
-        supervisor->records = records;
-        supervisor->record_capacity = capacity;
-        scope->supervisor = supervisor;
-        if (scope->effective) {
-            supervisor->mode = SL_ENDED;
-        }
-    }
-    *ret_supervisor = scope->supervisor;
-    return 0;
+    const struct sl__child *from = child->supervisor->from;
+    return from != NULL && child->number >= from->number;
 }
 
-static const char *wrong_with(const sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *options)
+bool sl__child_comes_back(const struct sl__child *child)
 {
-    const struct sl_backoff *backoff = &options->backoff;
-    if (fn == NULL) {
-        return "no function";
-    }
-    if ((unsigned)options->restart > SL_ALWAYS) {
-        return "unknown restart";
-    }
-    if (backoff->initial < SL_NO_BACKOFF || backoff->max < 0 || options->healthy_after < 0 ||
-        options->stop_budget < SL_STOP_BRUTAL) {
-        return "negative time";
-    }
-    if ((backoff->multiplier != 0 && !(backoff->multiplier >= 1)) || !(backoff->jitter <= 1)) {
-        return "backoff: multiplier below 1 or jitter above 1";
-    }
-    if (options->significant && options->restart == SL_ALWAYS) {
-        return "a permanent child cannot be significant";
-    }
-    if (options->significant && scope->auto_shutdown == SL_SHUTDOWN_NEVER) {
-        return "a significant child in a scope without auto_shutdown";
-    }
-    return NULL;
-}
-
-int sl__child_check(const sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *options)
-{
-    const char *wrong = wrong_with(scope, fn, options);
-    return wrong == NULL ? 0 : sl_fail(SL_EINVAL, "supervised child: %s", wrong);
-}
-
-struct sl__child *sl__child_by_id(const struct sl__supervisor *supervisor, const char *id)
-{
-    struct sl__child *child = supervisor == NULL ? NULL : supervisor->first;
-    while (child != NULL && (child->dropped || strcmp(child->id, id) != 0)) {
-        child = child->next;
-    }
-    return child;
-}
-
-/* Ids made from names are made unique; beyond this many children without looking. */
-#define NAMES_LOOKED_AT 256
-
-static void set_id(struct sl__supervisor *supervisor, struct sl__child *child, const char *id, const char *name)
-{
-    if (id != NULL) {
-        (void)snprintf(child->id, sizeof child->id, "%s", id);
-    } else if (supervisor->count < NAMES_LOOKED_AT && sl__child_by_id(supervisor, name) == NULL) {
-        (void)snprintf(child->id, sizeof child->id, "%s", name);
-    } else {
-        (void)snprintf(child->id, sizeof child->id, "%.16s#%llu", name, (unsigned long long)++supervisor->sequence);
-    }
-}
-
-int sl__child_new(struct sl__supervisor *supervisor, sl_task_fn fn, const struct sl_spawn_options *options,
-                  struct sl__child **ret_child)
-{
-    const char *name = options->name != NULL ? options->name : options->function;
-    name = name != NULL ? name : (options->id != NULL ? options->id : "task");
-    if (options->id != NULL && sl__child_by_id(supervisor, options->id) != NULL) {
-        return sl_fail(SL_EEXIST, "a child '%s' is there already", options->id);
-    }
-    struct sl__child *child = sl_calloc(1, sizeof *child);
-    if (child == NULL) {
-        return sl_fail(SL_ENOMEM, "no memory for child '%s'", name);
-    }
-    child->supervisor = supervisor;
-    child->fn = fn;
-    child->options = *options;
-    child->options.ret_task = NULL;
-    child->options.release = NULL; /* the argument lives as long as the record */
-    (void)snprintf(child->name, sizeof child->name, "%s", name);
-    child->options.name = child->name;
-    set_id(supervisor, child, options->id, name);
-    child->options.id = child->id;
-    child->state = SL_CHILD_STOPPED;
-    child->prev = supervisor->last;
-    if (supervisor->last != NULL) {
-        supervisor->last->next = child;
-    } else {
-        supervisor->first = child;
-    }
-    supervisor->last = child;
-    supervisor->count++;
-    supervisor->significant += options->significant;
-    *ret_child = child;
-    return 0;
-}
-
-static void forget_records(struct sl__supervisor *supervisor, const struct sl__child *child)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < supervisor->record_count; i++) {
-        if (supervisor->records[i].child != child) {
-            supervisor->records[kept++] = supervisor->records[i];
-        }
-    }
-    supervisor->record_count = kept;
-}
-
-void sl__child_free(struct sl__child *child, bool release)
-{
-    struct sl__supervisor *supervisor = child->supervisor;
-    while (sl__wait_queue_wake(&child->waiters, SL_ENOENT)) {
-    }
-    sl__timer_disarm(&sl__runtime->timers, &child->timer);
-    forget_records(supervisor, child);
-    if (supervisor->from == child) {
-        supervisor->from = child->next;
-    }
-    if (supervisor->failed == child) {
-        supervisor->failed = NULL;
-    }
-    *(child->prev != NULL ? &child->prev->next : &supervisor->first) = child->next;
-    *(child->next != NULL ? &child->next->prev : &supervisor->last) = child->prev;
-    supervisor->count--;
-    supervisor->significant -= child->options.significant;
-    if (release && child->released != NULL) {
-        child->released(child->options.arg);
-    }
-    sl_error_unref(child->last_error);
-    sl_free(child);
-}
-
-void sl__supervisor_free(sl_scope *scope)
-{
-    struct sl__supervisor *supervisor = scope->supervisor;
-    scope->supervisor = NULL;
-    while (supervisor->first != NULL) {
-        sl__child_free(supervisor->first, true);
-    }
-    sl__timer_disarm(&sl__runtime->timers, &supervisor->group_timer);
-    sl_error_unref(supervisor->end_error);
-    sl_free(supervisor->records);
-    sl_free(supervisor);
-}
-
-bool sl__child_active(const struct sl__child *child)
-{
-    return child->task != NULL;
+    return child->state == SL_CHILD_BACKOFF ||
+           (child->supervisor->mode == SL_GROUP_STOP && child->task == NULL && in_group(child) && !child->held &&
+            child->options.restart != SL_NEVER_RESTART);
 }
 
 size_t sl__supervisor_pending(const sl_scope *scope)
@@ -193,62 +38,11 @@ size_t sl__supervisor_pending(const sl_scope *scope)
     if (supervisor == NULL || supervisor->mode == SL_ENDED) {
         return 0;
     }
-    size_t pending = supervisor->mode != SL_SUPERVISING;
+    size_t pending = supervisor->mode == SL_GROUP_STOP || supervisor->mode == SL_ENDING;
     for (const struct sl__child *child = supervisor->first; child != NULL && pending == 0; child = child->next) {
-        pending += child->state == SL_CHILD_BACKOFF;
+        pending += child->state == SL_CHILD_BACKOFF && !child->options.daemon;
     }
     return pending;
-}
-
-/* ---- health and budgets ---- */
-
-static void healthy(struct sl__child *child)
-{
-    child->attempts = 0;
-    child->start_failures = 0;
-    forget_records(child->supervisor, child);
-}
-
-int sl_healthy(void)
-{
-    sl_task *task = sl__self();
-    if (task == NULL) {
-        return SL_ENOTASK;
-    }
-    if (task->child == NULL) {
-        return sl__misuse(SL_EMISUSE, "sl_healthy(): the task is not a supervised child");
-    }
-    healthy(task->child);
-    return 0;
-}
-
-static sl_time window_of(const sl_scope *scope)
-{
-    return scope->window == 0 ? SL_RESTART_WINDOW : scope->window;
-}
-
-/* Counts one more restart; false when the budget is used up. */
-static bool may_restart(struct sl__child *child)
-{
-    struct sl__supervisor *supervisor = child->supervisor;
-    sl_scope *scope = supervisor->scope;
-    uint32_t most = scope->max_restarts == 0 ? SL_MAX_RESTARTS : scope->max_restarts;
-    if (most == SL_UNLIMITED) {
-        return true;
-    }
-    sl_time now = sl_now();
-    size_t kept = 0;
-    for (size_t i = 0; i < supervisor->record_count; i++) {
-        if (now - supervisor->records[i].when < window_of(scope)) {
-            supervisor->records[kept++] = supervisor->records[i];
-        }
-    }
-    supervisor->record_count = kept;
-    if (kept >= most || kept >= supervisor->record_capacity) {
-        return false;
-    }
-    supervisor->records[supervisor->record_count++] = (struct sl__restart_record){now, child};
-    return true;
 }
 
 /* ---- running and stopping one child ---- */
@@ -265,11 +59,12 @@ static void arm(struct sl__child *child, enum sl__child_timer kind, sl_time dela
 int sl__child_run(struct sl__child *child)
 {
     sl_task *task = NULL;
-    child->started = !child->options.handshake;
-    child->held = false;
     SL_TRY(sl__spawn(child->supervisor->scope, child->fn, &child->options, &task));
     task->child = child;
     child->task = task;
+    child->supervisor->active++;
+    child->held = false;
+    child->started = !child->options.handshake;
     child->state = child->started ? SL_CHILD_RUNNING : SL_CHILD_STARTING;
     child->started_at = sl_now();
     if (child->options.healthy_after > 0 && child->started) {
@@ -278,10 +73,15 @@ int sl__child_run(struct sl__child *child)
     return 0;
 }
 
+static sl_time stop_budget_of(const struct sl__child *child)
+{
+    return child->options.stop_budget == 0 ? SL_STOP_BUDGET : child->options.stop_budget;
+}
+
 /* One step harder each time: asked to stop, cancelled, cancelled in spite of its shields. */
 static void stop_harder(struct sl__child *child)
 {
-    sl_time budget = child->options.stop_budget == 0 ? SL_STOP_BUDGET : child->options.stop_budget;
+    sl_time budget = stop_budget_of(child);
     sl_task *task = child->task;
     if (budget == SL_STOP_BRUTAL) {
         child->stop_stage = 2;
@@ -302,7 +102,8 @@ static void stop_harder(struct sl__child *child)
 
 void sl__child_stop_begin(struct sl__child *child, bool polite)
 {
-    if (child->state == SL_CHILD_STOPPING) {
+    bool only_asked = child->state == SL_CHILD_STOPPING && child->stop_stage == 1;
+    if (child->state == SL_CHILD_STOPPING && (polite || !only_asked)) {
         return;
     }
     sl__timer_disarm(&sl__runtime->timers, &child->timer);
@@ -315,6 +116,31 @@ void sl__child_stop_begin(struct sl__child *child, bool polite)
     stop_harder(child);
 }
 
+/* It is cancelled with its scope; it still has only its own budget to end. */
+static void bound_end(struct sl__child *child)
+{
+    sl_time budget = stop_budget_of(child);
+    if (child->task != NULL && child->state != SL_CHILD_STOPPING && budget != SL_NEVER) {
+        child->stop_stage = 2;
+        arm(child, SL_TIMER_STOP, budget == SL_STOP_BRUTAL ? 0 : budget);
+    }
+}
+
+int sl__child_run_first(struct sl__child *child)
+{
+    const struct sl__supervisor *supervisor = child->supervisor;
+    const sl_scope *scope = supervisor->scope;
+    SL_TRY(sl__child_run(child));
+    if (supervisor->mode == SL_ENDING) {
+        sl__child_stop_begin(child, supervisor->polite);
+    } else if (scope->effective) {
+        bound_end(child);
+    } else if (scope->stop_effective && scope->ordered_stop) {
+        sl__child_stop_begin(child, true);
+    }
+    return 0;
+}
+
 /* A start that could not even be made counts as one that failed. */
 static void run_or_fail(struct sl__child *child)
 {
@@ -322,6 +148,9 @@ static void run_or_fail(struct sl__child *child)
     int code = sl__child_run(child);
     if (code < 0) {
         child->started = false;
+        child->last_code = code;
+        sl_error_unref(child->last_error);
+        child->last_error = NULL;
         after_end(child, code, false);
     }
 }
@@ -338,7 +167,7 @@ static void on_child_timer(struct sl__timer *timer)
         stop_harder(child);
         break;
     case SL_TIMER_HEALTHY:
-        healthy(child);
+        sl__child_healthy(child);
         break;
     }
     sl__scope_check_join(supervisor->scope);
@@ -351,6 +180,17 @@ static sl_time backoff_of(struct sl__child *child)
 
 /* ---- the group and the end ---- */
 
+static void no_more_restarts(struct sl__supervisor *supervisor)
+{
+    sl__timer_disarm(&sl__runtime->timers, &supervisor->group_timer);
+    for (struct sl__child *child = supervisor->first; child != NULL; child = child->next) {
+        if (child->state == SL_CHILD_BACKOFF) {
+            sl__timer_disarm(&sl__runtime->timers, &child->timer);
+            child->state = SL_CHILD_STOPPED;
+        }
+    }
+}
+
 static void on_group_timer(struct sl__timer *timer)
 {
     struct sl__supervisor *supervisor = SL_CONTAINER(timer, struct sl__supervisor, group_timer);
@@ -358,37 +198,28 @@ static void on_group_timer(struct sl__timer *timer)
     sl__supervisor_go_on(supervisor);
 }
 
-/* The last child at or after `from` that still runs gets stopped; false when none is left. */
-static bool stop_last(struct sl__supervisor *supervisor, const struct sl__child *from, bool polite)
+/* The next child of the group, or of all, that still runs gets stopped; false when none is left. */
+static bool stop_next(struct sl__supervisor *supervisor, bool polite)
 {
-    for (struct sl__child *child = supervisor->last; child != NULL; child = child->prev) {
+    bool all = supervisor->mode == SL_ENDING;
+    while (supervisor->cursor != NULL && (all || in_group(supervisor->cursor))) {
+        struct sl__child *child = supervisor->cursor;
         if (child->task != NULL) {
             sl__child_stop_begin(child, polite);
             return true;
         }
-        if (child->state == SL_CHILD_BACKOFF) {
-            sl__timer_disarm(&sl__runtime->timers, &child->timer);
-            child->state = SL_CHILD_STOPPED;
-        }
-        if (child == from) {
-            break;
-        }
+        supervisor->cursor = child->prev;
     }
-    return false;
+    return all && supervisor->active > 0; /* some came later, and are stopping */
 }
 
+/* Children that were added meanwhile go on running. */
 static void group_stopped(struct sl__supervisor *supervisor)
 {
-    /* Temporary children are not started again. */
-    struct sl__child *child = supervisor->from;
-    while (child != NULL) {
-        struct sl__child *next = child->next;
-        if (child->options.restart == SL_NEVER_RESTART) {
-            sl__child_free(child, true);
-        } else if (!child->held) {
+    for (struct sl__child *child = supervisor->from; child != NULL; child = child->next) {
+        if (sl__child_comes_back(child)) {
             child->state = SL_CHILD_BACKOFF;
         }
-        child = next;
     }
     supervisor->mode = SL_GROUP_WAIT;
     supervisor->group_timer.fire = on_group_timer;
@@ -419,43 +250,41 @@ static void group_start(struct sl__supervisor *supervisor)
 
 static void end_now(struct sl__supervisor *supervisor)
 {
-    int code = supervisor->end_code;
     sl_error *error = supervisor->end_error;
     supervisor->end_error = NULL;
     supervisor->mode = SL_ENDED;
-    if (code < 0) {
+    if (supervisor->end_code < 0) {
         sl__scope_cancel(supervisor->scope, SL_CAUSE_SUPERVISOR, sl_error_message(error), NULL, error, false);
-        sl__scope_add_error(supervisor->scope, error, code);
-    } else {
-        sl_error_unref(error);
     }
+    sl_error_unref(error);
 }
 
 void sl__supervisor_go_on(struct sl__supervisor *supervisor)
 {
-    if (supervisor->mode == SL_GROUP_STOP && !stop_last(supervisor, supervisor->from, false)) {
+    if (supervisor->mode == SL_GROUP_STOP && !stop_next(supervisor, false)) {
         group_stopped(supervisor);
     }
     if (supervisor->mode == SL_GROUP_START) {
         group_start(supervisor);
     }
-    if (supervisor->mode == SL_ENDING && !stop_last(supervisor, supervisor->first, supervisor->polite)) {
+    if (supervisor->mode == SL_ENDING && !stop_next(supervisor, supervisor->polite)) {
         end_now(supervisor);
     }
     sl__scope_check_join(supervisor->scope);
 }
 
+/* All are stopped in reverse order, then the scope is cancelled if `code` is a failure, which is told now. */
 static void begin_end(struct sl__supervisor *supervisor, int code, sl_error *error, bool polite)
 {
-    if (supervisor->mode >= SL_ENDING) {
-        sl_error_unref(error);
-        return;
-    }
-    sl__timer_disarm(&sl__runtime->timers, &supervisor->group_timer);
+    no_more_restarts(supervisor);
     supervisor->mode = SL_ENDING;
+    supervisor->cursor = supervisor->last;
     supervisor->end_code = code;
     supervisor->end_error = error;
     supervisor->polite = polite;
+    if (code < 0) {
+        sl__scope_add_error(supervisor->scope, sl_error_ref(error), code);
+    }
     sl__supervisor_go_on(supervisor);
 }
 
@@ -477,33 +306,38 @@ static void restart(struct sl__child *child)
 {
     struct sl__supervisor *supervisor = child->supervisor;
     uint8_t strategy = supervisor->scope->strategy;
+    child->state = SL_CHILD_BACKOFF;
     if (strategy != SL_ONE_FOR_ALL && strategy != SL_REST_FOR_ONE) {
-        child->state = SL_CHILD_BACKOFF;
         arm(child, SL_TIMER_RESTART, backoff_of(child));
         return;
     }
-    child->state = SL_CHILD_BACKOFF;
-    struct sl__child *from = strategy == SL_ONE_FOR_ALL ? supervisor->first : child;
-    if (supervisor->mode == SL_GROUP_STOP || supervisor->mode == SL_GROUP_WAIT) {
-        /* One more while the group goes down: it takes part from the earlier of the two. */
-        for (struct sl__child *other = supervisor->first; other != NULL; other = other->next) {
-            if (other == from || other == supervisor->from) {
-                from = other;
-                break;
-            }
-        }
+    if (strategy == SL_ONE_FOR_ALL) {
+        supervisor->from = supervisor->first;
+    } else if (supervisor->mode == SL_SUPERVISING || !in_group(child)) {
+        supervisor->from = child; /* else one more of a group that is about to start: from the earlier on */
+    }
+    if (supervisor->mode != SL_GROUP_STOP) {
+        supervisor->cursor = supervisor->last;
     }
     sl__timer_disarm(&sl__runtime->timers, &supervisor->group_timer);
     supervisor->mode = SL_GROUP_STOP;
-    supervisor->from = from;
     supervisor->failed = child;
     sl__supervisor_go_on(supervisor);
+}
+
+static bool significant_left(const struct sl__supervisor *supervisor)
+{
+    const struct sl__child *child = supervisor->first;
+    while (child != NULL && !(child->options.significant && (child->task != NULL || sl__child_comes_back(child)))) {
+        child = child->next;
+    }
+    return child != NULL;
 }
 
 static void ended_for_good(struct sl__child *child, int code, bool cancelled)
 {
     struct sl__supervisor *supervisor = child->supervisor;
-    bool failed = code < 0 && !cancelled;
+    bool failed = code < 0 && !cancelled && code != SL_ESHUTDOWN;
     bool significant = child->options.significant;
     if (failed) {
         sl__log(sl__runtime, SL_LOG_ERROR, "child '%s' failed and is not restarted: %s: %s", child->id,
@@ -512,21 +346,31 @@ static void ended_for_good(struct sl__child *child, int code, bool cancelled)
     child->state = failed ? SL_CHILD_FAILED : SL_CHILD_STOPPED;
     if (child->options.restart == SL_NEVER_RESTART) {
         sl__child_free(child, true);
-    } else if (significant) {
-        child->options.significant = false; /* counted out */
-        supervisor->significant--;
     }
-    if (significant &&
-        (supervisor->scope->auto_shutdown == SL_SHUTDOWN_ANY_SIGNIFICANT || supervisor->significant == 0)) {
+    if (significant && supervisor->mode < SL_ENDING &&
+        (supervisor->scope->auto_shutdown == SL_SHUTDOWN_ANY_SIGNIFICANT || !significant_left(supervisor))) {
         begin_end(supervisor, SL_ESHUTDOWN,
                   sl__error_plain(supervisor->scope->task, SL_ESHUTDOWN, "a significant child ended"), false);
     }
 }
 
+/* Whether its restart type wants one more run. */
+static bool wants_again(const struct sl__child *child, int code, bool cancelled)
+{
+    if (child->options.restart != SL_ON_FAILURE) {
+        return child->options.restart == SL_ALWAYS;
+    }
+    bool ended_well = code >= 0 ? child->started : code == SL_ESHUTDOWN;
+    return !ended_well && !cancelled;
+}
+
 static void after_end(struct sl__child *child, int code, bool cancelled)
 {
-    struct sl__supervisor *supervisor = child->supervisor;
-    sl_scope *scope = supervisor->scope;
+    const sl_scope *scope = child->supervisor->scope;
+    if (!wants_again(child, code, cancelled)) {
+        ended_for_good(child, code, cancelled);
+        return;
+    }
     if (!child->started) {
         uint32_t most = scope->max_start_failures == 0 ? SL_MAX_START_FAILURES : scope->max_start_failures;
         if (most != SL_UNLIMITED && ++child->start_failures > most) {
@@ -536,73 +380,89 @@ static void after_end(struct sl__child *child, int code, bool cancelled)
         }
         return;
     }
-    if (child->started_at != 0 && sl_now() - child->started_at >= window_of(scope)) {
+    if (sl_now() - child->started_at >= sl__supervisor_window(scope)) {
         child->attempts = 0; /* it ran for longer than the window: a new story */
     }
-    bool again =
-        child->options.restart == SL_ALWAYS || (child->options.restart == SL_ON_FAILURE && code < 0 && !cancelled);
-    if (!again) {
-        ended_for_good(child, code, cancelled);
-    } else if (may_restart(child)) {
+    if (sl__child_may_restart(child)) {
         restart(child);
     } else {
         escalate(child, "was restarted too often");
     }
 }
 
-/* Ends that the supervisor brought about or that come while it restarts nothing any more. */
-static bool expected_end(struct sl__child *child, sl_scope *scope, int code, bool cancelled)
+/* The scope is ending, so nothing is restarted. True when the failure is to cancel the scope. */
+static bool ended_with_scope(struct sl__child *child, int code, bool failed)
 {
     struct sl__supervisor *supervisor = child->supervisor;
-    if (child->state == SL_CHILD_STOPPING) {
-        child->state = SL_CHILD_STOPPED;
-        if (code < 0 && !cancelled) {
-            sl__log(sl__runtime, SL_LOG_ERROR, "child '%s' failed while it was stopped: %s: %s", child->id,
-                    sl_error_name(code), sl_error_message(child->last_error));
-        }
+    sl_scope *scope = supervisor->scope;
+    child->state = failed ? SL_CHILD_FAILED : SL_CHILD_STOPPED;
+    if (failed && scope->strategy == SL_PROPAGATE && supervisor->mode != SL_ENDING) {
         return true;
     }
-    if (scope->effective || scope->stop_effective || supervisor->mode >= SL_ENDING) {
-        child->state = code < 0 && !cancelled ? SL_CHILD_FAILED : SL_CHILD_STOPPED;
-        return true;
+    if (failed) { /* kept, but the siblings may end in their own way */
+        sl__scope_add_error(scope, sl_error_ref(child->last_error), code);
     }
     return false;
 }
 
-bool sl__supervisor_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *error)
+static void wake(struct sl__child *child, int code, bool cancelled)
+{
+    if (!sl__child_comes_back(child)) {
+        int start = child->started ? 0 : (code == 0 || cancelled ? SL_ENOTSTARTED : code);
+        while (sl__wait_queue_wake(&child->starters, start)) {
+        }
+    }
+    while (sl__wait_queue_wake(&child->stoppers, 0)) {
+    }
+}
+
+enum sl__child_fate sl__supervisor_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *error)
 {
     struct sl__child *child = task->child;
     struct sl__supervisor *supervisor = child->supervisor;
     bool cancelled = code == SL_ECANCELED && task->root.effective;
+    bool failed = code < 0 && !cancelled;
     bool stopping = child->state == SL_CHILD_STOPPING;
+    bool temporary = child->options.restart == SL_NEVER_RESTART;
+    bool gone = false;
+    enum sl__child_fate fate = SL_CHILD_OVER;
     sl__timer_disarm(&sl__runtime->timers, &child->timer);
     child->task = NULL;
+    supervisor->active--;
     child->last_code = code;
     sl_error_unref(child->last_error);
     child->last_error = sl_error_ref(error);
-    bool propagates = code < 0 && !cancelled && child->options.restart == SL_NEVER_RESTART &&
-                      scope->strategy == SL_PROPAGATE && child->started && !stopping;
-    if (expected_end(child, scope, code, cancelled)) {
-        propagates = propagates || (code < 0 && !cancelled && !stopping);
-    } else if (!child->started && code == SL_EIGNORE) {
-        child->dropped = true;
-    } else if (child->waiters.first != NULL && !child->started) {
+    if (!child->started && code == SL_EIGNORE) {
+        gone = true;
+        child->held = true;
+    } else if (scope->effective || scope->stop_effective || supervisor->mode >= SL_ENDING) {
+        fate = ended_with_scope(child, code, failed) ? SL_CHILD_PROPAGATES : SL_CHILD_OVER;
+        gone = temporary;
+    } else if (stopping || (supervisor->mode == SL_GROUP_STOP && in_group(child))) {
+        child->state = SL_CHILD_STOPPED;
+        gone = temporary;
+        if (failed) {
+            sl__log(sl__runtime, SL_LOG_ERROR, "child '%s' failed while it was stopped: %s: %s", child->id,
+                    sl_error_name(code), sl_error_message(error));
+        }
+    } else if (child->first_start) {
         child->state = SL_CHILD_FAILED; /* sl_supervise() waits for its first start and decides */
-    } else if (propagates) {
+        child->held = true;
+    } else if (failed && temporary && scope->strategy == SL_PROPAGATE) {
         child->state = SL_CHILD_FAILED;
+        fate = SL_CHILD_PROPAGATES;
     } else {
-        after_end(child, code, cancelled);
+        after_end(child, code, cancelled); /* the record may have gone */
         sl__supervisor_go_on(supervisor);
-        return true;
+        return !temporary && sl__child_comes_back(child) ? SL_CHILD_COMES_BACK : SL_CHILD_OVER;
     }
-    int start = child->started ? 0 : (code == 0 ? SL_ENOTSTARTED : code);
-    while (sl__wait_queue_wake(&child->waiters, start)) {
-    }
-    if (child->dropped) {
+    fate = fate == SL_CHILD_OVER && sl__child_comes_back(child) && !gone ? SL_CHILD_COMES_BACK : fate;
+    wake(child, code, cancelled);
+    if (gone) {
         sl__child_free(child, true);
     }
     sl__supervisor_go_on(supervisor);
-    return !propagates;
+    return fate;
 }
 
 void sl__supervisor_started(sl_task *task)
@@ -612,50 +472,37 @@ void sl__supervisor_started(sl_task *task)
         return;
     }
     child->started = true;
+    child->first_start = false;
     child->start_failures = 0;
     if (child->state == SL_CHILD_STARTING) {
         child->state = SL_CHILD_RUNNING;
     }
-    if (child->options.healthy_after > 0) {
+    if (child->options.healthy_after > 0 && child->state == SL_CHILD_RUNNING && !child->timer.armed) {
         arm(child, SL_TIMER_HEALTHY, child->options.healthy_after);
     }
-    while (sl__wait_queue_wake(&child->waiters, 0)) {
+    while (sl__wait_queue_wake(&child->starters, 0)) {
     }
     sl__supervisor_go_on(child->supervisor);
 }
 
 /* ---- the scope's own stop and cancellation ---- */
 
-static void no_more_restarts(struct sl__supervisor *supervisor)
-{
-    sl__timer_disarm(&sl__runtime->timers, &supervisor->group_timer);
-    for (struct sl__child *child = supervisor->first; child != NULL; child = child->next) {
-        if (child->state == SL_CHILD_BACKOFF) {
-            sl__timer_disarm(&sl__runtime->timers, &child->timer);
-            child->state = SL_CHILD_STOPPED;
-        }
-    }
-}
-
-/* Everything in the scope is cancelled at once; each child still has only its own budget to end. */
-void sl__supervisor_cancelled(sl_scope *scope)
+void sl__supervisor_over(sl_scope *scope)
 {
     struct sl__supervisor *supervisor = scope->supervisor;
     no_more_restarts(supervisor);
-    sl_error *error = supervisor->end_error;
-    int code = supervisor->mode == SL_ENDING ? supervisor->end_code : 0;
+    sl_error_unref(supervisor->end_error);
     supervisor->end_error = NULL;
     supervisor->mode = SL_ENDED;
-    if (code < 0) {
-        sl__scope_add_error(scope, error, code); /* it was about to end for this when it was cancelled */
+}
+
+void sl__supervisor_cancelled(sl_scope *scope)
+{
+    sl__supervisor_over(scope);
+    for (struct sl__child *child = scope->supervisor->first; child != NULL; child = child->next) {
+        bound_end(child);
     }
-    for (struct sl__child *child = supervisor->first; child != NULL; child = child->next) {
-        sl_time budget = child->options.stop_budget == 0 ? SL_STOP_BUDGET : child->options.stop_budget;
-        if (child->task != NULL && child->state != SL_CHILD_STOPPING && budget != SL_NEVER) {
-            child->stop_stage = 2;
-            arm(child, SL_TIMER_STOP, budget == SL_STOP_BRUTAL ? 0 : budget);
-        }
-    }
+    sl__scope_check_join(scope);
 }
 
 void sl__supervisor_stop(sl_scope *scope)
@@ -667,8 +514,8 @@ void sl__supervisor_stop(sl_scope *scope)
     if (scope->ordered_stop) {
         begin_end(supervisor, 0, NULL, true);
     } else {
-        no_more_restarts(supervisor);
-        supervisor->mode = SL_ENDED;
+        sl__supervisor_over(scope);
+        sl__scope_check_join(scope);
     }
 }
 
@@ -679,7 +526,7 @@ int sl__supervisor_add(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_opt
     SL_TRY(sl__supervisor_of(scope, &supervisor));
     struct sl__child *child = NULL;
     SL_TRY(sl__child_new(supervisor, fn, options, &child));
-    int code = sl__child_run(child);
+    int code = sl__child_run_first(child);
     if (code < 0) {
         sl__child_free(child, false);
         return code;

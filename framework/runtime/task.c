@@ -61,6 +61,7 @@ static sl_task *task_begin(sl_runtime *runtime, sl_scope *scope, sl_task_fn fn, 
     }
     sl__scope_init(&task->root, task, scope);
     task->root.is_task_root = true;
+    task->root.closed_to_spawn = true; /* nobody would join what is spawned here: a scope has to be opened */
     task->scope = &task->root;
     runtime->spawned++;
     if (options->ret_task != NULL) {
@@ -84,6 +85,9 @@ int sl__spawn(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *opt
     if (task == NULL) {
         return sl_fail(SL_ENOMEM, "no memory for the stack of task '%s'",
                        options->name != NULL ? options->name : options->function);
+    }
+    if (SL_UNLIKELY(scope->ordered_stop && scope->stop_effective)) {
+        task->root.stop_called = task->root.stop_effective = true; /* the newest is asked first: this one, now */
     }
     runtime->live_tasks++;
     if (task->daemon) {
@@ -120,8 +124,9 @@ int sl_spawn_with(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options 
         return sl_fail(SL_EINVAL, "sl_spawn(): no function");
     }
     if (!sl__scope_is_open(scope) || scope->closed_to_spawn) {
-        return sl__misuse(SL_ECLOSED, "sl_spawn(): the scope has ended");
+        return sl__misuse(SL_ECLOSED, "sl_spawn(): the scope has ended, or was never opened");
     }
+    SL_TRY(sl__scope_check_thread(scope, "sl_spawn()"));
     if (scope->strategy != SL_PROPAGATE || sl__supervised(options)) {
         return sl__supervisor_add(scope, fn, options);
     }

@@ -64,7 +64,7 @@ enum sl_strategy {
 
 enum sl_restart {
     SL_NEVER_RESTART, /* temporary: never restarted */
-    SL_ON_FAILURE,    /* transient: restarted when it ends with an error */
+    SL_ON_FAILURE,    /* transient: restarted when it ends with an error other than SL_ESHUTDOWN */
     SL_ALWAYS         /* permanent: restarted whenever it ends */
 };
 
@@ -150,7 +150,8 @@ struct sl_scope_options {
     bool ordered_stop;      /* sl_scope_stop() stops children one at a time, in reverse start order */
     sl_time cleanup_budget; /* cap on all cleanups together; 0: SL_CLEANUP_BUDGET */
     enum sl_strategy strategy;
-    uint32_t max_restarts;       /* restarts within `window` that are still allowed; 0: SL_MAX_RESTARTS */
+    uint32_t max_restarts;       /* restarts within `window` that are still allowed, up to SL_MAX_RESTARTS_LIMIT or
+                                    SL_UNLIMITED; 0: SL_MAX_RESTARTS */
     sl_time window;              /* 0: SL_RESTART_WINDOW; negative: SL_EINVAL */
     uint32_t max_start_failures; /* failed starts in a row; 0: SL_MAX_START_FAILURES */
     enum sl_auto_shutdown auto_shutdown;
@@ -158,6 +159,7 @@ struct sl_scope_options {
 
 #define SL_CLEANUP_BUDGET SL_SECONDS(30)
 #define SL_MAX_RESTARTS 1
+#define SL_MAX_RESTARTS_LIMIT 4096
 #define SL_RESTART_WINDOW SL_SECONDS(5)
 #define SL_MAX_START_FAILURES 5
 #define SL_UNLIMITED UINT32_MAX
@@ -275,7 +277,7 @@ struct sl_spawn_options {
     bool daemon;                /* cancelled when the body and all other children are done */
     sl_task_ref *ret_task;      /* filled before the task runs, or NULL */
     /* supervision; setting any of these makes the task a supervised child with an id */
-    const char *id; /* unique in the scope; copied; NULL: the name */
+    const char *id; /* unique in the scope; up to 31 bytes; copied; NULL: made from the name */
     enum sl_restart restart;
     struct sl_backoff backoff;
     sl_time healthy_after; /* run this long (or sl_healthy()) and the restart count starts afresh; 0: never by time */
@@ -286,10 +288,11 @@ struct sl_spawn_options {
 
 /*
  * Starts fn(arg) as a child of `scope`; it runs first when the caller next waits, never inside the call.
- * Returns 0; SL_ENOMEM; SL_ECLOSED when the scope has ended; SL_EINVAL for bad options; SL_EEXIST for an
- * id that is there already. After an error nothing runs and `release` was NOT called: the caller still
- * owns `arg`. In a cancelled scope the task is started and fails at its first cancellation point, so
- * that it can free what it was given.
+ * Returns 0; SL_ENOMEM; SL_ECLOSED when the scope has ended (a task's own root, where sl_scope_current() is
+ * when no scope is open, takes nothing either); SL_EINVAL for bad options; SL_EEXIST for an id that is
+ * there already; SL_EMISUSE for another thread's scope. After an error nothing runs and `release` was NOT
+ * called: the caller still owns `arg`. In a cancelled scope the task is started and fails at its first
+ * cancellation point, so that it can free what it was given.
  */
 SL_MUST_CHECK int sl_spawn_with(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *options);
 

@@ -13,7 +13,14 @@
  * Stopping a child means cancelling it (SL_CAUSE_SUPERVISOR): its shields and cleanups hold for its
  * stop_budget, then they do not. In a scope with ordered_stop, sl_scope_stop() first asks each child in
  * turn and cancels it after its budget. A restart of a group starts also the children that had ended by
- * themselves, but not those that were stopped by hand; temporary ones are gone.
+ * themselves, but not those that were stopped by hand; temporary ones are gone, and those that were added
+ * while the group stopped run on. Members that fail while their group is stopped cost no restart of their
+ * own: one cause that fails them all counts once.
+ *
+ * Once the scope is cancelled (here or further out), asked to stop, or escalating, nothing is restarted and
+ * no backoff is waited for. What then fails is in the scope's error tree; the siblings end in their own way
+ * (but with SL_PROPAGATE a failure cancels them). What fails while it is stopped alone or with its group is
+ * logged. A supervised daemon is restarted as long as its scope has other children or a body.
  *
  * Sources: Erlang/OTP supervisor (strategies, restart types, significant children, admin calls).
  */
@@ -47,7 +54,7 @@ struct sl_child_info {
     enum sl_restart restart;
     bool significant;
     sl_task_ref task;   /* {NULL, 0} when not running */
-    uint64_t restarts;  /* since the child was added */
+    uint64_t restarts;  /* by its supervisor, since the child was added */
     uint32_t recent;    /* restarts that count against the budget now */
     int last_code;      /* how its last run ended */
     sl_time next_start; /* in BACKOFF: when; else SL_NEVER */
@@ -67,14 +74,17 @@ struct sl_child_counts {
  * is skipped and its spec dropped. The table is checked whole before anything starts: SL_EINVAL (no
  * function, no id, unknown enum, negative time, permanent and significant, significant in a scope
  * without auto_shutdown), SL_EEXIST (an id twice). Cancellation point. After a failure `release` has been
- * called for the children that were begun, and only for them.
+ * called for the children that were begun, and only for them; other children of the scope are not touched.
  */
 SL_MUST_CHECK int sl_supervise(sl_scope *scope, const struct sl_child_spec *specs, size_t count);
 
 /*
  * Administration, by id, from any task of the runtime. Stop is idempotent, waits for the child's end
- * (cancellation point) and keeps its spec; start and remove work on stopped children only. Errors:
- * SL_ENOENT, SL_ERUNNING, SL_ERESTARTING, SL_EEXIST.
+ * (cancellation point) and keeps its spec, but that of a temporary child; start and remove work on stopped
+ * children only; restart keeps the scope open meanwhile. A child that stops itself gets SL_ECANCELED at
+ * once and may not restart itself (SL_EMISUSE): it may end. Errors: SL_ENOENT, SL_ERUNNING,
+ * SL_ERESTARTING, SL_ECLOSED (start: the scope is ending), SL_EINVAL (no id), SL_EMISUSE (another thread's
+ * scope), SL_ENOMEM.
  */
 SL_MUST_CHECK int sl_child_stop(sl_scope *scope, const char *id);
 SL_MUST_CHECK int sl_child_start(sl_scope *scope, const char *id);

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls on supervised children in every state, and what children do that no child should. */
+#include <pthread.h>
+
+#include "../../conformance/supervisors/supervised.h"
+#include "sluice/memory.h"
+
+#define FOREVER                                                                                                        \
+    {                                                                                                                  \
+        1, 1, 1, 1, 1, 1, 1, 1                                                                                         \
+    }
+#define SLOW .backoff = {.initial = SL_SECONDS(1000), .max = SL_SECONDS(1000), .jitter = -1}
+
+static int released;
+
+static void release(void *arg)
+{
+    released += arg != NULL;
+}
+
+static int fail_to_start(void *arg)
+{
+    struct child *child = arg;
+    child->runs++;
+    SL_TRY(sl_sleep(SL_SECONDS(5)));
+    return sl_fail(SL_EPIPE, "no");
+}
+
+static int supervise_a_failing_table(void *arg)
+{
+    struct child unstarted = {0};
+    struct child first = {.journal = &(struct journal){""}, .letter = 'f', .codes = FOREVER};
+    struct sl_child_spec specs[] = {
+        SPEC(&first, "first", .restart = SL_ALWAYS),
+        {.fn = fail_to_start, .options = {.arg = &unstarted, .id = "x", .handshake = true}}};
+    int code = sl_supervise(arg, specs, 2);
+    return code == SL_EPIPE ? 0 : SL_EINTERNAL;
+}
+
+C_TEST_SIMULATED(a_table_that_fails_takes_only_its_own_children_with_it, "", "")
+{
+    struct journal journal = {""};
+    struct child old = {.journal = &journal, .letter = 'o', .codes = FOREVER};
+    struct child last = {.journal = &journal, .letter = 'l', .codes = {0}, .lasts = SL_SECONDS(2)};
+    struct child newer = {.journal = &journal, .letter = 'n', .codes = FOREVER};
+    SL_SCOPE(outer);
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, child_run, &old, .id = "o", .restart = SL_ALWAYS), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &last, .id = "l"), 0); /* the last before the table; gone when that fails */
+    CHECK_EQ(sl_spawn(&outer, supervise_a_failing_table, &scope), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(3)), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &newer, .id = "n", .restart = SL_ALWAYS), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(3)), 0);
+    struct sl_child_info info;
+    CHECK_EQ(sl_children_list(&scope, NULL, 0), 2);
+    CHECK(sl_child_find(&scope, "o", &info) == 0 && info.state == SL_CHILD_RUNNING);
+    CHECK(sl_child_find(&scope, "n", &info) == 0 && info.state == SL_CHILD_RUNNING);
+    CHECK(old.runs == 1 && newer.runs == 1);
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    return sl_scope_wait(&outer);
+}
+
+/* Cancelled, it goes on in a shield, and says that it has started. */
+static int late_starter(void *arg)
+{
+    struct child *child = arg;
+    child->runs++;
+    int code = sl_sleep(SL_SECONDS(1000));
+    SL_SCOPE(shield, .shield = true, .timeout = SL_SECONDS(1000));
+    SL_TRY(sl_sleep(SL_SECONDS(1)));
+    SL_TRY(sl_started(NULL));
+    SL_TRY(sl_sleep(SL_SECONDS(100)));
+    CHECK_EQ(sl_scope_close(&shield, 0), 0);
+    return code;
+}
+
+C_TEST_SIMULATED(a_child_that_starts_while_it_is_stopped, "", "")
+{
+    struct child child = {0};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, late_starter, &child, .id = "l", .restart = SL_ALWAYS, .handshake = true,
+                      .stop_budget = SL_SECONDS(10), .healthy_after = SL_SECONDS(500)),
+             0);
+    SETTLE();
+    sl_time before = sl_now();
+    struct sl_child_info info;
+    CHECK(sl_child_find(&scope, "l", &info) == 0 && info.state == SL_CHILD_STARTING);
+    CHECK_EQ(sl_child_stop(&scope, "l"), 0);
+    CHECK_EQ(sl_now() - before, SL_SECONDS(10)); /* neither its start nor its health ended the wait or the budget */
+    CHECK(sl_child_find(&scope, "l", &info) == 0 && info.state == SL_CHILD_STOPPED);
+    return sl_scope_wait(&scope);
+}
+
+static int stop_it(void *arg)
+{
+    CHECK_EQ(sl_child_stop(arg, "t"), 0);
+    return 0;
+}
+
+C_TEST_SIMULATED(two_may_stop_the_same_temporary_child, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 't', .codes = FOREVER, .stop_takes = SL_SECONDS(3)};
+    SL_SCOPE(outer);
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "t"), 0);
+    SETTLE();
+    sl_time before = sl_now();
+    CHECK_EQ(sl_spawn(&outer, stop_it, &scope), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(1)), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "t"), SL_EEXIST); /* it still runs */
+    CHECK_EQ(sl_child_restart(&scope, "t"), SL_ENOENT); /* a temporary one has gone when it has ended */
+    CHECK_EQ(sl_now() - before, SL_SECONDS(3));
+    CHECK_EQ(sl_children_list(&scope, NULL, 0), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    return sl_scope_wait(&outer);
+}
+
+C_TEST_SIMULATED(a_temporary_child_that_fails_to_start_is_not_tried_again, "", "")
+{
+    for (int propagate = 0; propagate < 2; propagate++) {
+        struct child child = {0};
+        sl_scope scope = SL_SCOPE_INIT;
+        CHECK_EQ(
+            sl_scope_open(&scope, &(struct sl_scope_options){.strategy = propagate ? SL_PROPAGATE : SL_ONE_FOR_ONE}),
+            0);
+        CHECK_EQ(sl_spawn(&scope, fail_to_start, &child, .handshake = true, FAST), 0);
+        CHECK_EQ(sl_scope_close(&scope, 0), propagate ? SL_EPIPE : 0);
+        CHECK_EQ(child.runs, 1);
+        CHECK(propagate || strstr(sl_conformance_log(), "SL_EPIPE") != NULL);
+    }
+    return 0;
+}
+
+static int ends_with_shutdown(void *arg)
+{
+    ((struct child *)arg)->runs++;
+    return sl_fail(SL_ESHUTDOWN, "its work is done");
+}
+
+C_TEST_SIMULATED(a_transient_child_that_shuts_down_is_not_restarted, "", "")
+{
+    struct child child = {0};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, ends_with_shutdown, &child, .id = "s", .restart = SL_ON_FAILURE, FAST), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(child.runs, 1);
+    return 0;
+}
+
+C_TEST_SIMULATED(significance_counts_who_runs, "", "")
+{
+    struct journal journal = {""};
+    /* f ended well, but its group restarts it: while it runs, the scope does not end for g. */
+    struct child f = {.journal = &journal, .letter = 'f', .codes = {0, 0}, .lasts = SL_SECONDS(5)};
+    struct child g = {.journal = &journal, .letter = 'g', .codes = {SL_EPROTO, 0}, .lasts = SL_SECONDS(7)};
+    struct child h = {.journal = &journal, .letter = 'h', .codes = FOREVER};
+    sl_scope scope = SL_SCOPE_INIT;
+    struct sl_scope_options options = {.strategy = SL_ONE_FOR_ALL, .auto_shutdown = SL_SHUTDOWN_ALL_SIGNIFICANT};
+    CHECK_EQ(sl_scope_open(&scope, &options), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &f, .id = "f", .restart = SL_ON_FAILURE, .significant = true, FAST), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &g, .id = "g", .restart = SL_ON_FAILURE, .significant = true, FAST), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &h, .id = "h", .restart = SL_ALWAYS, FAST), 0);
+    sl_time before = sl_now();
+    CHECK_EQ(sl_sleep(SL_SECONDS(8)), 0);
+    f.lasts = SL_SECONDS(20); /* of its third run, by hand */
+    CHECK_EQ(sl_child_restart(&scope, "f"), 0);
+    CHECK_EQ(sl_scope_close(&scope, 0), SL_ESHUTDOWN);
+    CHECK_EQ(sl_now() - before, SL_SECONDS(28));
+    CHECK(f.runs == 3 && g.runs == 2);
+    /* One that was stopped by hand does not keep the scope when the other ends. */
+    struct child other = {.journal = &journal, .letter = 'o', .codes = FOREVER};
+    struct child work = {.journal = &journal, .letter = 'w', .codes = {0}, .lasts = SL_SECONDS(5)};
+    options.strategy = SL_ONE_FOR_ONE;
+    CHECK_EQ(sl_scope_open(&scope, &options), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &other, .id = "o", .restart = SL_ON_FAILURE, .significant = true), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &work, .id = "w", .significant = true), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &h, .id = "h", .restart = SL_ALWAYS), 0);
+    CHECK_EQ(sl_child_stop(&scope, "o"), 0);
+    return sl_scope_close(&scope, 0) == SL_ESHUTDOWN ? 0 : SL_EINTERNAL;
+}
+
+struct self_admin {
+    sl_scope *scope;
+    int runs, code;
+    bool restart, shielded;
+};
+
+static int self_admin(void *arg)
+{
+    struct self_admin *self = arg;
+    self->runs++;
+    SL_SCOPE(scope, .shield = self->shielded, .timeout = SL_SECONDS(1000));
+    self->code = self->restart ? sl_child_restart(self->scope, "me") : sl_child_stop(self->scope, "me");
+    return sl_scope_close(&scope, sl_sleep(SL_SECONDS(1)));
+}
+
+C_TEST_SIMULATED(a_child_that_stops_or_restarts_itself, "", "")
+{
+    for (int i = 0; i < 4; i++) {
+        struct self_admin self = {.restart = i % 2 == 1, .shielded = i >= 2};
+        SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+        self.scope = &scope;
+        sl_time before = sl_now();
+        CHECK_EQ(sl_spawn(&scope, self_admin, &self, .id = "me", .restart = SL_ON_FAILURE, FAST), 0);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+        CHECK_EQ(self.code, self.restart ? SL_EMISUSE : SL_ECANCELED);
+        CHECK_EQ(self.runs, 1);
+        CHECK(sl_now() - before <= SL_SECONDS(1));
+    }
+    return 0;
+}
+
+static int restart_it(void *arg)
+{
+    int code = sl_child_restart(arg, "a");
+    return code == 0 || code == SL_ECLOSED ? 0 : code;
+}
+
+/* The scope's owner waits while another task restarts its only child, and while the scope is stopped meanwhile. */
+C_TEST_SIMULATED(a_restart_by_hand_keeps_the_scope, "", "")
+{
+    for (int stop = 0; stop < 2; stop++) {
+        struct journal journal = {""};
+        struct child child = {
+            .journal = &journal, .letter = 'a', .codes = {1, 0}, .lasts = SL_SECONDS(1), .stop_takes = SL_SECONDS(2)};
+        SL_SCOPE(outer);
+        {
+            SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+            CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "a", .restart = SL_ON_FAILURE), 0);
+            SETTLE();
+            CHECK_EQ(sl_spawn(&outer, restart_it, &scope), 0);
+            CHECK_EQ(sl_sleep(SL_SECONDS(1)), 0);
+            if (stop) {
+                CHECK_EQ(sl_scope_stop(&scope, SL_NEVER), 0);
+            }
+            CHECK_EQ(sl_scope_wait(&scope), 0);
+        }
+        CHECK_EQ(child.runs, stop ? 1 : 2);
+        CHECK_EQ(sl_scope_wait(&outer), 0);
+    }
+    return 0;
+}
+
+C_TEST_SIMULATED(calls_in_every_state, "", "")
+{
+    struct journal journal = {""};
+    struct child backoff = {.journal = &journal, .letter = 'b', .codes = {SL_EPROTO, 1, 1, 1}};
+    struct child starting = {.journal = &journal, .letter = 's', .codes = FOREVER, .before_start = SL_SECONDS(1000)};
+    struct child failed = {.journal = &journal, .letter = 'f', .codes = {0, 1}};
+    struct sl_child_info info;
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, child_run, &backoff, .id = "b", .restart = SL_ALWAYS, SLOW), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &starting, .id = "s", .restart = SL_ALWAYS, .handshake = true), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &failed, .id = "f", .restart = SL_ON_FAILURE), 0);
+    SETTLE();
+    CHECK(sl_child_start(&scope, "b") == SL_ERESTARTING && sl_child_remove(&scope, "b") == SL_ERESTARTING);
+    CHECK(sl_child_start(&scope, "s") == SL_ERUNNING && sl_child_remove(&scope, "s") == SL_ERUNNING);
+    CHECK(sl_child_stop(&scope, NULL) == SL_EINVAL && sl_child_find(&scope, NULL, &info) == SL_ENOENT);
+    CHECK_EQ(sl_child_restart(&scope, "b"), 0); /* out of its backoff, at once */
+    CHECK_EQ(sl_child_restart(&scope, "s"), 0);
+    CHECK_EQ(sl_child_restart(&scope, "f"), 0);
+    SETTLE();
+    CHECK(backoff.runs == 2 && starting.runs == 2 && failed.runs == 2);
+    struct sl_child_counts counts = sl_children_count(&scope);
+    CHECK(counts.specs == 3 && counts.active == 3 && counts.restarting == 0 && counts.stopped == 0);
+    CHECK(sl_child_find(&scope, "b", &info) == 0 && info.restarts == 0 && info.recent == 1);
+    CHECK_EQ(sl_scope_stop(&scope, SL_NEVER), 0);
+    CHECK_EQ(sl_child_stop(&scope, "b"), 0);
+    CHECK_EQ(sl_child_start(&scope, "b"), SL_ECLOSED);
+    CHECK_EQ(sl_child_remove(&scope, "b"), 0);
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK(sl_child_stop(&scope, "s") == SL_ENOENT && sl_child_start(&scope, "s") == SL_ENOENT);
+    CHECK(sl_children_list(&scope, NULL, 0) == 0 && sl_children_count(&scope).specs == 0);
+    return 0;
+}
+
+C_TEST(ids_are_whole_or_refused, "", "")
+{
+    static const char thirty_one[] = "abcdefghijklmnopqrstuvwxyz01234";
+    static const char longer[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 'a', .codes = FOREVER};
+    sl_task_ref task = {NULL, 0};
+    struct sl_child_info info[4];
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = longer), SL_EINVAL);
+    struct sl_child_spec spec = SPEC(&child, longer, FAST);
+    CHECK_EQ(sl_supervise(&scope, &spec, 1), SL_EINVAL);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = thirty_one), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = thirty_one), SL_EEXIST);
+    /* Ids made from names are cut and told apart, also from ids that look as if they were made so. */
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "abcdefghijklmnop#1"), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .name = longer), 0);
+    spec = (struct sl_child_spec)SPEC(&child, "with a reference", .ret_task = &task);
+    CHECK_EQ(sl_supervise(&scope, &spec, 1), 0);
+    CHECK(sl_task_alive(task));
+    CHECK_EQ(sl_children_list(&scope, info, 4), 4);
+    CHECK_STRING(info[0].id, thirty_one);
+    CHECK_STRING(info[2].id, "abcdefghijklmnop#2");
+    CHECK(sl_child_find(&scope, "abcdefghijklmnop#2", &info[0]) == 0 && info[0].task.id == info[2].task.id);
+    sl_scope_cancel(&scope, NULL);
+    return sl_scope_wait(&scope);
+}
+
+/* Ten thousand at a time; with a search through all of them for each this case would not end in time. */
+C_TEST_SIMULATED(children_by_the_ten_thousand, "", "")
+{
+    enum { CHILDREN = 10000 };
+    if (sl_conformance_seed() > 1) {
+        return 0;
+    }
+    struct journal journal = {""};
+    static struct child child;
+    child = (struct child){.journal = &journal, .letter = 'x', .codes = FOREVER, .start_codes = {0}};
+    released = 0;
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE, .ordered_stop = true);
+    char id[32];
+    for (int i = 0; i < CHILDREN; i++) {
+        (void)snprintf(id, sizeof id, "child %d", i);
+        child.runs = 0;
+        CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = id, .restart = i % 2 ? SL_ALWAYS : SL_NEVER_RESTART,
+                          .release = release, .stop_budget = SL_SECONDS(1)),
+                 0);
+    }
+    CHECK_EQ(sl_sleep(1), 0);
+    struct sl_child_info info;
+    for (int i = 0; i < CHILDREN; i += 3) {
+        (void)snprintf(id, sizeof id, "child %d", i);
+        CHECK(sl_child_find(&scope, id, &info) == 0 && strcmp(info.id, id) == 0);
+        CHECK_EQ(sl_child_stop(&scope, id), 0);
+    }
+    CHECK_EQ(sl_children_count(&scope).active, CHILDREN - (CHILDREN + 2) / 3);
+    CHECK_EQ(released, (CHILDREN + 5) / 6);
+    CHECK_EQ(sl_scope_stop(&scope, SL_NEVER), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(released, CHILDREN);
+    return 0;
+}
+
+/* ---- what is refused ---- */
+
+C_TEST(options_that_no_scope_takes, "", "")
+{
+    sl_scope scope = SL_SCOPE_INIT;
+    CHECK_EQ(sl_scope_open(&scope, &(struct sl_scope_options){.max_restarts = SL_MAX_RESTARTS_LIMIT + 1}), SL_EINVAL);
+    CHECK_EQ(sl_scope_close(&scope, 0), SL_EINVAL);
+    CHECK_EQ(sl_scope_open(&scope, &(struct sl_scope_options){.max_restarts = SL_MAX_RESTARTS_LIMIT}), 0);
+    CHECK_EQ(sl_scope_close(&scope, 0), 0);
+    return 0;
+}
+
+static int spawn_into_own_root(void *arg)
+{
+    sl_cleanup *cleanup = NULL;
+    CHECK_EQ(sl_spawn(sl_scope_current(), child_run, arg), SL_ECLOSED);
+    CHECK_EQ(sl_defer(sl_scope_current(), child_run, arg, SL_SECONDS(1)), SL_ECLOSED);
+    CHECK_EQ(sl_cleanup_reserve(sl_scope_current(), &cleanup), SL_ECLOSED);
+    return 0;
+}
+
+C_TEST(a_tasks_own_root_takes_no_children, "", "")
+{
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, spawn_into_own_root, NULL), 0);
+    return sl_scope_wait(&scope);
+}
+
+static int meddle(void *arg)
+{
+    sl_scope *scope = arg;
+    struct child child = {0};
+    const struct sl_child_spec spec = SPEC(&child, "x", FAST);
+    CHECK_EQ(sl_spawn(scope, child_run, &child), SL_EMISUSE);
+    CHECK_EQ(sl_start(scope, child_run, NULL, &child), SL_EMISUSE);
+    CHECK_EQ(sl_supervise(scope, &spec, 1), SL_EMISUSE);
+    CHECK_EQ(sl_child_stop(scope, "a"), SL_EMISUSE);
+    CHECK_EQ(sl_child_start(scope, "a"), SL_EMISUSE);
+    CHECK_EQ(sl_child_restart(scope, "a"), SL_EMISUSE);
+    CHECK_EQ(sl_child_remove(scope, "a"), SL_EMISUSE);
+    CHECK_EQ(sl_scope_stop(scope, 0), SL_EMISUSE);
+    CHECK_EQ(sl_scope_set_deadline(scope, 1), SL_EMISUSE);
+    CHECK_EQ(sl_scope_set_shield(scope, false), SL_EMISUSE);
+    sl_scope_cancel(scope, NULL);
+    return 0;
+}
+
+static void *meddling_thread(void *arg)
+{
+    static const struct sl_run_options quiet = {.watchdog = SL_NEVER};
+    return sl_run(&quiet, meddle, arg, NULL) == 0 ? arg : NULL;
+}
+
+C_TEST(another_threads_scope_is_left_alone, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 'a', .codes = FOREVER};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "a", .restart = SL_ALWAYS), 0);
+    SETTLE();
+    pthread_t thread;
+    void *result = NULL;
+    CHECK_EQ(pthread_create(&thread, NULL, meddling_thread, &scope), 0);
+    CHECK_EQ(pthread_join(thread, &result), 0);
+    CHECK(result == &scope);
+    CHECK(!sl_scope_cancel_called(&scope) && sl_task_alive(child.self));
+    sl_scope_cancel(&scope, NULL);
+    return sl_scope_wait(&scope);
+}
+
+/* ---- without memory ---- */
+
+static int taken; /* arguments that were handed over: for each of them `release` is due */
+
+static int take_over(sl_scope *scope, struct child *child, struct sl_child_spec *specs)
+{
+    int code = sl_spawn(scope, child_run, child, .id = "s", .restart = SL_ALWAYS, .release = release);
+    taken += code == 0;
+    SL_TRY(code);
+    uint64_t runs = 0;
+    struct sl_statistics before;
+    struct sl_statistics after;
+    SL_TRY(sl_statistics_get(&before));
+    code = sl_supervise(scope, specs, 3);
+    SL_TRY(sl_statistics_get(&after));
+    runs = after.spawned - before.spawned; /* who was begun is released, whatever came of it */
+    taken += (int)runs;
+    SL_TRY(code);
+    SL_TRY(sl_child_stop(scope, "b"));
+    SL_TRY(sl_child_start(scope, "b"));
+    return sl_child_restart(scope, "s");
+}
+
+static int short_of_memory(void *arg)
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 'x', .codes = FOREVER, .handshake = true};
+    struct sl_child_spec specs[] = {
+        SPEC(&child, "a", .restart = SL_ALWAYS, .release = release, .handshake = true),
+        SPEC(&child, "b", .restart = SL_ALWAYS, .release = release, .handshake = true),
+        SPEC(&child, "c", .restart = SL_NEVER_RESTART, .release = release, .handshake = true)};
+    (void)arg;
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ALL);
+    int code = take_over(&scope, &child, specs);
+    sl_scope_cancel(&scope, NULL);
+    SL_TRY(sl_scope_close(&scope, 0));
+    return code;
+}
+
+static void log_nothing(void *context, enum sl_log_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    (void)text;
+}
+
+static void each_allocation_may_fail_and_each_argument_is_released_once(void **state)
+{
+    (void)state;
+    static const struct sl_simulation_options simulation = {.seed = 1};
+    struct sl_run_options options = {.simulation = &simulation, .log = log_nothing};
+    int refused = 0;
+    for (int64_t n = 0;; n++) {
+        released = taken = 0;
+        sl_memory_fail_after(n);
+        int code = sl_run(&options, short_of_memory, NULL, NULL);
+        int failed = sl_memory_failed();
+        sl_memory_fail_after(-1);
+        assert_int_equal(sl_memory_held(), 0);
+        assert_int_equal(released, taken);
+        assert_true(code == 0 || (code == SL_ENOMEM && failed));
+        refused += code == SL_ENOMEM;
+        if (!failed) {
+            assert_int_equal(taken, 4);
+            break;
+        }
+    }
+    assert_true(refused > 8);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(a_table_that_fails_takes_only_its_own_children_with_it),
+             cmocka_unit_test(a_child_that_starts_while_it_is_stopped),
+             cmocka_unit_test(two_may_stop_the_same_temporary_child),
+             cmocka_unit_test(a_temporary_child_that_fails_to_start_is_not_tried_again),
+             cmocka_unit_test(a_transient_child_that_shuts_down_is_not_restarted),
+             cmocka_unit_test(significance_counts_who_runs), cmocka_unit_test(a_child_that_stops_or_restarts_itself),
+             cmocka_unit_test(a_restart_by_hand_keeps_the_scope), cmocka_unit_test(calls_in_every_state),
+             cmocka_unit_test(ids_are_whole_or_refused), cmocka_unit_test(children_by_the_ten_thousand),
+             cmocka_unit_test(options_that_no_scope_takes), cmocka_unit_test(a_tasks_own_root_takes_no_children),
+             cmocka_unit_test(another_threads_scope_is_left_alone),
+             cmocka_unit_test(each_allocation_may_fail_and_each_argument_is_released_once))

@@ -8,6 +8,8 @@
 #include "sluice/json.h"
 #include "number.h"
 
+#include <charconv>
+#include <cmath>
 #include <cstring>
 #include <new>
 
@@ -691,4 +693,13 @@ extern "C" size_t sl_json_offset(const sl_json *json)
 extern "C" bool sl_utf8_valid(const void *data, size_t size_bytes)
 {
     return size_bytes == 0 || simdjson::validate_utf8(static_cast<const char *>(data), size_bytes);
+}
+
+extern "C" size_t sl__json_double_text(double value, char *text, size_t text_bytes)
+{
+    if (!std::isfinite(value)) {
+        return 0;
+    }
+    std::to_chars_result result = std::to_chars(text, text + text_bytes, value);
+    return result.ec == std::errc() ? static_cast<size_t>(result.ptr - text) : 0;
 }

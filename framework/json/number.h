@@ -18,6 +18,9 @@ SL_MUST_CHECK int sl__json_integer(sl_json_text text, bool *ret_negative, uint64
 /* Puts sign and magnitude together; false when they do not fit. */
 bool sl__json_to_int64(bool negative, uint64_t magnitude, int64_t *ret_value);
 
+/* The shortest text that reads back as the same double, whatever the locale; 0 for what JSON cannot say. json.cc. */
+size_t sl__json_double_text(double value, char *text, size_t text_bytes);
+
 #ifdef __cplusplus
 }
 #endif

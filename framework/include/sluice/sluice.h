@@ -7,6 +7,7 @@
 #include "sluice/error.h"
 #include "sluice/http.h"
 #include "sluice/json.h"
+#include "sluice/json_write.h"
 #include "sluice/lock.h"
 #include "sluice/memory.h"
 #include "sluice/net.h"

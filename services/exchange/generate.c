@@ -29,7 +29,7 @@
 /* How far from the best price levels are changed, in ticks. */
 #define DISTANCE_MAX 4000
 
-/* The snapshot comes as this message. */
+/* The snapshot comes as this message, or as the last of a shorter session; one of a single message has none. */
 #define SNAPSHOT_AT 54
 #define SNAPSHOT_LIMIT 1000
 
@@ -282,7 +282,9 @@ static void render_depth(sl_generate *generate)
 /* Lets time pass and the market move until there is something to tell; false when there is nothing yet. */
 static int make_message(sl_generate *generate)
 {
-    if (generate->made == SNAPSHOT_AT) {
+    uint64_t last = generate->options.messages - 1;
+    uint64_t snapshot_at = last < SNAPSHOT_AT ? last : SNAPSHOT_AT;
+    if (generate->made == snapshot_at && snapshot_at > 0) {
         sl__render_begin(&generate->text);
         sl__render_snapshot(&generate->text, SL_VENUE_BINANCE_USDM, generate->instrument, generate->book,
                             generate->update_id, generate->now_ns, generate->now_ns, SNAPSHOT_LIMIT);

@@ -21,6 +21,13 @@
 #define UNHEARD_PAUSE SL_MILLISECONDS(1)
 #define PACE_STEP SL_MILLISECONDS(1)
 
+/* Others run after so many messages, though nobody is waited for. */
+#define MESSAGES_AT_ONCE 25
+
+/* A request for the book waits so long for a session that has begun but has not come to its snapshot. */
+#define BOOK_PATIENCE SL_SECONDS(2)
+#define BOOK_STEP SL_MILLISECONDS(10)
+
 /* A message on its way to all clients. */
 struct frame {
     size_t references;
@@ -50,6 +57,8 @@ struct client {
 struct sl_exchange {
     struct sl_exchange_options options;
     sl_session *session;
+    sl_session_message first; /* read ahead: it tells the instrument */
+    int first_code;           /* 1 when there is one */
     sl_listener *listener;
     struct client *clients[CLIENTS_MAX];
     size_t client_count;
@@ -149,7 +158,7 @@ static int end_session(sl_exchange *exchange)
     return code;
 }
 
-/* Keeps the session's time line at the chosen speed. */
+/* Keeps the session's time line at the chosen speed; nobody may be there to wait for. */
 static int pace(const sl_exchange *exchange, uint64_t played, sl_time start, int64_t session_ns)
 {
     if (exchange->options.speed > 0) {
@@ -157,9 +166,10 @@ static int pace(const sl_exchange *exchange, uint64_t played, sl_time start, int
         if (due > sl_now() + PACE_STEP) {
             return sl_sleep_until(due);
         }
-        return played % UNHEARD_MESSAGES == 0 ? sl_checkpoint() : 0; /* behind, perhaps with nobody to wait for */
+    } else if (exchange->client_count == 0 && played % UNHEARD_MESSAGES == 0) {
+        return sl_sleep(UNHEARD_PAUSE);
     }
-    return exchange->client_count == 0 && played % UNHEARD_MESSAGES == 0 ? sl_sleep(UNHEARD_PAUSE) : 0;
+    return played % MESSAGES_AT_ONCE == 0 ? sl_checkpoint() : 0;
 }
 
 static int play(void *arg)
@@ -167,13 +177,13 @@ static int play(void *arg)
     sl_exchange *exchange = arg;
     SL_TRY(sl_event_wait(&exchange->somebody));
     sl_time start = sl_now();
-    int64_t first_ns = 0;
-    sl_session_message message;
-    int code;
-    for (uint64_t played = 0; (code = sl_session_next(exchange->session, &message)) > 0; played++) {
-        first_ns = played == 0 ? message.receive_time_ns : first_ns;
+    sl_session_message message = exchange->first;
+    int64_t first_ns = message.receive_time_ns;
+    int code = exchange->first_code;
+    for (uint64_t played = 0; code > 0; played++) {
         SL_TRY(pace(exchange, played, start, message.receive_time_ns - first_ns));
         SL_TRY(broadcast(exchange, &message));
+        code = sl_session_next(exchange->session, &message);
     }
     SL_TRY(code);
     return end_session(exchange);
@@ -274,13 +284,28 @@ static int open_queue(struct client *client)
     return sl_channel_open(&options, &client->sender, &client->receiver);
 }
 
+/* The value of a parameter in the target's query; empty when it is not there. */
+static sl_json_text parameter(const char *target, const char *name)
+{
+    size_t length = strlen(name);
+    const char *at = strchr(target, '?');
+    while (at != NULL) {
+        at++;
+        if (strncmp(at, name, length) == 0 && at[length] == '=') {
+            at += length + 1;
+            return (sl_json_text){at, strcspn(at, "&")};
+        }
+        at = strchr(at, '&');
+    }
+    return (sl_json_text){"", 0};
+}
+
 static int accept_client(sl_exchange *exchange, sl_http_exchange *request, const char *target)
 {
     if (exchange->client_count == CLIENTS_MAX) {
         return sl_http_respond(request, 503, "text/plain", "too many clients\n", 17);
     }
-    const char *streams = strstr(target, "streams=");
-    struct client client = {.exchange = exchange, .streams = streams == NULL ? "" : streams + strlen("streams=")};
+    struct client client = {.exchange = exchange, .streams = parameter(target, "streams").data};
     SL_TRY(sl_ws_accept(request, &client.ws));
     int code = open_queue(&client);
     code = code == 0 ? serve_client(&client) : code;
@@ -296,25 +321,39 @@ static int accept_client(sl_exchange *exchange, sl_http_exchange *request, const
 
 /* ---- requests ---- */
 
+static int refuse(sl_http_exchange *request, int status, const char *text)
+{
+    return sl_http_respond(request, status, "application/json", text, strlen(text));
+}
+
+/* Codes and texts: developers.binance.com, USD-M futures, "Error Codes". */
 static int answer_depth(sl_exchange *exchange, sl_http_exchange *request, const char *target)
 {
-    const char *limit = strstr(target, "limit=");
+    sl_json_text symbol = parameter(target, "symbol");
+    sl_json_text limit = parameter(target, "limit");
+    if (symbol.size_bytes == 0) {
+        return refuse(request, 400,
+                      "{\"code\":-1102,\"msg\":\"Mandatory parameter 'symbol' was not sent, was empty/null, or"
+                      " malformed.\"}");
+    }
+    if (!sl_json_is(symbol, sl_session_instrument(exchange->session))) {
+        return refuse(request, 400, "{\"code\":-1121,\"msg\":\"Invalid symbol.\"}");
+    }
     uint64_t levels = 0;
+    if (limit.size_bytes > 0 && (sl_json_text_uint64(limit, &levels) < 0 || levels > SL_SESSION_LIMIT_MAX)) {
+        return refuse(request, 400, "{\"code\":-4021,\"msg\":\"Invalid depth limit.\"}");
+    }
+    for (sl_time waited = 0; waited < BOOK_PATIENCE && sl_event_is_set(&exchange->somebody) && !exchange->stats.over &&
+                             !sl_session_ready(exchange->session);
+         waited += BOOK_STEP) {
+        SL_TRY(sl_sleep(BOOK_STEP));
+    }
     sl_json_text text = {NULL, 0};
-    int code = 0;
-    if (limit != NULL) {
-        limit += strlen("limit=");
-        code = sl_json_text_uint64((sl_json_text){limit, strcspn(limit, "&")}, &levels);
-    }
-    code = code == 0 ? sl_session_snapshot(exchange->session, levels, &text) : code;
+    int code = sl_session_snapshot(exchange->session, levels, &text);
     if (code == SL_EAGAIN) {
-        static const char later[] = "{\"code\":-1000,\"msg\":\"the book is not known yet\"}";
-        return sl_http_respond(request, 503, "application/json", later, sizeof later - 1);
+        return refuse(request, 503, "{\"code\":-1000,\"msg\":\"the book is not known yet\"}");
     }
-    if (code < 0) {
-        static const char bad[] = "{\"code\":-1130,\"msg\":\"bad limit\"}";
-        return sl_http_respond(request, 400, "application/json", bad, sizeof bad - 1);
-    }
+    SL_TRY(code);
     return sl_http_respond(request, 200, "application/json", text.data, text.size_bytes);
 }
 
@@ -341,7 +380,8 @@ int sl_exchange_open(const struct sl_exchange_options *options, sl_exchange **re
     }
     exchange->options = *options;
     int code = sl_session_open(&options->session, &exchange->session);
-    code = code == 0 ? sl_listener_open("127.0.0.1", options->port, &exchange->listener) : code;
+    exchange->first_code = code = code == 0 ? sl_session_next(exchange->session, &exchange->first) : code;
+    code = code >= 0 ? sl_listener_open("127.0.0.1", options->port, &exchange->listener) : code;
     if (code < 0) {
         sl_exchange_close(exchange);
         return code;

@@ -6,15 +6,22 @@
 #include <string.h>
 
 #include "ingest/worker.h"
+#include "sluice/runtime.h"
 #include "sluice/supervisor.h"
 #include "sluice/ws.h"
 #include "venues/binance/binance.h"
 
 #define DEPTH_LIMIT 1000
+#define CHECK_LIMIT 5
 #define PATH_BYTES 512
 #define CONNECT_TIMEOUT SL_SECONDS(10)
 #define SNAPSHOT_TIMEOUT SL_SECONDS(10)
-#define SNAPSHOT_PAUSE SL_MILLISECONDS(20)
+
+/* How long a gap may wait for room among the rows, though the stream is being stopped. */
+#define GAP_BUDGET SL_SECONDS(1)
+
+/* Between two requests for a snapshot. */
+static const struct sl_backoff snapshot_backoff = {.initial = SL_MILLISECONDS(20), .max = SL_SECONDS(2)};
 
 /* One connection. */
 struct feed {
@@ -22,13 +29,16 @@ struct feed {
     sl_binance *decoder;
     sl_scope *scope;
     uint32_t connection;
+    bool reading; /* waits for a message, not for the writer */
 };
 
 /* ---- rows ---- */
 
 static int give(sl_worker *worker, const sl_market_event *event)
 {
-    return sl_channel_send(worker->rows, event);
+    SL_TRY(sl_channel_send(worker->rows, event));
+    worker->stats.rows++;
+    return 0;
 }
 
 static sl_market_event row(const struct feed *feed, sl_event_kind kind, sl_feed channel)
@@ -42,11 +52,14 @@ static sl_market_event row(const struct feed *feed, sl_event_kind kind, sl_feed 
     return event;
 }
 
+/* A gap is told in any case: the writer ends after the stream. */
 static int give_gap(const struct feed *feed, sl_feed channel, const sl_gap *gap)
 {
     sl_market_event event = row(feed, SL_EVENT_GAP, channel);
     event.as.gap = *gap;
-    return give(feed->worker, &event);
+    SL_SCOPE(shield, .name = "gap", .shield = true, .timeout = GAP_BUDGET);
+    int code = give(feed->worker, &event);
+    return sl_scope_close(&shield, code);
 }
 
 /* News of the book's gap, if there is any: each is told when it begins and when it is healed. */
@@ -77,13 +90,14 @@ static int give_top(const struct feed *feed, int64_t venue_time_ns)
     if (bid == NULL || ask == NULL || (same_level(bid, &worker->top_bid) && same_level(ask, &worker->top_ask))) {
         return 0;
     }
-    worker->top_bid = *bid;
-    worker->top_ask = *ask;
-    worker->stats.tops++;
     sl_market_event event = row(feed, SL_EVENT_BEST, SL_FEED_DEPTH);
     event.venue_time_ns = venue_time_ns;
     event.as.best = (sl_best){sl_sequence_last_id(worker->sequence), *bid, *ask};
-    return give(worker, &event);
+    SL_TRY(give(worker, &event));
+    worker->top_bid = event.as.best.bid;
+    worker->top_ask = event.as.best.ask;
+    worker->stats.tops++;
+    return 0;
 }
 
 /* ---- the book ---- */
@@ -109,30 +123,79 @@ static int apply_kept(struct feed *feed, sl_binance *decoder)
     return action < 0 ? action : 0;
 }
 
-static int ask_once(struct feed *feed, sl_binance *decoder)
+/* What the venue says instead of a snapshot. That it has no such symbol will not change: the worker is to end. */
+static int explain(struct feed *feed, sl_binance *decoder, const sl_http_message *response)
 {
     sl_worker *worker = feed->worker;
-    char path[PATH_BYTES];
-    SL_TRY(sl_binance_depth_path(SL_VENUE_BINANCE_USDM, worker->options.symbol, DEPTH_LIMIT, path, sizeof path));
-    sl_auto(sl_http_message) *response = NULL;
-    SL_SCOPE(limit, .name = "snapshot", .timeout = SNAPSHOT_TIMEOUT);
-    int code = sl_http_get(worker->options.address, worker->options.port, path, &response);
-    SL_TRY(sl_scope_close(&limit, code));
-    if (sl_http_status(response) != 200) {
-        return SL_EAGAIN;
-    }
-    worker->stats.snapshots++;
-    sl_binance_message message = {.receive_time_ns = sl_now_wall(), .instrument = worker->options.symbol};
+    sl_binance_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_http_body(response, &message.size_bytes);
     sl_market_event event;
-    SL_TRY(sl_binance_decode(decoder, &message, &event));
-    int action = sl_sequence_snapshot(worker->sequence, event.as.snapshot.last_id);
+    bool told = sl_binance_decode(decoder, &message, &event) < 0 && sl_binance_error(decoder) != 0;
+    worker->refused = sl_binance_error(decoder) == SL_BINANCE_NO_SYMBOL;
+    return sl_fail(worker->refused ? SL_EINVAL : SL_EAGAIN, "%s: HTTP status %d%s%s", worker->options.symbol,
+                   sl_http_status(response), told ? ", " : "", told ? sl_binance_problem(decoder) : "");
+}
+
+static int ask(struct feed *feed, sl_binance *decoder, int limit, sl_http_message **ret_response)
+{
+    const sl_worker *worker = feed->worker;
+    char path[PATH_BYTES];
+    SL_TRY(sl_binance_depth_path(SL_VENUE_BINANCE_USDM, worker->options.symbol, limit, path, sizeof path));
+    sl_auto(sl_http_message) *response = NULL;
+    SL_SCOPE(scope, .name = "request", .timeout = SNAPSHOT_TIMEOUT);
+    int code = sl_http_get(worker->options.address, worker->options.port, path, &response);
+    SL_TRY(sl_scope_close(&scope, code));
+    if (sl_http_status(response) != 200) {
+        return explain(feed, decoder, response);
+    }
+    *ret_response = response;
+    response = NULL;
+    return 0;
+}
+
+/* The answer and its event, which lives in the decoder. */
+static int ask_snapshot(struct feed *feed, sl_binance *decoder, sl_market_event *ret_event)
+{
+    sl_auto(sl_http_message) *response = NULL;
+    SL_TRY(ask(feed, decoder, DEPTH_LIMIT, &response));
+    sl_binance_message message = {.receive_time_ns = sl_now_wall(), .instrument = feed->worker->options.symbol};
+    message.text = sl_http_body(response, &message.size_bytes);
+    SL_TRY(sl_binance_decode(decoder, &message, ret_event));
+    return ret_event->kind == SL_EVENT_BOOK_SNAPSHOT ? 0 : sl_fail(SL_EPROTO, "the answer is no snapshot");
+}
+
+static int join(struct feed *feed, sl_binance *decoder, const sl_market_event *event)
+{
+    sl_worker *worker = feed->worker;
+    int64_t venue_time_ns = event->venue_time_ns;
+    worker->stats.snapshots++;
+    int action = sl_sequence_snapshot(worker->sequence, event->as.snapshot.last_id);
     if (action != SL_SEQUENCE_APPLY) {
         return action < 0 ? action : 0;
     }
-    SL_TRY(sl_book_set(worker->book, &event.as.snapshot.levels));
+    SL_TRY(sl_book_set(worker->book, &event->as.snapshot.levels));
     SL_TRY(apply_kept(feed, decoder));
-    return give_top(feed, event.venue_time_ns);
+    return give_top(feed, venue_time_ns);
+}
+
+/* Whether to ask again: the request failed, and neither we nor the symbol are the reason. Waits before. */
+static int ask_again(struct feed *feed, int code, uint32_t *attempt)
+{
+    sl_worker *worker = feed->worker;
+    if (code == SL_ECANCELED || code == SL_ENOMEM || worker->refused) {
+        return code;
+    }
+    if (code < 0) {
+        worker->stats.snapshot_failures++;
+        sl__worker_note(worker, "snapshot: ", code);
+    }
+    return sl_sleep(sl_backoff_delay(&snapshot_backoff, (*attempt)++, sl_random_unit()));
+}
+
+static int new_decoder(const struct feed *feed, sl_binance **ret_decoder)
+{
+    const sl_binance_options options = {.venue = SL_VENUE_BINANCE_USDM, .connection = feed->connection};
+    return sl_binance_new(&options, ret_decoder);
 }
 
 /* Asks for snapshots until one fits; the stream is read on meanwhile. */
@@ -141,17 +204,38 @@ static int fetch_snapshot(void *arg)
     struct feed *feed = arg;
     sl_worker *worker = feed->worker;
     sl_auto(sl_binance) *decoder = NULL; /* of its own: the stream's is in use */
-    SL_TRY(sl_binance_new(&(sl_binance_options){.venue = SL_VENUE_BINANCE_USDM, .connection = feed->connection},
-                          &decoder));
-    int code = 0;
-    while (code == 0 && sl_sequence_wants_snapshot(worker->sequence)) {
-        code = ask_once(feed, decoder);
-        if (code == SL_EAGAIN || (code == 0 && sl_sequence_wants_snapshot(worker->sequence))) {
-            code = sl_sleep(SNAPSHOT_PAUSE);
+    SL_TRY(new_decoder(feed, &decoder));
+    for (uint32_t attempt = 0; sl_sequence_wants_snapshot(worker->sequence);) {
+        sl_market_event event;
+        int code = ask_snapshot(feed, decoder, &event);
+        if (code == 0) {
+            worker->symbol_known = true;
+            SL_TRY(join(feed, decoder, &event));
+        }
+        if (code < 0 || sl_sequence_wants_snapshot(worker->sequence)) {
+            SL_TRY(ask_again(feed, code, &attempt));
         }
     }
     worker->fetching = false;
-    return code;
+    return 0;
+}
+
+/* The venue opens a stream of a symbol that it has not, and never sends anything: only a request tells. */
+static int check_symbol(void *arg)
+{
+    struct feed *feed = arg;
+    sl_auto(sl_binance) *decoder = NULL;
+    SL_TRY(new_decoder(feed, &decoder));
+    for (uint32_t attempt = 0; !feed->worker->symbol_known;) {
+        sl_auto(sl_http_message) *response = NULL;
+        int code = ask(feed, decoder, CHECK_LIMIT, &response);
+        if (code < 0) {
+            SL_TRY(ask_again(feed, code, &attempt));
+        } else {
+            feed->worker->symbol_known = true;
+        }
+    }
+    return 0;
 }
 
 static int on_diff(struct feed *feed, const sl_market_event *event, const struct sl_ws_message *message)
@@ -177,22 +261,28 @@ static int on_diff(struct feed *feed, const sl_market_event *event, const struct
 
 /* ---- messages ---- */
 
+/* A trade that could not be given away was not seen: it comes again, or is missed. */
 static int on_trade(struct feed *feed, const sl_market_event *event)
 {
     sl_worker *worker = feed->worker;
+    sl_trade_track *track = &worker->track;
+    int64_t id = event->as.trade.id;
     sl_gap gap;
-    int action = sl_trade_track_see(&worker->track, event->as.trade.id, event->as.trade.id, &gap);
+    int action = sl_trade_track_see(track, id, id, &gap);
     SL_TRY(action);
-    worker->stats.lost = worker->track.missing;
-    worker->stats.repeated = worker->track.repeated;
-    worker->stats.trades = worker->track.received;
+    worker->stats.repeated = track->repeated;
     if (action == SL_SEQUENCE_IGNORE) {
         return 0;
     }
-    if (action == SL_SEQUENCE_GAP) {
-        SL_TRY(give_gap(feed, SL_FEED_TRADES, &gap));
+    int code = action == SL_SEQUENCE_GAP ? give_gap(feed, SL_FEED_TRADES, &gap) : 0;
+    worker->stats.lost += action == SL_SEQUENCE_GAP ? (uint64_t)(gap.to_id - gap.from_id - 1) : 0;
+    code = code == 0 ? give(worker, event) : code;
+    if (code < 0) {
+        track->last_id = id - 1;
+        return code;
     }
-    return give(worker, event);
+    worker->first_trade = worker->stats.trades++ == 0 ? id : worker->first_trade;
+    return 0;
 }
 
 static int on_message(struct feed *feed, const struct sl_ws_message *message)
@@ -202,7 +292,12 @@ static int on_message(struct feed *feed, const struct sl_ws_message *message)
     worker->stats.bytes += message->size_bytes;
     sl_binance_message raw = {message->data, message->size_bytes, SL_JSON_PADDED, sl_now_wall(), NULL};
     sl_market_event event;
-    SL_TRY(sl_binance_decode(feed->decoder, &raw, &event));
+    int code = sl_binance_decode(feed->decoder, &raw, &event);
+    if (code == SL_ENOTSUP) { /* something else that the venue tells of */
+        worker->stats.ignored++;
+        return 0;
+    }
+    SL_TRY(code);
     switch (event.kind) {
     case SL_EVENT_TRADE:
         return on_trade(feed, &event);
@@ -216,11 +311,30 @@ static int on_message(struct feed *feed, const struct sl_ws_message *message)
 static int receive_all(struct feed *feed, sl_ws *ws)
 {
     struct sl_ws_message message;
-    int code;
-    while ((code = sl_ws_receive(ws, &message)) == 0) {
+    for (bool healthy = false;; healthy = true) {
+        feed->reading = true;
+        int code = sl_ws_receive(ws, &message);
+        feed->reading = false;
+        if (code < 0) {
+            return code == SL_EOF && sl_ws_close_code(ws) == 1000 ? 0 : code; /* the end of the session */
+        }
         SL_TRY(on_message(feed, &message));
+        SL_TRY(healthy ? 0 : sl_healthy());
     }
-    return code == SL_EOF && sl_ws_close_code(ws) == 1000 ? 0 : code; /* the end of the session */
+}
+
+/* A peer that is there and says nothing is as good as none. */
+static int watch_silence(void *arg)
+{
+    const struct feed *feed = arg;
+    const sl_worker *worker = feed->worker;
+    sl_time limit = worker->options.silence == 0 ? SL_WORKER_SILENCE : worker->options.silence;
+    uint64_t before;
+    do {
+        before = worker->stats.messages;
+        SL_TRY(sl_sleep(limit));
+    } while (worker->stats.messages != before || !feed->reading);
+    return sl_fail(SL_ETIMEDOUT, "no message for %lld ms", (long long)(limit / SL_MILLISECONDS(1)));
 }
 
 static int connect_stream(const sl_worker *worker, sl_ws **ret_ws)
@@ -234,59 +348,61 @@ static int connect_stream(const sl_worker *worker, sl_ws **ret_ws)
     return sl_scope_close(&limit, sl_ws_connect(worker->options.address, worker->options.port, path, ret_ws));
 }
 
+static int follow_stream(struct feed *feed, sl_ws *ws)
+{
+    SL_SCOPE(scope, .name = "stream", .move_on = true);
+    feed->scope = &scope;
+    feed->worker->fetching = false;
+    int code = sl_spawn(&scope, watch_silence, feed, .daemon = true);
+    if (code == 0 && !feed->worker->symbol_known) {
+        code = sl_spawn(&scope, check_symbol, feed, .daemon = true);
+    }
+    code = code == 0 ? receive_all(feed, ws) : code;
+    if (code == 0) { /* a snapshot on its way may still heal the book, but not for ever */
+        (void)sl_scope_set_deadline(&scope, sl_time_add(sl_now(), SNAPSHOT_TIMEOUT));
+    }
+    return sl_scope_close(&scope, code);
+}
+
 /* One connection, from its start to its end. */
 static int follow(sl_worker *worker)
 {
     struct feed feed = {.worker = worker, .connection = (uint32_t)++worker->stats.connections};
     sl_auto(sl_binance) *decoder = NULL;
     sl_auto(sl_ws) *ws = NULL;
-    SL_TRY(
-        sl_binance_new(&(sl_binance_options){.venue = SL_VENUE_BINANCE_USDM, .connection = feed.connection}, &decoder));
-    SL_TRY(connect_stream(worker, &ws));
-    SL_TRY(sl_healthy());
+    SL_TRY(new_decoder(&feed, &decoder));
     feed.decoder = decoder;
-    worker->fetching = false;
-    SL_SCOPE(scope, .name = "stream", .move_on = true);
-    feed.scope = &scope;
-    int code = receive_all(&feed, ws);
+    int code = connect_stream(worker, &ws);
     if (code < 0) {
-        sl_sequence_lost(worker->sequence);
-    } else { /* a snapshot on its way may still heal the book, but not for ever */
-        (void)sl_scope_set_deadline(&scope, sl_time_add(sl_now(), SNAPSHOT_TIMEOUT));
+        worker->refused = code == SL_EINVAL; /* no address: it will be none the next time */
+        return code;
     }
-    return sl_scope_close(&scope, code);
+    return follow_stream(&feed, ws);
 }
 
-/* The supervised child. Its failures are not the end, but they are told. */
+/* The supervised child. Its failures are not the end, but they are told, and what was missed is a gap. */
 static int stream(void *arg)
 {
     sl_worker *worker = arg;
     int code = follow(worker);
-    if (code < 0 && code != SL_ECANCELED) {
-        const sl_error *error = sl_error_last();
-        while (sl_error_count(error) > 0) {
-            error = sl_error_at(error, 0);
-        }
-        worker->stats.failures++;
-        (void)snprintf(worker->problem, sizeof worker->problem, "%s",
-                       error == NULL || *sl_error_message(error) == '\0' ? sl_strerror(code) : sl_error_message(error));
+    if (code == 0 || code == SL_ECANCELED) {
+        return code;
     }
-    return code;
-}
-
-/* A stop request ends the stream at once: what is not read yet will come again, or is a gap. */
-static int stop_on_request(void *arg)
-{
-    SL_TRY(sl_stop_wait());
-    sl_scope_cancel_for(arg, SL_CAUSE_STOP, "stopped");
-    return 0;
+    worker->stats.failures++;
+    sl__worker_note(worker, "stream: ", code);
+    sl_sequence_lost(worker->sequence);
+    const struct feed feed = {.worker = worker, .connection = (uint32_t)worker->stats.connections};
+    SL_TRY(give_book_gap(&feed));
+    return worker->refused ? 0 : code;
 }
 
 int sl__worker_feed(void *arg)
 {
+    sl_worker *worker = arg;
     SL_SCOPE(scope, .name = "feed", .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED);
-    SL_TRY(sl_spawn(&scope, stop_on_request, &scope, .daemon = true));
+    SL_TRY(sl_spawn(&scope, sl__worker_cancel_on_stop, &scope, .daemon = true));
     SL_TRY(sl_spawn(&scope, stream, arg, .id = "stream", .restart = SL_ON_FAILURE,
                     .backoff = {.initial = SL_MILLISECONDS(50), .max = SL_SECONDS(2)}));
-    return sl_scope_wait(&scope);
+    SL_TRY(sl_scope_wait(&scope));
+    return worker->refused ? sl_fail(SL_EINVAL, "%s", worker->problem) : 0;
 }

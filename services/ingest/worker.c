@@ -10,6 +10,62 @@
 
 #define CLOSE_BUDGET SL_SECONDS(10)
 
+/* How long one attempt waits for another process that holds the database; the writer makes more of them. */
+#define BUSY_TIMEOUT_MS 1000
+
+/* After this long it is told that the lock is waited for. */
+#define LOCK_PATIENCE SL_MILLISECONDS(500)
+
+#define KEY_BYTES 128
+
+int sl__worker_cancel_on_stop(void *scope)
+{
+    SL_TRY(sl_stop_wait());
+    sl_scope_cancel_for(scope, SL_CAUSE_STOP, "stopped");
+    return 0;
+}
+
+void sl__worker_note(sl_worker *worker, const char *what, int code)
+{
+    const sl_error *error = sl_error_last();
+    while (sl_error_count(error) > 0) {
+        error = sl_error_at(error, 0);
+    }
+    worker->stats.problems++;
+    (void)snprintf(worker->problem, sizeof worker->problem, "%s%s", what,
+                   error == NULL || *sl_error_message(error) == '\0' ? sl_strerror(code) : sl_error_message(error));
+}
+
+/* ---- the lock ---- */
+
+static int tell_waiting(void *arg)
+{
+    SL_TRY(sl_sleep(LOCK_PATIENCE));
+    int code = sl__worker_say("waiting for the lock %s\n", (const char *)arg);
+    return code == SL_ECANCELED ? code : 0;
+}
+
+/* 0, or 1 when a stop was asked for first: waiting is no work that has to be finished. */
+static int hold_lock(sl_worker *worker, sl_scope *scope)
+{
+    char key[KEY_BYTES];
+    (void)snprintf(key, sizeof key, "sluice:worker:%s", worker->options.symbol);
+    sl_scope wait = SL_SCOPE_INIT;
+    SL_TRY(sl_scope_open(&wait, &(struct sl_scope_options){.name = "lock"}));
+    int code = sl_spawn(&wait, sl__worker_cancel_on_stop, &wait, .daemon = true);
+    if (code == 0 && !worker->options.quiet) {
+        code = sl_spawn(&wait, tell_waiting, key, .daemon = true);
+    }
+    if (code == 0) {
+        code = sl_redis_lock(scope, worker->options.redis, key, .ttl = worker->options.lock_ttl);
+    }
+    bool stopped = code == SL_ECANCELED;
+    code = sl_scope_close(&wait, code);
+    return code == 0 && stopped ? 1 : code;
+}
+
+/* ---- the database ---- */
+
 struct opening {
     sl_worker *worker;
     char problem[SL_SQLITE_PROBLEM_MAX];
@@ -18,7 +74,7 @@ struct opening {
 static int open_sink(void *arg)
 {
     struct opening *opening = arg;
-    sl_sqlite_options options = {.path = opening->worker->options.database};
+    sl_sqlite_options options = {.path = opening->worker->options.database, .busy_timeout_ms = BUSY_TIMEOUT_MS};
     return sl_sqlite_open(&options, &opening->worker->sink, opening->problem);
 }
 
@@ -52,6 +108,8 @@ static int hold_sink(sl_worker *worker, sl_scope *scope)
     return sl_cleanup_arm(cleanup, close_sink_off_loop, worker, CLOSE_BUDGET);
 }
 
+/* ---- the whole ---- */
+
 static int make_state(sl_worker *worker)
 {
     struct sl_channel_options rows = {
@@ -74,23 +132,29 @@ void sl_worker_done(sl_worker *worker)
  * On every way out: the stream ends first, then the writer has stored what is queued, then the database
  * is closed, and last the lock is given back.
  */
-int sl_worker_run(sl_worker *worker)
+static int run(sl_worker *worker)
 {
-    SL_TRY(make_state(worker));
     SL_SCOPE(scope, .name = "worker");
-    if (worker->options.redis != NULL) {
-        char key[128];
-        (void)snprintf(key, sizeof key, "sluice:worker:%s", worker->options.symbol);
-        SL_TRY(sl_redis_lock(&scope, worker->options.redis, key, .ttl = worker->options.lock_ttl));
+    worker->scope = &scope;
+    int code = worker->options.redis == NULL ? 0 : hold_lock(worker, &scope);
+    if (code != 0) {
+        return sl_scope_close(&scope, code < 0 ? code : 0);
     }
     SL_TRY(hold_sink(worker, &scope));
     SL_TRY(sl_spawn(&scope, sl__worker_write, worker, .name = "writer"));
     if (!worker->options.quiet) {
         SL_TRY(sl_spawn(&scope, sl__worker_status, worker, .name = "status", .daemon = true));
     }
-    int code = sl__worker_feed(worker);
+    code = sl__worker_feed(worker);
     sl_sender_close(worker->rows);
     return sl_scope_close(&scope, code);
+}
+
+int sl_worker_run(sl_worker *worker)
+{
+    SL_TRY(make_state(worker));
+    SL_TRY(run(worker));
+    return worker->unheard ? sl_fail(SL_EPIPE, "standard output was closed") : 0;
 }
 
 static void print_level(FILE *out, const char *side, const sl_level *level)
@@ -110,11 +174,16 @@ void sl_worker_report(const sl_worker *worker, FILE *out)
     (void)fprintf(
         out, "received   %" PRIu64 " messages, %" PRIu64 " trades, %" PRIu64 " connections, %" PRIu64 " snapshots\n",
         stats->messages, stats->trades, stats->connections, stats->snapshots);
-    if (stats->failures > 0) {
-        (void)fprintf(out, "failures   %" PRIu64 " of the stream, the last: %s\n", stats->failures, worker->problem);
+    if (stats->problems > 0) {
+        (void)fprintf(out, "failures   %" PRIu64 " of the stream, %" PRIu64 " of snapshots; the last: %s\n",
+                      stats->failures, stats->snapshot_failures, worker->problem);
     }
     (void)fprintf(out, "written    %" PRIu64 " rows; %" PRIu64 " repeats ignored\n", stats->sink.written,
                   stats->sink.repeated + stats->repeated);
+    uint64_t stored = stats->sink.written + stats->sink.repeated;
+    if (stats->rows > stored) {
+        (void)fprintf(out, "unwritten  %" PRIu64 " rows that were received\n", stats->rows - stored);
+    }
     (void)fprintf(out, "lost       %" PRIu64 " trades\n", stats->lost);
     (void)fprintf(out, "gaps       %" PRIu64 " in the book, %" PRIu64 " healed\n", stats->gaps, stats->healed);
     if (worker->book != NULL) {

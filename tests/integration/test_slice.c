@@ -29,23 +29,22 @@ struct process {
     int out;
 };
 
-/* Starts `sluice COMMAND...` with the database in a folder of its own. The list ends with NULL. */
-static struct process start(const char *const *arguments)
+/* Starts `sluice COMMAND...`; the list ends with NULL. Standard error joins the output if `all` is set. */
+static struct process start_as_is(const char *const *arguments, bool all)
 {
     char *argv[ARGUMENTS_MAX] = {"sluice"};
-    size_t count = 1;
-    for (; *arguments != NULL; arguments++) {
-        argv[count++] = (char *)*arguments;
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        argv[i + 1] = (char *)arguments[i];
     }
-    argv[count++] = "--quiet";
-    argv[count++] = "--database";
-    argv[count++] = database;
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
         (void)dup2(ends[1], STDOUT_FILENO);
+        if (all) {
+            (void)dup2(ends[1], STDERR_FILENO);
+        }
         (void)close(ends[0]);
         (void)close(ends[1]);
         (void)execv(SL_TEST_BUILD_DIR "/sluice", argv);
@@ -53,6 +52,20 @@ static struct process start(const char *const *arguments)
     }
     (void)close(ends[1]);
     return (struct process){pid, ends[0]};
+}
+
+/* The same with the database in a folder of its own and without the live line. */
+static struct process start(const char *const *arguments)
+{
+    const char *all[ARGUMENTS_MAX] = {NULL};
+    size_t count = 0;
+    for (; arguments[count] != NULL; count++) {
+        all[count] = arguments[count];
+    }
+    all[count++] = "--quiet";
+    all[count++] = "--database";
+    all[count++] = database;
+    return start_as_is(all, false);
 }
 
 /* Reads what it prints and gives its exit status, or minus the signal that ended it. */
@@ -129,7 +142,7 @@ static void check_whole(void)
 {
     assert_non_null(strstr(output, "the book equals the exchange's"));
     assert_non_null(strstr(output, "are all of those sent"));
-    long long sent = said("exchange ", "trades");
+    long long sent = said("exchange ", "trades") - said("verdict ", "before the first");
     long long lost = said("lost ", "trades");
     assert_int_equal(query("SELECT count(*) FROM trades"), sent - lost);
     assert_int_equal(query("SELECT count(DISTINCT trade_id) FROM trades"), sent - lost);
@@ -249,25 +262,63 @@ static void a_killed_workers_lock_expires(void **state)
     assert_int_equal(query("SELECT count(*) - count(DISTINCT trade_id) FROM trades"), 0);
 }
 
+/* The status of a command line, and that its output holds a text. */
+static void check_line(const char *const *arguments, int status, const char *text)
+{
+    assert_int_equal(finish(start_as_is(arguments, true)), status);
+    if (strstr(output, text) == NULL) {
+        fail_msg("'%s' is not in: %s", text, output);
+    }
+}
+
 static void wrong_options_are_told(void **state)
 {
     (void)state;
-    static const char *const wrong[][4] = {
-        {"demo", "--speed", "fast", NULL}, {"demo", "--cut-every", "10 parsecs", NULL},
-        {"demo", "--port", "70000", NULL}, {"demo", "--nonsense", NULL, NULL},
-        {"worker", NULL, NULL, NULL},      {"nonsense", NULL, NULL, NULL}};
+    static const struct {
+        const char *arguments[6];
+        const char *text;
+    } wrong[] = {{{"demo", "--speed", "fast"}, "--speed: 'fast' where a factor above 0, or max was expected"},
+                 {{"demo", "--speed", "0x10"}, "--speed: '0x10' where"},
+                 {{"demo", "--speed"}, "--speed: '' where a value was expected"},
+                 {{"demo", "--cut-every", "10 parsecs"}, "where a duration like 250ms, 10s or 5m was expected"},
+                 {{"demo", "--cut-every", "1us"}, "where 1ms or more was expected"},
+                 {{"demo", "--lock-ttl", "99ms"}, "where 100ms to 1h was expected"},
+                 {{"demo", "--messages", "0"}, "where 1 to 1000000000 was expected"},
+                 {{"demo", "--messages", "1.5"}, "where a whole number was expected"},
+                 {{"demo", "--seed", "-1"}, "where a whole number was expected"},
+                 {{"demo", "--port", "70000"}, "where a port, 0 to 65535 was expected"},
+                 {{"demo", "--symbol", "BTC/USDT"}, "where a symbol like BTCUSDT: letters, digits and _ was expected"},
+                 {{"demo", "--quiet=yes"}, "--quiet: 'yes' where no value was expected"},
+                 {{"demo", "--databse", "x"}, "no option '--databse'; did you mean --database?"},
+                 {{"demo", "--sepeed=3"}, "no option '--sepeed'; did you mean --speed?"},
+                 {{"demo", "--nonsense"}, "no option '--nonsense'; see: sluice demo --help"},
+                 {{"demo", "fast"}, "unexpected argument 'fast'"},
+                 {{"exchange", "--redis", "redis://127.0.0.1"}, "--redis is no option of 'exchange'"},
+                 {{"worker", "--speed", "3"}, "--speed is no option of 'worker'"},
+                 {{"version", "--quiet"}, "--quiet is no option of 'version'"},
+                 {{"demo", "--generate", "--capture", "x.gz"}, "exclude each other"},
+                 {{"worker"}, "worker needs --port"},
+                 {{"wroker"}, "no command 'wroker'; did you mean 'worker'?"},
+                 {{"nonsense"}, "no command 'nonsense'; see: sluice help"}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_int_equal(finish(start(wrong[i])), 64);
+        check_line(wrong[i].arguments, 64, wrong[i].text);
     }
-    const char *const missing[] = {"demo", "--capture", "/nonexistent.gz", NULL};
-    assert_int_equal(finish(start(missing)), 1);
-    const char *const version[] = {"version", NULL};
-    assert_int_equal(finish(start(version)), 0);
-    assert_non_null(strstr(output, "sluice 0.1.0"));
+    check_line((const char *const[]){"demo", "--capture", "/nonexistent.gz", NULL}, 1, "cannot open the capture");
+}
+
+static void help_names_what_there_is(void **state)
+{
+    (void)state;
+    check_line((const char *const[]){"version", NULL}, 0, "sluice 0.1.0");
+    check_line((const char *const[]){"--version", NULL}, 0, "sluice 0.1.0");
+    check_line((const char *const[]){"help", NULL}, 0, "--lock-ttl DURATION");
+    check_line((const char *const[]){"--help", NULL}, 0, "  worker ");
+    check_line((const char *const[]){"exchange", "--speed", "3", "--help", NULL}, 0, "--cut-every DURATION");
+    assert_null(strstr(output, "--redis"));
 }
 
 #define SLICE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 SL_TEST_MAIN(SLICE(a_session_without_cuts_is_stored_whole), SLICE(cuts_are_gaps_that_heal),
              SLICE(the_captured_session_has_21_313_trades), SLICE(an_interrupt_stops_in_order),
-             SLICE(a_killed_workers_lock_expires), SLICE(wrong_options_are_told))
+             SLICE(a_killed_workers_lock_expires), SLICE(wrong_options_are_told), SLICE(help_names_what_there_is))

@@ -53,6 +53,7 @@ struct sl_binance {
     sl_json_text stream;
     size_t data_offset;
     size_t data_size_bytes;
+    int64_t venue_error;
     char problem[SL_BINANCE_PROBLEM_MAX];
 };
 
@@ -398,6 +399,9 @@ static int make_untyped(sl_binance *decoder, const sl_binance_message *message, 
     }
     if (has(decoder, SLOT_CODE) && has(decoder, SLOT_MSG) && decoder->fields[SLOT_CODE].type == SL_JSON_NUMBER &&
         decoder->fields[SLOT_MSG].type == SL_JSON_STRING) {
+        if (sl_json_text_int64(decoder->fields[SLOT_CODE].text, &decoder->venue_error) < 0) {
+            decoder->venue_error = 0; /* not one of its numbers */
+        }
         return fail(decoder, SL_EPROTO, "the venue answered with error %s: %s",
                     excerpt(decoder->fields[SLOT_CODE].text).text, excerpt(decoder->fields[SLOT_MSG].text).text);
     }
@@ -433,6 +437,7 @@ static int make_event(sl_binance *decoder, const sl_binance_message *message, sl
 static int decode(sl_binance *decoder, const sl_binance_message *message, sl_market_event *event)
 {
     decoder->present = 0;
+    decoder->venue_error = 0;
     decoder->stream = (sl_json_text){"", 0};
     decoder->data_offset = 0;
     decoder->data_size_bytes = message->size_bytes;
@@ -502,6 +507,11 @@ void sl_binance_free(sl_binance *decoder)
 const char *sl_binance_problem(const sl_binance *decoder)
 {
     return decoder->problem;
+}
+
+int64_t sl_binance_error(const sl_binance *decoder)
+{
+    return decoder->venue_error;
 }
 
 sl_json_text sl_binance_stream_of(const sl_binance *decoder)

@@ -66,6 +66,10 @@ SL_MUST_CHECK int sl_binance_decode(sl_binance *decoder, const sl_binance_messag
 /* What was wrong with the last message that failed, "" if none has. */
 const char *sl_binance_problem(const sl_binance *decoder);
 
+/* The venue's own number when the last message was one of its errors ({"code":-1121,"msg":..}), else 0. */
+int64_t sl_binance_error(const sl_binance *decoder);
+#define SL_BINANCE_NO_SYMBOL (-1121)
+
 /* Of the last message: its stream's name (empty for raw ones), and where in it the event's own object lies. */
 sl_json_text sl_binance_stream_of(const sl_binance *decoder);
 void sl_binance_data_of(const sl_binance *decoder, size_t *ret_offset, size_t *ret_size_bytes);

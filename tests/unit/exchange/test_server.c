@@ -89,6 +89,11 @@ C_TEST_REAL_FEW(requests_and_refusals, "depth in the venue's form, bad limits, u
     CHECK_EQ(status_of(exchange, "/fapi/v1/depth?symbol=BTCUSDT&limit=9999999"), 400);
     CHECK_EQ(status_of(exchange, "/fapi/v1/depth?symbol=BTCUSDT&limit=-1"), 400);
     CHECK_EQ(status_of(exchange, "/fapi/v1/depth?symbol=BTCUSDT&limit=ten"), 400);
+    CHECK_EQ(status_of(exchange, "/fapi/v1/depth?limit=5&symbol=BTCUSDT"), 200);
+    CHECK_EQ(status_of(exchange, "/fapi/v1/depth?limit=5"), 400);
+    CHECK_EQ(status_of(exchange, "/fapi/v1/depth?xsymbol=BTCUSDT&limit=5"), 400);
+    CHECK_EQ(status_of(exchange, "/fapi/v1/depth?symbol=BTCUSD&limit=5"), 400);
+    CHECK_EQ(status_of(exchange, "/fapi/v1/depth?symbol=ETHUSDT&limit=5"), 400);
     CHECK_EQ(status_of(exchange, "/nowhere"), 404);
     CHECK_EQ(status_of(exchange, TRADES), 400); /* a request without a handshake */
     return sl_scope_wait(&scope);
@@ -145,6 +150,33 @@ C_TEST_REAL_FEW(a_slow_client_that_leaves_harms_no_other,
     return sl_scope_wait(&scope);
 }
 
+/* Counts how often it gets its turn. */
+static int count_turns(void *arg)
+{
+    uint64_t *turns = arg;
+    for (;; ++*turns) {
+        SL_TRY(sl_checkpoint());
+    }
+}
+
+C_TEST_REAL_FEW(a_session_that_nobody_hears_lets_others_run,
+                "with clients that want none of its streams, at full speed, the player gives way", "")
+{
+    sl_auto(sl_exchange) *exchange = NULL;
+    struct reader deaf;
+    uint64_t turns = 0;
+    SL_SCOPE(scope);
+    CHECK_EQ(begin(&scope, 20000, 0, &exchange), 0);
+    CHECK_EQ(sl_spawn(&scope, count_turns, &turns, .daemon = true), 0);
+    CHECK_EQ(open_reader(&deaf, exchange, "/public/stream?streams=ethusdt@trade"), 0);
+    turns = 0;
+    CHECK_EQ(read_all(&deaf), 0);
+    CHECK_EQ(deaf.received, 0);
+    CHECK(turns > 20000 / 25 / 2);
+    close_reader(&deaf);
+    return sl_scope_wait(&scope);
+}
+
 C_TEST_REAL_FEW(too_many_clients, "one more than there is room for is told so, and has harmed nobody", "")
 {
     sl_auto(sl_exchange) *exchange = NULL;
@@ -164,4 +196,5 @@ C_TEST_REAL_FEW(too_many_clients, "one more than there is room for is told so, a
 }
 
 SL_TEST_MAIN(cmocka_unit_test(requests_and_refusals), cmocka_unit_test(late_clients_get_the_last_messages),
-             cmocka_unit_test(a_slow_client_that_leaves_harms_no_other), cmocka_unit_test(too_many_clients))
+             cmocka_unit_test(a_slow_client_that_leaves_harms_no_other),
+             cmocka_unit_test(a_session_that_nobody_hears_lets_others_run), cmocka_unit_test(too_many_clients))

@@ -290,6 +290,21 @@ static void foreign_text_in_errors_is_made_harmless(void **state)
     assert_true(strlen(sl_binance_problem(decoder)) < 150);
 }
 
+static void the_venues_errors_have_their_number(void **state)
+{
+    (void)state;
+    sl_market_event event = {0};
+    sl_auto(sl_binance) *decoder = open_decoder(SL_VENUE_BINANCE_USDM);
+    assert_int_equal(decode(decoder, "{\"code\":-1121,\"msg\":\"Invalid symbol.\"}", &event), SL_EPROTO);
+    assert_int_equal(sl_binance_error(decoder), SL_BINANCE_NO_SYMBOL);
+    assert_int_equal(decode(decoder, "{\"code\":1.5,\"msg\":\"?\"}", &event), SL_EPROTO);
+    assert_int_equal(sl_binance_error(decoder), 0);
+    assert_int_equal(decode(decoder, "{\"code\":-1003,\"msg\":\"Too many requests.\"}", &event), SL_EPROTO);
+    assert_int_equal(sl_binance_error(decoder), -1003);
+    assert_int_equal(decode(decoder, "{}", &event), SL_EPROTO);
+    assert_int_equal(sl_binance_error(decoder), 0);
+}
+
 static void limits_are_named(void **state)
 {
     (void)state;
@@ -451,6 +466,7 @@ static void depth_requests(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(trades), cmocka_unit_test(aggregate_trades), cmocka_unit_test(depth_updates),
              cmocka_unit_test(best_bid_and_offer), cmocka_unit_test(snapshots), cmocka_unit_test(what_is_wrong_is_told),
+             cmocka_unit_test(the_venues_errors_have_their_number),
              cmocka_unit_test(foreign_text_in_errors_is_made_harmless), cmocka_unit_test(limits_are_named),
              cmocka_unit_test(damaged_messages_are_harmless), cmocka_unit_test(survives_every_failed_allocation),
              cmocka_unit_test(stream_names_and_paths), cmocka_unit_test(bad_names_are_refused),

@@ -13,6 +13,9 @@
 static void net_free(void *object)
 {
     struct sl__net *net = object;
+    if (net->network->close != NULL) {
+        net->network->close(net->state);
+    }
     while (net->idle > 0) {
         sl_free(net->buffers[--net->idle]);
     }

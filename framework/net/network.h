@@ -30,6 +30,7 @@ struct sl__network {
     /* Waits. `local` is NULL or where to come from. */
     int (*connect)(const struct sl__address *where, const struct sl__address *local, sl_stream **ret_stream);
     int (*listen)(const struct sl__address *where, const struct sl_listen_options *options, sl_listener **ret_listener);
+    void (*close)(void *state); /* at the end of the run; NULL: there is no state */
 };
 
 extern const struct sl__network sl__network_sockets;
@@ -40,6 +41,7 @@ extern const struct sl__network sl__network_sockets;
 /* What the net layer keeps for each runtime. */
 struct sl__net {
     const struct sl__network *network;
+    void *state; /* of that network */
     void *buffers[SL_NET_BUFFERS_IDLE_MAX];
     size_t idle;
 };

@@ -154,7 +154,8 @@ void sl__switch_away(sl_task *from)
 static void run_batch(sl_runtime *runtime)
 {
     runtime->batch_left = runtime->options.batch;
-    runtime->batch_end = uv_hrtime() + BATCH_TIME_NS;
+    /* Real time must not decide anything in a simulated world. */
+    runtime->batch_end = runtime->options.simulation != NULL ? UINT64_MAX : uv_hrtime() + BATCH_TIME_NS;
     sl_task *task = take_ready(runtime);
     if (task != NULL) {
         count_step(runtime, task);

@@ -15,6 +15,7 @@
 #include "sluice/runtime.h"
 #include "sluice/scope.h"
 #include "sluice/signal.h"
+#include "sluice/simulation.h"
 #include "sluice/stream.h"
 #include "sluice/supervisor.h"
 #include "sluice/sync.h"

@@ -28,8 +28,7 @@ static bool in_group(const struct sl__child *child)
 bool sl__child_comes_back(const struct sl__child *child)
 {
     return child->state == SL_CHILD_BACKOFF ||
-           (child->supervisor->mode == SL_GROUP_STOP && child->task == NULL && in_group(child) && !child->held &&
-            child->options.restart != SL_NEVER_RESTART);
+           (child->supervisor->mode == SL_GROUP_STOP && child->task == NULL && in_group(child) && !child->held);
 }
 
 size_t sl__supervisor_pending(const sl_scope *scope)
@@ -38,9 +37,9 @@ size_t sl__supervisor_pending(const sl_scope *scope)
     if (supervisor == NULL || supervisor->mode == SL_ENDED) {
         return 0;
     }
-    size_t pending = supervisor->mode == SL_GROUP_STOP || supervisor->mode == SL_ENDING;
+    size_t pending = supervisor->mode == SL_ENDING;
     for (const struct sl__child *child = supervisor->first; child != NULL && pending == 0; child = child->next) {
-        pending += child->state == SL_CHILD_BACKOFF && !child->options.daemon;
+        pending += sl__child_comes_back(child) && !child->options.daemon;
     }
     return pending;
 }
@@ -62,7 +61,6 @@ int sl__child_run(struct sl__child *child)
     SL_TRY(sl__spawn(child->supervisor->scope, child->fn, &child->options, &task));
     task->child = child;
     child->task = task;
-    child->supervisor->active++;
     child->held = false;
     child->started = !child->options.handshake;
     child->state = child->started ? SL_CHILD_RUNNING : SL_CHILD_STARTING;
@@ -120,7 +118,8 @@ void sl__child_stop_begin(struct sl__child *child, bool polite)
 static void bound_end(struct sl__child *child)
 {
     sl_time budget = stop_budget_of(child);
-    if (child->task != NULL && child->state != SL_CHILD_STOPPING && budget != SL_NEVER) {
+    bool counting = child->state == SL_CHILD_STOPPING && child->stop_stage >= 2;
+    if (child->task != NULL && !counting && budget != SL_NEVER) {
         child->stop_stage = 2;
         arm(child, SL_TIMER_STOP, budget == SL_STOP_BRUTAL ? 0 : budget);
     }
@@ -210,7 +209,7 @@ static bool stop_next(struct sl__supervisor *supervisor, bool polite)
         }
         supervisor->cursor = child->prev;
     }
-    return all && supervisor->active > 0; /* some came later, and are stopping */
+    return false; /* some may have come later: they are stopping already */
 }
 
 /* Children that were added meanwhile go on running. */
@@ -428,7 +427,6 @@ enum sl__child_fate sl__supervisor_child_ended(sl_scope *scope, sl_task *task, i
     enum sl__child_fate fate = SL_CHILD_OVER;
     sl__timer_disarm(&sl__runtime->timers, &child->timer);
     child->task = NULL;
-    supervisor->active--;
     child->last_code = code;
     sl_error_unref(child->last_error);
     child->last_error = sl_error_ref(error);

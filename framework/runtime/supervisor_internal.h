@@ -57,7 +57,7 @@ struct sl__restart_record {
 struct sl__supervisor {
     sl_scope *scope;
     struct sl__child *first, *last;
-    size_t count, active;       /* all, and those that have a task */
+    size_t count;
     struct sl__child **buckets; /* by id; NULL while they are few */
     size_t bucket_count;
     uint64_t sequence; /* for ids made from names */

@@ -340,6 +340,96 @@ C_TEST_SIMULATED(children_by_the_ten_thousand, "", "")
     return 0;
 }
 
+C_TEST_SIMULATED(started_again_by_hand_it_belongs_to_its_group_again, "", "")
+{
+    struct journal journal = {""};
+    struct child a = {.journal = &journal, .letter = 'a', .codes = {SL_EPROTO, 1}, .lasts = SL_SECONDS(1)};
+    struct child b = {.journal = &journal, .letter = 'b', .codes = FOREVER};
+    struct child c = {.journal = &journal, .letter = 'c', .codes = FOREVER};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ALL);
+    CHECK_EQ(sl_spawn(&scope, child_run, &a, .id = "a", .restart = SL_ALWAYS, FAST), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &b, .id = "b", .restart = SL_ALWAYS, FAST), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &c, .id = "c", .restart = SL_ALWAYS, FAST), 0);
+    SETTLE();
+    CHECK_EQ(sl_child_stop(&scope, "c"), 0); /* stays down */
+    CHECK_EQ(sl_child_stop(&scope, "b"), 0);
+    CHECK_EQ(sl_child_start(&scope, "b"), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(3)), 0);
+    CHECK(a.runs == 2 && b.runs == 3 && c.runs == 1);
+    sl_scope_cancel(&scope, NULL);
+    return sl_scope_wait(&scope);
+}
+
+C_TEST_SIMULATED(health_counts_from_the_start_acknowledged, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal,
+                          .letter = 'h',
+                          .codes = {SL_EPROTO, SL_EPROTO, SL_EPROTO, 1},
+                          .lasts = SL_SECONDS(2),
+                          .handshake = true,
+                          .before_start = SL_SECONDS(5)};
+    for (int well = 0; well < 2; well++) {
+        child.runs = 0;
+        sl_scope scope = SL_SCOPE_INIT;
+        CHECK_EQ(sl_scope_open(&scope, &(struct sl_scope_options){.strategy = SL_ONE_FOR_ONE,
+                                                                  .window = SL_SECONDS(1000),
+                                                                  .timeout = SL_SECONDS(100)}),
+                 0);
+        CHECK_EQ(sl_spawn(&scope, child_run, &child, .restart = SL_ALWAYS, .handshake = true, FAST,
+                          .healthy_after = well ? SL_SECONDS(2) : SL_SECONDS(2) + 1),
+                 0);
+        CHECK_EQ(sl_scope_close(&scope, 0), well ? SL_ETIMEDOUT : SL_EINTENSITY);
+        CHECK_EQ(child.runs, well ? 4 : 2);
+    }
+    return 0;
+}
+
+static int hold_a_stack(void *arg)
+{
+    (void)arg;
+    return sl_sleep(SL_SECONDS(1000));
+}
+
+/* A restart without memory is a failed start: it has its own budget, and is tried again. */
+C_TEST_SIMULATED(a_restart_without_memory_is_tried_again, "", "")
+{
+    enum { BIG = 2 << 20 };
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 'a', .codes = {SL_EPROTO, 1}};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "a", .restart = SL_ALWAYS, .stack_bytes = BIG,
+                      .backoff = {.initial = SL_SECONDS(1), .multiplier = 1, .jitter = -1}),
+             0);
+    SETTLE();
+    /* Whatever stacks of this size lie in the pool are taken, and all of the slab that is mapped then. */
+    struct sl_statistics before;
+    struct sl_statistics after;
+    size_t slab = 0;
+    for (size_t more = 1; more > 0; more--) {
+        CHECK_EQ(sl_statistics_get(&before), 0);
+        CHECK_EQ(sl_spawn(&scope, hold_a_stack, NULL, .stack_bytes = BIG), 0);
+        CHECK_EQ(sl_statistics_get(&after), 0);
+        if (slab == 0) {
+            slab = after.stacks_mapped - before.stacks_mapped;
+            more += slab == 0 ? 1 : slab - 1;
+        }
+    }
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(900)), 0);
+    sl_memory_fail_after(0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(200)), 0);
+    CHECK(sl_memory_failed());
+    sl_memory_fail_after(-1);
+    struct sl_child_info info;
+    CHECK_EQ(sl_child_find(&scope, "a", &info), 0);
+    CHECK(info.state == SL_CHILD_BACKOFF && info.last_code == SL_ENOMEM && info.recent == 1 && child.runs == 1);
+    CHECK_EQ(sl_sleep(SL_SECONDS(1)), 0);
+    CHECK_EQ(sl_child_find(&scope, "a", &info), 0);
+    CHECK(info.state == SL_CHILD_RUNNING && info.restarts == 2 && child.runs == 2);
+    sl_scope_cancel(&scope, NULL);
+    return sl_scope_wait(&scope);
+}
+
 /* ---- what is refused ---- */
 
 C_TEST(options_that_no_scope_takes, "", "")
@@ -488,6 +578,9 @@ SL_TEST_MAIN(cmocka_unit_test(a_table_that_fails_takes_only_its_own_children_wit
              cmocka_unit_test(significance_counts_who_runs), cmocka_unit_test(a_child_that_stops_or_restarts_itself),
              cmocka_unit_test(a_restart_by_hand_keeps_the_scope), cmocka_unit_test(calls_in_every_state),
              cmocka_unit_test(ids_are_whole_or_refused), cmocka_unit_test(children_by_the_ten_thousand),
-             cmocka_unit_test(options_that_no_scope_takes), cmocka_unit_test(a_tasks_own_root_takes_no_children),
+             cmocka_unit_test(started_again_by_hand_it_belongs_to_its_group_again),
+             cmocka_unit_test(health_counts_from_the_start_acknowledged),
+             cmocka_unit_test(a_restart_without_memory_is_tried_again), cmocka_unit_test(options_that_no_scope_takes),
+             cmocka_unit_test(a_tasks_own_root_takes_no_children),
              cmocka_unit_test(another_threads_scope_is_left_alone),
              cmocka_unit_test(each_allocation_may_fail_and_each_argument_is_released_once))

@@ -115,6 +115,51 @@ C_TEST_SIMULATED(the_budget_to_stop_holds_for_a_cancellation_from_further_out, "
     return 0;
 }
 
+static int stop_the_child(void *arg)
+{
+    CHECK_EQ(sl_child_stop(arg, "a"), 0);
+    return 0;
+}
+
+/* Stopped by hand at 0 s, or asked at 0 s by an ordered stop; the scope is cancelled after 2 s. */
+C_TEST_SIMULATED(the_budget_to_stop_is_counted_once, "", "")
+{
+    for (int asked = 0; asked < 2; asked++) {
+        struct journal journal = {""};
+        struct child child = {.journal = &journal, .letter = 'a', .codes = FOREVER, .stop_takes = SL_SECONDS(100)};
+        SL_SCOPE(outer);
+        SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE, .ordered_stop = true);
+        CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "a", .restart = SL_ALWAYS, .stop_budget = SL_SECONDS(3)), 0);
+        SETTLE();
+        sl_time before = sl_now();
+        if (asked) {
+            CHECK_EQ(sl_scope_stop(&scope, SL_NEVER), 0);
+        } else {
+            CHECK_EQ(sl_spawn(&outer, stop_the_child, &scope), 0);
+        }
+        CHECK_EQ(sl_sleep(SL_SECONDS(2)), 0);
+        sl_scope_cancel(&scope, NULL);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+        CHECK_EQ(sl_now() - before, asked ? SL_SECONDS(5) : SL_SECONDS(3));
+        CHECK_EQ(sl_scope_wait(&outer), 0);
+    }
+    return 0;
+}
+
+C_TEST_SIMULATED(a_newcomer_in_a_cancelled_scope_has_a_budget_too, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 'a', .codes = FOREVER, .stop_takes = SL_SECONDS(100)};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .restart = SL_ALWAYS, .stop_budget = SL_SECONDS(3)), 0);
+    sl_time before = sl_now();
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(sl_now() - before, SL_SECONDS(3));
+    CHECK_EQ(child.runs, 1);
+    return 0;
+}
+
 C_TEST_SIMULATED(nothing_is_restarted_while_the_scope_escalates, "", "")
 {
     struct journal journal = {""};
@@ -133,6 +178,22 @@ C_TEST_SIMULATED(nothing_is_restarted_while_the_scope_escalates, "", "")
     CHECK_EQ(failing.runs, 2);
     CHECK_EQ(waiting.runs, 1);
     CHECK_EQ(slow.runs, 1);
+    return 0;
+}
+
+C_TEST(an_escalation_ends_the_body_too, "", "")
+{
+    struct journal journal = {""};
+    struct child failing = {.journal = &journal, .letter = 'f', .codes = {SL_EPROTO, SL_EPROTO}};
+    sl_scope scope = SL_SCOPE_INIT;
+    CHECK_EQ(sl_scope_open(&scope, NULL), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &failing, .id = "f", .restart = SL_ALWAYS, FAST), 0);
+    int code = sl_sleep(SL_SECONDS(100000));
+    CHECK_EQ(code, SL_ECANCELED);
+    CHECK_EQ(sl_scope_cause(&scope), SL_CAUSE_SUPERVISOR);
+    CHECK_EQ(sl_error_code(sl_scope_cancel_info(&scope)->error), SL_EINTENSITY);
+    CHECK_EQ(sl_scope_close(&scope, code), SL_EINTENSITY);
+    CHECK_EQ(sl_error_count(sl_error_last()), 1);
     return 0;
 }
 
@@ -232,6 +293,58 @@ C_TEST_SIMULATED(a_newcomer_fails_while_the_group_starts, "", "")
     return sl_scope_wait(&scope);
 }
 
+/* 1 s, 2 s, 4 s; a run as long as the window begins anew. */
+C_TEST_SIMULATED(a_backoff_grows_until_a_run_is_long, "", "")
+{
+    for (int group = 0; group < 2; group++) {
+        struct journal journal = {""};
+        struct child child = {
+            .journal = &journal, .letter = 'a', .codes = {SL_EPROTO, SL_EPROTO, SL_EPROTO, SL_EPROTO}};
+        sl_time before = sl_now();
+        SL_SCOPE(scope, .strategy = group ? SL_ONE_FOR_ALL : SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED);
+        CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "a", .restart = SL_ALWAYS,
+                          .backoff = {.initial = SL_SECONDS(1), .jitter = -1}),
+                 0);
+        static const sl_time starts[] = {0, 1, 3, 7};
+        for (int i = 0; i < 4; i++) {
+            CHECK_EQ(sl_sleep_until(before + SL_SECONDS(starts[i]) + SL_MILLISECONDS(1)), 0);
+            CHECK_EQ(child.runs, i + 1);
+            if (i == 2) {
+                child.lasts = SL_RESTART_WINDOW;
+            }
+        }
+        struct sl_child_info info;
+        CHECK_EQ(sl_sleep_until(before + SL_SECONDS(7) + SL_RESTART_WINDOW + SL_MILLISECONDS(1)), 0);
+        CHECK_EQ(sl_child_find(&scope, "a", &info), 0);
+        CHECK_EQ(info.next_start, before + SL_SECONDS(8) + SL_RESTART_WINDOW);
+        sl_scope_cancel(&scope, NULL);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+    }
+    return 0;
+}
+
+/* The group was about to start when the scope was cancelled; the body takes its time. */
+C_TEST_SIMULATED(a_cancelled_scope_stays_over, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 'a', .codes = {SL_EPROTO, 1}};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ALL);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "a", .restart = SL_ALWAYS,
+                      .backoff = {.initial = SL_SECONDS(1), .jitter = -1}),
+             0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(500)), 0);
+    sl_scope_cancel(&scope, NULL);
+    {
+        SL_SCOPE(shield, .shield = true, .timeout = SL_SECONDS(100));
+        CHECK_EQ(sl_sleep(SL_SECONDS(5)), 0);
+        CHECK_EQ(sl_child_start(&scope, "a"), SL_ECLOSED);
+        CHECK_EQ(sl_scope_close(&shield, 0), 0);
+    }
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(child.runs, 1);
+    return 0;
+}
+
 C_TEST_SIMULATED(a_restarted_daemon_does_not_keep_its_scope, "", "")
 {
     struct journal journal = {""};
@@ -246,6 +359,22 @@ C_TEST_SIMULATED(a_restarted_daemon_does_not_keep_its_scope, "", "")
         CHECK_EQ(sl_now() - before, SL_SECONDS(1));
         CHECK_EQ(beat.runs, 1);
     }
+    return 0;
+}
+
+/* While its group stops, nothing but a daemon runs; the worker comes back all the same. */
+C_TEST_SIMULATED(a_worker_stopped_with_its_group_keeps_the_scope, "", "")
+{
+    struct journal journal = {""};
+    struct child beat = {.journal = &journal, .letter = 'd', .codes = FOREVER, .stop_takes = SL_SECONDS(2)};
+    struct child work = {.journal = &journal, .letter = 'w', .codes = {1, 0}, .lasts = SL_SECONDS(1)};
+    struct child cause = {.journal = &journal, .letter = 'c', .codes = {SL_EPROTO, 1}, .lasts = SL_SECONDS(1)};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ALL);
+    CHECK_EQ(sl_spawn(&scope, child_run, &beat, .restart = SL_ALWAYS, .daemon = true, FAST), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &cause, .restart = SL_ALWAYS, .daemon = true, FAST), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &work, .restart = SL_ON_FAILURE, FAST), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK(work.runs == 2 && beat.runs == 2 && cause.runs == 2);
     return 0;
 }
 
@@ -323,6 +452,15 @@ C_TEST_SIMULATED(a_late_child_of_an_ordered_stop_is_asked_too, "", "")
         CHECK_EQ(sl_scope_wait(&scope), 0);
         CHECK_STRING(journal.text, ".l ");
     }
+    /* And one that does not listen has its budget, asked and cancelled. */
+    struct journal journal = {""};
+    struct child deaf = {.journal = &journal, .letter = 'd', .codes = FOREVER, .stop_takes = SL_SECONDS(100)};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE, .ordered_stop = true);
+    CHECK_EQ(sl_scope_stop(&scope, SL_NEVER), 0);
+    sl_time before = sl_now();
+    CHECK_EQ(sl_spawn(&scope, child_run, &deaf, .stop_budget = SL_SECONDS(1)), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(sl_now() - before, SL_SECONDS(2));
     return 0;
 }
 
@@ -406,12 +544,17 @@ SL_TEST_MAIN(cmocka_unit_test(a_deadline_does_not_wait_for_a_backoff),
              cmocka_unit_test(a_stop_does_not_wait_for_a_backoff),
              cmocka_unit_test(a_cancellation_from_further_out_ends_the_backoff_too),
              cmocka_unit_test(the_budget_to_stop_holds_for_a_cancellation_from_further_out),
+             cmocka_unit_test(the_budget_to_stop_is_counted_once),
+             cmocka_unit_test(a_newcomer_in_a_cancelled_scope_has_a_budget_too),
              cmocka_unit_test(nothing_is_restarted_while_the_scope_escalates),
+             cmocka_unit_test(an_escalation_ends_the_body_too),
              cmocka_unit_test(one_cause_that_fails_the_whole_group_counts_once),
              cmocka_unit_test(an_earlier_child_fails_while_the_rest_is_stopped),
              cmocka_unit_test(a_group_whose_members_are_removed_harms_nobody_else),
              cmocka_unit_test(a_newcomer_fails_while_the_group_starts),
+             cmocka_unit_test(a_backoff_grows_until_a_run_is_long), cmocka_unit_test(a_cancelled_scope_stays_over),
              cmocka_unit_test(a_restarted_daemon_does_not_keep_its_scope),
+             cmocka_unit_test(a_worker_stopped_with_its_group_keeps_the_scope),
              cmocka_unit_test(a_restart_is_not_the_end_that_wait_any_waits_for),
              cmocka_unit_test(a_stop_from_further_out_is_ordered_too),
              cmocka_unit_test(a_late_child_of_an_ordered_stop_is_asked_too),

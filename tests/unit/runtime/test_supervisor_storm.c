@@ -139,8 +139,10 @@ static int add_table(struct arena *arena)
 
 static struct node *node_by_id(const char *id)
 {
-    struct node *node = &storm.nodes[strtoul(id + 1, NULL, 10)];
-    MUST(strcmp(node->id, id) == 0);
+    struct node *node = storm.nodes;
+    while (strcmp(node->id, id) != 0) {
+        MUST(++node < storm.nodes + storm.node_count);
+    }
     return node;
 }
 

@@ -372,7 +372,7 @@ static void after_end(struct sl__child *child, int code, bool cancelled)
     }
     if (!child->started) {
         uint32_t most = scope->max_start_failures == 0 ? SL_MAX_START_FAILURES : scope->max_start_failures;
-        if (most != SL_UNLIMITED && ++child->start_failures > most) {
+        if (++child->start_failures > most) { /* SL_UNLIMITED is never reached */
             escalate(child, "failed to start too often");
         } else {
             restart(child);

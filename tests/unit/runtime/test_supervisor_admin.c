@@ -133,6 +133,73 @@ C_TEST_SIMULATED(a_temporary_child_that_fails_to_start_is_not_tried_again, "", "
     return 0;
 }
 
+static int ends_before_it_started(void *arg)
+{
+    struct child *child = arg;
+    return ++child->runs < 3 ? 0 : child_run(arg);
+}
+
+C_TEST_SIMULATED(who_is_restarted_after_a_start_that_came_to_nothing, "", "")
+{
+    /* Ended well but never acknowledged: a failed start for transient and permanent ones. */
+    static const int runs[] = {1, 4, 4};
+    for (int i = 0; i < 3; i++) {
+        struct journal journal = {""};
+        struct child child = {.journal = &journal, .letter = 'x', .codes = FOREVER};
+        SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+        CHECK_EQ(
+            sl_spawn(&scope, ends_before_it_started, &child, .handshake = true, .restart = (enum sl_restart)i, FAST),
+            0);
+        SETTLE();
+        CHECK_EQ(child.runs, runs[i]);
+        sl_scope_cancel(&scope, NULL);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+    }
+    return 0;
+}
+
+C_TEST_SIMULATED(a_cancelled_task_is_restarted_when_it_is_permanent, "", "")
+{
+    for (int i = 0; i < 6; i++) {
+        struct journal journal = {""};
+        struct child child = {.journal = &journal, .letter = 'x', .codes = FOREVER};
+        enum sl_restart type = (enum sl_restart)(i % 3);
+        child.before_start = i < 3 ? 0 : SL_SECONDS(1);
+        SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+        CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "x", .handshake = i >= 3, .restart = type, FAST), 0);
+        SETTLE();
+        CHECK_EQ(sl_task_cancel(child.self, "by hand"), 0);
+        SETTLE();
+        CHECK_EQ(child.runs, type == SL_ALWAYS ? 2 : 1);
+        struct sl_child_info info;
+        CHECK(sl_child_find(&scope, "x", &info) == (type == SL_NEVER_RESTART ? SL_ENOENT : 0));
+        CHECK(type != SL_ON_FAILURE || info.state == SL_CHILD_STOPPED);
+        sl_scope_cancel(&scope, NULL);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+    }
+    return 0;
+}
+
+static int stop_the_slow_one(void *arg)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(1)));
+    return sl_child_stop(arg, "slow");
+}
+
+C_TEST_SIMULATED(a_child_stopped_before_it_started_fails_its_table, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 's', .codes = FOREVER, .before_start = SL_SECONDS(5)};
+    struct sl_child_spec spec = SPEC(&child, "slow", .restart = SL_ALWAYS, .handshake = true);
+    SL_SCOPE(outer);
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&outer, stop_the_slow_one, &scope), 0);
+    CHECK_EQ(sl_supervise(&scope, &spec, 1), SL_ENOTSTARTED);
+    CHECK_EQ(sl_children_list(&scope, NULL, 0), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    return sl_scope_wait(&outer);
+}
+
 static int ends_with_shutdown(void *arg)
 {
     ((struct child *)arg)->runs++;
@@ -574,6 +641,9 @@ SL_TEST_MAIN(cmocka_unit_test(a_table_that_fails_takes_only_its_own_children_wit
              cmocka_unit_test(a_child_that_starts_while_it_is_stopped),
              cmocka_unit_test(two_may_stop_the_same_temporary_child),
              cmocka_unit_test(a_temporary_child_that_fails_to_start_is_not_tried_again),
+             cmocka_unit_test(who_is_restarted_after_a_start_that_came_to_nothing),
+             cmocka_unit_test(a_cancelled_task_is_restarted_when_it_is_permanent),
+             cmocka_unit_test(a_child_stopped_before_it_started_fails_its_table),
              cmocka_unit_test(a_transient_child_that_shuts_down_is_not_restarted),
              cmocka_unit_test(significance_counts_who_runs), cmocka_unit_test(a_child_that_stops_or_restarts_itself),
              cmocka_unit_test(a_restart_by_hand_keeps_the_scope), cmocka_unit_test(calls_in_every_state),

@@ -218,20 +218,23 @@ C_TEST_SIMULATED(an_earlier_child_fails_while_the_rest_is_stopped, "", "")
     struct child a = {.journal = &journal, .letter = 'a', .codes = {SL_EPIPE, 1}, .lasts = SL_SECONDS(3)};
     struct child b = {.journal = &journal, .letter = 'b', .codes = {SL_EPROTO, 1}, .lasts = SL_SECONDS(1)};
     struct child c = {.journal = &journal, .letter = 'c', .codes = FOREVER, .stop_takes = SL_SECONDS(4)};
+    struct child newcomer = {.journal = &journal, .letter = 'n', .codes = FOREVER};
     SL_SCOPE(scope, .strategy = SL_REST_FOR_ONE, .max_restarts = 2);
     CHECK_EQ(sl_spawn(&scope, child_run, &a, .id = "a", .restart = SL_ALWAYS, FAST), 0);
     CHECK_EQ(sl_spawn(&scope, child_run, &b, .id = "b", .restart = SL_ALWAYS, FAST), 0);
     CHECK_EQ(sl_spawn(&scope, child_run, &c, .id = "c", .restart = SL_ALWAYS, FAST), 0);
-    CHECK_EQ(sl_sleep(SL_SECONDS(4)), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(2)), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &newcomer, .id = "n", .restart = SL_ALWAYS, FAST), 0); /* is left alone */
+    CHECK_EQ(sl_sleep(SL_SECONDS(2)), 0);
     CHECK_EQ(sl_child_start(&scope, "b"), SL_ERESTARTING);
     CHECK_EQ(sl_child_remove(&scope, "b"), SL_ERESTARTING);
     struct sl_child_info info;
     CHECK_EQ(sl_child_find(&scope, "b", &info), 0);
     CHECK_EQ(info.next_start, SL_NEVER);
     CHECK_EQ(sl_sleep(SL_SECONDS(4)), 0);
-    CHECK(a.runs == 2 && b.runs == 2 && c.runs == 2);
+    CHECK(a.runs == 2 && b.runs == 2 && c.runs == 2 && newcomer.runs == 1);
     struct sl_child_counts counts = sl_children_count(&scope);
-    CHECK(counts.active == 3 && counts.restarting == 0 && counts.stopped == 0);
+    CHECK(counts.active == 4 && counts.restarting == 0 && counts.stopped == 0);
     sl_scope_cancel(&scope, NULL);
     return sl_scope_wait(&scope);
 }
@@ -343,6 +346,27 @@ C_TEST_SIMULATED(a_cancelled_scope_stays_over, "", "")
     CHECK_EQ(sl_scope_wait(&scope), 0);
     CHECK_EQ(child.runs, 1);
     return 0;
+}
+
+/* a's backoff would end at 6 s, but a newcomer fails at 3 s, and another one takes until 13 s to stop for it. */
+C_TEST_SIMULATED(a_newcomer_fails_while_the_group_waits, "", "")
+{
+    struct journal journal = {""};
+    struct child a = {.journal = &journal, .letter = 'a', .codes = {SL_EPROTO, 1}, .lasts = SL_SECONDS(1)};
+    struct child slow = {.journal = &journal, .letter = 's', .codes = FOREVER, .stop_takes = SL_SECONDS(10)};
+    struct child newcomer = {.journal = &journal, .letter = 'n', .codes = {SL_EPIPE, 1}, .lasts = SL_SECONDS(1)};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ALL, .max_restarts = 2);
+    CHECK_EQ(sl_spawn(&scope, child_run, &a, .restart = SL_ALWAYS, .backoff = {.initial = SL_SECONDS(5), .jitter = -1}),
+             0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(2)), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &slow, .restart = SL_ALWAYS, .stop_budget = SL_NEVER), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &newcomer, .restart = SL_ALWAYS, FAST), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(10)), 0);
+    CHECK(a.runs == 1 && slow.runs == 1 && newcomer.runs == 1);
+    CHECK_EQ(sl_sleep(SL_SECONDS(2)), 0);
+    CHECK(a.runs == 2 && slow.runs == 2 && newcomer.runs == 2);
+    sl_scope_cancel(&scope, NULL);
+    return sl_scope_wait(&scope);
 }
 
 C_TEST_SIMULATED(a_restarted_daemon_does_not_keep_its_scope, "", "")
@@ -466,21 +490,42 @@ C_TEST_SIMULATED(a_late_child_of_an_ordered_stop_is_asked_too, "", "")
 
 C_TEST_SIMULATED(a_failure_during_an_ordered_stop_is_kept_and_spares_the_others, "", "")
 {
-    for (int own = 0; own < 2; own++) {
+    for (int i = 0; i < 4; i++) {
+        int own = i % 2;
         struct journal journal = {""};
         struct polite children[3] = {{&journal, 'a', 0, SL_SECONDS(1), 0},
                                      {&journal, 'b', SL_EPIPE, 0, own ? SL_SECONDS(3) : 0},
                                      {&journal, 'c', 0, SL_SECONDS(4), 0}};
         sl_scope scope = SL_SCOPE_INIT;
-        CHECK_EQ(sl_scope_open(&scope, &(struct sl_scope_options){.strategy = SL_ONE_FOR_ONE, .ordered_stop = true}),
+        CHECK_EQ(sl_scope_open(&scope, &(struct sl_scope_options){.strategy = i < 2 ? SL_ONE_FOR_ONE : SL_PROPAGATE,
+                                                                  .ordered_stop = true}),
                  0);
-        for (int i = 0; i < 3; i++) {
-            CHECK_EQ(sl_spawn(&scope, polite, &children[i], .restart = SL_ON_FAILURE), 0);
+        for (int j = 0; j < 3; j++) {
+            CHECK_EQ(sl_spawn(&scope, polite, &children[j], .restart = SL_ON_FAILURE), 0);
         }
         SETTLE();
         CHECK_EQ(sl_scope_stop(&scope, SL_SECONDS(100)), 0);
         CHECK_EQ(sl_scope_close(&scope, 0), SL_EPIPE);
         CHECK_STRING(journal.text, own ? ".c .a " : ".c .b .a ");
+        CHECK_EQ(sl_error_count(sl_error_last()), 1);
+    }
+    return 0;
+}
+
+C_TEST_SIMULATED(a_failure_during_a_stop_takes_the_others_only_where_failures_propagate, "", "")
+{
+    for (size_t i = 0; i < STRATEGIES; i++) {
+        struct journal journal = {""};
+        struct polite failing = {&journal, 'f', SL_EPIPE, SL_SECONDS(1), 0};
+        struct polite sibling = {&journal, 's', 0, SL_SECONDS(4), 0};
+        sl_scope scope = SL_SCOPE_INIT;
+        CHECK_EQ(sl_scope_open(&scope, &(struct sl_scope_options){.strategy = all_strategies[i]}), 0);
+        CHECK_EQ(sl_spawn(&scope, polite, &failing, .restart = SL_ALWAYS), 0);
+        CHECK_EQ(sl_spawn(&scope, polite, &sibling, .restart = SL_ALWAYS), 0);
+        SETTLE();
+        CHECK_EQ(sl_scope_stop(&scope, SL_SECONDS(100)), 0);
+        CHECK_EQ(sl_scope_close(&scope, 0), SL_EPIPE);
+        CHECK_STRING(journal.text, all_strategies[i] == SL_PROPAGATE ? ".f -s " : ".f .s ");
         CHECK_EQ(sl_error_count(sl_error_last()), 1);
     }
     return 0;
@@ -553,11 +598,13 @@ SL_TEST_MAIN(cmocka_unit_test(a_deadline_does_not_wait_for_a_backoff),
              cmocka_unit_test(a_group_whose_members_are_removed_harms_nobody_else),
              cmocka_unit_test(a_newcomer_fails_while_the_group_starts),
              cmocka_unit_test(a_backoff_grows_until_a_run_is_long), cmocka_unit_test(a_cancelled_scope_stays_over),
+             cmocka_unit_test(a_newcomer_fails_while_the_group_waits),
              cmocka_unit_test(a_restarted_daemon_does_not_keep_its_scope),
              cmocka_unit_test(a_worker_stopped_with_its_group_keeps_the_scope),
              cmocka_unit_test(a_restart_is_not_the_end_that_wait_any_waits_for),
              cmocka_unit_test(a_stop_from_further_out_is_ordered_too),
              cmocka_unit_test(a_late_child_of_an_ordered_stop_is_asked_too),
              cmocka_unit_test(a_failure_during_an_ordered_stop_is_kept_and_spares_the_others),
+             cmocka_unit_test(a_failure_during_a_stop_takes_the_others_only_where_failures_propagate),
              cmocka_unit_test(a_failure_while_the_scope_escalates_is_kept),
              cmocka_unit_test(who_spawns_while_the_scope_escalates_does_not_keep_it))

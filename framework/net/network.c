@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../runtime/internal.h"
+#include "sluice/tls.h"
 
 /* ---- what a runtime keeps ---- */
 
@@ -151,7 +152,14 @@ int sl_connect_with(const struct sl_connect_options *options, sl_stream **ret_st
     if (net == NULL) {
         return sl_fail(SL_ENOMEM, "no memory for a connection");
     }
-    return net->network->connect(&where, options->local_address == NULL ? NULL : &local, ret_stream);
+    sl_stream *stream = NULL;
+    SL_TRY(net->network->connect(&where, options->local_address == NULL ? NULL : &local, &stream));
+    if (options->tls != NULL) {
+        const char *name = options->server_name == NULL ? options->address : options->server_name;
+        return sl_tls_client(stream, options->tls, name, ret_stream);
+    }
+    *ret_stream = stream;
+    return 0;
 }
 
 int sl_connect(const char *address, int port, sl_stream **ret_stream)

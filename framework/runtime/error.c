@@ -61,6 +61,8 @@ static const struct {
     {SL_EINTERRUPTED, "SL_EINTERRUPTED", "interrupted by a signal"},
     {SL_ECHECKSUM, "SL_ECHECKSUM", "checksum does not match"},
     {SL_ELAGGED, "SL_ELAGGED", "the subscriber fell behind and lost items"},
+    {SL_ECERTIFICATE, "SL_ECERTIFICATE", "certificate refused"},
+    {SL_ETLS, "SL_ETLS", "TLS failed"},
 #define UV_ROW(name, text) {UV_##name, "UV_" #name, text},
     UV_ERRNO_MAP(UV_ROW) /* the rest of errno's, under libuv's names */
 #undef UV_ROW

@@ -66,6 +66,8 @@ extern "C" {
 #define SL_EINTERRUPTED (-5017) /* SIGINT or SIGTERM ended the program */
 #define SL_ECHECKSUM (-5018)    /* a checksum does not match its data */
 #define SL_ELAGGED (-5019)      /* a subscriber fell behind and lost items */
+#define SL_ECERTIFICATE (-5020) /* a certificate was refused; the message says why, and by whom */
+#define SL_ETLS (-5021)         /* TLS could not be agreed on, or was broken */
 
 /* A readable text for a code ("operation cancelled"); never NULL, static storage, any thread. */
 const char *sl_strerror(int code);

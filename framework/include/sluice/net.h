@@ -18,12 +18,14 @@ struct sl_connect_options {
     const char *address;
     int port;
     const char *local_address; /* the address to come from, a literal; NULL: the system's choice */
+    struct sl_tls_config *tls; /* shakes hands, see tls.h; NULL: in the clear. Borrowed during the call */
+    const char *server_name;   /* what the certificate must be for; NULL: `address` */
 };
 
 /*
  * Connects. Waits, bounded by the scopes around it. 0; SL_EINVAL for what is no address or port (1 to 65535);
  * the system's codes (-ECONNREFUSED, -EHOSTUNREACH, -ENOENT for a Unix socket), with a message that names
- * the address.
+ * the address; with `tls` also the codes of sl_tls_client().
  */
 SL_MUST_CHECK int sl_connect_with(const struct sl_connect_options *options, sl_stream **ret_stream);
 /* The same with the address and port alone. */

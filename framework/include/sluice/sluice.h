@@ -22,6 +22,7 @@
 #include "sluice/task.h"
 #include "sluice/thread.h"
 #include "sluice/time.h"
+#include "sluice/tls.h"
 #include "sluice/ws.h"
 
 #endif

@@ -251,6 +251,25 @@ const char *sl_http_header(const sl_http_message *message, const char *name)
     return NULL;
 }
 
+size_t sl_http_header_count(const sl_http_message *message)
+{
+    return message->header_count;
+}
+
+struct sl_http_field sl_http_header_at(const sl_http_message *message, size_t index)
+{
+    if (index >= message->header_count) {
+        return (struct sl_http_field){NULL, NULL};
+    }
+    return (struct sl_http_field){message->head + message->headers[index].name,
+                                  message->head + message->headers[index].value};
+}
+
+bool sl_http_is_1_1(const sl_http_message *message)
+{
+    return message->parser.http_major == 1 && message->parser.http_minor >= 1;
+}
+
 const char *sl_http_body(const sl_http_message *message, size_t *ret_bytes)
 {
     if (ret_bytes != NULL) {

@@ -311,6 +311,16 @@ int sl_checkpoint_if_cancelled(void)
     return sl__cancelled(task) ? sl_checkpoint() : 0;
 }
 
+int sl_checkpoint_cheap(void)
+{
+    sl_task *task = sl__self();
+    if (task == NULL) {
+        return SL_ENOTASK;
+    }
+    sl__coop(task);
+    return sl__cancelled(task) ? sl_checkpoint() : 0;
+}
+
 int sl_checkpoint_shielded(void)
 {
     sl_task *task = sl__self();

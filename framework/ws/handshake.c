@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The opening handshake of RFC 6455, section 4. */
+/* What both sides of the opening handshake need. Source: RFC 6455, sections 1.3, 4 and 11.3. */
+#include "handshake.h"
+
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "sluice/runtime.h"
-#include "ws.h"
-
-#define KEY_BYTES 16
-#define KEY_TEXT_BYTES 25    /* base64 of 16 bytes, with its NUL */
-#define ACCEPT_TEXT_BYTES 29 /* base64 of a SHA-1 */
-
-static int accept_of(const char *key, char text[ACCEPT_TEXT_BYTES])
+int sl__ws_accept_of(const char *key, char text[SL__WS_ACCEPT_TEXT_BYTES])
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    char joined[KEY_TEXT_BYTES + sizeof guid];
+    char joined[SL__WS_KEY_TEXT_BYTES + sizeof guid];
     int length = snprintf(joined, sizeof joined, "%s%s", key, guid);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned digest_bytes = 0;
@@ -26,87 +21,121 @@ static int accept_of(const char *key, char text[ACCEPT_TEXT_BYTES])
     return 0;
 }
 
-/* Whether a comma-separated header holds the token. */
-static bool has_token(const char *header, const char *token)
+/* The next header of that name from `*index` on, or NULL. */
+static const char *next_header(const sl_http_message *message, const char *name, size_t *index)
 {
-    size_t length = strlen(token);
-    while (header != NULL && *header != '\0') {
-        header += strspn(header, " \t,");
-        size_t item = strcspn(header, ",");
-        size_t trimmed = item;
-        while (trimmed > 0 && (header[trimmed - 1] == ' ' || header[trimmed - 1] == '\t')) {
-            trimmed--;
+    while (*index < sl_http_header_count(message)) {
+        struct sl_http_field field = sl_http_header_at(message, (*index)++);
+        if (strcasecmp(field.name, name) == 0) {
+            return field.value;
         }
-        if (trimmed == length && strncasecmp(header, token, length) == 0) {
+    }
+    return NULL;
+}
+
+size_t sl__ws_headers(const sl_http_message *message, const char *name, const char **ret_first)
+{
+    size_t count = 0;
+    size_t index = 0;
+    const char *first = NULL;
+    const char *value;
+    while ((value = next_header(message, name, &index)) != NULL) {
+        first = count++ == 0 ? value : first;
+    }
+    if (ret_first != NULL) {
+        *ret_first = first;
+    }
+    return count;
+}
+
+size_t sl__ws_next_token(const char **at, const char **ret_token)
+{
+    *at += strspn(*at, " \t,");
+    *ret_token = *at;
+    size_t length = strcspn(*at, ",");
+    *at += length;
+    while (length > 0 && ((*ret_token)[length - 1] == ' ' || (*ret_token)[length - 1] == '\t')) {
+        length--;
+    }
+    return length;
+}
+
+bool sl__ws_has_exactly(const char *list, const char *token, size_t token_bytes)
+{
+    const char *element;
+    size_t length;
+    while ((length = sl__ws_next_token(&list, &element)) > 0) {
+        if (length == token_bytes && memcmp(element, token, length) == 0) {
             return true;
         }
-        header += item;
     }
     return false;
 }
 
-static bool is_upgrade(const sl_http_message *message)
+bool sl__ws_lists(const sl_http_message *message, const char *name, const char *token)
 {
-    return has_token(sl_http_header(message, "Connection"), "upgrade") &&
-           has_token(sl_http_header(message, "Upgrade"), "websocket");
+    size_t index = 0;
+    const char *value;
+    while ((value = next_header(message, name, &index)) != NULL) {
+        const char *element;
+        size_t length;
+        while ((length = sl__ws_next_token(&value, &element)) > 0) {
+            if (length == strlen(token) && strncasecmp(element, token, length) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
-static int check_answer(const sl_http_message *response, const char *key)
+int sl__ws_join(const sl_http_message *message, const char *name, char text[SL__WS_LIST_BYTES])
 {
-    char expected[ACCEPT_TEXT_BYTES];
-    SL_TRY(accept_of(key, expected));
-    const char *given = sl_http_header(response, "Sec-WebSocket-Accept");
-    if (sl_http_status(response) != 101) {
-        return sl_fail(SL_EPROTO, "the server answered %d to the WebSocket upgrade", sl_http_status(response));
-    }
-    if (!is_upgrade(response) || given == NULL || strcmp(given, expected) != 0 ||
-        sl_http_header(response, "Sec-WebSocket-Extensions") != NULL) {
-        return sl_fail(SL_EPROTO, "the server's answer is no proper WebSocket handshake");
+    size_t index = 0;
+    size_t length = 0;
+    const char *value;
+    text[0] = '\0';
+    while ((value = next_header(message, name, &index)) != NULL) {
+        int more = snprintf(text + length, SL__WS_LIST_BYTES - length, "%s%s", length == 0 ? "" : ", ", value);
+        length += (size_t)more;
+        if (more < 0 || length >= SL__WS_LIST_BYTES) {
+            return sl_fail(SL_EMSGSIZE, "%s: more than %d bytes", name, SL__WS_LIST_BYTES);
+        }
     }
     return 0;
 }
 
-int sl_ws_connect(const char *address, int port, const char *target, sl_ws **ret_ws)
+static size_t token_bytes(const char *text)
 {
-    uint64_t random[2] = {sl_random(), sl_random()};
-    char key[KEY_TEXT_BYTES];
-    (void)EVP_EncodeBlock((unsigned char *)key, (const unsigned char *)random, KEY_BYTES);
-    char headers[256];
-    (void)snprintf(
-        headers, sizeof headers,
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n", key);
-    char host[256];
-    (void)snprintf(host, sizeof host, "%s:%d", address, port);
-    sl_auto(sl_stream) *stream = NULL;
-    sl_auto(sl_http_message) *response = NULL;
-    SL_TRY(sl_connect(address, port, &stream));
-    SL_TRY(sl_http_upgrade(stream, host, target, headers, &response));
-    SL_TRY(check_answer(response, key));
-    SL_TRY(sl__ws_new(stream, false, sl_http_leftover(response), ret_ws));
-    stream = NULL; /* it is the WebSocket's now */
+    return strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
+int sl__ws_check_headers(const char *headers)
+{
+    while (headers != NULL && *headers != '\0') {
+        size_t name_bytes = token_bytes(headers);
+        const char *value = headers + name_bytes;
+        if (name_bytes == 0 || *value != ':') {
+            return sl_fail(SL_EINVAL, "headers are lines of \"Name: value\\r\\n\"");
+        }
+        while ((unsigned char)*value >= ' ' || *value == '\t') {
+            value++;
+        }
+        if (value[0] != '\r' || value[1] != '\n') {
+            return sl_fail(SL_EINVAL, "a header with a control character, or without \"\\r\\n\"");
+        }
+        headers = value + 2;
+    }
     return 0;
 }
 
-int sl_ws_accept(sl_http_exchange *exchange, sl_ws **ret_ws)
+int sl__ws_check_subprotocols(const char *subprotocols)
 {
-    const sl_http_message *request = exchange->request;
-    const char *key = sl_http_header(request, "Sec-WebSocket-Key");
-    const char *version = sl_http_header(request, "Sec-WebSocket-Version");
-    if (!is_upgrade(request) || key == NULL || strlen(key) != KEY_TEXT_BYTES - 1 || version == NULL ||
-        strcmp(version, "13") != 0) {
-        static const char text[] = "a WebSocket handshake was expected\n";
-        SL_TRY(sl_http_respond(exchange, 400, "text/plain", text, sizeof text - 1));
-        return sl_fail(SL_EPROTO, "no proper WebSocket handshake");
+    const char *token;
+    size_t length;
+    while (subprotocols != NULL && (length = sl__ws_next_token(&subprotocols, &token)) > 0) {
+        if (token_bytes(token) < length) {
+            return sl_fail(SL_EINVAL, "a subprotocol that is not a token");
+        }
     }
-    char accept[ACCEPT_TEXT_BYTES];
-    SL_TRY(accept_of(key, accept));
-    char head[256];
-    int length = snprintf(head, sizeof head,
-                          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                          "Sec-WebSocket-Accept: %s\r\n\r\n",
-                          accept);
-    SL_TRY(sl_stream_write(exchange->stream, head, (size_t)length));
-    SL_TRY(sl__ws_new(exchange->stream, true, sl_http_leftover(request), ret_ws));
-    exchange->taken_over = true;
     return 0;
 }

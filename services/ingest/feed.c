@@ -342,10 +342,14 @@ static int connect_stream(const sl_worker *worker, sl_ws **ret_ws)
     const sl_binance_stream streams[] = {{.feed = SL_FEED_DEPTH, .symbol = worker->options.symbol},
                                          {.feed = SL_FEED_TRADES, .symbol = worker->options.symbol}};
     char path[PATH_BYTES];
+    char url[PATH_BYTES + 256];
     SL_TRY(sl_binance_stream_path(SL_VENUE_BINANCE_USDM, streams, 2, path, sizeof path));
+    bool bare_ipv6 = strchr(worker->options.address, ':') != NULL;
+    (void)snprintf(url, sizeof url, bare_ipv6 ? "ws://[%s]:%d%s" : "ws://%s:%d%s", worker->options.address,
+                   worker->options.port, path);
     sl_scope limit = SL_SCOPE_INIT;
     SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "connect", .timeout = CONNECT_TIMEOUT}));
-    return sl_scope_close(&limit, sl_ws_connect(worker->options.address, worker->options.port, path, ret_ws));
+    return sl_scope_close(&limit, sl_ws_connect(url, ret_ws));
 }
 
 static int follow_stream(struct feed *feed, sl_ws *ws)

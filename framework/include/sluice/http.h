@@ -27,6 +27,14 @@ const char *sl_http_method(const sl_http_message *message); /* of a request: "GE
 const char *sl_http_target(const sl_http_message *message); /* "/path?query" */
 /* The first header of that name, whatever its case; NULL when there is none. Borrowed from the message. */
 const char *sl_http_header(const sl_http_message *message, const char *name);
+/* All of them in order; {NULL, NULL} past the last. */
+struct sl_http_field {
+    const char *name;
+    const char *value;
+};
+size_t sl_http_header_count(const sl_http_message *message);
+struct sl_http_field sl_http_header_at(const sl_http_message *message, size_t index);
+bool sl_http_is_1_1(const sl_http_message *message); /* or a later version of HTTP/1 */
 const char *sl_http_body(const sl_http_message *message, size_t *ret_bytes);
 void sl_http_message_free(sl_http_message *message);
 SL_AUTO_DECLARE(sl_http_message, sl_http_message_free)

@@ -69,9 +69,13 @@ bool sl_cancel_pending(void);
  * then fails if cancelled meanwhile (a deadline that has passed counts at once).
  * sl_checkpoint_if_cancelled(): lets others run only in order to fail. sl_checkpoint_shielded(): lets
  * others run and never fails. Outside a task: SL_ENOTASK.
+ *
+ * sl_checkpoint_cheap() is for calls that found all they need without waiting: it fails if cancelled, and lets others
+ * run only now and then, so that no task that always finds its data ready starves the rest.
  */
 SL_MUST_CHECK int sl_checkpoint(void);
 SL_MUST_CHECK int sl_checkpoint_if_cancelled(void);
+SL_MUST_CHECK int sl_checkpoint_cheap(void);
 int sl_checkpoint_shielded(void);
 
 /*

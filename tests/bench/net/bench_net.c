@@ -23,8 +23,10 @@ static int receive(void *arg)
 {
     struct job *job = arg;
     bool timed = strcmp(job->mode, "latency") == 0;
+    char url[64];
+    (void)snprintf(url, sizeof url, "ws://127.0.0.1:%d/", job->port);
     sl_auto(sl_ws) *ws = NULL;
-    SL_TRY(sl_ws_connect("127.0.0.1", job->port, "/", &ws));
+    SL_TRY(sl_ws_connect(url, &ws));
     sl_time since = sl_now();
     uint64_t messages = 0;
     while (messages % LOOKS_AT_CLOCK != 0 || sl_now() - since < job->lasts) {

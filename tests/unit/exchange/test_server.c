@@ -39,7 +39,9 @@ static int open_reader(struct reader *reader, const sl_exchange *exchange, const
 {
     memset(reader, 0, sizeof *reader);
     SL_TRY(sl_binance_new(&(sl_binance_options){.venue = SL_VENUE_BINANCE_USDM}, &reader->decoder));
-    return sl_ws_connect("127.0.0.1", sl_exchange_port(exchange), target, &reader->ws);
+    char url[256];
+    (void)snprintf(url, sizeof url, "ws://127.0.0.1:%d%s", sl_exchange_port(exchange), target);
+    return sl_ws_connect(url, &reader->ws);
 }
 
 static void close_reader(struct reader *reader)

@@ -68,6 +68,13 @@ static void stop(struct server *server)
     sl_listener_close(server->listener);
 }
 
+static int connect_to(const struct server *server, const char *target, sl_ws **ret_ws)
+{
+    char url[256];
+    (void)snprintf(url, sizeof url, "ws://127.0.0.1:%d%s", server->port, target);
+    return sl_ws_connect(url, ret_ws);
+}
+
 /* Sends bytes as they are and compares the beginning of what comes back. */
 static int raw(struct server *server, const char *send, const char *expected, size_t step)
 {
@@ -149,7 +156,7 @@ C_TEST_REAL(ws_echo, "messages of all sizes come back; the close handshake ends 
     SL_SCOPE(scope);
     CHECK_EQ(start(&scope, &server), 0);
     sl_auto(sl_ws) *ws = NULL;
-    CHECK_EQ(sl_ws_connect("127.0.0.1", server.port, "/echo", &ws), 0);
+    CHECK_EQ(connect_to(&server, "/echo", &ws), 0);
     static const size_t sizes[] = {0, 1, 125, 126, 127, 4096, 65535, 65536, 300000};
     char *data = test_malloc(300000);
     for (size_t i = 0; i < 300000; i++) {
@@ -182,12 +189,12 @@ C_TEST_REAL(ws_cut, "a cut connection is an error, not an end", "")
     SL_SCOPE(scope);
     CHECK_EQ(start(&scope, &server), 0);
     sl_auto(sl_ws) *ws = NULL;
-    CHECK_EQ(sl_ws_connect("127.0.0.1", server.port, "/echo", &ws), 0);
+    CHECK_EQ(connect_to(&server, "/echo", &ws), 0);
     CHECK_EQ(sl_ws_send(ws, SL_WS_TEXT, "cut me", 6), 0);
     struct sl_ws_message message;
     CHECK_EQ(sl_ws_receive(ws, &message), SL_ECONNRESET);
     sl_ws *none = NULL;
-    CHECK_EQ(sl_ws_connect("127.0.0.1", server.port, "/hello?x=1", &none), SL_EPROTO);
+    CHECK_EQ(connect_to(&server, "/hello?x=1", &none), SL_EPROTO);
     stop(&server);
     return sl_scope_wait(&scope);
 }

@@ -193,12 +193,26 @@ static int explain_reason(const struct sl__tls_peer *peer, int reason, const cha
     return fail(peer, SL_ETLS, text == NULL ? "broken off without a reason" : text);
 }
 
+/* The error that counts: no memory, else what TLS itself says, else the first. Empties the queue. */
+static unsigned long take_error(void)
+{
+    unsigned long chosen = ERR_get_error();
+    for (unsigned long next = chosen; next != 0; next = ERR_get_error()) {
+        bool better = ERR_GET_LIB(chosen) != ERR_LIB_SSL && ERR_GET_LIB(next) == ERR_LIB_SSL;
+        if (ERR_GET_REASON(next) == ERR_R_MALLOC_FAILURE) {
+            ERR_clear_error();
+            return next;
+        }
+        chosen = better ? next : chosen;
+    }
+    return chosen;
+}
+
 int sl__tls_explain(const SSL *ssl, const struct sl__tls_peer *peer)
 {
-    unsigned long error = ERR_peek_error();
+    unsigned long error = take_error();
     int reason = ERR_GET_REASON(error);
     const char *text = ERR_reason_error_string(error);
-    ERR_clear_error();
     if (reason == ERR_R_MALLOC_FAILURE) {
         return sl_fail(SL_ENOMEM, "no memory for TLS");
     }

@@ -433,7 +433,7 @@ enum sl__child_fate sl__supervisor_child_ended(sl_scope *scope, sl_task *task, i
     if (!child->started && code == SL_EIGNORE) {
         gone = true;
         child->held = true;
-    } else if (scope->effective || scope->stop_effective || supervisor->mode >= SL_ENDING) {
+    } else if (supervisor->mode >= SL_ENDING) {
         fate = ended_with_scope(child, code, failed) ? SL_CHILD_PROPAGATES : SL_CHILD_OVER;
         gone = temporary;
     } else if (stopping || (supervisor->mode == SL_GROUP_STOP && in_group(child))) {

@@ -200,6 +200,85 @@ C_TEST_SIMULATED(a_child_stopped_before_it_started_fails_its_table, "", "")
     return sl_scope_wait(&outer);
 }
 
+static int opts_out_when_cancelled(void *arg)
+{
+    ((struct child *)arg)->runs++;
+    return sl_sleep(SL_SECONDS(1000)) < 0 ? SL_EIGNORE : 0;
+}
+
+/* a fails after 2 s and takes with it what the table is starting; b then starts with the group, c opts out. */
+C_TEST_SIMULATED(a_table_goes_on_after_its_group_was_restarted, "", "")
+{
+    for (int opt_out = 0; opt_out < 2; opt_out++) {
+        struct journal journal = {""};
+        struct child a = {.journal = &journal, .letter = 'a', .codes = {SL_EPROTO, 1}, .lasts = SL_SECONDS(2)};
+        struct child b = {
+            .journal = &journal, .letter = 'b', .codes = FOREVER, .handshake = true, .before_start = SL_SECONDS(5)};
+        struct child c = {0};
+        sl_time before = sl_now();
+        SL_SCOPE(scope, .strategy = SL_ONE_FOR_ALL);
+        CHECK_EQ(sl_spawn(&scope, child_run, &a, .id = "a", .restart = SL_ALWAYS, FAST), 0);
+        struct sl_child_spec table[] = {SPEC(&b, "b", .restart = SL_ALWAYS, .handshake = true, FAST),
+                                        {.fn = opts_out_when_cancelled,
+                                         .options = {.arg = &c, .id = "c", .handshake = true, .restart = SL_ALWAYS}}};
+        CHECK_EQ(sl_supervise(&scope, &table[opt_out], 1), 0);
+        CHECK_EQ(sl_now() - before, opt_out ? SL_SECONDS(2) : SL_SECONDS(7));
+        CHECK(opt_out ? c.runs == 1 : b.runs == 2);
+        CHECK_EQ(sl_children_list(&scope, NULL, 0), opt_out ? 1 : 2);
+        sl_scope_cancel(&scope, NULL);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+    }
+    return 0;
+}
+
+C_TEST(who_opts_out_after_its_start_has_failed, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 'x', .codes = {SL_EIGNORE, 1}};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "x", .restart = SL_ALWAYS, FAST), 0);
+    SETTLE();
+    CHECK_EQ(child.runs, 2);
+    CHECK_EQ(sl_children_list(&scope, NULL, 0), 1);
+    sl_scope_cancel(&scope, NULL);
+    return sl_scope_wait(&scope);
+}
+
+C_TEST(a_temporary_child_goes_at_once_also_while_its_scope_ends, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 'x', .codes = {0}, .lasts = SL_MICROSECONDS(500)};
+    released = 0;
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .release = release), 0);
+    CHECK_EQ(sl_scope_stop(&scope, SL_NEVER), 0);
+    UNTIL(released == 1);
+    CHECK_EQ(sl_children_list(&scope, NULL, 0), 0);
+    return sl_scope_wait(&scope);
+}
+
+C_TEST(a_temporary_child_that_ends_well_harms_no_sibling, "", "")
+{
+    for (size_t i = SL_PROPAGATE; i <= SL_ISOLATE; i++) {
+        struct journal journal = {""};
+        struct child child = {.journal = &journal, .letter = 'x', .codes = {0}};
+        struct child other = {.journal = &journal, .letter = 'y', .codes = FOREVER};
+        struct child sibling = {.journal = &journal, .letter = 's', .codes = FOREVER};
+        SL_SCOPE(scope, .strategy = (enum sl_strategy)i);
+        CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "x"), 0);
+        CHECK_EQ(sl_spawn(&scope, child_run, &other, .id = "y"), 0);
+        CHECK_EQ(sl_spawn(&scope, child_run, &sibling, .id = "s"), 0);
+        SETTLE();
+        CHECK_EQ(sl_task_cancel(other.self, NULL), 0);
+        SETTLE();
+        CHECK(sl_task_alive(sibling.self) && !sl_scope_cancel_called(&scope));
+        CHECK_EQ(sl_children_list(&scope, NULL, 0), 1);
+        sl_scope_cancel(&scope, NULL);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+    }
+    return 0;
+}
+
 static int ends_with_shutdown(void *arg)
 {
     ((struct child *)arg)->runs++;
@@ -644,6 +723,10 @@ SL_TEST_MAIN(cmocka_unit_test(a_table_that_fails_takes_only_its_own_children_wit
              cmocka_unit_test(who_is_restarted_after_a_start_that_came_to_nothing),
              cmocka_unit_test(a_cancelled_task_is_restarted_when_it_is_permanent),
              cmocka_unit_test(a_child_stopped_before_it_started_fails_its_table),
+             cmocka_unit_test(a_table_goes_on_after_its_group_was_restarted),
+             cmocka_unit_test(who_opts_out_after_its_start_has_failed),
+             cmocka_unit_test(a_temporary_child_goes_at_once_also_while_its_scope_ends),
+             cmocka_unit_test(a_temporary_child_that_ends_well_harms_no_sibling),
              cmocka_unit_test(a_transient_child_that_shuts_down_is_not_restarted),
              cmocka_unit_test(significance_counts_who_runs), cmocka_unit_test(a_child_that_stops_or_restarts_itself),
              cmocka_unit_test(a_restart_by_hand_keeps_the_scope), cmocka_unit_test(calls_in_every_state),

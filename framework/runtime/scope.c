@@ -62,7 +62,7 @@ void sl__scope_init(sl_scope *scope, sl_task *task, sl_scope *parent)
         scope->effective = parent->effective;
         scope->forced = parent->forced;
         sl__scope_link(scope, parent);
-        scope->stop_effective = parent->stop_effective && !(parent->ordered_stop && parent->task != task);
+        scope->stop_effective = parent->stop_effective;
     } else {
         scope->parent = scope->prev = scope->next = NULL;
     }

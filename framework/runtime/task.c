@@ -87,7 +87,7 @@ int sl__spawn(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *opt
                        options->name != NULL ? options->name : options->function);
     }
     if (SL_UNLIKELY(scope->ordered_stop && scope->stop_effective)) {
-        task->root.stop_called = task->root.stop_effective = true; /* the newest is asked first: this one, now */
+        task->root.stop_called = true; /* the newest is asked first: this one, now */
     }
     runtime->live_tasks++;
     if (task->daemon) {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,6 +30,21 @@ struct process {
     int out;
 };
 
+/* What the next process finds: its standard output closed, files limited in size. */
+static bool output_closed;
+static rlim_t file_bytes_max;
+
+static void prepare_child(void)
+{
+    if (output_closed) {
+        (void)close(STDOUT_FILENO);
+    }
+    if (file_bytes_max > 0) {
+        const struct rlimit limit = {file_bytes_max, file_bytes_max};
+        (void)setrlimit(RLIMIT_FSIZE, &limit);
+    }
+}
+
 /* Starts `sluice COMMAND...`; the list ends with NULL. Standard error joins the output if `all` is set. */
 static struct process start_as_is(const char *const *arguments, bool all)
 {
@@ -47,6 +63,7 @@ static struct process start_as_is(const char *const *arguments, bool all)
         }
         (void)close(ends[0]);
         (void)close(ends[1]);
+        prepare_child();
         (void)execv(SL_TEST_BUILD_DIR "/sluice", argv);
         _exit(127);
     }
@@ -220,13 +237,19 @@ static bool locked(int port)
     return text[0] == '1';
 }
 
+static int start_redis(char url[64])
+{
+    int port = redis_server_port();
+    assert_true(port > 0);
+    (void)snprintf(url, 64, "redis://127.0.0.1:%d", port);
+    return port;
+}
+
 static void an_interrupt_stops_in_order(void **state)
 {
     (void)state;
-    int port = redis_server_port();
-    assert_true(port > 0);
     char url[64];
-    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
+    int port = start_redis(url);
     const char *const arguments[] = {"demo", "--generate", "--speed", "5", "--cut-every", "0", "--redis", url, NULL};
     struct process process = start(arguments);
     wait_for_rows();
@@ -242,10 +265,8 @@ static void an_interrupt_stops_in_order(void **state)
 static void a_killed_workers_lock_expires(void **state)
 {
     (void)state;
-    int port = redis_server_port();
-    assert_true(port > 0);
     char url[64];
-    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
+    int port = start_redis(url);
     const char *const arguments[] = {"demo",    "--generate", "--speed",    "5",  "--cut-every", "0",
                                      "--redis", url,          "--lock-ttl", "2s", NULL};
     struct process process = start(arguments);
@@ -260,6 +281,92 @@ static void a_killed_workers_lock_expires(void **state)
     assert_non_null(strstr(output, "the book equals the exchange's"));
     assert_false(locked(port));
     assert_int_equal(query("SELECT count(*) - count(DISTINCT trade_id) FROM trades"), 0);
+}
+
+/* Reads until the text comes, as far as the output goes. */
+static void wait_for_text(const struct process *process, const char *text)
+{
+    size_t length = 0;
+    output[0] = '\0';
+    while (strstr(output, text) == NULL) {
+        ssize_t got = read(process->out, output + length, sizeof output - 1 - length);
+        assert_true(got > 0);
+        length += (size_t)got;
+        output[length] = '\0';
+    }
+}
+
+static void an_interrupt_ends_the_wait_for_the_lock(void **state)
+{
+    (void)state;
+    char url[64];
+    char command[128];
+    int port = start_redis(url);
+    (void)snprintf(command, sizeof command, "redis-cli -p %d SET sluice:worker:BTCUSDT other PX 60000 >/dev/null",
+                   port);
+    assert_int_equal(system(command), 0);
+    const char *const arguments[] = {"worker", "--port", "1", "--redis", url, "--database", database, NULL};
+    struct process process = start_as_is(arguments, false);
+    wait_for_text(&process, "waiting for the lock sluice:worker:BTCUSDT\n");
+    struct timespec begin;
+    struct timespec end;
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    assert_int_equal(kill(process.pid, SIGINT), 0);
+    assert_int_equal(finish(process), 130);
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    assert_true(end.tv_sec - begin.tv_sec < 8); /* the grace is 10 s */
+    assert_true(locked(port));                  /* the other's lock is not ours to release */
+}
+
+/* As by `sluice demo | head -n 1`. */
+static void a_reader_that_leaves_ends_it_in_order(void **state)
+{
+    (void)state;
+    char url[64];
+    int port = start_redis(url);
+    const char *const arguments[] = {"demo",    "--generate", "--speed",    "5",      "--cut-every", "0",
+                                     "--redis", url,          "--database", database, NULL};
+    struct process process = start_as_is(arguments, false);
+    wait_for_text(&process, "\n");
+    (void)close(process.out);
+    int status = 0;
+    assert_int_equal(waitpid(process.pid, &status, 0), process.pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_false(locked(port));
+    assert_true(query("SELECT count(*) FROM trades") > 0);
+}
+
+/* Files cannot grow: what is not stored is counted, the lock is given back. */
+static void a_full_disk_ends_it_in_order(void **state)
+{
+    (void)state;
+    char url[64];
+    int port = start_redis(url);
+    const char *const arguments[] = {"demo",    "--generate", "--speed", "max",        "--cut-every", "0",
+                                     "--redis", url,          "--quiet", "--database", database,      NULL};
+    file_bytes_max = 1 << 20;
+    assert_int_equal(finish(start_as_is(arguments, true)), 1);
+    file_bytes_max = 0;
+    assert_false(locked(port));
+    assert_non_null(strstr(output, "database: "));
+    long long stored = query("SELECT (SELECT count(*) FROM trades) + (SELECT count(*) FROM top_of_book)");
+    assert_true(stored > 0);
+    assert_int_equal(said("written ", "rows"), stored);
+    assert_true(said("unwritten ", "rows") > 0);
+}
+
+/* The first file that is opened would be standard output. */
+static void a_closed_output_is_no_place_for_the_database(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"demo",        "--generate", "--messages", "3000",   "--speed", "max",
+                                     "--cut-every", "0",          "--database", database, NULL};
+    output_closed = true;
+    assert_int_equal(finish(start_as_is(arguments, false)), 0);
+    output_closed = false;
+    assert_true(query("SELECT count(*) FROM trades") > 0);
+    assert_int_equal(query("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
 }
 
 /* The status of a command line, and that its output holds a text. */
@@ -321,4 +428,7 @@ static void help_names_what_there_is(void **state)
 
 SL_TEST_MAIN(SLICE(a_session_without_cuts_is_stored_whole), SLICE(cuts_are_gaps_that_heal),
              SLICE(the_captured_session_has_21_313_trades), SLICE(an_interrupt_stops_in_order),
-             SLICE(a_killed_workers_lock_expires), SLICE(wrong_options_are_told), SLICE(help_names_what_there_is))
+             SLICE(a_killed_workers_lock_expires), SLICE(an_interrupt_ends_the_wait_for_the_lock),
+             SLICE(a_reader_that_leaves_ends_it_in_order), SLICE(a_full_disk_ends_it_in_order),
+             SLICE(a_closed_output_is_no_place_for_the_database), SLICE(wrong_options_are_told),
+             SLICE(help_names_what_there_is))

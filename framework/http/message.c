@@ -1,227 +1,219 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One HTTP message through llhttp. llhttp gives texts in pieces cut where the reads were cut, so they are
- * gathered: target, header names and values one after the other, each with a NUL, in one bounded buffer.
+ * Heads, parsed in place: llhttp finds the parts, this notes where they lie, and rules.c makes sure that nothing else
+ * lies between them. llhttp 8 lets through a bare LF behind a request line, a bare CR behind a header and more.
  */
 #include "message.h"
 
-#include <llhttp.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-#define READ_BYTES 4096
-
-struct sl_http_message {
-    llhttp_t parser;
-    char head[SL_HTTP_HEAD_BYTES_MAX];
-    size_t head_bytes;
-    struct {
-        uint32_t name, value;
-    } headers[SL_HTTP_HEADERS_MAX];
-    size_t header_count;
-    bool in_value;
-    bool keep_alive;
-    bool complete;
-    char *body;
-    size_t body_bytes, body_capacity;
-    size_t left_bytes;
-    int problem; /* a limit was hit in a callback */
-    char left[READ_BYTES];
-};
-
-/* ---- llhttp's callbacks ---- */
 
 static sl_http_message *self_of(llhttp_t *parser)
 {
     return parser->data;
 }
 
-static int gather(sl_http_message *message, const char *at, size_t length)
+static uint16_t place_of(const sl_http_message *message, const char *at)
 {
-    if (length >= sizeof message->head - message->head_bytes) {
-        message->problem = SL_EMSGSIZE;
-        return -1;
-    }
-    memcpy(message->head + message->head_bytes, at, length);
-    message->head_bytes += length;
-    return 0;
+    return (uint16_t)(at - message->base);
 }
 
-static int end_text(sl_http_message *message)
+/* A part comes in pieces where the reads were cut; they follow on each other. */
+static void extend(const sl_http_message *message, struct sl__http_piece *piece, const char *at, size_t length)
 {
-    return gather(message, "", 1);
+    if (piece->bytes == 0) {
+        piece->at = place_of(message, at);
+    }
+    piece->bytes = (uint16_t)(place_of(message, at) + length - piece->at);
+}
+
+int sl__http_refuse(sl_http_message *message, int status, const char *reason)
+{
+    message->refused = (uint16_t)status;
+    message->reason = reason;
+    return status == 413 || status == 414 || status == 431 ? SL_EMSGSIZE : SL_EPROTO;
 }
 
 static int on_url(llhttp_t *parser, const char *at, size_t length)
 {
-    return gather(self_of(parser), at, length);
+    sl_http_message *message = self_of(parser);
+    extend(message, &message->target, at, length);
+    if (message->target.bytes > message->limits->line_bytes) {
+        (void)sl__http_refuse(message, 414, "the target is too long");
+        return HPE_USER;
+    }
+    return 0;
 }
 
-static int on_url_complete(llhttp_t *parser)
-{
-    return end_text(self_of(parser));
-}
-
-static int on_header_field(llhttp_t *parser, const char *at, size_t length)
+static int on_field(llhttp_t *parser, const char *at, size_t length)
 {
     sl_http_message *message = self_of(parser);
-    if (message->header_count == 0 || message->in_value) {
-        if (message->header_count == SL_HTTP_HEADERS_MAX) {
-            message->problem = SL_EMSGSIZE;
-            return -1;
+    if (message->field_count == 0 || message->in_value) {
+        if (message->field_count == message->limits->headers) {
+            (void)sl__http_refuse(message, 431, "too many headers");
+            return HPE_USER;
         }
-        message->headers[message->header_count++].name = (uint32_t)message->head_bytes;
+        message->fields[message->field_count++] = (struct sl__http_field){{0, 0}, {0, 0}};
         message->in_value = false;
     }
-    return gather(message, at, length);
+    extend(message, &message->fields[message->field_count - 1].name, at, length);
+    return 0;
 }
 
-static int on_header_field_complete(llhttp_t *parser)
+static int on_value(llhttp_t *parser, const char *at, size_t length)
 {
     sl_http_message *message = self_of(parser);
-    int code = end_text(message);
-    message->headers[message->header_count - 1].value = (uint32_t)message->head_bytes;
     message->in_value = true;
-    return code;
+    extend(message, &message->fields[message->field_count - 1].value, at, length);
+    return 0;
 }
 
-static int on_header_value(llhttp_t *parser, const char *at, size_t length)
+static int on_value_complete(llhttp_t *parser)
 {
-    return gather(self_of(parser), at, length);
+    self_of(parser)->in_value = true;
+    return 0;
 }
 
-/* White space behind a value is not part of it, and llhttp leaves it there. */
-static int on_header_value_complete(llhttp_t *parser)
-{
-    sl_http_message *message = self_of(parser);
-    uint32_t start = message->headers[message->header_count - 1].value;
-    while (message->head_bytes > start &&
-           (message->head[message->head_bytes - 1] == ' ' || message->head[message->head_bytes - 1] == '\t')) {
-        message->head_bytes--;
-    }
-    return end_text(message);
-}
-
-/* A body that says it is too long is refused before any of it is read. */
+/* Stops behind the head: bodies are body.c's. */
 static int on_headers_complete(llhttp_t *parser)
 {
-    if ((parser->flags & F_CONTENT_LENGTH) != 0 && parser->content_length > SL_HTTP_BODY_BYTES_MAX) {
-        self_of(parser)->problem = SL_EMSGSIZE;
-        return -1;
-    }
-    return 0;
-}
-
-static int on_body(llhttp_t *parser, const char *at, size_t length)
-{
-    sl_http_message *message = self_of(parser);
-    if (length > SL_HTTP_BODY_BYTES_MAX - message->body_bytes) {
-        message->problem = SL_EMSGSIZE;
-        return -1;
-    }
-    if (message->body_bytes + length >= message->body_capacity) {
-        size_t capacity = (message->body_bytes + length + 1) * 2;
-        char *body = sl_realloc(message->body, capacity);
-        if (body == NULL) {
-            message->problem = SL_ENOMEM;
-            return -1;
-        }
-        message->body = body;
-        message->body_capacity = capacity;
-    }
-    memcpy(message->body + message->body_bytes, at, length);
-    message->body_bytes += length;
-    message->body[message->body_bytes] = '\0';
-    return 0;
-}
-
-static int on_complete(llhttp_t *parser)
-{
-    sl_http_message *message = self_of(parser);
-    message->complete = true;
-    message->keep_alive = llhttp_should_keep_alive(parser) != 0;
-    return HPE_PAUSED; /* what follows belongs to the next message */
+    (void)parser;
+    return 2;
 }
 
 static const llhttp_settings_t settings = {.on_url = on_url,
-                                           .on_url_complete = on_url_complete,
-                                           .on_header_field = on_header_field,
-                                           .on_header_field_complete = on_header_field_complete,
-                                           .on_header_value = on_header_value,
-                                           .on_header_value_complete = on_header_value_complete,
-                                           .on_headers_complete = on_headers_complete,
-                                           .on_body = on_body,
-                                           .on_message_complete = on_complete};
+                                           .on_header_field = on_field,
+                                           .on_header_value = on_value,
+                                           .on_header_value_complete = on_value_complete,
+                                           .on_headers_complete = on_headers_complete};
 
-/* ---- reading ---- */
-
-/* 1 when the message is complete, 0 to go on, or an error. Keeps what lies behind the message. */
-static int feed(sl_http_message *message, const char *data, size_t size_bytes)
+void sl__http_message_begin(sl_http_message *message, enum sl__http_kind kind, const struct sl__http_limits *limits)
 {
-    llhttp_errno_t result = llhttp_execute(&message->parser, data, size_bytes);
-    if (result == HPE_OK && !message->complete) {
-        return 0;
-    }
-    if (message->complete || result == HPE_PAUSED || result == HPE_PAUSED_UPGRADE) {
-        const char *behind = llhttp_get_error_pos(&message->parser);
-        size_t used = behind == NULL ? size_bytes : (size_t)(behind - data);
-        used = used > size_bytes ? size_bytes : used;
-        message->left_bytes = size_bytes - used;
-        memcpy(message->left, data + used, message->left_bytes);
-        return 1;
-    }
-    if (message->problem != 0) {
-        return sl_fail(message->problem, "HTTP message: %s", sl_strerror(message->problem));
-    }
-    const char *reason = llhttp_get_error_reason(&message->parser);
-    return sl_fail(SL_EPROTO, "HTTP: %s (%s)", reason == NULL ? "" : reason, llhttp_errno_name(result));
-}
-
-static int read_all(sl_stream *stream, sl_http_message *message, struct sl_bytes leftover)
-{
-    char *buffer = sl_malloc(READ_BYTES);
-    if (buffer == NULL) {
-        return sl_fail(SL_ENOMEM, "no memory for an HTTP message");
-    }
-    int code = leftover.size_bytes > 0 ? feed(message, leftover.data, leftover.size_bytes) : 0;
-    bool begun = leftover.size_bytes > 0;
-    while (code == 0) {
-        size_t bytes = 0;
-        code = sl_stream_read(stream, buffer, READ_BYTES, &bytes);
-        if (code == SL_EOF && begun) {
-            (void)llhttp_finish(&message->parser); /* completes a body that lasts until the end */
-            code = message->complete ? 1 : sl_fail(SL_EOF, "the connection ended within an HTTP message");
-        } else if (code == 0) {
-            begun = true;
-            code = feed(message, buffer, bytes);
-        }
-    }
-    sl_free(buffer);
-    return code < 0 ? code : 0;
-}
-
-int sl__http_read(sl_stream *stream, enum sl__http_kind kind, struct sl_bytes leftover, sl_http_message **ret_message)
-{
-    sl_http_message *message = sl_malloc(sizeof *message);
-    if (message == NULL) {
-        return sl_fail(SL_ENOMEM, "no memory for an HTTP message");
-    }
-    memset(message, 0, sizeof *message);
+    memset(message, 0, offsetof(sl_http_message, fields));
+    message->kind = kind;
+    message->limits = limits;
+    message->body_expected = true;
     llhttp_init(&message->parser, kind == SL_HTTP_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
     message->parser.data = message;
-    int code = read_all(stream, message, leftover);
-    if (code < 0) {
-        sl_http_message_free(message);
-        return code;
+}
+
+/* An unknown method is no mistake of the protocol; rubbish in its place is. */
+static int refuse_method(sl_http_message *message, const char *data, size_t size_bytes)
+{
+    const char *space = memchr(data, ' ', size_bytes);
+    size_t length = space == NULL ? size_bytes : (size_t)(space - data);
+    return length > 0 && sl__http_all((struct sl_bytes){data, length}, sl__http_is_token)
+               ? sl__http_refuse(message, 501, "a method that is not known")
+               : sl__http_refuse(message, 400, "no HTTP request");
+}
+
+/* "HTTP/x.y" with digits is a version, though none of ours. */
+static int refuse_version(sl_http_message *message, const char *at, const char *end)
+{
+    while (at > message->base && at[-1] != '/') {
+        at--;
     }
-    *ret_message = message;
+    bool whole = end - at >= 3 && at[0] >= '0' && at[0] <= '9' && at[1] == '.' && at[2] >= '0' && at[2] <= '9';
+    bool ours = whole && at[0] == '1' && at[2] <= '1'; /* then it is what follows that llhttp minds */
+    return whole && !ours ? sl__http_refuse(message, 505, "a version of HTTP that is not spoken here")
+                          : sl__http_refuse(message, 400, "no version of HTTP");
+}
+
+static int refuse(sl_http_message *message, llhttp_errno_t error, char *data, size_t size_bytes)
+{
+    const char *reason = llhttp_get_error_reason(&message->parser);
+    switch (error) {
+    case HPE_USER:
+        return message->refused == 431 || message->refused == 414 ? SL_EMSGSIZE
+                                                                  : sl__http_refuse(message, 400, "bad syntax");
+    case HPE_INVALID_METHOD:
+        return refuse_method(message, data, size_bytes);
+    case HPE_INVALID_VERSION:
+        return refuse_version(message, llhttp_get_error_pos(&message->parser), data + size_bytes);
+    case HPE_PAUSED_H2_UPGRADE:
+        return sl__http_refuse(message, 505, "HTTP/2 is not spoken here");
+    default:
+        return sl__http_refuse(message, 400, reason == NULL || reason[0] == '\0' ? "bad syntax" : reason);
+    }
+}
+
+int sl__http_message_feed(sl_http_message *message, char *data, size_t size_bytes)
+{
+    const struct sl__http_limits *limits = message->limits;
+    size_t shown = size_bytes < (size_t)limits->head_bytes + 1 ? size_bytes : (size_t)limits->head_bytes + 1;
+    message->base = data;
+    llhttp_errno_t result = llhttp_execute(&message->parser, data + message->fed, shown - message->fed);
+    if (result == HPE_OK) {
+        message->fed = (uint32_t)shown;
+        return shown > limits->head_bytes ? sl__http_refuse(message, 431, "the head is too long") : 0;
+    }
+    if (result != HPE_PAUSED_UPGRADE) {
+        return refuse(message, result, data, size_bytes);
+    }
+    message->head_bytes = (uint32_t)(llhttp_get_error_pos(&message->parser) - data);
+    if (message->head_bytes > limits->head_bytes) {
+        return sl__http_refuse(message, 431, "the head is too long");
+    }
+    SL_TRY(sl__http_check_head(message));
+    return 1;
+}
+
+int sl__http_message_keep(sl_http_message *message)
+{
+    if (message->copy == NULL) {
+        message->copy = sl_malloc(message->head_bytes);
+        if (message->copy == NULL) {
+            return sl_fail(SL_ENOMEM, "no memory for a head");
+        }
+        memcpy(message->copy, message->base, message->head_bytes);
+        message->base = message->copy;
+    }
     return 0;
 }
 
-bool sl__http_keep_alive(const sl_http_message *message)
+void sl__http_message_done(sl_http_message *message)
 {
-    return message->keep_alive;
+    sl_free(message->copy);
+    sl_free(message->body_copy);
+    message->copy = message->body_copy = NULL;
+    message->body = NULL;
+    message->body_bytes = 0;
+}
+
+struct sl__http_body sl__http_message_body(const sl_http_message *message)
+{
+    return (struct sl__http_body){
+        .framing = (enum sl__http_framing)message->framing, .left = message->length, .limits = message->limits};
+}
+
+/* Its own text for the task, which feed() leaves to callers that answer with a status. */
+static int fail_head(const sl_http_message *message, int code)
+{
+    return sl_fail(code, "HTTP: %s", message->reason);
+}
+
+int sl__http_message_read(sl_stream *stream, sl_http_message *message)
+{
+    struct sl_view view = sl_stream_buffered(stream);
+    int found = 0;
+    while (found == 0) {
+        size_t had = view.size_bytes;
+        if (had > 0) {
+            found = sl__http_message_feed(message, view.data, had);
+        }
+        if (found == 0) {
+            int code = sl_stream_peek(stream, had + 1, &view);
+            if (code == SL_EOF && had > 0) {
+                return sl_fail(SL_ECONNRESET, "the connection ended within the head of a message");
+            }
+            SL_TRY(code);
+        }
+    }
+    if (found < 0) {
+        return fail_head(message, found);
+    }
+    sl_stream_consume(stream, message->head_bytes);
+    return 0;
 }
 
 /* ---- looking ---- */
@@ -238,14 +230,20 @@ const char *sl_http_method(const sl_http_message *message)
 
 const char *sl_http_target(const sl_http_message *message)
 {
-    return message->parser.type == HTTP_REQUEST ? message->head : "";
+    return message->kind == SL_HTTP_REQUEST ? message->base + message->target.at : "";
+}
+
+struct sl_bytes sl_http_path(const sl_http_message *message)
+{
+    return sl__http_text(message, message->path);
 }
 
 const char *sl_http_header(const sl_http_message *message, const char *name)
 {
-    for (size_t i = 0; i < message->header_count; i++) {
-        if (strcasecmp(message->head + message->headers[i].name, name) == 0) {
-            return message->head + message->headers[i].value;
+    for (size_t i = 0; i < message->field_count; i++) {
+        const struct sl__http_field *field = &message->fields[i];
+        if (sl__http_same(sl__http_text(message, field->name), name)) {
+            return message->base + field->value.at;
         }
     }
     return NULL;
@@ -253,21 +251,21 @@ const char *sl_http_header(const sl_http_message *message, const char *name)
 
 size_t sl_http_header_count(const sl_http_message *message)
 {
-    return message->header_count;
+    return message->field_count;
 }
 
 struct sl_http_field sl_http_header_at(const sl_http_message *message, size_t index)
 {
-    if (index >= message->header_count) {
+    if (index >= message->field_count) {
         return (struct sl_http_field){NULL, NULL};
     }
-    return (struct sl_http_field){message->head + message->headers[index].name,
-                                  message->head + message->headers[index].value};
+    const struct sl__http_field *field = &message->fields[index];
+    return (struct sl_http_field){message->base + field->name.at, message->base + field->value.at};
 }
 
 bool sl_http_is_1_1(const sl_http_message *message)
 {
-    return message->parser.http_major == 1 && message->parser.http_minor >= 1;
+    return message->parser.http_minor >= 1;
 }
 
 const char *sl_http_body(const sl_http_message *message, size_t *ret_bytes)
@@ -276,17 +274,4 @@ const char *sl_http_body(const sl_http_message *message, size_t *ret_bytes)
         *ret_bytes = message->body_bytes;
     }
     return message->body == NULL ? "" : message->body;
-}
-
-struct sl_bytes sl_http_leftover(const sl_http_message *message)
-{
-    return (struct sl_bytes){message->left, message->left_bytes};
-}
-
-void sl_http_message_free(sl_http_message *message)
-{
-    if (message != NULL) {
-        sl_free(message->body);
-        sl_free(message);
-    }
 }

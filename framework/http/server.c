@@ -1,147 +1,210 @@
 /* SPDX-License-Identifier: MIT */
-/* HTTP server: a task a connection, requests one after the other. */
-#include <stdio.h>
+/* HTTP server: accepts connections, a task each; stops in order. */
 #include <string.h>
 
-#include "message.h"
-#include "sluice/scope.h"
+#include "../runtime/internal.h"
+#include "server.h"
 
-#define HEAD_BYTES 512
+#define TARGET_BYTES_MAX ((size_t)8 * 1024)
+#define HEAD_BYTES_MAX ((size_t)16 * 1024)
+#define EXTENSION_BYTES_MAX ((size_t)4 * 1024)
+#define HEAD_TIMEOUT SL_SECONDS(10)
+#define IDLE_TIMEOUT SL_SECONDS(75)
+#define BODY_GRACE SL_SECONDS(10)
+#define BODY_RATE ((size_t)1024)
+#define WRITE_TIMEOUT SL_SECONDS(30)
+#define STOP_GRACE SL_SECONDS(10)
 
-/* Time a client has to send a whole request, and to begin the next one. */
-#define REQUEST_TIMEOUT SL_SECONDS(30)
+/* After an accept that failed, such as for want of descriptors: until some may be free. */
+#define ACCEPT_PAUSE SL_MILLISECONDS(100)
 
-struct server {
-    sl_http_handler handler;
-    void *arg;
-};
+/* ---- options ---- */
 
-struct connection {
-    struct server *server;
-    sl_stream *stream; /* NULL once a handler has taken it over */
-};
-
-static const char *reason_of(int status)
+static size_t or_else(size_t given, size_t otherwise)
 {
-    switch (status) {
-    case 101:
-        return "Switching Protocols";
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 404:
-        return "Not Found";
-    case 413:
-        return "Content Too Large";
-    case 503:
-        return "Service Unavailable";
-    default:
-        return status < 400 ? "OK" : "Error";
-    }
+    return given == 0 ? otherwise : given;
 }
 
-static int respond(sl_stream *stream, int status, bool keep_alive, const char *content_type, struct sl_bytes body)
+static sl_time time_or(sl_time given, sl_time otherwise)
 {
-    char head[HEAD_BYTES];
-    int length = snprintf(head, sizeof head,
-                          "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n", status,
-                          reason_of(status), content_type, body.size_bytes, keep_alive ? "keep-alive" : "close");
-    if (length < 0 || (size_t)length >= sizeof head) {
-        return sl_fail(SL_EMSGSIZE, "the content type is too long");
-    }
-    struct sl_bytes pieces[] = {{head, (size_t)length}, body};
-    return sl_stream_write_pieces(stream, pieces, 2);
+    return given == 0 ? otherwise : given;
 }
 
-int sl_http_respond(sl_http_exchange *exchange, int status, const char *content_type, const void *body,
-                    size_t body_bytes)
+static int set_up(struct sl__http_server *server, const struct sl_http_server_options *given)
 {
-    exchange->answered = true;
-    return respond(exchange->stream, status, sl__http_keep_alive(exchange->request), content_type,
-                   (struct sl_bytes){body, body_bytes});
+    struct sl_http_server_options *options = &server->options;
+    *options = *given;
+    options->connections_max = or_else(given->connections_max, SL_HTTP_CONNECTIONS_MAX);
+    options->target_bytes_max = or_else(given->target_bytes_max, TARGET_BYTES_MAX);
+    options->head_bytes_max = or_else(given->head_bytes_max, HEAD_BYTES_MAX);
+    options->headers_max = or_else(given->headers_max, SL_HTTP_HEADERS_MAX);
+    options->body_bytes_max = or_else(given->body_bytes_max, SL_HTTP_BODY_BYTES_MAX);
+    options->extension_bytes_max = or_else(given->extension_bytes_max, EXTENSION_BYTES_MAX);
+    options->head_timeout = time_or(given->head_timeout, HEAD_TIMEOUT);
+    options->idle_timeout = time_or(given->idle_timeout, IDLE_TIMEOUT);
+    options->body_grace = time_or(given->body_grace, BODY_GRACE);
+    options->body_rate = or_else(given->body_rate, BODY_RATE);
+    options->write_timeout = time_or(given->write_timeout, WRITE_TIMEOUT);
+    options->stop_grace = time_or(given->stop_grace, STOP_GRACE);
+    if (options->head_bytes_max > SL_HTTP_HEAD_BYTES_CAP || options->headers_max > SL_HTTP_HEADERS_MAX ||
+        options->target_bytes_max > SL_HTTP_HEAD_BYTES_CAP || options->extension_bytes_max > UINT32_MAX ||
+        options->head_timeout < 0 || options->idle_timeout < 0 || options->body_grace < 0 ||
+        options->write_timeout < 0 || options->stop_grace < 0) {
+        return sl_fail(SL_EINVAL, "a limit of the HTTP server is out of range");
+    }
+    SL_TRY(sl__http_check_routes(options));
+    uint64_t body_bytes = options->body_bytes_max;
+    for (size_t i = 0; i < options->route_count; i++) {
+        size_t of_route = options->routes[i].body_bytes_max;
+        body_bytes = of_route > body_bytes ? of_route : body_bytes;
+    }
+    server->limits = (struct sl__http_limits){.line_bytes = (uint32_t)options->target_bytes_max,
+                                              .head_bytes = (uint32_t)options->head_bytes_max,
+                                              .headers = (uint32_t)options->headers_max,
+                                              .extension_bytes = (uint32_t)options->extension_bytes_max,
+                                              .trailer_bytes = (uint32_t)options->head_bytes_max,
+                                              .body_bytes = body_bytes};
+    server->counts = options->counts == NULL ? &server->own_counts : options->counts;
+    server->date_second = -1;
+    return 0;
 }
 
-/* One request. 1 to go on with the next, 0 when the connection is done. `request` is the one before, for what it left. */
-static int serve_one(struct connection *connection, sl_http_message **request)
-{
-    struct sl_bytes leftover = *request == NULL ? (struct sl_bytes){NULL, 0} : sl_http_leftover(*request);
-    sl_http_message *next = NULL;
-    sl_scope limit = SL_SCOPE_INIT;
-    SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "request", .timeout = REQUEST_TIMEOUT}));
-    int code = sl_scope_close(&limit, sl__http_read(connection->stream, SL_HTTP_REQUEST, leftover, &next));
-    sl_http_message_free(*request);
-    *request = next;
-    if (code == SL_EPROTO || code == SL_EMSGSIZE) {
-        static const char text[] = "bad request\n";
-        SL_TRY(respond(connection->stream, code == SL_EPROTO ? 400 : 413, false, "text/plain",
-                       (struct sl_bytes){text, sizeof text - 1}));
-        return 0;
-    }
-    SL_TRY(code);
-    sl_http_exchange exchange = {.request = next, .stream = connection->stream};
-    code = connection->server->handler(connection->server->arg, &exchange);
-    if (exchange.taken_over) {
-        connection->stream = NULL;
-        return code < 0 ? code : 0;
-    }
-    SL_TRY(code);
-    if (!exchange.answered) {
-        SL_TRY(sl_http_respond(&exchange, 404, "text/plain", "not found\n", 10));
-    }
-    return sl__http_keep_alive(next);
-}
+/* ---- connections ---- */
 
-/* A connection's failure is its own: peers hang up, and send nonsense. */
-static int serve_connection(void *arg)
+static void link_in(struct sl__http_server *server, struct sl__http_connection *connection)
 {
-    sl_auto(sl_http_message) *request = NULL;
-    int code = 1;
-    while (code > 0 && !sl_stop_requested()) {
-        code = serve_one(arg, &request);
+    connection->next = server->first;
+    if (server->first != NULL) {
+        server->first->prev = connection;
     }
-    return code == SL_ECANCELED ? code : 0;
+    server->first = connection;
+    server->counts->open++;
 }
 
 static void free_connection(void *arg)
 {
-    struct connection *connection = arg;
+    struct sl__http_connection *connection = arg;
+    struct sl__http_server *server = connection->server;
+    if (connection->prev != NULL) {
+        connection->prev->next = connection->next;
+    } else {
+        server->first = connection->next;
+    }
+    if (connection->next != NULL) {
+        connection->next->prev = connection->prev;
+    }
+    server->counts->open--;
+    sl__http_drop_out(connection);
+    sl__http_message_done(&connection->request);
     sl_stream_close(connection->stream);
     sl_free(connection);
 }
 
-static int accept_one(sl_scope *scope, sl_listener *listener, struct server *server)
+/* Takes the stream over. */
+static int start_connection(sl_scope *scope, struct sl__http_server *server, sl_stream *stream)
 {
-    sl_stream *stream = NULL;
-    SL_TRY(sl_listener_accept(listener, &stream));
-    if (sl_scope_children(scope) >= SL_HTTP_CONNECTIONS_MAX) {
-        sl_stream_close(stream);
-        return 0;
-    }
-    struct connection *connection = sl_malloc(sizeof *connection);
+    struct sl__http_connection *connection = sl_calloc(1, sizeof *connection);
     if (connection == NULL) {
         sl_stream_close(stream);
         return sl_fail(SL_ENOMEM, "no memory for a connection");
     }
-    *connection = (struct connection){server, stream};
-    int code = sl_spawn(scope, serve_connection, connection, .name = "connection", .release = free_connection);
+    connection->server = server;
+    connection->stream = stream;
+    connection->waiting = true;
+    link_in(server, connection);
+    int code = sl_spawn(scope, sl__http_serve_connection, connection, .name = "connection", .release = free_connection,
+                        .ret_task = &connection->task);
     if (code < 0) {
         free_connection(connection);
     }
     return code;
 }
 
-int sl_http_serve(sl_listener *listener, sl_http_handler handler, void *arg)
+/* ---- accepting ---- */
+
+/* Neither a full table of descriptors nor a lack of memory ends a server: both pass. */
+static int pause_accepting(struct sl__http_server *server, int code)
 {
-    struct server server = {handler, arg};
-    SL_SCOPE(scope, .name = "http server");
-    for (;;) {
-        int code = accept_one(&scope, listener, &server);
-        if (code == SL_ECLOSED) {
-            return sl_scope_wait(&scope);
-        }
-        if (code < 0) {
-            return sl_scope_close(&scope, code);
+    server->counts->accept_errors++;
+    if (!server->accept_failed) {
+        server->accept_failed = true;
+        sl__log(sl__runtime, SL_LOG_WARNING, "http: cannot accept connections for now: %s", sl_strerror(code));
+    }
+    return sl_sleep(ACCEPT_PAUSE);
+}
+
+static int accept_one(sl_scope *scope, sl_listener *listener, struct sl__http_server *server)
+{
+    sl_stream *stream = NULL;
+    int code = sl_listener_accept(listener, &stream);
+    if (code == SL_ECLOSED || code == SL_ECANCELED) {
+        return code;
+    }
+    if (code == 0 && server->counts->open >= server->options.connections_max) {
+        server->counts->refused++;
+        sl_stream_close(stream);
+        return 0;
+    }
+    code = code == 0 ? start_connection(scope, server, stream) : code;
+    if (code < 0) {
+        return pause_accepting(server, code);
+    }
+    server->accept_failed = false;
+    server->counts->accepted++;
+    return 0;
+}
+
+static int accept_until_stopped(void *arg)
+{
+    sl_scope *accepting = arg;
+    SL_TRY(sl_stop_wait());
+    sl_scope_cancel(accepting, "the server is to stop");
+    return 0;
+}
+
+/* Idle connections are closed at once; the others end with the request that they serve. */
+static void drain(sl_scope *scope, struct sl__http_server *server)
+{
+    server->draining = true;
+    for (struct sl__http_connection *at = server->first; at != NULL; at = at->next) {
+        if (at->waiting) {
+            (void)sl_task_cancel(at->task, "the server stops");
         }
     }
+    (void)sl_scope_stop(scope, server->options.stop_grace);
+}
+
+static int serve(struct sl__http_server *server, sl_listener *listener)
+{
+    sl_scope accepting = SL_SCOPE_INIT; /* outlives the task that cancels it */
+    SL_SCOPE(scope, .name = "http server", .strategy = SL_ISOLATE);
+    SL_TRY(sl_spawn(&scope, accept_until_stopped, &accepting, .name = "stop", .daemon = true));
+    SL_TRY(sl_scope_open(&accepting, &(struct sl_scope_options){.name = "accept"}));
+    int code = 0;
+    while (code == 0) {
+        code = accept_one(&scope, listener, server);
+    }
+    (void)sl_scope_close(&accepting, 0);
+    drain(&scope, server);
+    return sl_scope_close(&scope, code == SL_ECLOSED || code == SL_ECANCELED ? 0 : code);
+}
+
+int sl_http_serve_with(sl_listener *listener, const struct sl_http_server_options *options)
+{
+    struct sl__http_server *server = sl_calloc(1, sizeof *server);
+    if (server == NULL) {
+        return sl_fail(SL_ENOMEM, "no memory for a server");
+    }
+    int code = set_up(server, options);
+    code = code == 0 ? serve(server, listener) : code;
+    while (server->outs_idle > 0) {
+        sl_free(server->outs[--server->outs_idle]);
+    }
+    sl_free(server);
+    return code;
+}
+
+int sl_http_serve(sl_listener *listener, sl_http_handler handler, void *arg)
+{
+    return sl_http_serve_with(listener, &(struct sl_http_server_options){.handler = handler, .arg = arg});
 }

@@ -96,60 +96,6 @@ static int raw(struct server *server, const char *send, const char *expected, si
     return 0;
 }
 
-C_TEST_REAL(http_requests, "keep-alive, pipelining, byte by byte, 404, 400, headers of any case", "")
-{
-    struct server server = {0};
-    SL_SCOPE(scope);
-    CHECK_EQ(start(&scope, &server), 0);
-    sl_auto(sl_http_message) *response = NULL;
-    CHECK_EQ(sl_http_get("127.0.0.1", server.port, "/hello?x=1", &response), 0);
-    CHECK_EQ(sl_http_status(response), 200);
-    CHECK_STRING(sl_http_body(response, NULL), "hello");
-    CHECK_STRING(sl_http_header(response, "content-length"), "5");
-    CHECK(sl_http_header(response, "nothing") == NULL);
-    sl_http_message_free(response);
-    CHECK_EQ(sl_http_get("127.0.0.1", server.port, "/nowhere", &response), 0);
-    CHECK_EQ(sl_http_status(response), 404);
-    CHECK_EQ(sl_http_get("127.0.0.1", server.port, "/with space", &response), SL_EINVAL);
-    static const char ok[] =
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello";
-    CHECK_EQ(raw(&server, "GET /hello?x=1 HTTP/1.1\r\nHost: x\r\n\r\n", ok, 1), 0);
-    char two[2 * sizeof ok] = "";
-    (void)snprintf(two, sizeof two, "%s%s", ok, ok);
-    CHECK_EQ(
-        raw(&server, "GET /hello?x=1 HTTP/1.1\r\nHost: x\r\n\r\nGET /hello?x=1 HTTP/1.1\r\nHost: x\r\n\r\n", two, 1000),
-        0);
-    CHECK_EQ(raw(&server, "GET /agent HTTP/1.1\r\nHost: x\r\nUser-Agent: somebody\r\n\r\n",
-                 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 8", 5),
-             0);
-    CHECK_EQ(raw(&server, "GARBAGE\r\n\r\n", "HTTP/1.1 400", 100), 0);
-    CHECK_EQ(raw(&server, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-                 "HTTP/1.1 400", 100),
-             0);
-    CHECK_EQ(raw(&server, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400", 100), 0);
-    stop(&server);
-    return sl_scope_wait(&scope);
-}
-
-C_TEST_REAL(http_limits, "a head over the limit is refused with 413, and the server goes on", "")
-{
-    struct server server = {0};
-    SL_SCOPE(scope);
-    CHECK_EQ(start(&scope, &server), 0);
-    char *long_head = test_calloc(1, 40000);
-    int length = snprintf(long_head, 40000, "GET / HTTP/1.1\r\nHost: x\r\nLong: ");
-    memset(long_head + length, 'a', 30000);
-    memcpy(long_head + length + 30000, "\r\n\r\n", 4);
-    int code = raw(&server, long_head, "HTTP/1.1 413", 3000);
-    test_free(long_head);
-    CHECK_EQ(code, 0);
-    sl_auto(sl_http_message) *response = NULL;
-    CHECK_EQ(sl_http_get("127.0.0.1", server.port, "/hello?x=1", &response), 0);
-    CHECK_EQ(sl_http_status(response), 200);
-    stop(&server);
-    return sl_scope_wait(&scope);
-}
-
 C_TEST_REAL(ws_echo, "messages of all sizes come back; the close handshake ends both sides", "")
 {
     struct server server = {0};
@@ -252,5 +198,5 @@ C_TEST_REAL(ws_frames, "fragments, pings between them, and what breaks the proto
     return sl_scope_wait(&scope);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(http_requests), cmocka_unit_test(http_limits), cmocka_unit_test(ws_echo),
+SL_TEST_MAIN(cmocka_unit_test(ws_echo),
              cmocka_unit_test(ws_cut), cmocka_unit_test(ws_frames))

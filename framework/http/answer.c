@@ -8,8 +8,6 @@
 
 #include "server.h"
 
-#define WEEKDAYS "ThuFriSatSunMonTueWed" /* the first of January 1970 was a Thursday */
-#define MONTHS "JanFebMarAprMayJunJulAugSepOctNovDec"
 #define CHUNK_HEAD_BYTES 20
 #define HEAD_BYTES 256 /* of an answer, without its type and headers */
 
@@ -62,6 +60,10 @@ static const char *reason_of(int status)
     return "Other";
 }
 
+/* The first of January 1970 was a Thursday. */
+static const char weekdays[7][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
 /* RFC 9110, 5.6.7. The calendar after Howard Hinnant's "chrono-compatible low-level date algorithms". */
 static const char *date_text(struct sl__http_server *server)
 {
@@ -81,8 +83,8 @@ static const char *date_text(struct sl__http_server *server)
     month = month < 10 ? month + 3 : month - 9;
     int year = (int)(year_of_era + era * 400 + (month <= 2));
     char text[80];
-    (void)snprintf(text, sizeof text, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", WEEKDAYS + days % 7 * 3, day,
-                   MONTHS + (month - 1) * 3, year, clock / 3600, clock / 60 % 60, clock % 60);
+    (void)snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT", weekdays[days % 7], day, months[month - 1],
+                   year, clock / 3600, clock / 60 % 60, clock % 60);
     memcpy(server->date, text, SL_HTTP_DATE_BYTES - 1);
     server->date_second = second;
     return server->date;

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../runtime/internal.h"
 #include "server.h"
+#include "sluice/runtime.h"
 
 /* An answer that ends the connection must reach a client that still sends: it is read for a while, then closed. */
 #define LINGER SL_SECONDS(2)
@@ -230,8 +230,8 @@ static void log_failure(struct sl__http_connection *connection, int code)
     struct sl_bytes path = sl_http_path(&connection->request);
     (void)sl_error_print(sl_error_last(), story, sizeof story);
     connection->server->counts->handler_errors++;
-    sl__log(sl__runtime, SL_LOG_ERROR, "http: %s %.*s: %s: %s", sl_http_method(&connection->request),
-            (int)(path.size_bytes > 200 ? 200 : path.size_bytes), (const char *)path.data, sl_error_name(code), story);
+    sl_log(SL_LOG_ERROR, "http: %s %.*s: %s: %s", sl_http_method(&connection->request),
+           (int)(path.size_bytes > 200 ? 200 : path.size_bytes), (const char *)path.data, sl_error_name(code), story);
 }
 
 /* The handler failed, or left its answer open. */

@@ -25,7 +25,7 @@ struct sl__http_limits {
 };
 
 /* A head must fit into a stream's buffer, with room behind it; places in it are 16-bit numbers. */
-#define SL_HTTP_HEAD_BYTES_CAP ((uint32_t)48 * 1024)
+#define SL_HTTP_HEAD_BYTES_CAP 49152U
 
 /* Empty lines in front of a request are skipped (RFC 9112, 2.2), this many. */
 #define SL_HTTP_EMPTY_LINES_MAX 4

@@ -2,8 +2,8 @@
 /* HTTP server: accepts connections, a task each; stops in order. */
 #include <string.h>
 
-#include "../runtime/internal.h"
 #include "server.h"
+#include "sluice/runtime.h"
 
 #define TARGET_BYTES_MAX ((size_t)8 * 1024)
 #define HEAD_BYTES_MAX ((size_t)16 * 1024)
@@ -128,7 +128,7 @@ static int pause_accepting(struct sl__http_server *server, int code)
     server->counts->accept_errors++;
     if (!server->accept_failed) {
         server->accept_failed = true;
-        sl__log(sl__runtime, SL_LOG_WARNING, "http: cannot accept connections for now: %s", sl_strerror(code));
+        sl_log(SL_LOG_WARNING, "http: cannot accept connections for now: %s", sl_strerror(code));
     }
     return sl_sleep(ACCEPT_PAUSE);
 }

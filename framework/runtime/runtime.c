@@ -35,6 +35,20 @@ void sl__log(sl_runtime *runtime, enum sl_log_level level, const char *format, .
     runtime->options.log(runtime->options.log_context, level, line);
 }
 
+void sl_log(enum sl_log_level level, const char *format, ...)
+{
+    char line[LOG_LINE_BYTES];
+    sl_runtime *runtime = sl__runtime;
+    va_list arguments;
+    if (runtime == NULL) {
+        return;
+    }
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    runtime->options.log(runtime->options.log_context, level, line);
+}
+
 void sl__log_error(sl_runtime *runtime, sl_task *task, int code, const sl_error *error)
 {
     char path[256] = "";

@@ -18,6 +18,9 @@ typedef struct sl_runtime sl_runtime;
 enum sl_log_level { SL_LOG_ERROR, SL_LOG_WARNING, SL_LOG_INFO, SL_LOG_DEBUG };
 typedef void (*sl_log_fn)(void *context, enum sl_log_level level, const char *text);
 
+/* Writes a line through the `log` of this thread's runtime; without a runtime it does nothing. Never waits. */
+void sl_log(enum sl_log_level level, const char *format, ...) SL_PRINTF(2, 3);
+
 /*
  * Hooks on what the scheduler does. Each may be NULL. A hook that returns a negative code is a faulty
  * one: its whole instrument is removed and that is logged; the others go on. Hooks must not block.

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The corpus of requests against the server: whole, a byte at a time, and behind a good request. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "request_cases.h"
@@ -13,6 +12,15 @@ enum { WHOLE, BYTES, PIPELINED, MODES };
 
 /* ---- texts ---- */
 
+static size_t number_at(const char **at)
+{
+    size_t number = 0;
+    for (; **at >= '0' && **at <= '9'; ++*at) {
+        number = number * 10 + (size_t)(**at - '0');
+    }
+    return number;
+}
+
 /* Repeats; "A:b" is repeated as a header line. Returns the length. */
 static size_t expand(const char *from, char *to)
 {
@@ -23,12 +31,12 @@ static size_t expand(const char *from, char *to)
             to[length++] = *from++;
             continue;
         }
-        char *text = NULL;
-        unsigned long count = strtoul(from + 2, &text, 10);
+        const char *text = from + 2;
+        size_t count = number_at(&text);
         if (count == 0) {
             to[length++] = '\0';
         }
-        for (unsigned long i = 0; i < count; i++) {
+        for (size_t i = 0; i < count; i++) {
             size_t bytes = (size_t)(end - text - 1);
             memcpy(to + length, text + 1, bytes);
             length += bytes;
@@ -53,13 +61,15 @@ static bool summarise(const char *text, char *summary, size_t summary_bytes)
         if (strncmp(text, "HTTP/1.1 ", 9) != 0 || head_end == NULL) {
             return false;
         }
-        int status = (int)strtol(text + 9, NULL, 10);
+        const char *at = text + 9;
+        int status = (int)number_at(&at);
         if (status == 100) {
             text = head_end + 4;
             continue;
         }
         const char *stated = strstr(text, "Content-Length: ");
-        size_t body_bytes = stated == NULL || stated > head_end ? 0 : strtoul(stated + 16, NULL, 10);
+        at = stated == NULL || stated > head_end ? "" : stated + 16;
+        size_t body_bytes = number_at(&at);
         const char *body = head_end + 4;
         bool no_body = strncmp(body, "HTTP/1.1 ", 9) == 0 || *body == '\0';
         if (no_body && body_bytes > 0) {

@@ -198,5 +198,4 @@ C_TEST_REAL(ws_frames, "fragments, pings between them, and what breaks the proto
     return sl_scope_wait(&scope);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(ws_echo),
-             cmocka_unit_test(ws_cut), cmocka_unit_test(ws_frames))
+SL_TEST_MAIN(cmocka_unit_test(ws_echo), cmocka_unit_test(ws_cut), cmocka_unit_test(ws_frames))

@@ -230,8 +230,10 @@ static void log_failure(struct sl__http_connection *connection, int code)
     struct sl_bytes path = sl_http_path(&connection->request);
     (void)sl_error_print(sl_error_last(), story, sizeof story);
     connection->server->counts->handler_errors++;
-    sl_log(SL_LOG_ERROR, "http: %s %.*s: %s: %s", sl_http_method(&connection->request),
-           (int)(path.size_bytes > 200 ? 200 : path.size_bytes), (const char *)path.data, sl_error_name(code), story);
+    /* After a whole answer it is news, no more: a WebSocket that was refused is not our failure. */
+    sl_log(connection->turn.ended ? SL_LOG_INFO : SL_LOG_ERROR, "http: %s %.*s: %s: %s",
+           sl_http_method(&connection->request), (int)(path.size_bytes > 200 ? 200 : path.size_bytes),
+           (const char *)path.data, sl_error_name(code), story);
 }
 
 /* The handler failed, or left its answer open. */
@@ -305,8 +307,9 @@ static int answer_request(struct sl__http_connection *connection)
         }
         SL_TRY(code);
     }
-    if (request->upgrade) {
-        SL_TRY(sl__http_flush(connection)); /* a handler that takes over writes to the stream itself */
+    if (request->upgrade) { /* a handler that takes over reads and writes the stream itself */
+        SL_TRY(sl__http_message_keep(request));
+        SL_TRY(sl__http_flush(connection));
     }
     sl_http_exchange exchange = {.request = request, .stream = connection->stream, .connection = connection};
     return call_handler(connection, &exchange);

@@ -7,6 +7,7 @@
 
 #define REQUEST_BYTES 4096
 #define INTERIM_MAX 8
+#define EXCERPT_BYTES_MAX ((uint64_t)64 * 1024)
 
 static const struct sl__http_limits limits = {.line_bytes = 8 * 1024,
                                               .head_bytes = 32 * 1024,
@@ -42,6 +43,29 @@ static int read_answer(sl_stream *stream, sl_http_message *response)
     return sl_fail(SL_EPROTO, "HTTP: more than %d interim answers", INTERIM_MAX);
 }
 
+/* The whole body. SL_EMSGSIZE beyond the limit: what came before is kept. */
+static int read_body(sl_stream *stream, sl_http_message *response, uint64_t max_bytes)
+{
+    struct sl__http_body body = sl__http_message_body(response);
+    struct sl__http_limits within = limits;
+    struct sl_bytes piece;
+    int code;
+    within.body_bytes = max_bytes;
+    body.limits = &within;
+    while ((code = sl__http_body_next(stream, &body, SIZE_MAX, &piece)) == 0) {
+        char *larger =
+            sl_realloc(response->body_copy, response->body_bytes + piece.size_bytes + SL_STREAM_PADDING_BYTES);
+        if (larger == NULL) {
+            return sl_fail(SL_ENOMEM, "no memory for a body");
+        }
+        memcpy(larger + response->body_bytes, piece.data, piece.size_bytes);
+        response->body = response->body_copy = larger;
+        response->body_bytes += piece.size_bytes;
+        larger[response->body_bytes] = '\0';
+    }
+    return code == SL_EOF ? 0 : code;
+}
+
 int sl_http_upgrade(sl_stream *stream, const char *host, const char *target, const char *headers,
                     sl_http_message **ret_response)
 {
@@ -51,6 +75,10 @@ int sl_http_upgrade(sl_stream *stream, const char *host, const char *target, con
         return sl_fail(SL_ENOMEM, "no memory for an answer");
     }
     int code = read_answer(stream, response);
+    if (code == 0 && sl_http_status(response) != 101) {
+        code = read_body(stream, response, EXCERPT_BYTES_MAX);
+        code = code == SL_EMSGSIZE ? 0 : code;
+    }
     if (code < 0) {
         sl_http_message_free(response);
         return code;
@@ -69,28 +97,6 @@ void sl_http_message_free(sl_http_message *message)
 
 /* ---- a GET on a connection of its own ---- */
 
-static int read_body(sl_stream *stream, sl_http_message *response)
-{
-    struct sl__http_body body = sl__http_message_body(response);
-    struct sl__http_limits within = limits;
-    struct sl_bytes piece;
-    int code;
-    within.body_bytes = SL_HTTP_BODY_BYTES_MAX;
-    body.limits = &within;
-    while ((code = sl__http_body_next(stream, &body, SIZE_MAX, &piece)) == 0) {
-        char *larger =
-            sl_realloc(response->body_copy, response->body_bytes + piece.size_bytes + SL_STREAM_PADDING_BYTES);
-        if (larger == NULL) {
-            return sl_fail(SL_ENOMEM, "no memory for a body");
-        }
-        memcpy(larger + response->body_bytes, piece.data, piece.size_bytes);
-        response->body = response->body_copy = larger;
-        response->body_bytes += piece.size_bytes;
-        larger[response->body_bytes] = '\0';
-    }
-    return code == SL_EOF ? 0 : code;
-}
-
 int sl_http_get(const char *address, int port, const char *target, sl_http_message **ret_response)
 {
     char host[256];
@@ -98,15 +104,15 @@ int sl_http_get(const char *address, int port, const char *target, sl_http_messa
     sl_auto(sl_http_message) *response = NULL;
     (void)snprintf(host, sizeof host, strchr(address, ':') == NULL ? "%s:%d" : "[%s]:%d", address, port);
     SL_TRY(sl_connect(address, port, &stream));
-    SL_TRY(sl_http_upgrade(stream, host, target, "Connection: close\r\n", &response));
-    SL_TRY(read_body(stream, response));
+    SL_TRY(write_request(stream, host, target, "Connection: close\r\n"));
+    response = sl_calloc(1, sizeof *response);
+    if (response == NULL) {
+        return sl_fail(SL_ENOMEM, "no memory for an answer");
+    }
+    SL_TRY(read_answer(stream, response));
+    SL_TRY(read_body(stream, response, SL_HTTP_BODY_BYTES_MAX));
+
     *ret_response = response;
     response = NULL;
     return 0;
-}
-
-struct sl_bytes sl_http_leftover(const sl_http_message *message)
-{
-    (void)message;
-    return (struct sl_bytes){NULL, 0};
 }

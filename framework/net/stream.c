@@ -154,12 +154,6 @@ void sl_stream_consume(sl_stream *stream, size_t size_bytes)
     stream->start += (uint32_t)size_bytes;
 }
 
-void sl_stream_unread(sl_stream *stream, size_t size_bytes)
-{
-    SL_ASSERT(size_bytes <= stream->start);
-    stream->start -= (uint32_t)size_bytes;
-}
-
 /* ---- writing ---- */
 
 /* Moves on by what was sent; true while something is left. */

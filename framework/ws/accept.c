@@ -9,16 +9,18 @@
 #define HEAD_BYTES 1024
 
 /* Answers with a status of failure and ends the connection. */
-static int refuse(sl_http_exchange *exchange, const char *status, const char *why)
+static int refuse(sl_http_exchange *exchange, int status, const char *why)
 {
-    char answer[HEAD_BYTES];
-    int length =
-        snprintf(answer, sizeof answer,
-                 "HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: text/plain\r\nSec-WebSocket-Version: 13\r\n"
-                 "Content-Length: %zu\r\n\r\n%s\n",
-                 status, strlen(why) + 1, why);
-    exchange->answered = true;
-    SL_TRY(sl_stream_write(exchange->stream, answer, (size_t)length));
+    static const struct sl_http_field version = {"Sec-WebSocket-Version", "13"};
+    char text[HEAD_BYTES];
+    int length = snprintf(text, sizeof text, "%s\n", why);
+    SL_TRY(sl_http_respond_with(exchange, &(struct sl_http_answer){.status = status,
+                                                                   .content_type = "text/plain",
+                                                                   .headers = &version,
+                                                                   .header_count = 1,
+                                                                   .body = text,
+                                                                   .body_bytes = (size_t)length,
+                                                                   .close = true}));
     return sl_fail(SL_EPROTO, "WebSocket handshake: %s", why);
 }
 
@@ -76,12 +78,12 @@ static int agree(sl_http_exchange *exchange, const struct sl_ws_options *options
 {
     char list[SL__WS_LIST_BYTES];
     if (sl__ws_join(exchange->request, "Sec-WebSocket-Protocol", list) < 0) {
-        return refuse(exchange, "400 Bad Request", "too many subprotocols");
+        return refuse(exchange, 400, "too many subprotocols");
     }
     choose_subprotocol(options->subprotocols, list, answer->subprotocol, sizeof answer->subprotocol);
     if (sl__ws_join(exchange->request, "Sec-WebSocket-Extensions", list) < 0 ||
         sl__ws_grant(&options->deflate, list, &answer->agreed, answer->extension) < 0) {
-        return refuse(exchange, "400 Bad Request", "malformed or too many extensions");
+        return refuse(exchange, 400, "malformed or too many extensions");
     }
     return 0;
 }
@@ -112,11 +114,11 @@ int sl_ws_accept_with(sl_http_exchange *exchange, const struct sl_ws_options *op
     SL_TRY(sl__ws_check_subprotocols(options->subprotocols));
     const char *problem = problem_of(request);
     if (problem != NULL) {
-        return refuse(exchange, "400 Bad Request", problem);
+        return refuse(exchange, 400, problem);
     }
     const char *version = NULL;
     if (sl__ws_headers(request, "Sec-WebSocket-Version", &version) != 1 || strcmp(version, "13") != 0) {
-        return refuse(exchange, "426 Upgrade Required", "version 13 was expected");
+        return refuse(exchange, 426, "version 13 was expected");
     }
     SL_TRY(agree(exchange, options, &answer));
     sl_ws *ws = NULL;
@@ -126,7 +128,6 @@ int sl_ws_accept_with(sl_http_exchange *exchange, const struct sl_ws_options *op
         sl_free(ws); /* the stream is still the server's */
         return code;
     }
-    sl_stream_unread(exchange->stream, sl_http_leftover(request).size_bytes);
     exchange->taken_over = true;
     *ret_ws = ws;
     return 0;

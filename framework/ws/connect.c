@@ -184,7 +184,6 @@ static int shake_hands(sl_stream *stream, const struct url *url, const struct sl
     struct sl__ws_agreed agreed = {.on = false};
     const char *subprotocol = "";
     SL_TRY(check_answer(response, key, options, &agreed, &subprotocol));
-    sl_stream_unread(stream, sl_http_leftover(response).size_bytes);
     return sl__ws_new(stream, false, options, &agreed, subprotocol, ret_ws);
 }
 

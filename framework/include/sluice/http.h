@@ -66,8 +66,8 @@ SL_MUST_CHECK int sl_http_get(const char *address, int port, const char *target,
 /* ---- one request being answered ---- */
 
 typedef struct sl_http_exchange {
-    const sl_http_message *request; /* valid until the handler returns, or first reads from `stream` */
-    sl_stream *stream;              /* for a handler that takes it over */
+    const sl_http_message *request; /* valid until the handler returns */
+    sl_stream *stream;              /* for a handler that takes it over: the request must ask for an upgrade */
     bool answered;                  /* set by sl_http_respond() and sl_http_begin() */
     bool taken_over; /* set by a handler that has answered itself and now owns the stream, with all unread bytes */
     struct sl__http_connection *connection; /* private */

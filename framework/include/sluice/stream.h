@@ -58,9 +58,6 @@ struct sl_view sl_stream_buffered(const sl_stream *stream);
 /* Takes the first `size_bytes` of what sl_stream_peek() showed. Views stay valid. Never waits. */
 void sl_stream_consume(sl_stream *stream, size_t size_bytes);
 
-/* Gives back the last bytes of what sl_stream_read() took from the stream's buffer: they are the next ones to be read. */
-void sl_stream_unread(sl_stream *stream, size_t size_bytes);
-
 /*
  * Writes all of it, or all the pieces (at most SL_STREAM_PIECES_MAX) one after the other; waits while the
  * peer does not read. Nothing is copied or queued: the bytes are the system's when the call returns. A

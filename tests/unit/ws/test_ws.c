@@ -75,27 +75,6 @@ static int connect_to(const struct server *server, const char *target, sl_ws **r
     return sl_ws_connect(url, ret_ws);
 }
 
-/* Sends bytes as they are and compares the beginning of what comes back. */
-static int raw(struct server *server, const char *send, const char *expected, size_t step)
-{
-    sl_auto(sl_stream) *stream = NULL;
-    CHECK_EQ(sl_connect("127.0.0.1", server->port, &stream), 0);
-    size_t length = strlen(send);
-    for (size_t at = 0; at < length; at += step) {
-        CHECK_EQ(sl_stream_write(stream, send + at, length - at < step ? length - at : step), 0);
-        CHECK_EQ(sl_checkpoint(), 0);
-    }
-    char answer[2048] = "";
-    size_t got = 0;
-    while (got < strlen(expected)) {
-        size_t bytes = 0;
-        CHECK_EQ(sl_stream_read(stream, answer + got, sizeof answer - 1 - got, &bytes), 0);
-        got += bytes;
-    }
-    CHECK(strncmp(answer, expected, strlen(expected)) == 0);
-    return 0;
-}
-
 C_TEST_REAL(ws_echo, "messages of all sizes come back; the close handshake ends both sides", "")
 {
     struct server server = {0};

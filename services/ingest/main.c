@@ -119,9 +119,12 @@ static int run_worker(struct program *program, const char *address, int port, co
                                     .quiet = program->quiet}};
     int code = sl_worker_run(&worker);
     program->refused = worker.refused;
-    printf("\n");
-    sl_worker_report(&worker, stdout);
-    if (exchange != NULL) {
+    bool begun = code == 0 || worker.stats.connections > 0;
+    if (begun) {
+        printf("\n");
+        sl_worker_report(&worker, stdout);
+    }
+    if (begun && exchange != NULL) {
         int verdict = print_verdict(exchange, &worker);
         code = code == 0 ? verdict : code;
     }
@@ -185,6 +188,9 @@ static int help(const struct sl_option *options, const struct sl_command *of)
     }
     printf("\nOptions (sluice COMMAND --help names those of one command):\n");
     sl_options_help(options, ALL);
+    printf("\nExit status: 0 done, 1 failed, %d wrong command line, %d the venue has no such symbol or there is no\n"
+           "such address, 130 and 143 stopped by SIGINT and SIGTERM (in order; a second signal hurries).\n",
+           SL_EXIT_USAGE, SL_EXIT_CONFIG);
     return 0;
 }
 

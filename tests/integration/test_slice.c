@@ -411,6 +411,8 @@ static void wrong_options_are_told(void **state)
         check_line(wrong[i].arguments, 64, wrong[i].text);
     }
     check_line((const char *const[]){"demo", "--capture", "/nonexistent.gz", NULL}, 1, "cannot open the capture");
+    check_line((const char *const[]){"demo", "--generate", "--database", "/nonexistent/x.db", NULL}, 1,
+               "database '/nonexistent/x.db': cannot open the file");
 }
 
 static void help_names_what_there_is(void **state)
@@ -418,7 +420,8 @@ static void help_names_what_there_is(void **state)
     (void)state;
     check_line((const char *const[]){"version", NULL}, 0, "sluice 0.1.0");
     check_line((const char *const[]){"--version", NULL}, 0, "sluice 0.1.0");
-    check_line((const char *const[]){"help", NULL}, 0, "--lock-ttl DURATION");
+    check_line((const char *const[]){"help", NULL}, 0, "Exit status: 0 done");
+    assert_non_null(strstr(output, "--lock-ttl DURATION"));
     check_line((const char *const[]){"--help", NULL}, 0, "  worker ");
     check_line((const char *const[]){"exchange", "--speed", "3", "--help", NULL}, 0, "--cut-every DURATION");
     assert_null(strstr(output, "--redis"));

@@ -146,6 +146,28 @@ C_TEST_SIMULATED(the_budget_to_stop_is_counted_once, "", "")
     return 0;
 }
 
+static int deep_child(void *arg)
+{
+    SL_SCOPE(one);
+    SL_SCOPE(two);
+    CHECK_EQ(sl_spawn(&two, child_run, arg), 0);
+    return sl_scope_wait(&two);
+}
+
+/* The shields that the end of the budget takes off lie in tasks below the child. */
+C_TEST_SIMULATED(the_budget_to_stop_reaches_the_tasks_below, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 'a', .codes = FOREVER, .stop_takes = SL_SECONDS(100)};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, deep_child, &child, .id = "a", .restart = SL_ALWAYS, .stop_budget = SL_SECONDS(3)), 0);
+    SETTLE();
+    sl_time before = sl_now();
+    CHECK_EQ(sl_child_stop(&scope, "a"), 0);
+    CHECK_EQ(sl_now() - before, SL_SECONDS(3));
+    return sl_scope_wait(&scope);
+}
+
 C_TEST_SIMULATED(a_newcomer_in_a_cancelled_scope_has_a_budget_too, "", "")
 {
     struct journal journal = {""};
@@ -584,27 +606,25 @@ C_TEST_SIMULATED(who_spawns_while_the_scope_escalates_does_not_keep_it, "", "")
     return 0;
 }
 
-SL_TEST_MAIN(cmocka_unit_test(a_deadline_does_not_wait_for_a_backoff),
-             cmocka_unit_test(a_cancellation_does_not_wait_for_a_backoff),
-             cmocka_unit_test(a_stop_does_not_wait_for_a_backoff),
-             cmocka_unit_test(a_cancellation_from_further_out_ends_the_backoff_too),
-             cmocka_unit_test(the_budget_to_stop_holds_for_a_cancellation_from_further_out),
-             cmocka_unit_test(the_budget_to_stop_is_counted_once),
-             cmocka_unit_test(a_newcomer_in_a_cancelled_scope_has_a_budget_too),
-             cmocka_unit_test(nothing_is_restarted_while_the_scope_escalates),
-             cmocka_unit_test(an_escalation_ends_the_body_too),
-             cmocka_unit_test(one_cause_that_fails_the_whole_group_counts_once),
-             cmocka_unit_test(an_earlier_child_fails_while_the_rest_is_stopped),
-             cmocka_unit_test(a_group_whose_members_are_removed_harms_nobody_else),
-             cmocka_unit_test(a_newcomer_fails_while_the_group_starts),
-             cmocka_unit_test(a_backoff_grows_until_a_run_is_long), cmocka_unit_test(a_cancelled_scope_stays_over),
-             cmocka_unit_test(a_newcomer_fails_while_the_group_waits),
-             cmocka_unit_test(a_restarted_daemon_does_not_keep_its_scope),
-             cmocka_unit_test(a_worker_stopped_with_its_group_keeps_the_scope),
-             cmocka_unit_test(a_restart_is_not_the_end_that_wait_any_waits_for),
-             cmocka_unit_test(a_stop_from_further_out_is_ordered_too),
-             cmocka_unit_test(a_late_child_of_an_ordered_stop_is_asked_too),
-             cmocka_unit_test(a_failure_during_an_ordered_stop_is_kept_and_spares_the_others),
-             cmocka_unit_test(a_failure_during_a_stop_takes_the_others_only_where_failures_propagate),
-             cmocka_unit_test(a_failure_while_the_scope_escalates_is_kept),
-             cmocka_unit_test(who_spawns_while_the_scope_escalates_does_not_keep_it))
+SL_TEST_MAIN(
+    cmocka_unit_test(a_deadline_does_not_wait_for_a_backoff),
+    cmocka_unit_test(a_cancellation_does_not_wait_for_a_backoff), cmocka_unit_test(a_stop_does_not_wait_for_a_backoff),
+    cmocka_unit_test(a_cancellation_from_further_out_ends_the_backoff_too),
+    cmocka_unit_test(the_budget_to_stop_holds_for_a_cancellation_from_further_out),
+    cmocka_unit_test(the_budget_to_stop_is_counted_once), cmocka_unit_test(the_budget_to_stop_reaches_the_tasks_below),
+    cmocka_unit_test(a_newcomer_in_a_cancelled_scope_has_a_budget_too),
+    cmocka_unit_test(nothing_is_restarted_while_the_scope_escalates), cmocka_unit_test(an_escalation_ends_the_body_too),
+    cmocka_unit_test(one_cause_that_fails_the_whole_group_counts_once),
+    cmocka_unit_test(an_earlier_child_fails_while_the_rest_is_stopped),
+    cmocka_unit_test(a_group_whose_members_are_removed_harms_nobody_else),
+    cmocka_unit_test(a_newcomer_fails_while_the_group_starts), cmocka_unit_test(a_backoff_grows_until_a_run_is_long),
+    cmocka_unit_test(a_cancelled_scope_stays_over), cmocka_unit_test(a_newcomer_fails_while_the_group_waits),
+    cmocka_unit_test(a_restarted_daemon_does_not_keep_its_scope),
+    cmocka_unit_test(a_worker_stopped_with_its_group_keeps_the_scope),
+    cmocka_unit_test(a_restart_is_not_the_end_that_wait_any_waits_for),
+    cmocka_unit_test(a_stop_from_further_out_is_ordered_too),
+    cmocka_unit_test(a_late_child_of_an_ordered_stop_is_asked_too),
+    cmocka_unit_test(a_failure_during_an_ordered_stop_is_kept_and_spares_the_others),
+    cmocka_unit_test(a_failure_during_a_stop_takes_the_others_only_where_failures_propagate),
+    cmocka_unit_test(a_failure_while_the_scope_escalates_is_kept),
+    cmocka_unit_test(who_spawns_while_the_scope_escalates_does_not_keep_it))

@@ -172,7 +172,118 @@ C_TEST(a_stop_reaches_the_tasks_of_tasks, "", "")
     return sl_scope_wait(&outer);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(waiting_for_any_of_none_is_no_cancellation),
+C_TEST_SIMULATED(a_deadline_goes_before_a_grace_time_that_ends_with_it, "", "")
+{
+    struct probe child = {0};
+    sl_scope scope = SL_SCOPE_INIT;
+    OPEN(scope, .timeout = SL_SECONDS(10));
+    CHECK_EQ(sl_spawn(&scope, probe, &child), 0);
+    CHECK_EQ(sl_scope_stop(&scope, SL_SECONDS(10)), 0);
+    CHECK_EQ(sl_scope_close(&scope, 0), SL_ETIMEDOUT);
+    CHECK_EQ(child.cause, SL_CAUSE_DEADLINE);
+    return 0;
+}
+
+C_TEST_SIMULATED(behind_a_shield_only_its_own_cause_counts, "", "")
+{
+    SL_SCOPE(outer);
+    sl_scope_cancel(&outer, "from outside");
+    sl_scope shield = SL_SCOPE_INIT;
+    OPEN(shield, .shield = true, .timeout = SL_SECONDS(1));
+    CHECK(sl_cancel_cause() == NULL);
+    CHECK_EQ(sl_sleep(FOREVER), SL_ECANCELED);
+    CHECK_EQ(sl_cancel_cause()->cause, SL_CAUSE_DEADLINE);
+    CHECK_EQ(sl_scope_close(&shield, SL_ECANCELED), SL_ETIMEDOUT);
+    CHECK_EQ(sl_cancel_cause()->cause, SL_CAUSE_CALL);
+    return sl_scope_close(&outer, SL_ECANCELED);
+}
+
+static int count(void *arg)
+{
+    ++*(int *)arg;
+    return 0;
+}
+
+C_TEST(cleanups_are_forgotten_in_any_order, "", "")
+{
+    for (int gone = 0; gone < 4; gone++) {
+        int ran[4] = {0};
+        sl_cleanup *cleanups[4];
+        sl_scope scope = SL_SCOPE_INIT;
+        OPEN(scope, .name = "scope");
+        for (int i = 0; i < 4; i++) {
+            CHECK_EQ(sl_cleanup_reserve(&scope, &cleanups[i]), 0);
+            CHECK_EQ(sl_cleanup_arm(cleanups[i], count, &ran[i], SL_SECONDS(1)), 0);
+        }
+        sl_cleanup_disarm(cleanups[gone]);
+        sl_cleanup_disarm(cleanups[(gone + 1) % 4]);
+        CHECK_EQ(sl_scope_close(&scope, 0), 0);
+        for (int i = 0; i < 4; i++) {
+            CHECK_EQ(ran[i], i != gone && i != (gone + 1) % 4);
+        }
+    }
+    return 0;
+}
+
+C_TEST(a_cleanup_whose_own_code_is_a_timeout_is_not_stuck, "", "")
+{
+    int code = SL_ETIMEDOUT;
+    sl_scope scope = SL_SCOPE_INIT;
+    OPEN(scope, .name = "scope");
+    CHECK_EQ(sl_defer(&scope, fail_with, &code, SL_SECONDS(1)), 0);
+    CHECK_EQ(sl_scope_close(&scope, 0), SL_ETIMEDOUT);
+    return 0;
+}
+
+static int sleep_long(void *arg)
+{
+    *(int *)arg = sl_sleep(SL_SECONDS(100));
+    return *(int *)arg;
+}
+
+C_TEST_SIMULATED(all_cleanups_share_the_budget_of_their_scope, "", "")
+{
+    int newer = 1;
+    int older = 1;
+    sl_time before = sl_now();
+    sl_scope scope = SL_SCOPE_INIT;
+    OPEN(scope, .cleanup_budget = SL_SECONDS(1));
+    CHECK_EQ(sl_defer(&scope, sleep_long, &older, SL_SECONDS(50)), 0);
+    CHECK_EQ(sl_defer(&scope, sleep_long, &newer, SL_SECONDS(50)), 0);
+    CHECK_EQ(sl_scope_close(&scope, 0), SL_ESTUCK);
+    CHECK(newer == SL_ECANCELED && older == SL_ECANCELED); /* both were entered */
+    CHECK(sl_now() - before >= SL_SECONDS(1) && sl_now() - before <= SL_SECONDS(1) + 10);
+    CHECK_EQ(sl_error_count(sl_error_last()), 2);
+    return 0;
+}
+
+static int move_into(void *arg)
+{
+    int ran = 0;
+    sl_cleanup *cleanup = NULL;
+    SL_SCOPE(own);
+    CHECK_EQ(sl_cleanup_reserve(&own, &cleanup), 0);
+    CHECK_EQ(sl_cleanup_arm(cleanup, count, &ran, SL_SECONDS(1)), 0);
+    CHECK_EQ(sl_cleanup_move(cleanup, arg), SL_ECLOSED);
+    CHECK_EQ(sl_scope_close(&own, 0), 0);
+    CHECK_EQ(ran, 1); /* it stayed where it was */
+    return 0;
+}
+
+C_TEST(nothing_moves_into_a_scope_that_cleans_up, "", "")
+{
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_defer(&scope, move_into, &scope, SL_SECONDS(1)), 0);
+    return sl_scope_close(&scope, 0);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(nothing_moves_into_a_scope_that_cleans_up),
+             cmocka_unit_test(a_deadline_goes_before_a_grace_time_that_ends_with_it),
+             cmocka_unit_test(behind_a_shield_only_its_own_cause_counts),
+             cmocka_unit_test(cleanups_are_forgotten_in_any_order),
+             cmocka_unit_test(a_cleanup_whose_own_code_is_a_timeout_is_not_stuck),
+             cmocka_unit_test(all_cleanups_share_the_budget_of_their_scope),
+             cmocka_unit_test(waiting_for_any_of_none_is_no_cancellation),
              cmocka_unit_test(a_stop_reaches_the_tasks_of_tasks),
              cmocka_unit_test(a_deadline_that_only_a_child_saw_is_reported),
              cmocka_unit_test(what_a_daemon_spawns_on_its_way_out_is_waited_for),

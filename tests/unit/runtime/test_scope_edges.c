@@ -277,7 +277,24 @@ C_TEST(nothing_moves_into_a_scope_that_cleans_up, "", "")
     return sl_scope_close(&scope, 0);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(nothing_moves_into_a_scope_that_cleans_up),
+static int start_and_listen(void *arg)
+{
+    SL_TRY(sl_started(arg));
+    CHECK_EQ(sl_started(arg), SL_EALREADY);
+    return sl_stop_wait();
+}
+
+C_TEST(a_task_started_into_an_ordered_stop_is_asked, "", "")
+{
+    SL_SCOPE(scope, .ordered_stop = true);
+    CHECK_EQ(sl_scope_stop(&scope, SL_NEVER), 0);
+    CHECK_EQ(sl_start(&scope, start_and_listen, NULL, NULL), 0);
+    CHECK_EQ(sl_spawn(&scope, start_and_listen, NULL, .handshake = true), 0);
+    return sl_scope_wait(&scope);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(a_task_started_into_an_ordered_stop_is_asked),
+             cmocka_unit_test(nothing_moves_into_a_scope_that_cleans_up),
              cmocka_unit_test(a_deadline_goes_before_a_grace_time_that_ends_with_it),
              cmocka_unit_test(behind_a_shield_only_its_own_cause_counts),
              cmocka_unit_test(cleanups_are_forgotten_in_any_order),

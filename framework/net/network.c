@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The network of a runtime: its buffers, addresses as text, and the calls that make streams. */
+/* The network of a runtime: its buffers, addresses as text, and listening. */
 #include "network.h"
 
 #include <arpa/inet.h>
@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "../runtime/internal.h"
-#include "sluice/tls.h"
+#include "resolve.h"
 
 /* ---- what a runtime keeps ---- */
 
 static void net_free(void *object)
 {
     struct sl__net *net = object;
+    sl__resolver_free(net->resolver);
     if (net->network->close != NULL) {
         net->network->close(net->state);
     }
@@ -134,38 +135,7 @@ void sl__address_text(const struct sl__address *address, char *text, size_t text
     }
 }
 
-/* ---- connecting, listening ---- */
-
-int sl_connect_with(const struct sl_connect_options *options, sl_stream **ret_stream)
-{
-    struct sl__address where;
-    struct sl__address local;
-    if (sl_current() == NULL) {
-        return SL_ENOTASK;
-    }
-    SL_TRY(sl_checkpoint_if_cancelled());
-    SL_TRY(sl__address_parse(options->address, options->port, &where));
-    if (options->local_address != NULL) {
-        SL_TRY(sl__address_parse(options->local_address, 0, &local));
-    }
-    struct sl__net *net = sl__net();
-    if (net == NULL) {
-        return sl_fail(SL_ENOMEM, "no memory for a connection");
-    }
-    sl_stream *stream = NULL;
-    SL_TRY(net->network->connect(&where, options->local_address == NULL ? NULL : &local, &stream));
-    if (options->tls != NULL) {
-        const char *name = options->server_name == NULL ? options->address : options->server_name;
-        return sl_tls_client(stream, options->tls, name, ret_stream);
-    }
-    *ret_stream = stream;
-    return 0;
-}
-
-int sl_connect(const char *address, int port, sl_stream **ret_stream)
-{
-    return sl_connect_with(&(struct sl_connect_options){.address = address, .port = port}, ret_stream);
-}
+/* ---- listening ---- */
 
 int sl_listener_open_with(const struct sl_listen_options *options, sl_listener **ret_listener)
 {

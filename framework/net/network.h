@@ -26,10 +26,15 @@ int sl__address_parse(const char *text, int port, struct sl__address *ret_addres
 void sl__address_text(const struct sl__address *address, char *text, size_t text_bytes);
 int sl__address_port(const struct sl__address *address);
 
+struct sl__ips;
+struct sl__resolver;
+
 struct sl__network {
     /* Waits. `local` is NULL or where to come from. */
     int (*connect)(const struct sl__address *where, const struct sl__address *local, sl_stream **ret_stream);
     int (*listen)(const struct sl__address *where, const struct sl_listen_options *options, sl_listener **ret_listener);
+    /* Addresses of one family. Waits. See resolve.h. */
+    int (*resolve)(const char *host, int family, struct sl__ips *ret_ips);
     void (*close)(void *state); /* at the end of the run; NULL: there is no state */
 };
 
@@ -41,13 +46,16 @@ extern const struct sl__network sl__network_sockets;
 /* What the net layer keeps for each runtime. */
 struct sl__net {
     const struct sl__network *network;
-    void *state; /* of that network */
+    void *state;                   /* of that network */
+    struct sl__resolver *resolver; /* NULL until a name is looked up */
     void *buffers[SL_NET_BUFFERS_IDLE_MAX];
     size_t idle;
 };
 
 /* Of this thread's runtime; made at the first call, freed with the run. NULL when memory is short. */
 struct sl__net *sl__net(void);
+/* Its network; only after sl__net(). */
+const struct sl__network *sl__runtime_network(void);
 
 /* SL_STREAM_READ_AHEAD_BYTES with the padding; NULL when memory is short. */
 void *sl__net_buffer_get(void);

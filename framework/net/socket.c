@@ -13,6 +13,7 @@
 
 #include "../runtime/internal.h"
 #include "network.h"
+#include "resolve.h"
 
 struct socket_stream {
     sl_stream base;
@@ -247,4 +248,5 @@ static int sockets_connect(const struct sl__address *where, const struct sl__add
     return 0;
 }
 
-const struct sl__network sl__network_sockets = {.connect = sockets_connect, .listen = sl__sockets_listen};
+const struct sl__network sl__network_sockets = {
+    .connect = sockets_connect, .listen = sl__sockets_listen, .resolve = sl__dns_resolve};

@@ -29,6 +29,13 @@ struct host {
     struct host *next;
 };
 
+/* One more name of a host. */
+struct alias {
+    char *name;
+    struct host *host;
+    struct alias *next;
+};
+
 enum trouble { NO_TROUBLE, TROUBLE_PARTITION, TROUBLE_SLOW, TROUBLE_REFUSE };
 
 struct link {
@@ -108,7 +115,8 @@ struct network {
     uint64_t trace;
     uint64_t connection_ids;
     struct host *hosts;
-    uint32_t host_count;
+    struct alias *aliases;
+    uint32_t host_count, alias_count;
     uint32_t next_address;
     struct link *links;
     struct sl_link_options standard; /* of links to hosts that come later */

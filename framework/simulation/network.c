@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulated network of a run: its hosts, links and counts, and the choices it draws. */
 #include <string.h>
+#include <strings.h>
 
+#include "../net/resolve.h"
 #include "internal.h"
 
 static const char here_key; /* task-local: the host that the task runs on */
@@ -201,6 +203,35 @@ int sl_network_host(const char *name, const char *address)
     return add_address(network, name, &parsed);
 }
 
+int sl_network_alias(const char *name, const char *host)
+{
+    struct network *network;
+    struct host *found;
+    SL_TRY(running(&network));
+    SL_TRY(sl__network_find(network, host, &found));
+    if (name == NULL || name[0] == '\0' || found == NULL) {
+        return sl_fail(SL_EINVAL, "an alias needs a name and a host");
+    }
+    if (network->alias_count == SL_NETWORK_ALIASES_MAX) {
+        return sl_fail(SL_EMSGSIZE, "more than %d aliases", SL_NETWORK_ALIASES_MAX);
+    }
+    struct alias *alias = sl_malloc(sizeof *alias);
+    char *copy = sl_strdup(name);
+    if (alias == NULL || copy == NULL) {
+        sl_free(alias);
+        sl_free(copy);
+        return sl_fail(SL_ENOMEM, "no memory for an alias");
+    }
+    *alias = (struct alias){copy, found, NULL};
+    struct alias **end = &network->aliases;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = alias;
+    network->alias_count++;
+    return 0;
+}
+
 int sl_network_enter(const char *name)
 {
     struct network *network;
@@ -375,6 +406,12 @@ static void network_free(void *state)
         network->links = link->next;
         sl_free(link);
     }
+    while (network->aliases != NULL) {
+        struct alias *alias = network->aliases;
+        network->aliases = alias->next;
+        sl_free(alias->name);
+        sl_free(alias);
+    }
     while (network->hosts != NULL) {
         struct host *host = network->hosts;
         network->hosts = host->next;
@@ -383,8 +420,47 @@ static void network_free(void *state)
     sl_free(network);
 }
 
-static const struct sl__network simulated_network = {
-    .connect = sl__simulated_connect, .listen = sl__simulated_listen, .close = network_free};
+static void add_ips(struct sl__ips *ips, const struct host *host)
+{
+    for (size_t i = 0; i < host->count && ips->count < SL_RESOLVE_MAX; i++) {
+        const struct sl__address *address = &host->addresses[i];
+        if (address->is.any.sa_family != ips->family) {
+            continue;
+        }
+        if (ips->family == AF_INET) {
+            memcpy(ips->bytes[ips->count++], &address->is.v4.sin_addr, sizeof address->is.v4.sin_addr);
+        } else {
+            memcpy(ips->bytes[ips->count++], &address->is.v6.sin6_addr, sizeof address->is.v6.sin6_addr);
+        }
+    }
+}
+
+static int simulated_resolve(const char *name, int family, struct sl__ips *ret_ips)
+{
+    struct network *network = sl__network_of_run();
+    struct sl__ips ips = {.family = family};
+    for (const struct host *host = network->hosts; host != NULL; host = host->next) {
+        if (strcasecmp(host->name, name) == 0) {
+            add_ips(&ips, host);
+        }
+    }
+    for (const struct alias *alias = network->aliases; alias != NULL; alias = alias->next) {
+        if (strcasecmp(alias->name, name) == 0) {
+            add_ips(&ips, alias->host);
+        }
+    }
+    if (ips.count == 0) {
+        const char *kind = family == AF_INET ? "IPv4" : "IPv6";
+        return sl_fail(SL_ENOHOST, "%s has no %s address in the simulated network", name, kind);
+    }
+    *ret_ips = ips;
+    return 0;
+}
+
+static const struct sl__network simulated_network = {.resolve = simulated_resolve,
+                                                     .connect = sl__simulated_connect,
+                                                     .listen = sl__simulated_listen,
+                                                     .close = network_free};
 
 int sl_network_simulate(void)
 {

@@ -45,6 +45,8 @@ extern "C" {
 #define SL_EPROTO (-EPROTO)         /* the peer broke the protocol */
 #define SL_ENOTSUP (-ENOTSUP)       /* not available here */
 #define SL_ERANGE (-ERANGE)         /* a number that cannot be represented */
+#define SL_ENOHOST (-3008)          /* no such host name, or it has no address (libuv's UV_EAI_NONAME) */
+#define SL_ERESOLVE (-3001)         /* the name servers do not answer, or fail (libuv's UV_EAI_AGAIN) */
 #define SL_EOF (-4095)              /* end of stream (libuv's UV_EOF) */
 
 /* Codes of Sluice. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Making streams: connecting and listening. Addresses are literals ("127.0.0.1", "::1"), "localhost", and
- * "unix:/path" or "unix:@abstract" (then the port does not matter).
+ * "unix:/path" or "unix:@abstract" (then the port does not matter); to connect also host names.
  */
 #ifndef SLUICE_NET_H
 #define SLUICE_NET_H
@@ -25,7 +25,9 @@ struct sl_connect_options {
 /*
  * Connects. Waits, bounded by the scopes around it. 0; SL_EINVAL for what is no address or port (1 to 65535);
  * the system's codes (-ECONNREFUSED, -EHOSTUNREACH, -ENOENT for a Unix socket), with a message that names
- * the address; with `tls` also the codes of sl_tls_client().
+ * the address; with `tls` also the codes of sl_tls_client(). For a host name: the codes of sl_resolve() (dns.h);
+ * all its addresses are tried, IPv6 and IPv4 in turn, a new one every 250 ms and whenever one fails; the first
+ * connection wins (RFC 8305). When none is made, the code of the first failure, and all of them in the message.
  */
 SL_MUST_CHECK int sl_connect_with(const struct sl_connect_options *options, sl_stream **ret_stream);
 /* The same with the address and port alone. */

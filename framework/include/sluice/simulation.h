@@ -42,6 +42,13 @@ SL_MUST_CHECK int sl_network_simulate(void);
  */
 SL_MUST_CHECK int sl_network_host(const char *name, const char *address);
 
+/*
+ * One more name for a host. Names of several hosts are looked up as all their addresses, in this order. 0;
+ * SL_EINVAL; SL_EMSGSIZE beyond SL_NETWORK_ALIASES_MAX; SL_ENOMEM.
+ */
+SL_MUST_CHECK int sl_network_alias(const char *name, const char *host);
+#define SL_NETWORK_ALIASES_MAX 256
+
 /* The running task moves to a host; tasks that it spawns afterwards begin there. 0, SL_ENOMEM. */
 SL_MUST_CHECK int sl_network_enter(const char *name);
 

@@ -4,6 +4,7 @@
 #define SLUICE_SLUICE_H
 
 #include "sluice/channel.h"
+#include "sluice/dns.h"
 #include "sluice/error.h"
 #include "sluice/http.h"
 #include "sluice/json.h"

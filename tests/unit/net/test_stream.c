@@ -52,7 +52,7 @@ C_TEST_REAL(tcp_refusals, "bad addresses, refused connections and taken ports gi
 {
     sl_stream *stream = NULL;
     sl_listener *listener = NULL;
-    CHECK_EQ(sl_connect("example.invalid", 80, &stream), SL_EINVAL);
+    CHECK_EQ(sl_connect("no name", 80, &stream), SL_EINVAL);
     CHECK_EQ(sl_connect("127.0.0.1", 70000, &stream), SL_EINVAL);
     CHECK_EQ(sl_listener_open("127.0.0.1", 0, &listener), 0);
     sl_listener *second = NULL;

@@ -49,7 +49,8 @@ int sl_connect_with(const struct sl_connect_options *options, sl_stream **ret_st
         return sl_fail(SL_ENOMEM, "no memory for a connection");
     }
     sl_stream *stream = NULL;
-    SL_TRY(sl__connect_to(options->address, options->port, options->local_address, &stream));
+    SL_TRY(options->proxy == NULL ? sl__connect_to(options->address, options->port, options->local_address, &stream)
+                                  : sl__connect_by_proxy(options, &stream));
     if (options->tls != NULL) {
         const char *name = options->server_name == NULL ? options->address : options->server_name;
         return sl_tls_client(stream, options->tls, name, ret_stream);

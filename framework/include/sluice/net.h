@@ -20,6 +20,11 @@ struct sl_connect_options {
     const char *local_address; /* the address to come from, a literal; NULL: the system's choice */
     struct sl_tls_config *tls; /* shakes hands, see tls.h; NULL: in the clear. Borrowed during the call */
     const char *server_name;   /* what the certificate must be for; NULL: `address` */
+    /*
+     * Through a proxy, which looks the name up: "http://host:port" (CONNECT) or "socks5://host:port", with
+     * "user:password@" in front of the host if it wants them (other characters as %XX). NULL: directly.
+     */
+    const char *proxy;
 };
 
 /*
@@ -28,6 +33,8 @@ struct sl_connect_options {
  * the address; with `tls` also the codes of sl_tls_client(). For a host name: the codes of sl_resolve() (dns.h);
  * all its addresses are tried, IPv6 and IPv4 in turn, a new one every 250 ms and whenever one fails; the first
  * connection wins (RFC 8305). When none is made, the code of the first failure, and all of them in the message.
+ * Through a proxy: -EACCES when it does not let us, -ECONNREFUSED, -EHOSTUNREACH or -ENETUNREACH when it does not get
+ * through, SL_EPROTO when it is none, SL_ECONNRESET when it goes away before it has answered.
  */
 SL_MUST_CHECK int sl_connect_with(const struct sl_connect_options *options, sl_stream **ret_stream);
 /* The same with the address and port alone. */

@@ -198,6 +198,10 @@ static int tls_send(sl_stream *stream, const struct sl_bytes *pieces, size_t cou
             return SL_EAGAIN; /* nothing of it counts before all of the record is sent */
         }
     }
+    if (self->waits_below[SL_READABLE]) {
+        (void)SSL_free_buffers(
+            self->ssl); /* a connection whose reader waits holds none; OpenSSL's own mode is slower */
+    }
     *ret_bytes = self->taken;
     self->taken = 0;
     return 0;
@@ -216,6 +220,9 @@ static int tls_wait(sl_stream *stream, enum sl__side side)
     }
     if (self->waits_below[below]) {
         return sl__waits_park(&stream->waits, side, side == SL_READABLE ? "read" : "write");
+    }
+    if (below == SL_READABLE) {
+        (void)SSL_free_buffers(self->ssl);
     }
     self->waits_below[below] = true;
     int code = sl__stream_wait(self->wire.inner, below);

@@ -250,7 +250,6 @@ static int configure(sl_tls_config *config, const struct sl_tls_options *options
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     /* Without AUTO_RETRY a reading call ends after each record without data: no peer keeps us in it. */
     (void)SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
-    (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_info_callback(context, on_info);
     if (options->server) { /* what is resumed comes from tickets alone */
         (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

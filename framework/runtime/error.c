@@ -63,6 +63,10 @@ static const struct {
     {SL_ELAGGED, "SL_ELAGGED", "the subscriber fell behind and lost items"},
     {SL_ECERTIFICATE, "SL_ECERTIFICATE", "certificate refused"},
     {SL_ETLS, "SL_ETLS", "TLS failed"},
+    {SL_ELIMITED, "SL_ELIMITED", "a rate limit would have to be waited for too long"},
+    {SL_EBREAKER, "SL_EBREAKER", "the circuit breaker is open"},
+    {SL_EGAVEUP, "SL_EGAVEUP", "all attempts failed"},
+    {SL_EBUDGET, "SL_EBUDGET", "the budget for retries is used up"},
 #define UV_ROW(name, text) {UV_##name, "UV_" #name, text},
     UV_ERRNO_MAP(UV_ROW) /* the rest of errno's, under libuv's names */
 #undef UV_ROW

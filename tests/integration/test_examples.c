@@ -59,6 +59,8 @@ EXAMPLE(deadline)
 EXAMPLE(cleanup)
 EXAMPLE(supervisor)
 EXAMPLE(pipeline)
+EXAMPLE(rate_limited)
 
 SL_TEST_MAIN(cmocka_unit_test(example_two_tasks), cmocka_unit_test(example_deadline), cmocka_unit_test(example_cleanup),
-             cmocka_unit_test(example_supervisor), cmocka_unit_test(example_pipeline))
+             cmocka_unit_test(example_supervisor), cmocka_unit_test(example_pipeline),
+             cmocka_unit_test(example_rate_limited))

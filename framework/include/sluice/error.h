@@ -70,6 +70,10 @@ extern "C" {
 #define SL_ELAGGED (-5019)      /* a subscriber fell behind and lost items */
 #define SL_ECERTIFICATE (-5020) /* a certificate was refused; the message says why, and by whom */
 #define SL_ETLS (-5021)         /* TLS could not be agreed on, or was broken */
+#define SL_ELIMITED (-5030)     /* a rate limit or ban would have to be waited for too long */
+#define SL_EBREAKER (-5031)     /* a circuit breaker is open */
+#define SL_EGAVEUP (-5032)      /* all attempts failed; the cause is the last one's error */
+#define SL_EBUDGET (-5033)      /* the budget for retries is used up; the cause is the last attempt's error */
 
 /* A readable text for a code ("operation cancelled"); never NULL, static storage, any thread. */
 const char *sl_strerror(int code);

@@ -250,14 +250,15 @@ static void fetchers_never_break_an_announced_limit(void **state)
     (void)state;
     sl_time hours = (sl_time)environment("SL_POLICY_HOURS", HOURS);
     struct sl_simulation_options simulation = {.seed = environment("SL_POLICY_SEED", 1)};
-    struct sl_run_options options = {.simulation = &simulation};
+    struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER};
     struct timespec began, ended;
-    (void)clock_gettime(CLOCK_MONOTONIC, &began);
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &began); /* a busy machine is not to fail it */
     int code = sl_run(&options, run_server, &hours, NULL);
-    (void)clock_gettime(CLOCK_MONOTONIC, &ended);
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended);
     double took = (double)(ended.tv_sec - began.tv_sec) + (double)(ended.tv_nsec - began.tv_nsec) / 1e9;
-    print_message("%d h, seed %" PRIu64 ", %.2f s: %" PRIu64 " calls, %" PRIu64 " served, %" PRIu64 " refused, %" PRIu64
-                  " bans, %" PRIu64 " outages, %" PRIu64 " changes; %" PRIu64 " done, %" PRIu64 " given up\n",
+    print_message("%d h, seed %" PRIu64 ", %.2f s of CPU: %" PRIu64 " calls, %" PRIu64 " served, %" PRIu64
+                  " refused, %" PRIu64 " bans, %" PRIu64 " outages, %" PRIu64 " changes; %" PRIu64 " done, %" PRIu64
+                  " given up\n",
                   (int)hours, simulation.seed, took, server.calls, server.served, server.refused, server.bans,
                   server.outages, server.changes, done, gave_up);
     assert_int_equal(code, 0);

@@ -322,7 +322,7 @@ static void tasks_share_without_starving(void **state)
         seed_now = seed;
         struct run run = {.seed = seed};
         struct sl_simulation_options simulation = {.seed = seed};
-        struct sl_run_options options = {.simulation = &simulation, .shuffle_seed = seed};
+        struct sl_run_options options = {.simulation = &simulation, .shuffle_seed = seed, .watchdog = SL_NEVER};
         HOLDS(sl_run(&options, share_a_limiter, &run, NULL) == 0);
     }
 }

@@ -343,7 +343,8 @@ static int make(sl_stream *inner, sl_tls_config *config, const char *name, struc
     SSL *ssl = SSL_new(config->context);
     BIO *bio = BIO_new(config->wire);
     struct sl__tls_session *session = config->server ? NULL : sl__tls_session_new(name, inner);
-    if (self == NULL || ssl == NULL || bio == NULL || (!config->server && session == NULL)) {
+    if (self == NULL || ssl == NULL || bio == NULL || (!config->server && session == NULL) ||
+        SSL_set_app_data(ssl, &self->peer) != 1) {
         sl_free(self);
         SSL_free(ssl);
         (void)BIO_free(bio);
@@ -358,7 +359,6 @@ static int make(sl_stream *inner, sl_tls_config *config, const char *name, struc
     self->ssl = ssl;
     BIO_set_data(bio, &self->wire);
     SSL_set_bio(ssl, bio, bio);
-    (void)SSL_set_app_data(ssl, &self->peer);
     *ret_self = self;
     return 0;
 }

@@ -2,6 +2,7 @@
 /* Makes TLS connections between two tasks; see tls_pair.h. */
 #include "tls_pair.h"
 
+#include <openssl/err.h>
 #include <stdio.h>
 
 #include "sluice/scope.h"
@@ -46,6 +47,7 @@ static int shake_one(void *arg)
         *code =
             sl_tls_client(shake->one, shake->client, shake->name == NULL ? "server.test" : shake->name, &end->stream);
     }
+    shake->left_over = shake->left_over || ERR_peek_error() != 0;
     (void)snprintf(text, sizeof shake->client_error, "%s", *code < 0 ? sl_error_message(sl_error_last()) : "");
     return 0;
 }
@@ -67,6 +69,9 @@ int tls_shake(struct tls_shake *shake, struct tls_pair *ret_pair)
     *ret_pair = (struct tls_pair){client.stream, server.stream};
     if (code < 0) {
         return code;
+    }
+    if (shake->left_over) {
+        return sl_fail(SL_EMISUSE, "OpenSSL's errors were left in its queue");
     }
     return shake->client_code < 0 ? shake->client_code : shake->server_code;
 }

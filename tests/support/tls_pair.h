@@ -29,6 +29,7 @@ struct tls_shake {
     sl_tls_config *client, *server;
     const char *name; /* NULL: "server.test" */
     int client_code, server_code;
+    bool left_over; /* errors in OpenSSL's queue: SL_EMISUSE */
     char client_error[256], server_error[256];
 };
 int tls_shake(struct tls_shake *shake, struct tls_pair *ret_pair);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What both ends agree on, sessions that are resumed, and configurations that cannot be. */
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,6 +104,47 @@ static int sessions(void)
 C_TEST_REAL_FEW(tls_sessions, "a client resumes its last session with each server, and keeps a bounded number", "")
 {
     return sessions();
+}
+
+/* ---- threads ---- */
+
+#define THREADS 3
+#define ROUNDS 20
+
+static int many_sessions(void *arg)
+{
+    sl_tls_config *const *configs = arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct tls_pair pair;
+        SL_TRY(connect_with(configs[0], configs[1], i % 2 == 0 ? "server.test" : "localhost", &pair));
+        tls_pair_close(&pair);
+    }
+    return 0;
+}
+
+static void *run_thread(void *arg)
+{
+    return (void *)(intptr_t)sl_run(NULL, many_sessions, arg, NULL);
+}
+
+static void tls_config_of_many_threads(void **state)
+{
+    struct sl_tls_options options[] = {tls_client_options(), tls_server_options(TLS_SERVER)};
+    sl_tls_config *configs[2] = {NULL, NULL};
+    pthread_t threads[THREADS];
+    (void)state;
+    assert_int_equal(sl_tls_config_open(&options[0], &configs[0]), 0);
+    assert_int_equal(sl_tls_config_open(&options[1], &configs[1]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, run_thread, configs), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *result = NULL;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_int_equal((intptr_t)result, 0);
+    }
+    sl_tls_config_free(configs[0]);
+    sl_tls_config_free(configs[1]);
 }
 
 /* ---- configurations ---- */
@@ -216,5 +258,6 @@ C_TEST_REAL_FEW(tls_connect_options, "sl_connect_with() shakes hands too; the ad
     return 0;
 }
 
-SL_TEST_MAIN(cmocka_unit_test(tls_agreed), cmocka_unit_test(tls_sessions), cmocka_unit_test(tls_configurations),
-             cmocka_unit_test(tls_files), cmocka_unit_test(tls_misused), cmocka_unit_test(tls_connect_options))
+SL_TEST_MAIN(cmocka_unit_test(tls_agreed), cmocka_unit_test(tls_sessions), cmocka_unit_test(tls_config_of_many_threads),
+             cmocka_unit_test(tls_configurations), cmocka_unit_test(tls_files), cmocka_unit_test(tls_misused),
+             cmocka_unit_test(tls_connect_options))

@@ -279,6 +279,10 @@ C_TEST(tls_write_cancelled, "a write that was cancelled breaks the stream, and t
     CHECK_EQ(sl_stream_write(pair.server, "still", 5), 0); /* reading was not harmed */
     struct sl_view view;
     CHECK_EQ(sl_stream_peek(pair.client, 5, &view), 0);
+    {
+        SL_SCOPE(scope, .timeout = SL_MILLISECONDS(20), .move_on = true);
+        CHECK_EQ(sl_stream_peek(pair.server, 1, &view), SL_ECANCELED); /* now there would be room for a close_notify */
+    }
     sl_stream_close(pair.client);
     CHECK_EQ(code_at_the_end(pair.server), SL_ECONNRESET);
     CHECK_STRING(sl_error_message(sl_error_last()),
@@ -286,6 +290,26 @@ C_TEST(tls_write_cancelled, "a write that was cancelled breaks the stream, and t
     CHECK_EQ(code_at_the_end(pair.server), SL_ECONNRESET); /* each time */
     sl_stream_close(pair.server);
     return 0;
+}
+
+static int write_and_close(void *arg)
+{
+    int code = write_message(arg);
+    sl_stream_close(arg);
+    return code;
+}
+
+C_TEST(tls_closed_after_a_write, "a write is over when all is sent: closing behind it loses nothing", "")
+{
+    struct tls_pair pair;
+    SL_SCOPE(scope);
+    CHECK_EQ(tls_pair_open(TLS_OVER_MEMORY, 700, &pair), 0);
+    CHECK_EQ(sl_spawn(&scope, write_and_close, pair.client), 0);
+    CHECK_EQ(read_message(pair.server), 0);
+    int code = code_at_the_end(pair.server); /* a close_notify if there was room for it */
+    CHECK(code == SL_EOF || code == SL_ECONNRESET);
+    sl_stream_close(pair.server);
+    return sl_scope_wait(&scope);
 }
 
 C_TEST(tls_reset, "a reset is seen by the peer", "")
@@ -349,4 +373,5 @@ SL_TEST_MAIN(cmocka_unit_test(tls_client_cancelled_everywhere), cmocka_unit_test
              cmocka_unit_test(tls_one_byte_at_a_time), cmocka_unit_test(tls_short_of_memory),
              cmocka_unit_test(tls_config_short_of_memory), cmocka_unit_test(tls_closed_under_waiters),
              cmocka_unit_test(tls_tcp_closed_under_waiters), cmocka_unit_test(tls_write_cancelled),
-             cmocka_unit_test(tls_reset), cmocka_unit_test(tls_close_keeps_the_story), cmocka_unit_test(tls_in_tls))
+             cmocka_unit_test(tls_closed_after_a_write), cmocka_unit_test(tls_reset),
+             cmocka_unit_test(tls_close_keeps_the_story), cmocka_unit_test(tls_in_tls))

@@ -176,6 +176,57 @@ C_TEST_REAL_FEW(tls_flood_of_new_keys, "a peer that makes us answer and reads no
     return sl_scope_wait(&scope);
 }
 
+static int tick(void *arg)
+{
+    int *ticks = arg;
+    while (sl_checkpoint() == 0) {
+        (*ticks)++;
+    }
+    return 0;
+}
+
+C_TEST_REAL_FEW(tls_records_without_data, "a peer that sends much and says nothing does not hold the other tasks up",
+                "")
+{
+    struct raw_tls raw;
+    sl_stream *stream = NULL;
+    struct sl_view view;
+    int ticks = 0;
+    CHECK_EQ(open_both(false, TLS1_3_VERSION, 100000, &raw, &stream), 0);
+    for (int i = 0; i < 2000; i++) {
+        CHECK_EQ(SSL_key_update(raw.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        CHECK_EQ(SSL_do_handshake(raw.ssl), 1);
+    }
+    CHECK_EQ(raw_tls_write(&raw, "data", 4), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, tick, &ticks, .daemon = true), 0);
+    CHECK_EQ(sl_stream_peek(stream, 4, &view), 0);
+    CHECK(ticks >= 50);
+    sl_stream_close(stream);
+    raw_tls_close(&raw);
+    return sl_scope_wait(&scope);
+}
+
+C_TEST_REAL_FEW(tls_closed_between_records, "a stream that is closed while its reader lets others run", "")
+{
+    struct raw_tls raw;
+    sl_stream *stream = NULL;
+    CHECK_EQ(open_both(false, TLS1_3_VERSION, 100000, &raw, &stream), 0);
+    for (int i = 0; i < 2000; i++) {
+        CHECK_EQ(SSL_key_update(raw.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        CHECK_EQ(SSL_do_handshake(raw.ssl), 1);
+    }
+    CHECK_EQ(raw_tls_give(&raw, SIZE_MAX), 0);
+    SL_SCOPE(scope, .fail_first = true);
+    CHECK_EQ(sl_spawn(&scope, read_some, stream), 0);
+    CHECK_EQ(sl_checkpoint(), 0);
+    CHECK_EQ(sl_checkpoint(), 0);
+    sl_stream_close(stream);
+    CHECK_EQ(sl_scope_wait(&scope), SL_ECLOSED);
+    raw_tls_close(&raw);
+    return 0;
+}
+
 /* ---- a message of the handshake in several records: a writer has to wait for the rest of it ---- */
 
 static int write_hello(void *arg)
@@ -399,6 +450,7 @@ C_TEST_REAL_FEW(tls_records, "small pieces of a write share a record; large ones
 
 SL_TEST_MAIN(cmocka_unit_test(tls_renegotiation), cmocka_unit_test(tls_old_versions),
              cmocka_unit_test(tls_new_keys_in_the_middle), cmocka_unit_test(tls_flood_of_new_keys),
+             cmocka_unit_test(tls_records_without_data), cmocka_unit_test(tls_closed_between_records),
              cmocka_unit_test(tls_writer_waits_for_a_message), cmocka_unit_test(tls_shutdown_waits_for_a_message),
              cmocka_unit_test(tls_reader_leaves_the_writer), cmocka_unit_test(tls_truncated),
              cmocka_unit_test(tls_damaged), cmocka_unit_test(tls_records))

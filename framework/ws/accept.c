@@ -29,7 +29,7 @@ static bool key_ok(const char *key)
 {
     unsigned char bytes[SL__WS_KEY_TEXT_BYTES];
     size_t length = strlen(key);
-    return length == SL__WS_KEY_TEXT_BYTES - 1 && strcspn(key, "=") == length - 2 &&
+    return length == SL__WS_KEY_TEXT_BYTES - 1 && strcspn(key, "=") == length - 2 && key[length - 1] == '=' &&
            EVP_DecodeBlock(bytes, (const unsigned char *)key, (int)length) > 0;
 }
 
@@ -100,6 +100,7 @@ static int write_answer(sl_http_exchange *exchange, const struct sl_ws_options *
                           accept, chosen ? "Sec-WebSocket-Protocol: " : "", answer->subprotocol, chosen ? "\r\n" : "",
                           answer->agreed.on ? "Sec-WebSocket-Extensions: " : "", answer->extension,
                           answer->agreed.on ? "\r\n" : "");
+    SL_TRY(sl_http_flush(exchange)); /* answers to earlier requests */
     const char *more = options->headers == NULL ? "" : options->headers;
     struct sl_bytes pieces[] = {{head, (size_t)length}, {more, strlen(more)}, {"\r\n", 2}};
     return sl_stream_write_pieces(exchange->stream, pieces, 3);

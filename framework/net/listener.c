@@ -40,6 +40,12 @@ static void socket_listener_arm(sl_listener *listener)
     sl__poll_want(&((struct socket_listener *)listener)->poll, UV_READABLE);
 }
 
+/* The system has no way to refuse new connections and keep those that wait; it can be told to keep no more. */
+static void socket_listener_drain(sl_listener *listener)
+{
+    (void)listen(((struct socket_listener *)listener)->poll.descriptor, 0);
+}
+
 static bool has_path(const struct sl__address *address)
 {
     return address->is.any.sa_family == AF_UNIX && address->is.local.sun_path[0] != '\0';
@@ -54,8 +60,10 @@ static void socket_listener_close(sl_listener *listener)
     sl__poll_close(&self->poll);
 }
 
-static const struct sl_listener_ops socket_listener_ops = {
-    .accept = socket_accept, .arm = socket_listener_arm, .close = socket_listener_close};
+static const struct sl_listener_ops socket_listener_ops = {.accept = socket_accept,
+                                                           .arm = socket_listener_arm,
+                                                           .drain = socket_listener_drain,
+                                                           .close = socket_listener_close};
 
 /* Removes a socket file that its listener left behind: connecting to it is refused. */
 static void remove_stale(const struct sl__address *where)

@@ -172,6 +172,9 @@ int sl_listener_accept(sl_listener *listener, sl_stream **ret_stream)
     }
     int code;
     while ((code = listener->ops->accept(listener, ret_stream)) == SL_EAGAIN) {
+        if (listener->draining) {
+            return SL_EOF;
+        }
         if (listener->ops->arm != NULL) {
             listener->ops->arm(listener);
         }
@@ -179,6 +182,15 @@ int sl_listener_accept(sl_listener *listener, sl_stream **ret_stream)
     }
     sl__coop(sl__self());
     return code;
+}
+
+void sl_listener_drain(sl_listener *listener)
+{
+    if (!listener->draining) {
+        listener->draining = true;
+        listener->ops->drain(listener);
+        sl__waits_wake(&listener->waits, SL_READABLE, 0);
+    }
 }
 
 void sl_listener_close(sl_listener *listener)

@@ -67,6 +67,7 @@ struct sl_listener_ops {
     /* 0 and a stream, SL_EAGAIN, or an error. */
     int (*accept)(sl_listener *listener, sl_stream **ret_stream);
     void (*arm)(sl_listener *listener);
+    void (*drain)(sl_listener *listener); /* takes no more */
     void (*close)(sl_listener *listener);
 };
 
@@ -74,6 +75,7 @@ struct sl_listener {
     struct sl__waits waits; /* first */
     const struct sl_listener_ops *ops;
     int port;
+    bool draining;
 };
 
 #endif

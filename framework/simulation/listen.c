@@ -130,7 +130,8 @@ static struct simulated_listener *find_listener(struct network *network, struct 
     struct simulated_listener *found = NULL;
     uint64_t count = 0;
     for (struct simulated_listener *listener = host->listeners; listener != NULL; listener = listener->next) {
-        if (takes(&listener->address, where) && (++count == 1 || sl__network_random(network, count) == 0)) {
+        bool taken = !listener->base.draining && takes(&listener->address, where);
+        if (taken && (++count == 1 || sl__network_random(network, count) == 0)) {
             found = listener;
         }
     }
@@ -173,8 +174,13 @@ static void simulated_listener_close(sl_listener *listener)
     (void)sl__waits_drop(&listener->waits);
 }
 
-static const struct sl_listener_ops simulated_listener_ops = {.accept = simulated_accept,
-                                                              .close = simulated_listener_close};
+static void simulated_drain(sl_listener *listener)
+{
+    (void)listener; /* find_listener() looks */
+}
+
+static const struct sl_listener_ops simulated_listener_ops = {
+    .accept = simulated_accept, .drain = simulated_drain, .close = simulated_listener_close};
 
 static int check_bind(const struct host *host, const struct sl__address *where, bool reuse_port)
 {

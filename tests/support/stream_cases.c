@@ -271,3 +271,40 @@ int stream_back_pressure(stream_pair_fn pair, size_t flood_bytes)
     sl_stream_close(flood.stream);
     return sl_scope_wait(&scope);
 }
+
+#define WAITING 5
+
+static int accepts_until_the_end(void *arg)
+{
+    sl_stream *stream = NULL;
+    CHECK_EQ(sl_listener_accept(arg, &stream), SL_EOF);
+    return 0;
+}
+
+int listener_drains(const char *address)
+{
+    sl_stream *clients[WAITING];
+    SL_SCOPE(scope);
+    sl_auto(sl_listener) *listener = NULL;
+    CHECK_EQ(sl_listener_open(address, 0, &listener), 0);
+    for (int i = 0; i < WAITING; i++) {
+        CHECK_EQ(sl_connect(address, sl_listener_port(listener), &clients[i]), 0);
+        CHECK_EQ(sl_stream_write(clients[i], "x", 1), 0);
+    }
+    sl_listener_drain(listener);
+    for (int i = 0; i < WAITING; i++) {
+        sl_auto(sl_stream) *served = NULL;
+        CHECK_EQ(sl_listener_accept(listener, &served), 0);
+        CHECK_EQ(read_one(served), 0);
+        sl_stream_close(clients[i]);
+    }
+    sl_stream *none = NULL;
+    CHECK_EQ(sl_listener_accept(listener, &none), SL_EOF);
+    sl_listener_close(listener);
+    listener = NULL;
+    CHECK_EQ(sl_listener_open(address, 0, &listener), 0);
+    CHECK_EQ(sl_spawn(&scope, accepts_until_the_end, listener), 0);
+    SETTLE();
+    sl_listener_drain(listener);
+    return sl_scope_wait(&scope);
+}

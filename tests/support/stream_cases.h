@@ -24,4 +24,7 @@ int stream_peer_is_gone(stream_pair_fn pair);
 /* A writer whose peer does not read stops before `flood_bytes` are written; then nothing is lost. */
 int stream_back_pressure(stream_pair_fn pair, size_t flood_bytes);
 
+/* A drained listener on `address` gives the connections that wait, then SL_EOF. */
+int listener_drains(const char *address);
+
 #endif

@@ -60,10 +60,17 @@ SL_MUST_CHECK int sl_listener_open(const char *address, int port, sl_listener **
 int sl_listener_port(const sl_listener *listener);
 
 /*
- * The next connection. Waits; one task at a time (SL_EBUSY). SL_ECLOSED once the listener is closed; codes of
- * the system such as -EMFILE leave it as it was.
+ * The next connection. Waits; one task at a time (SL_EBUSY). SL_ECLOSED once the listener is closed, SL_EOF when it
+ * is drained; codes of the system such as -EMFILE leave it as it was.
  */
 SL_MUST_CHECK int sl_listener_accept(sl_listener *listener, sl_stream **ret_stream);
+
+/*
+ * Before closing, for servers that are to lose no client: takes no new connections, as far as the system can be
+ * told; sl_listener_accept() then gives those that wait already, and SL_EOF behind the last, also to a task that
+ * waits in it. Does not wait. What still arrives between that and the close is reset by it.
+ */
+void sl_listener_drain(sl_listener *listener);
 
 /* Stops listening; connections that nobody accepted are refused. A waiting task gets SL_ECLOSED. NULL is fine. */
 void sl_listener_close(sl_listener *listener);

@@ -72,6 +72,11 @@ C_TEST_REAL_FEW(listener_closed_under_its_acceptor, "the acceptor gets SL_ECLOSE
     return sl_scope_wait(&scope);
 }
 
+C_TEST_REAL_FEW(tcp_listener_drains, "a drained listener gives the connections that wait, then the end", "")
+{
+    return listener_drains("127.0.0.1");
+}
+
 C_TEST_REAL_FEW(tcp_peer_is_gone, "writing to a peer that hung up is an error, not the end of the process", "")
 {
     return stream_peer_is_gone(tcp);
@@ -84,5 +89,5 @@ C_TEST_REAL_FEW(tcp_back_pressure, "a writer whose peer does not read waits; not
 
 SL_TEST_MAIN(cmocka_unit_test(memory_closed_under_waiters), cmocka_unit_test(tcp_closed_under_waiters),
              cmocka_unit_test(memory_closed_after_the_wakeup), cmocka_unit_test(tcp_closed_after_the_wakeup),
-             cmocka_unit_test(listener_closed_under_its_acceptor), cmocka_unit_test(tcp_peer_is_gone),
-             cmocka_unit_test(tcp_back_pressure))
+             cmocka_unit_test(listener_closed_under_its_acceptor), cmocka_unit_test(tcp_listener_drains),
+             cmocka_unit_test(tcp_peer_is_gone), cmocka_unit_test(tcp_back_pressure))

@@ -79,6 +79,18 @@ C_TEST_SIMULATED(back_pressure, "a writer whose peer does not read waits; nothin
     return stream_back_pressure(pair, FLOOD_BYTES);
 }
 
+C_TEST_SIMULATED(drains, "a drained listener gives the connections that wait, refuses others, then gives the end", "")
+{
+    CHECK_EQ(simulate_any_link(), 0);
+    CHECK_EQ(listener_drains("127.0.0.1"), 0);
+    sl_auto(sl_listener) *listener = NULL;
+    sl_stream *stream = NULL;
+    CHECK_EQ(sl_listener_open("127.0.0.1", 80, &listener), 0);
+    sl_listener_drain(listener);
+    CHECK_EQ(sl_connect("127.0.0.1", 80, &stream), -ECONNREFUSED);
+    return 0;
+}
+
 /* ---- without a simulated network ---- */
 
 C_TEST_REAL(real_world_has_sockets, "the network is simulated only in the simulated world", "")
@@ -288,6 +300,6 @@ C_TEST_SIMULATED(partial_reads_and_writes, "chunks of 1 to n bytes, at random", 
 SL_TEST_MAIN(cmocka_unit_test(carries_bytes_in_order), cmocka_unit_test(waits_can_be_cancelled),
              cmocka_unit_test(close_and_reset), cmocka_unit_test(closed_under_waiters),
              cmocka_unit_test(closed_after_the_wakeup), cmocka_unit_test(peer_is_gone), cmocka_unit_test(back_pressure),
-             cmocka_unit_test(real_world_has_sockets), cmocka_unit_test(hosts_and_addresses),
+             cmocka_unit_test(drains), cmocka_unit_test(real_world_has_sockets), cmocka_unit_test(hosts_and_addresses),
              cmocka_unit_test(listeners), cmocka_unit_test(backlog), cmocka_unit_test(latency),
              cmocka_unit_test(bandwidth), cmocka_unit_test(partial_reads_and_writes))

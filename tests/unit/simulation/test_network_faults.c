@@ -241,7 +241,7 @@ C_TEST_SIMULATED(half_open, "a reader learns nothing; a writer gives up in the e
 }
 
 /* Also when the bytes had arrived, and only the reader's acknowledgement cannot come. */
-C_TEST_SIMULATED(half_open_behind_a_full_buffer, "a writer that waits for room gives up too", "")
+static int full_buffer(bool partition)
 {
     sl_stream *one = NULL;
     sl_stream *other = NULL;
@@ -250,11 +250,23 @@ C_TEST_SIMULATED(half_open_behind_a_full_buffer, "a writer that waits for room g
     SL_SCOPE(scope);
     CHECK_EQ(sl_spawn(&scope, write_on, &late), 0);
     CHECK_EQ(sl_sleep(SL_SECONDS(1)), 0);
-    CHECK_EQ(sl_network_cut(NULL, NULL, SL_CUT_SILENT), 1);
+    sl_time start = sl_now();
+    if (partition) {
+        CHECK_EQ(sl_network_partition(SL_NETWORK_HOME, SL_NETWORK_HOME), 0);
+    } else {
+        CHECK_EQ(sl_network_cut(NULL, NULL, SL_CUT_SILENT), 1);
+    }
     CHECK_EQ(read_one(other), 0);
     CHECK_EQ(sl_scope_wait(&scope), 0);
     CHECK_EQ(late.code, SL_ETIMEDOUT);
+    CHECK_EQ(late.ended - start, SL_NETWORK_GIVE_UP);
     return close_both(one, other);
+}
+
+C_TEST_SIMULATED(half_open_behind_a_full_buffer, "a writer that waits for room gives up too", "")
+{
+    CHECK_EQ(full_buffer(false), 0);
+    return full_buffer(true);
 }
 
 /* Reads all there is; its end's code and how much. */

@@ -159,7 +159,7 @@ static int fetch(void *arg, struct sl_attempt *attempt)
     SL_TRY(sl_limiter_acquire(limiter, 1, attempt->number > 1 ? SL_PRIORITY_HIGH : SL_PRIORITY_NORMAL, &permit));
     sl_breaker_pass pass;
     if (sl_breaker_admit(&breaker, sl_now(), &pass, NULL) < 0) {
-        return SL_EBREAKER; /* charged for nothing: a limiter before the breaker would be worse for the server */
+        return SL_EBREAKER; /* asked after the wait: what queued up before an outage is not to meet it */
     }
     judge(sl_now());
     struct answer answer;

@@ -47,7 +47,10 @@ typedef struct sl_breaker {
     uint64_t slow_bits[SL_BREAKER_CALLS_MAX / 64];
 } sl_breaker;
 
-/* A call that may go; its result is due exactly once. */
+/*
+ * A call that may go; its result is due exactly once. Who waits for a rate limit in between sets `began` again, so that
+ * the wait does not make the call slow.
+ */
 typedef struct sl_breaker_pass {
     uint32_t generation;
     sl_time began;

@@ -11,6 +11,14 @@
 static struct sl_rate rates_of_three[] = {{.count = 6000, .period = SL_MINUTES(1), .burst = 600},
                                           {.count = 300, .period = SL_SECONDS(10), .burst = 100, .per_call = true},
                                           {.count = 1000000, .period = SL_SECONDS(86400), .burst = 10000}};
+/* These loops never wait: the processor's time for them, so that whatever else runs does not count. */
+static double cpu_now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
 static volatile uint64_t keep; /* results that must not be optimised away */
 
 static int limiter_decisions(size_t rate_count, uint64_t n, double *ret_elapsed_ns)
@@ -19,12 +27,12 @@ static int limiter_decisions(size_t rate_count, uint64_t n, double *ret_elapsed_
     SL_TRY(sl_rates_init(&rates, rates_of_three, rate_count));
     sl_time now = SL_SECONDS(1);
     uint64_t admitted = 0;
-    double began = bench_now_ns();
+    double began = cpu_now_ns();
     for (uint64_t i = 0; i < n; i++) { /* half of them are admitted */
         now += SL_MILLISECONDS(25);
         admitted += sl_rates_try(&rates, 1 + i % 9, now, NULL) == 0;
     }
-    *ret_elapsed_ns = bench_now_ns() - began;
+    *ret_elapsed_ns = cpu_now_ns() - began;
     keep = admitted;
     return 0;
 }
@@ -50,7 +58,7 @@ static int retry_decision(uint64_t n, double *ret_elapsed_ns)
     sl_time now = SL_SECONDS(1);
     SL_TRY(sl_retry_begin(&retry, &policy, &budget, now));
     uint64_t sum = 0;
-    double began = bench_now_ns();
+    double began = cpu_now_ns();
     for (uint64_t i = 0; i < n; i++) {
         sl_time delay = 0;
         now += SL_MILLISECONDS(1);
@@ -59,7 +67,7 @@ static int retry_decision(uint64_t n, double *ret_elapsed_ns)
             retry.step = 0;
         }
     }
-    *ret_elapsed_ns = bench_now_ns() - began;
+    *ret_elapsed_ns = cpu_now_ns() - began;
     keep = sum;
     return 0;
 }
@@ -70,7 +78,7 @@ static int breaker_call(const struct sl_breaker_policy *policy, uint64_t n, doub
     SL_TRY(sl_breaker_init(&breaker, policy));
     sl_time now = SL_SECONDS(1);
     uint64_t admitted = 0;
-    double began = bench_now_ns();
+    double began = cpu_now_ns();
     for (uint64_t i = 0; i < n; i++) { /* admission and result */
         sl_breaker_pass pass;
         now += SL_MICROSECONDS(100);
@@ -79,7 +87,7 @@ static int breaker_call(const struct sl_breaker_policy *policy, uint64_t n, doub
             admitted++;
         }
     }
-    *ret_elapsed_ns = bench_now_ns() - began;
+    *ret_elapsed_ns = cpu_now_ns() - began;
     keep = admitted;
     return admitted == n ? 0 : SL_EINTERNAL;
 }
@@ -129,14 +137,14 @@ static int key_decision(uint64_t n, double *ret_elapsed_ns)
     }
     uint64_t admitted = 0;
     uint32_t key = 1;
-    double began = bench_now_ns();
+    double began = cpu_now_ns();
     for (uint64_t i = 0; i < n; i++) {
         key = (key * 1664525u + 1013904223u);
         uint32_t number = key % KEYS;
         uint32_t name[3] = {number, number * 7, 1};
         admitted += sl_rate_table_try(table, name, sizeof name, 1, SL_SECONDS(2), NULL) == 0;
     }
-    *ret_elapsed_ns = bench_now_ns() - began;
+    *ret_elapsed_ns = cpu_now_ns() - began;
     keep = admitted;
     return 0;
 }
@@ -146,12 +154,12 @@ static int acquire(uint64_t n, double *ret_elapsed_ns)
     sl_limiter *limiter = NULL;
     struct sl_rate rate = {.count = 1000000000, .period = SL_MILLISECONDS(1), .burst = 1000000000, .bucket = true};
     SL_TRY(sl_limiter_create(&(struct sl_limiter_options){.rates = &rate, .rate_count = 1}, &limiter));
-    double began = bench_now_ns();
+    double began = cpu_now_ns();
     for (uint64_t i = 0; i < n; i++) {
         sl_permit permit;
         SL_TRY(sl_limiter_acquire(limiter, 1, SL_PRIORITY_NORMAL, &permit));
     }
-    *ret_elapsed_ns = bench_now_ns() - began;
+    *ret_elapsed_ns = cpu_now_ns() - began;
     sl_limiter_free(limiter);
     return 0;
 }

@@ -137,7 +137,7 @@ static void one_sequence(uint64_t seed)
     }
 }
 
-static void no_window_is_exceeded_and_waits_are_exact(void **state)
+static void rate_b03_no_window_is_exceeded_and_waits_are_exact(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= SEQUENCES; seed++) {
@@ -327,6 +327,6 @@ static void tasks_share_without_starving(void **state)
     }
 }
 
-SL_TEST_MAIN(cmocka_unit_test(no_window_is_exceeded_and_waits_are_exact),
+SL_TEST_MAIN(cmocka_unit_test(rate_b03_no_window_is_exceeded_and_waits_are_exact),
              cmocka_unit_test(changes_exceed_no_window_either), cmocka_unit_test(the_table_agrees_with_sets),
              cmocka_unit_test(tasks_share_without_starving))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sl_conformance.h"
+#include "sluice/memory.h"
 #include "sluice/retry.h"
 
 #define MS SL_MILLISECONDS(1)
@@ -270,6 +271,29 @@ C_TEST_SIMULATED(retry_b35_no_budget_no_hedge, "", "")
     return 0;
 }
 
+/* Whatever allocation fails: a result or SL_ENOMEM, and nothing is left over (the case's own check). */
+C_TEST_SIMULATED(no_memory_at_any_point, "", "")
+{
+    for (int64_t n = 0;; n++) {
+        struct hedged slow = {.takes = (const sl_time[]){SL_SECONDS(60), SL_SECONDS(2)},
+                              .results = (const int[]){1, 2}};
+        struct script script = SCRIPT(503, SL_ECONNRESET);
+        struct sl_retry_policy policy = {.attempts = 2};
+        sl_memory_fail_after(n);
+        int code = hedge(&slow, 2, NULL);
+        CHECK(code == 2 || code == SL_ENOMEM);
+        CHECK_EQ(slow.ended, slow.began);
+        code = sl_retry_call(&policy, NULL, play, &script);
+        CHECK(code == SL_EGAVEUP || code == SL_ENOMEM);
+        int failed = sl_memory_failed();
+        sl_memory_fail_after(-1);
+        if (failed == 0) {
+            CHECK_EQ(code, SL_EGAVEUP);
+            return n > 3 ? 0 : SL_CHECK_FAILED;
+        }
+    }
+}
+
 SL_TEST_MAIN(cmocka_unit_test(retry_b06_attempts_do_not_overlap), cmocka_unit_test(retry_b07_cancelled_while_sleeping),
              cmocka_unit_test(retry_b08_the_parents_deadline_is_the_parents),
              cmocka_unit_test(retry_b09_final_errors_are_passed_on),
@@ -278,4 +302,4 @@ SL_TEST_MAIN(cmocka_unit_test(retry_b06_attempts_do_not_overlap), cmocka_unit_te
              cmocka_unit_test(retry_b39_schedules_come_from_the_seed),
              cmocka_unit_test(retry_b33_first_good_answer_wins),
              cmocka_unit_test(retry_b34_a_failure_sends_the_next_at_once),
-             cmocka_unit_test(retry_b35_no_budget_no_hedge))
+             cmocka_unit_test(retry_b35_no_budget_no_hedge), cmocka_unit_test(no_memory_at_any_point))

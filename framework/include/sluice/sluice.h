@@ -6,6 +6,7 @@
 #include "sluice/breaker.h"
 #include "sluice/bulkhead.h"
 #include "sluice/channel.h"
+#include "sluice/config.h"
 #include "sluice/dns.h"
 #include "sluice/error.h"
 #include "sluice/http.h"

@@ -87,6 +87,22 @@ C_TEST_SIMULATED(silent_waits_250_ms, "when an attempt is not answered the next 
     return 0;
 }
 
+C_TEST_SIMULATED(failure_brings_the_next, "when one fails the next begins at once, also while another still waits", "")
+{
+    char peer[SL_ADDRESS_TEXT_BYTES];
+    sl_time needed;
+    CHECK_EQ(build(), 0);
+    CHECK_EQ(sl_network_alias("service", "both"), 0);
+    sl_auto(sl_listener) *listener = NULL;
+    CHECK_EQ(listen_at("both", "::", &listener), 0);
+    CHECK_EQ(sl_network_link("six", NULL, &(struct sl_link_options){.ignore = 1}), 0);
+    CHECK_EQ(connect_and_see("service", peer, &needed), 0); /* "four" refuses */
+    CHECK_STRING(peer, "[2001:db8::1]:443");
+    CHECK_EQ(needed, SL_MILLISECONDS(250) + 4 * LATENCY);
+    CHECK_EQ(sl_network_counts_get().attempts, 3);
+    return 0;
+}
+
 C_TEST_SIMULATED(slow_may_still_win, "the first attempt wins when it answers before the second", "")
 {
     char peer[SL_ADDRESS_TEXT_BYTES];
@@ -238,6 +254,6 @@ C_TEST_RUNS(cancelled_anywhere, "cancelled after the n-th step, for every n", ""
 }
 
 SL_TEST_MAIN(cmocka_unit_test(prefers_v6), cmocka_unit_test(refused_goes_on_at_once),
-             cmocka_unit_test(silent_waits_250_ms), cmocka_unit_test(slow_may_still_win), cmocka_unit_test(all_fail),
-             cmocka_unit_test(names_of_hosts), cmocka_unit_test(every_allocation_may_fail),
-             cmocka_unit_test(cancelled_anywhere))
+             cmocka_unit_test(silent_waits_250_ms), cmocka_unit_test(failure_brings_the_next),
+             cmocka_unit_test(slow_may_still_win), cmocka_unit_test(all_fail), cmocka_unit_test(names_of_hosts),
+             cmocka_unit_test(every_allocation_may_fail), cmocka_unit_test(cancelled_anywhere))

@@ -120,13 +120,12 @@ static int send_with(struct sl__http_connection *connection, struct sl_bytes dat
     sl_time allowed = (sl_time)(bytes / options->body_rate) * SL_SECONDS(1);
     SL_TRY(sl_scope_open(
         &limit, &(struct sl_scope_options){.name = "write", .timeout = sl_time_add(options->write_timeout, allowed)}));
-    int code = sl_stream_write_pieces(connection->stream, pieces, 3);
-    int closed = sl_scope_close(&limit, 0);
+    int code = sl__http_bounded(&limit, sl_stream_write_pieces(connection->stream, pieces, 3));
     connection->out_bytes = 0;
     if (code < 0) {
         connection->broken = true;
         connection->keep_alive = false;
-        if (closed == SL_ETIMEDOUT) {
+        if (code == SL_ETIMEDOUT) {
             connection->server->counts->timeouts++;
             return sl_fail(SL_ETIMEDOUT, "the client took too long to read the answer");
         }
@@ -283,7 +282,7 @@ static int begin(struct sl__http_connection *connection, const struct sl_http_an
     if (connection->stream == NULL) {
         return sl_fail(SL_EMISUSE, "the connection was taken over");
     }
-    if (answer->close || connection->server->draining || connection->turn.watched || !sl__http_skip_body(connection)) {
+    if (answer->close || connection->server->draining || connection->turn.watched) {
         connection->keep_alive = false;
     }
     return 0;
@@ -293,6 +292,7 @@ int sl__http_answer(struct sl__http_connection *connection, const struct sl_http
 {
     struct sl__http_turn *turn = &connection->turn;
     SL_TRY(begin(connection, answer));
+    connection->keep_alive &= sl__http_skip_body(connection);
     bool none = has_no_body(answer->status);
     SL_TRY(put_head(connection, answer, none ? SL_HTTP_NO_BODY : SL_HTTP_BY_LENGTH, answer->body_bytes));
     turn->begun = turn->ended = true;

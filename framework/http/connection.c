@@ -21,9 +21,7 @@ int sl__http_await(struct sl__http_connection *connection, size_t min_bytes, sl_
 {
     sl_scope limit = SL_SCOPE_INIT;
     SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "client", .deadline = deadline}));
-    int code = sl_stream_peek(connection->stream, min_bytes, ret_view);
-    int closed = sl_scope_close(&limit, 0);
-    return code == SL_ECANCELED && closed < 0 ? closed : code;
+    return sl__http_bounded(&limit, sl_stream_peek(connection->stream, min_bytes, ret_view));
 }
 
 /* Empty lines in front of a request are nothing; how many there were is the caller's to limit. */
@@ -361,6 +359,9 @@ static int serve_one(struct sl__http_connection *connection)
     sl_stream_consume(connection->stream, connection->request.head_bytes);
     begin_turn(connection);
     int code = answer_request(connection);
+    if (connection->stream != NULL && !sl__http_skip_body(connection)) {
+        connection->keep_alive = false;
+    }
     sl__http_message_done(&connection->request);
     return code < 0 ? code : connection->keep_alive && !connection->broken;
 }

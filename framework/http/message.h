@@ -9,6 +9,7 @@
 #include <llhttp.h>
 
 #include "sluice/http.h"
+#include "sluice/scope.h"
 
 enum sl__http_kind { SL_HTTP_REQUEST, SL_HTTP_RESPONSE };
 
@@ -142,6 +143,13 @@ bool sl__http_has_token(struct sl_bytes text, const char *token);
 bool sl__http_same(struct sl_bytes text, const char *word); /* whatever the case */
 /* "Host" and the authority of a target: name or literal, and perhaps a port. */
 bool sl__http_is_authority(struct sl_bytes text);
+
+/* Ends a scope that only bounded the time of one call: SL_ETIMEDOUT when that is what interrupted it, else its code. */
+static inline int sl__http_bounded(sl_scope *scope, int code)
+{
+    int closed = sl_scope_close(scope, code == SL_ECANCELED ? code : 0);
+    return code == SL_ECANCELED && closed < 0 ? closed : code;
+}
 
 static inline struct sl_bytes sl__http_text(const sl_http_message *message, struct sl__http_piece piece)
 {

@@ -148,6 +148,18 @@ int sl_stream_peek(sl_stream *stream, size_t min_bytes, struct sl_view *ret_view
     return code;
 }
 
+int sl_stream_check(sl_stream *stream)
+{
+    if (stream->start != stream->end || stream->in_read) {
+        return 0;
+    }
+    int code = sl__stream_fill_now(stream);
+    if (code == SL_EAGAIN && stream->ops->arm != NULL) {
+        stream->ops->arm(stream, SL_READABLE); /* so that the next check knows of an end that comes now */
+    }
+    return code == SL_EAGAIN ? 0 : code;
+}
+
 void sl_stream_consume(sl_stream *stream, size_t size_bytes)
 {
     SL_ASSERT(size_bytes <= stream->end - stream->start);

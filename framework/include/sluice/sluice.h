@@ -9,6 +9,7 @@
 #include "sluice/config.h"
 #include "sluice/dns.h"
 #include "sluice/error.h"
+#include "sluice/fetch.h"
 #include "sluice/http.h"
 #include "sluice/json.h"
 #include "sluice/json_write.h"

@@ -55,6 +55,12 @@ SL_MUST_CHECK int sl_stream_peek(sl_stream *stream, size_t min_bytes, struct sl_
 /* What lies in the buffer now; never waits, takes nothing from the system. */
 struct sl_view sl_stream_buffered(const sl_stream *stream);
 
+/*
+ * Whether something has come to a stream that nobody reads: receives what is there now. 0 when the peer is silent or has
+ * sent something, SL_EOF when it has ended, else why the stream is broken. Never waits.
+ */
+SL_MUST_CHECK int sl_stream_check(sl_stream *stream);
+
 /* Takes the first `size_bytes` of what sl_stream_peek() showed. Views stay valid. Never waits. */
 void sl_stream_consume(sl_stream *stream, size_t size_bytes);
 

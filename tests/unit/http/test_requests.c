@@ -2,6 +2,7 @@
 /* The corpus of requests against the server: whole, a byte at a time, and behind a good request. */
 #include <string.h>
 
+#include "corpus.h"
 #include "request_cases.h"
 #include "sl_conformance.h"
 #include "sluice/http.h"
@@ -11,45 +12,6 @@
 enum { WHOLE, BYTES, PIPELINED, MODES };
 
 /* ---- texts ---- */
-
-static size_t number_at(const char **at)
-{
-    size_t number = 0;
-    for (; **at >= '0' && **at <= '9'; ++*at) {
-        number = number * 10 + (size_t)(**at - '0');
-    }
-    return number;
-}
-
-/* Repeats; "A:b" is repeated as a header line. Returns the length. */
-static size_t expand(const char *from, char *to)
-{
-    size_t length = 0;
-    while (*from != '\0') {
-        const char *end = strncmp(from, "<<", 2) == 0 ? strstr(from, ">>") : NULL;
-        if (end == NULL) {
-            to[length++] = *from++;
-            continue;
-        }
-        const char *text = from + 2;
-        size_t count = number_at(&text);
-        if (count == 0) {
-            to[length++] = '\0';
-        }
-        for (size_t i = 0; i < count; i++) {
-            size_t bytes = (size_t)(end - text - 1);
-            memcpy(to + length, text + 1, bytes);
-            length += bytes;
-            if (bytes > 1) {
-                memcpy(to + length, "\r\n", 2);
-                length += 2;
-            }
-        }
-        from = end + 2;
-    }
-    to[length] = '\0';
-    return length;
-}
 
 /* "200 GET / []|400" of what the server sent; bodies of the server's own answers are left out. */
 static bool summarise(const char *text, char *summary, size_t summary_bytes)
@@ -62,14 +24,14 @@ static bool summarise(const char *text, char *summary, size_t summary_bytes)
             return false;
         }
         const char *at = text + 9;
-        int status = (int)number_at(&at);
+        int status = (int)corpus_number(&at);
         if (status == 100) {
             text = head_end + 4;
             continue;
         }
         const char *stated = strstr(text, "Content-Length: ");
         at = stated == NULL || stated > head_end ? "" : stated + 16;
-        size_t body_bytes = number_at(&at);
+        size_t body_bytes = corpus_number(&at);
         const char *body = head_end + 4;
         bool no_body = strncmp(body, "HTTP/1.1 ", 9) == 0 || *body == '\0';
         if (no_body && body_bytes > 0) {
@@ -151,13 +113,13 @@ static int run_case(int port, const struct request_case *this_case, int mode)
     static const char good_answer[] = "200 GET /good []";
     size_t before = mode == PIPELINED ? sizeof good - 1 : 0;
     memcpy(text, good, before);
-    size_t length = before + expand(this_case->text, text + before);
+    size_t length = before + corpus_expand(this_case->text, text + before);
     size_t wanted_before = mode == PIPELINED ? sizeof good_answer - 1 : 0;
     memcpy(wanted, good_answer, wanted_before);
     if (mode == PIPELINED && this_case->answers[0] != '\0') {
         wanted[wanted_before++] = '|';
     }
-    (void)expand(this_case->answers, wanted + wanted_before);
+    (void)corpus_expand(this_case->answers, wanted + wanted_before);
     int code = ask(port, text, length, mode == BYTES ? 1 : TEXT_BYTES, answer);
     if (code != SL_EOF || !summarise(answer, found, sizeof found) || strcmp(found, wanted) != 0) {
         print_error("%s (%s): wanted '%s', found '%s' (%s)\n%s\n", this_case->what,

@@ -185,6 +185,14 @@ int sl__http_put(struct sl__http_connection *connection, const void *data, size_
     return 0;
 }
 
+int sl__http_continue(struct sl__http_connection *connection)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    bool due = connection->turn.continue_due;
+    connection->turn.continue_due = false;
+    return due ? sl__http_put(connection, text, sizeof text - 1) : 0;
+}
+
 /* ---- heads ---- */
 
 static int check_field(const char *name, const char *value)
@@ -328,6 +336,7 @@ int sl_http_begin(sl_http_exchange *exchange, const struct sl_http_answer *answe
     struct sl__http_connection *connection = exchange->connection;
     struct sl__http_turn *turn = &connection->turn;
     SL_TRY(begin(connection, answer));
+    SL_TRY(sl__http_continue(connection)); /* the handler may still want the body, and later would be too late to ask */
     enum sl__http_framing framing = SL_HTTP_CHUNKED;
     if (has_no_body(answer->status)) {
         framing = SL_HTTP_NO_BODY;

@@ -107,10 +107,7 @@ static int await_body(struct sl__http_connection *connection)
 {
     const struct sl_http_server_options *options = &connection->server->options;
     struct sl__http_turn *turn = &connection->turn;
-    if (turn->continue_due) {
-        turn->continue_due = false;
-        SL_TRY(sl__http_put(connection, "HTTP/1.1 100 Continue\r\n\r\n", 25));
-    }
+    SL_TRY(sl__http_continue(connection));
     SL_TRY(sl__http_flush(connection));
     sl_time before = sl_now();
     sl_time allowed = options->body_grace + (sl_time)(turn->body.seen_bytes / options->body_rate) * SL_SECONDS(1);

@@ -79,6 +79,7 @@ bool sl__http_skip_body(struct sl__http_connection *connection);
 /* answer.c */
 int sl__http_flush(struct sl__http_connection *connection);
 int sl__http_put(struct sl__http_connection *connection, const void *data, size_t size_bytes); /* gathers, or writes */
+int sl__http_continue(struct sl__http_connection *connection); /* asks for the body, if the client waits for that */
 int sl__http_answer(struct sl__http_connection *connection, const struct sl_http_answer *answer);
 int sl__http_finish_answer(struct sl__http_connection *connection);
 void sl__http_drop_out(struct sl__http_connection *connection);

@@ -315,6 +315,9 @@ static int mirrored(sl_http_client *client, const char *url, bool stated, bool e
         }
         total += bytes;
     }
+    if (code != SL_EOF) {
+        print_error("%s\n", sl_error_message(sl_error_last()));
+    }
     CHECK_EQ(code, SL_EOF);
     CHECK_EQ(total, BULK);
     CHECK_EQ(sl_response_read(response, piece, sizeof piece, &bytes), SL_EOF);

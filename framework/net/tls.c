@@ -409,7 +409,6 @@ static int handshake(sl_stream *inner, sl_tls_config *config, const char *name, 
         if (self->peer.session != NULL && code != SL_ECANCELED) { /* the next attempt does without */
             sl__tls_session_forget(config, self->peer.session->key);
         }
-        try_to_flush(self); /* the alert that tells the peer why */
         ERR_clear_error();
         destroy(self, false);
         return code;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sluice's side of the network benchmark:
- *   bench_net receive PORT SECONDS     WebSocket messages a second
- *   bench_net latency PORT SECONDS     from the sender's write to the task that asked
+ *   bench_net receive PORT SECONDS [tls]     WebSocket messages a second
+ *   bench_net latency PORT SECONDS [tls]     from the sender's write to the task that asked
+ *   bench_net serve PORT                     WebSocket echo, and "hello" for other requests, until SIGTERM
+ * TLS trusts the certificate in the file that SL_BENCH_CA names.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 struct job {
     const char *mode;
     int port;
+    bool tls;
     sl_time lasts;
     struct latency latency;
 };
@@ -23,10 +26,14 @@ static int receive(void *arg)
 {
     struct job *job = arg;
     bool timed = strcmp(job->mode, "latency") == 0;
-    char url[64];
-    (void)snprintf(url, sizeof url, "ws://127.0.0.1:%d/", job->port);
     sl_auto(sl_ws) *ws = NULL;
-    SL_TRY(sl_ws_connect(url, &ws));
+    sl_auto(sl_tls_config) *tls = NULL;
+    char url[64];
+    (void)snprintf(url, sizeof url, "%s://127.0.0.1:%d/", job->tls ? "wss" : "ws", job->port);
+    if (job->tls) {
+        SL_TRY(sl_tls_config_open(&(struct sl_tls_options){.ca_file = getenv("SL_BENCH_CA")}, &tls));
+    }
+    SL_TRY(sl_ws_connect_with(&(struct sl_ws_options){.url = url, .tls = tls}, &ws));
     sl_time since = sl_now();
     uint64_t messages = 0;
     while (messages % LOOKS_AT_CLOCK != 0 || sl_now() - since < job->lasts) {
@@ -45,15 +52,40 @@ static int receive(void *arg)
     return 0;
 }
 
+static int answer(void *arg, sl_http_exchange *exchange)
+{
+    (void)arg;
+    if (sl_http_header(exchange->request, "Upgrade") == NULL) {
+        return sl_http_respond(exchange, 200, "text/plain", "hello", 5);
+    }
+    sl_auto(sl_ws) *ws = NULL;
+    SL_TRY(sl_ws_accept(exchange, &ws));
+    struct sl_ws_message message;
+    int code;
+    while ((code = sl_ws_receive(ws, &message)) == 0) {
+        SL_TRY(sl_ws_send(ws, message.kind, message.data, message.size_bytes));
+    }
+    return code == SL_EOF || code == SL_ECONNRESET ? 0 : code;
+}
+
+static int serve(void *arg)
+{
+    const struct job *job = arg;
+    sl_auto(sl_listener) *listener = NULL;
+    SL_TRY(sl_listener_open("127.0.0.1", job->port, &listener));
+    return sl_http_serve(listener, answer, NULL);
+}
+
 int main(int argc, char **argv)
 {
     static struct job job;
-    if (argc < 4) {
-        (void)fprintf(stderr, "usage: bench_net receive|latency PORT SECONDS\n");
+    if (argc < 3) {
+        (void)fprintf(stderr, "usage: bench_net receive|latency|serve PORT [SECONDS [tls]]\n");
         return 2;
     }
     job.mode = argv[1];
     job.port = (int)strtod(argv[2], NULL);
-    job.lasts = (sl_time)(strtod(argv[3], NULL) * 1e9);
-    return sl_main(receive, &job);
+    job.lasts = argc > 3 ? (sl_time)(strtod(argv[3], NULL) * 1e9) : 0;
+    job.tls = argc > 4;
+    return sl_main(strcmp(job.mode, "serve") == 0 ? serve : receive, &job);
 }

@@ -123,6 +123,10 @@ int sl_stream_read(sl_stream *stream, void *buffer, size_t size_bytes, size_t *r
 
 struct sl_view sl_stream_buffered(const sl_stream *stream)
 {
+    static char nothing[SL_STREAM_PADDING_BYTES]; /* so that views are never NULL; nobody writes into 0 bytes */
+    if (stream->buffer == NULL) {
+        return (struct sl_view){nothing, 0};
+    }
     return (struct sl_view){stream->buffer + stream->start, stream->end - stream->start};
 }
 

@@ -30,7 +30,7 @@ struct sl_bytes {
     size_t size_bytes;
 };
 
-/* Bytes in a stream's own buffer. */
+/* Bytes in a stream's own buffer; `data` is never NULL. */
 struct sl_view {
     char *data;
     size_t size_bytes;

@@ -62,10 +62,7 @@ void sl__limit_carry(struct sl__limit *to, const struct sl__limit *from, enum sl
     /* Windows that began before now end before now + period: they hold what was used and what the cap leaves. */
     uint64_t used = to->used.sum[0];
     uint64_t room = to->rate.count > used ? to->rate.count - used : 0;
-    sl_time until = now + to->rate.period;
-    bool guarded = to->guard.until > now; /* by an earlier change: the lesser of both, for as long as the longer */
-    to->guard.left = guarded && to->guard.left < room ? to->guard.left : room;
-    to->guard.until = guarded && to->guard.until > until ? to->guard.until : until;
+    to->guard = (struct sl__cap){room, now + to->rate.period};
 }
 
 /* The server says that the limit is `count` a period. It may rise to what is configured, not above. */

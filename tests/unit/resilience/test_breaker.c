@@ -123,6 +123,20 @@ static void retry_b25_half_open_decides(void **state)
                      SL_BREAKER_HALF_OPEN); /* not doubled any more */
 }
 
+static void retry_b25_closing_clears_the_last_calls_too(void **state)
+{
+    (void)state;
+    sl_breaker breaker = make((struct sl_breaker_policy){.window_calls = 10, .min_calls = 10});
+    for (sl_time now = T0; now < T0 + SL_SECONDS(100); now += SL_SECONDS(10)) {
+        calls(&breaker, 9, now, SL_CALL_FAILED);
+        assert_int_equal(sl_breaker_look(&breaker, now), SL_BREAKER_CLOSED);
+        calls(&breaker, 1, now, SL_CALL_FAILED);
+        assert_int_equal(sl_breaker_look(&breaker, now + MS), SL_BREAKER_OPEN);
+        calls(&breaker, 3, now + SL_SECONDS(6), SL_CALL_SUCCEEDED);
+        assert_int_equal(sl_breaker_look(&breaker, now + SL_SECONDS(6)), SL_BREAKER_CLOSED);
+    }
+}
+
 static void retry_b26_cancelled_probe_gives_its_place_back(void **state)
 {
     (void)state;
@@ -414,6 +428,15 @@ C_TEST_SIMULATED(an_adaptive_bulkhead_grows_and_shrinks, "", "")
         CHECK_EQ(sl_scope_wait(&scope), 0);
         CHECK_EQ(bulkhead.places.total, round == 0 ? 12 : 2);
     }
+    sl_bulkhead_place places[2];
+    CHECK_EQ(sl_bulkhead_enter(&bulkhead, &places[0]), 0);
+    CHECK_EQ(sl_bulkhead_enter(&bulkhead, &places[1]), 0);
+    sl_bulkhead_leave(&bulkhead, &places[0], SL_ECANCELED); /* says nothing about the server */
+    CHECK_EQ(bulkhead.places.total, 2);
+    CHECK_EQ(sl_bulkhead_enter(&bulkhead, &places[0]), 0);
+    sl_bulkhead_leave(&bulkhead, &places[0], 0);
+    CHECK_EQ(bulkhead.places.total, 3);
+    sl_bulkhead_leave(&bulkhead, &places[1], SL_ECANCELED);
     return 0;
 }
 
@@ -447,6 +470,7 @@ C_TEST_SIMULATED(breaker_call_counts_failures_only, "", "")
 
 SL_TEST_MAIN(cmocka_unit_test(retry_b22_closed_below_min_calls), cmocka_unit_test(retry_b23_opens_at_the_ratio),
              cmocka_unit_test(retry_b24_probes), cmocka_unit_test(retry_b25_half_open_decides),
+             cmocka_unit_test(retry_b25_closing_clears_the_last_calls_too),
              cmocka_unit_test(retry_b26_cancelled_probe_gives_its_place_back), cmocka_unit_test(retry_b27_slow_calls),
              cmocka_unit_test(retry_b28_window_forgets), cmocka_unit_test(retry_b29_only_the_time_passed_in),
              cmocka_unit_test(retry_b30_late_results), cmocka_unit_test(retry_b36_outliers),

@@ -83,6 +83,60 @@ C_TEST_SIMULATED(rate_b14_cancelled_waiter_uses_nothing, "", "")
     return 0;
 }
 
+static int cancel_at(void *arg)
+{
+    struct caller *caller = arg;
+    SL_TRY(sl_sleep(SL_SECONDS(1)));
+    (void)sl_task_cancel(caller->task, "test"); /* unless it has ended */
+    return 0;
+}
+
+/* In the very step in which its turn comes. */
+C_TEST_SIMULATED(rate_b14_cancelled_when_its_turn_comes, "", "")
+{
+    sl_auto(sl_limiter) *limiter = NULL;
+    CHECK_EQ(make(1, SL_SECONDS(1), (struct sl_limiter_options){0}, &limiter), 0);
+    CHECK_EQ(sl_limiter_acquire(limiter, 1, SL_PRIORITY_NORMAL, NULL), 0);
+    SL_SCOPE(scope);
+    struct caller callers[2] = {0};
+    int counter = 0;
+    sl_time began = sl_now();
+    CHECK_EQ(sl_spawn(&scope, cancel_at, &callers[0]), 0); /* its timer comes first */
+    SETTLE();
+    CHECK_EQ(start(&scope, &callers[0], limiter, &counter, 1), 0);
+    CHECK_EQ(start(&scope, &callers[1], limiter, &counter, 1), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    bool served = callers[0].code == 0; /* some orders of tasks let it run before it is cancelled */
+    CHECK(!served || sl_conformance_seed() != 0);
+    CHECK_EQ(callers[0].code, served ? 0 : SL_ECANCELED);
+    CHECK_EQ(callers[1].went - began, SL_SECONDS(served ? 2 : 1));
+    return 0;
+}
+
+/* Woken by the one before it, and cancelled before it runs. */
+C_TEST_SIMULATED(rate_b14_cancelled_when_woken, "", "")
+{
+    sl_auto(sl_limiter) *limiter = NULL;
+    CHECK_EQ(make(5, SL_SECONDS(10), (struct sl_limiter_options){0}, &limiter), 0);
+    sl_limiter_block(limiter, sl_now() + SL_SECONDS(1), "test");
+    SL_SCOPE(scope);
+    struct caller callers[3] = {0};
+    int counter = 0;
+    CHECK_EQ(start(&scope, &callers[0], limiter, &counter, 1), 0);
+    CHECK_EQ(sl_spawn(&scope, cancel_at, &callers[1]), 0);
+    SETTLE();
+    CHECK_EQ(start(&scope, &callers[1], limiter, &counter, 1), 0);
+    CHECK_EQ(start(&scope, &callers[2], limiter, &counter, 1), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    bool served = callers[1].code == 0; /* some orders of tasks let it run before it is cancelled */
+    CHECK(!served || sl_conformance_seed() != 0);
+    CHECK_EQ(callers[2].code, 0);
+    struct sl_limiter_info info;
+    sl_limiter_info(limiter, &info);
+    CHECK_EQ(info.admitted, served ? 3 : 2);
+    return 0;
+}
+
 C_TEST_SIMULATED(rate_b15_first_come_first_served_and_large_heads, "", "")
 {
     sl_auto(sl_limiter) *limiter = NULL;
@@ -378,6 +432,7 @@ static void creating_fails_cleanly(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(rate_b14_cancelled_waiter_uses_nothing),
+             cmocka_unit_test(rate_b14_cancelled_when_its_turn_comes), cmocka_unit_test(rate_b14_cancelled_when_woken),
              cmocka_unit_test(rate_b15_first_come_first_served_and_large_heads),
              cmocka_unit_test(rate_b16_try_does_not_sleep), cmocka_unit_test(rate_b21_unknown_outcome_stays_charged),
              cmocka_unit_test(rate_b25_lowered_while_waiting), cmocka_unit_test(rate_b26_raised_while_waiting),

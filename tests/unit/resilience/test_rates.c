@@ -435,6 +435,60 @@ static void announced_limits_bind_and_rise_again(void **state)
     assert_int_equal(rates.count, 2);
 }
 
+/* What holds must outlive what happens beside it. */
+static void caps_and_bookings_hold(void **state)
+{
+    (void)state;
+    struct sl_rate rate = {.count = 100, .period = SL_MINUTES(1), .burst = 10};
+    sl_rates rates = one(rate);
+    sl_permit permit, booked;
+    /* Nobody goes before a reservation, not even one that the server's word would let pass. */
+    assert_true(heed(&rates, "used-weight", 200, HEADERS({"X-MBX-USED-WEIGHT-1M", "99"}), NULL, T0));
+    assert_int_equal(sl_rates_reserve(&rates, 5, SL_NEVER, T0, &booked), 0);
+    assert_int_equal(booked.when, T0 + SL_SECONDS(23));
+    assert_int_equal(sl_rates_try(&rates, 1, T0, NULL), SL_EAGAIN);
+    assert_true(sl_rates_when(&rates, 1, T0) >= booked.when);
+    /* News in between: the place cannot be undone any more. */
+    assert_true(heed(&rates, "standard", 429, HEADERS({"Retry-After", "60"}), NULL, T0));
+    assert_false(sl_rates_refund(&rates, &booked));
+    /* Within a window the server's word only sinks. */
+    rate.per_call = true;
+    rates = one(rate);
+    assert_true(heed(&rates, "standard", 200, HEADERS({"RateLimit", "d;r=2;t=10"}), NULL, T0));
+    assert_int_equal(sl_rates_try(&rates, 1, T0, &permit), 0);
+    assert_true(heed(&rates, "standard", 200, HEADERS({"RateLimit", "d;r=50;t=10"}), &permit, T0 + 300 * MS));
+    assert_int_equal(remaining(&rates, 0, T0 + 300 * MS), 1);
+    assert_true(heed(&rates, "standard", 200, HEADERS({"RateLimit", "d;r=5;t=30"}), &permit, T0 + 300 * MS));
+    assert_int_equal(remaining(&rates, 0, T0 + 300 * MS), 5); /* another window */
+    /* It outlives a change of the limits, and so does the guard that a change leaves, when the same is set again. */
+    assert_true(heed(&rates, "standard", 200, HEADERS({"RateLimit", "d;r=0;t=30"}), &permit, T0 + 300 * MS));
+    rate.count = 50;
+    assert_int_equal(sl_rates_change(&rates, &rate, 1, SL_CARRY_RESET, 0, T0 + 300 * MS), 0);
+    assert_int_equal(remaining(&rates, 0, T0 + 300 * MS), 0);
+    rates = one(rate);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(sl_rates_try(&rates, 1, T0, NULL), 0);
+    }
+    rate.count = 12;
+    assert_int_equal(sl_rates_change(&rates, &rate, 1, SL_CARRY_RESET, 0, T0), 0);
+    assert_int_equal(sl_rates_change(&rates, &rate, 1, SL_CARRY_PROPORTIONAL, 0, T0), 0);
+    assert_int_equal(remaining(&rates, 0, T0), 2);
+}
+
+/* A venue that calls itself a token bucket and then announces a window is held to the window. */
+static void a_bucket_that_is_lowered_becomes_a_window(void **state)
+{
+    (void)state;
+    sl_rates rates =
+        one((struct sl_rate){.count = 100, .period = SL_MINUTES(1), .burst = 100, .bucket = true, .per_call = true});
+    assert_true(heed(&rates, "standard", 200, HEADERS({"RateLimit-Policy", "d;q=50;w=60"}), NULL, T0));
+    uint64_t admitted = 0;
+    for (sl_time now = T0; now < T0 + SL_MINUTES(1); now += 10 * MS) {
+        admitted += sl_rates_try(&rates, 1, now, NULL) == 0;
+    }
+    assert_in_range(admitted, 48, 50);
+}
+
 static void dialects(void **state)
 {
     (void)state;
@@ -576,7 +630,9 @@ static void table_full_refuses_newcomers_only(void **state)
     assert_int_equal(refused, 12); /* eight slots */
     uint32_t first = 0, newest = 19;
     assert_int_equal(sl_rate_table_try(table, &first, sizeof first, 1, T0 + 30, NULL), 0); /* a known key goes on */
-    assert_int_equal(sl_rate_table_try(table, &newest, sizeof newest, 1, T0 + SL_SECONDS(1) + 1, NULL), 0);
+    assert_int_equal(sl_rate_table_try(table, &newest, sizeof newest, 1, T0 + SL_SECONDS(1) - 1, &when), SL_EAGAIN);
+    assert_int_equal(sl_rate_table_try(table, &newest, sizeof newest, 1, when - 1, NULL), SL_EAGAIN);
+    assert_int_equal(sl_rate_table_try(table, &newest, sizeof newest, 1, when, NULL), 0);
     sl_rate_table_free(table);
     assert_int_equal(sl_rate_table_create(&limit, 1, 0, 42, &table), SL_EINVAL);
     assert_int_equal(sl_rate_table_create(&limit, 5, 10, 42, &table), SL_EINVAL);
@@ -597,6 +653,7 @@ SL_TEST_MAIN(cmocka_unit_test(rate_b01_burst_from_idle), cmocka_unit_test(rate_b
              cmocka_unit_test(rate_b33_malformed_is_ignored), cmocka_unit_test(rate_b34_cached_says_nothing),
              cmocka_unit_test(rate_b35_older_news_do_not_loosen),
              cmocka_unit_test(announced_limits_bind_and_rise_again), cmocka_unit_test(dialects),
+             cmocka_unit_test(caps_and_bookings_hold), cmocka_unit_test(a_bucket_that_is_lowered_becomes_a_window),
              cmocka_unit_test(refusals_without_a_time), cmocka_unit_test(rate_b37_near_limit),
              cmocka_unit_test(bad_limits_are_refused), cmocka_unit_test(table_keeps_keys_apart_and_forgets),
              cmocka_unit_test(table_full_refuses_newcomers_only))

@@ -137,30 +137,41 @@ static struct place find(sl_rate_table *table, uint64_t hash, sl_time now)
     return place;
 }
 
+static int wait_until(sl_time when, sl_time *ret_when)
+{
+    if (ret_when != NULL) {
+        *ret_when = when;
+    }
+    return SL_EAGAIN;
+}
+
 int sl_rate_table_try(sl_rate_table *table, const void *key, size_t key_bytes, uint64_t cost, sl_time now,
                       sl_time *ret_when)
 {
+    for (size_t i = 0; i < table->rates; i++) {
+        const struct sl_rate *rate = &table->limits[i].rate;
+        if (!rate->per_call && cost > rate->burst) {
+            return sl_fail(SL_EINVAL, "a cost of %llu can never pass limit %zu, whose burst is %llu",
+                           (unsigned long long)cost, i, (unsigned long long)rate->burst);
+        }
+    }
     uint64_t hash = hash_of(key, key_bytes, table->seed);
     struct place place = find(table, hash, now);
-    sl_time when = place.slot == NULL ? place.free_at : now;
+    if (place.slot == NULL) {
+        return wait_until(place.free_at, ret_when);
+    }
+    sl_time when = now;
     int64_t next[SL_TABLE_RATES_MAX] = {0};
     for (size_t i = 0; i < table->rates; i++) {
         const struct sl__limit *limit = &table->limits[i];
         uint64_t charge = limit->rate.per_call && cost > 0 ? 1 : cost;
-        if (charge > limit->rate.burst) {
-            return sl_fail(SL_EINVAL, "a cost of %llu can never pass limit %zu, whose burst is %llu",
-                           (unsigned long long)cost, i, (unsigned long long)limit->rate.burst);
-        }
         sl_time arrival = place.found ? place.slot[1 + i] : 0;
         next[i] = (arrival > now ? arrival : now) + (sl_time)charge * limit->interval;
         sl_time ready = next[i] - limit->tolerance;
         when = ready > when ? ready : when;
     }
     if (when > now) {
-        if (ret_when != NULL) {
-            *ret_when = when;
-        }
-        return SL_EAGAIN;
+        return wait_until(when, ret_when);
     }
     if (cost > 0) {
         place.slot[0] = (int64_t)hash;

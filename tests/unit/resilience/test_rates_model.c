@@ -303,7 +303,7 @@ static int share_a_limiter(void *arg)
         SL_TRY(sl_scope_wait(&scope));
     }
     /* Eleven others at most go before, each once more by the head starts that end after two of them. */
-    CHECK(shared.longest <= 4 * 12 * steady + 4 * SL_PRIORITY_HEAD_START);
+    CHECK(shared.longest <= 48 * steady + 4 * SL_PRIORITY_HEAD_START);
     struct sl_limiter_info info;
     sl_limiter_info(shared.limiter, &info);
     CHECK_EQ(info.waiting, 0);

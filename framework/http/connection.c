@@ -379,12 +379,27 @@ static void linger(struct sl__http_connection *connection)
     }
 }
 
+static int shake_hands(struct sl__http_connection *connection)
+{
+    const struct sl_http_server_options *options = &connection->server->options;
+    sl_scope limit = SL_SCOPE_INIT;
+    if (options->tls == NULL) {
+        return 0;
+    }
+    SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "TLS", .timeout = options->tls_timeout}));
+    sl_stream *inner = connection->stream;
+    connection->stream = NULL; /* taken over, come what may */
+    int code = sl__http_bounded(&limit, sl_tls_server(inner, options->tls, &connection->stream));
+    connection->server->counts->timeouts += code == SL_ETIMEDOUT;
+    return code;
+}
+
 /* A connection's failure is its own: peers hang up, and send nonsense. */
 int sl__http_serve_connection(void *arg)
 {
     struct sl__http_connection *connection = arg;
-    int code = 1;
-    connection->task = sl_task_self();
+    int code = shake_hands(connection);
+    code = code == 0 ? 1 : code;
     while (code > 0) {
         code = serve_one(connection);
     }

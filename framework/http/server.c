@@ -9,6 +9,7 @@
 #define HEAD_BYTES_MAX ((size_t)16 * 1024)
 #define EXTENSION_BYTES_MAX ((size_t)4 * 1024)
 #define HEAD_TIMEOUT SL_SECONDS(10)
+#define TLS_TIMEOUT SL_SECONDS(10)
 #define IDLE_TIMEOUT SL_SECONDS(75)
 #define BODY_GRACE SL_SECONDS(10)
 #define BODY_RATE ((size_t)1024)
@@ -42,13 +43,14 @@ static int set_up(struct sl__http_server *server, const struct sl_http_server_op
     options->extension_bytes_max = or_else(given->extension_bytes_max, EXTENSION_BYTES_MAX);
     options->head_timeout = time_or(given->head_timeout, HEAD_TIMEOUT);
     options->idle_timeout = time_or(given->idle_timeout, IDLE_TIMEOUT);
+    options->tls_timeout = time_or(given->tls_timeout, TLS_TIMEOUT);
     options->body_grace = time_or(given->body_grace, BODY_GRACE);
     options->body_rate = or_else(given->body_rate, BODY_RATE);
     options->write_timeout = time_or(given->write_timeout, WRITE_TIMEOUT);
     options->stop_grace = time_or(given->stop_grace, STOP_GRACE);
     if (options->head_bytes_max > SL_HTTP_HEAD_BYTES_CAP || options->headers_max > SL_HTTP_HEADERS_MAX ||
         options->target_bytes_max > SL_HTTP_HEAD_BYTES_CAP || options->extension_bytes_max > UINT32_MAX ||
-        options->head_timeout < 0 || options->idle_timeout < 0 || options->body_grace < 0 ||
+        options->head_timeout < 0 || options->idle_timeout < 0 || options->tls_timeout < 0 || options->body_grace < 0 ||
         options->write_timeout < 0 || options->stop_grace < 0) {
         return sl_fail(SL_EINVAL, "a limit of the HTTP server is out of range");
     }

@@ -8,6 +8,7 @@
 #define SLUICE_HTTP_H
 
 #include "sluice/net.h"
+#include "sluice/tls.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -183,6 +184,7 @@ struct sl_http_server_options {
     sl_http_handler handler; /* for what no route fits; may be NULL */
     void *arg;
     bool stream_bodies;            /* of that handler */
+    sl_tls_config *tls;            /* handshakes in the connection's task; NULL: in the clear. Must outlive the call */
     struct sl_http_counts *counts; /* filled; may be NULL */
     size_t connections_max;        /* further ones are cut at once; 0: SL_HTTP_CONNECTIONS_MAX */
     size_t target_bytes_max;       /* 0: 8 KiB; longer ones are answered 414 */
@@ -192,6 +194,7 @@ struct sl_http_server_options {
     size_t extension_bytes_max;    /* of all the chunks of a body; 0: 4 KiB; 413 */
     sl_time head_timeout;  /* from a request's first byte (or the connection's) to its head's last; 0: 10 s; 408 */
     sl_time idle_timeout;  /* between two requests; 0: 75 s */
+    sl_time tls_timeout;   /* for the handshake; 0: 10 s */
     sl_time body_grace;    /* a body may take this long, and */
     size_t body_rate;      /* as long as these bytes a second take; 0: 10 s and 1 KiB/s; 408 */
     sl_time write_timeout; /* an answer may take this long, and what `body_rate` allows for its bytes; 0: 30 s */

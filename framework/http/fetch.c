@@ -229,7 +229,7 @@ int sl_fetch(sl_http_client *client, const sl_request *request, sl_response **re
     fetch.deadline =
         sl_time_add(sl_now(), request->total_timeout == 0 ? client->options.total_timeout : request->total_timeout);
     int code = run(&fetch, &response);
-    if (code == 0) {
+    if (code == 0 && response != NULL) {
         response->url = fetch.url;
         fetch.url = NULL;
         response->deadline = fetch.deadline;

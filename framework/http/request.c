@@ -83,7 +83,7 @@ static void add(struct text *text, const char *data)
         text->data = larger == NULL ? text->data : larger;
         text->capacity = larger == NULL ? text->capacity : capacity;
     }
-    if (!text->failed) {
+    if (!text->failed && length > 0) {
         memcpy(text->data + text->length, data, length);
         text->length += length;
     }

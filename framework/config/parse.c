@@ -270,7 +270,7 @@ static int read_list(struct parser *parser, unsigned depth, struct sl__node *lis
 }
 
 /* A key of its own in *entry; false when it is none (the value is still to be read). */
-static int read_key(struct parser *parser, struct sl__entry *entry, bool *ret_good)
+static int read_key(struct parser *parser, unsigned depth, struct sl__entry *entry, bool *ret_good)
 {
     struct sl__load *load = parser->load;
     *entry = (struct sl__entry){"", NULL, place_of(parser, parser->event.start_mark), false};
@@ -282,7 +282,7 @@ static int read_key(struct parser *parser, struct sl__entry *entry, bool *ret_go
                     alias                                             ? "an alias"
                     : parser->event.type == YAML_SEQUENCE_START_EVENT ? "a list"
                                                                       : "a map");
-        return alias ? 0 : read_node(parser, SL_CONFIG_DEPTH_MAX - 1, &ignored);
+        return alias ? 0 : read_node(parser, depth + 1, &ignored);
     }
     const char *text = (const char *)parser->event.data.scalar.value;
     size_t bytes = parser->event.data.scalar.length;
@@ -335,7 +335,7 @@ static int read_map(struct parser *parser, unsigned depth, struct sl__node *map)
         struct sl__entry entry;
         bool good;
         size_t length = parser->path.size_bytes;
-        SL_TRY(read_key(parser, &entry, &good));
+        SL_TRY(read_key(parser, depth, &entry, &good));
         if (parser->failed || !next(parser)) {
             break;
         }
@@ -382,7 +382,8 @@ static int read_inner(struct parser *parser, unsigned depth, struct sl__place pl
 static int read_node(struct parser *parser, unsigned depth, struct sl__node **ret_node)
 {
     struct sl__place place = place_of(parser, parser->event.start_mark);
-    if (parser->load->node_count >= SL_CONFIG_NODES_MAX) {
+    bool counts = parser->source < parser->load->source_count; /* the defaults of a table do not */
+    if (counts && parser->load->node_count >= SL_CONFIG_NODES_MAX) {
         give_up(parser, place, "too many values; expected at most %d", SL_CONFIG_NODES_MAX);
         return 0;
     }

@@ -12,6 +12,7 @@
 #define MESSAGE_BYTES_MAX 1000
 #define EXCERPT_BEFORE 60
 #define EXCERPT_COLUMNS 100
+#define SUSPICIOUS_BYTES_MAX 4096 /* longer unread lines are not searched, and not shown */
 
 struct item {
     struct sl_config_problem shown;
@@ -142,6 +143,9 @@ bool sl__names_secret(const struct sl_config_section *section, const char *word,
 static bool suspicious(const struct sl__load *load, const struct sl__source *source, const char *line, size_t bytes)
 {
     const struct sl_config_section *root = load->options->root;
+    if (bytes > SUSPICIOUS_BYTES_MAX) {
+        return true;
+    }
     if (source->last_key != NULL && sl__names_secret(root, source->last_key, 0)) {
         return true;
     }

@@ -27,11 +27,11 @@ static void prints_what_it_says(const char *name)
     (void)read_all(file, source);
     assert_int_equal(fclose(file), 0);
     size_t lines = 0;
-    for (const char *at = source; *at != '\0'; at++) {
-        lines += *at == '\n';
-    }
     char *expected = strstr(source, "/* Output:\n");
     assert_non_null(expected);
+    for (const char *at = source; at < expected; at++) {
+        lines += *at == '\n';
+    }
     assert_true(expected - source > 100);
     expected += strlen("/* Output:\n");
     char *end = strstr(expected, "*/");
@@ -59,8 +59,9 @@ EXAMPLE(deadline)
 EXAMPLE(cleanup)
 EXAMPLE(supervisor)
 EXAMPLE(pipeline)
+EXAMPLE(config)
 EXAMPLE(rate_limited)
 
 SL_TEST_MAIN(cmocka_unit_test(example_two_tasks), cmocka_unit_test(example_deadline), cmocka_unit_test(example_cleanup),
-             cmocka_unit_test(example_supervisor), cmocka_unit_test(example_pipeline),
+             cmocka_unit_test(example_supervisor), cmocka_unit_test(example_pipeline), cmocka_unit_test(example_config),
              cmocka_unit_test(example_rate_limited))

@@ -145,6 +145,11 @@ struct sl_config_section {
 #define SL_CONFIG_AT(struct_type, member) SL_CONFIG_KEY(#member, struct_type, member)
 #define SL_CONFIG_KEY(name, struct_type, member)                                                                       \
     .key = (name), .offset = offsetof(struct_type, member), .size_bytes = sizeof(((struct_type *)0)->member)
+
+/* The first members of a section: {SL_CONFIG_TABLE("retry", struct retry, retry_fields), .help = "..."}. */
+#define SL_CONFIG_TABLE(text, struct_type, field_array)                                                                \
+    .name = (text), .size_bytes = sizeof(struct_type), .fields = (field_array),                                        \
+    .field_count = SL_CONFIG_COUNT(field_array)
 #define SL_CONFIG_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Reports, from a section's check, that the value of `key` (NULL: the section) does not fit; "max: must not be below

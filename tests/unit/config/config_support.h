@@ -36,7 +36,11 @@ static inline void assert_refused_bytes(const char *text, size_t bytes, const ch
 {
     sl_config *config = NULL;
     sl_config_report *report = NULL;
-    assert_int_equal(load_text(text, bytes, &config, &report), SL_EINVAL);
+    int code = load_text(text, bytes, &config, &report);
+    if (code != SL_EINVAL) {
+        print_error("%.2000s", sl_config_report_text(report));
+    }
+    assert_int_equal(code, SL_EINVAL);
     assert_null(config);
     if (strstr(sl_config_report_text(report), part) == NULL) {
         print_error("no \"%s\" in:\n%.2000s", part, sl_config_report_text(report));

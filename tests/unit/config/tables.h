@@ -90,28 +90,21 @@ static const struct sl_config_field values_fields[] = {
     {SL_CONFIG_AT(struct values, on), .type = SL_CONFIG_LIST, .element = &cause},
     {SL_CONFIG_AT(struct values, delays), .type = SL_CONFIG_MAP, .element = &delay, .max = "2"},
 };
-static const struct sl_config_section values_section = {.name = "values",
-                                                        .help = "One of each.",
-                                                        .size_bytes = sizeof(struct values),
-                                                        .fields = values_fields,
-                                                        .field_count = SL_CONFIG_COUNT(values_fields)};
+static const struct sl_config_section values_section = {SL_CONFIG_TABLE("values", struct values, values_fields),
+                                                        .help = "One of each."};
 
 static const struct sl_config_field tls_fields[] = {
     {SL_CONFIG_AT(struct tls, certificate), .type = SL_CONFIG_STRING, .required = true},
     {SL_CONFIG_AT(struct tls, key), .type = SL_CONFIG_SECRET, .required = true},
     {SL_CONFIG_AT(struct tls, verify), .type = SL_CONFIG_BOOL, .default_text = "true", .reload = SL_CONFIG_LIVE},
 };
-static const struct sl_config_section tls_section = {
-    .name = "tls", .size_bytes = sizeof(struct tls), .fields = tls_fields, .field_count = SL_CONFIG_COUNT(tls_fields)};
+static const struct sl_config_section tls_section = {SL_CONFIG_TABLE("tls", struct tls, tls_fields)};
 
 static const struct sl_config_field rate_fields[] = {
     {SL_CONFIG_AT(struct rate, rate), .type = SL_CONFIG_RATE, .required = true},
     {SL_CONFIG_AT(struct rate, cost), .type = SL_CONFIG_UINT, .default_text = "1", .min = "1"},
 };
-static const struct sl_config_section rate_section = {.name = "rate",
-                                                      .size_bytes = sizeof(struct rate),
-                                                      .fields = rate_fields,
-                                                      .field_count = SL_CONFIG_COUNT(rate_fields)};
+static const struct sl_config_section rate_section = {SL_CONFIG_TABLE("rate", struct rate, rate_fields)};
 static const struct sl_config_field rate_element = {.type = SL_CONFIG_SECTION, .section = &rate_section};
 
 static const struct sl_config_field limit_fields[] = {
@@ -140,21 +133,15 @@ static const struct sl_config_field file_fields[] = {
     {SL_CONFIG_AT(struct file_sink, path), .type = SL_CONFIG_STRING, .required = true, .min = "1"},
     {SL_CONFIG_AT(struct file_sink, segment), .type = SL_CONFIG_SIZE, .default_text = "64MiB", .min = "1MiB"},
 };
-static const struct sl_config_section file_kind = {.name = "file",
-                                                   .help = "Appends to files.",
-                                                   .size_bytes = sizeof(struct file_sink),
-                                                   .fields = file_fields,
-                                                   .field_count = SL_CONFIG_COUNT(file_fields)};
+static const struct sl_config_section file_kind = {SL_CONFIG_TABLE("file", struct file_sink, file_fields),
+                                                   .help = "Appends to files."};
 static const char *const redis_schemes[] = {"redis", "rediss"};
 static const struct sl_config_field redis_fields[] = {
     {SL_CONFIG_AT(struct redis_sink, url), .type = SL_CONFIG_URL, .required = true, .choices = redis_schemes,
      .choice_count = 2},
     {SL_CONFIG_AT(struct redis_sink, password), .type = SL_CONFIG_SECRET},
 };
-static const struct sl_config_section redis_kind = {.name = "redis",
-                                                    .size_bytes = sizeof(struct redis_sink),
-                                                    .fields = redis_fields,
-                                                    .field_count = SL_CONFIG_COUNT(redis_fields)};
+static const struct sl_config_section redis_kind = {SL_CONFIG_TABLE("redis", struct redis_sink, redis_fields)};
 static const struct sl_config_section *const sink_kinds[] = {&file_kind, &redis_kind};
 static const struct sl_config_field sink_element = {
     .type = SL_CONFIG_VARIANT, .variants = sink_kinds, .variant_count = 2};
@@ -167,10 +154,7 @@ static const struct sl_config_field service_fields[] = {
      .reload = SL_CONFIG_LIVE},
     {SL_CONFIG_AT(struct service, tls), .type = SL_CONFIG_SECTION, .section = &tls_section, .optional = true},
 };
-static const struct sl_config_section service_section = {.name = "service",
-                                                         .size_bytes = sizeof(struct service),
-                                                         .fields = service_fields,
-                                                         .field_count = SL_CONFIG_COUNT(service_fields)};
+static const struct sl_config_section service_section = {SL_CONFIG_TABLE("service", struct service, service_fields)};
 static const struct sl_config_field service_element = {.type = SL_CONFIG_SECTION, .section = &service_section};
 
 static const struct sl_config_field program_fields[] = {
@@ -183,10 +167,7 @@ static const struct sl_config_field program_fields[] = {
      .reload = SL_CONFIG_RESTART_TASK},
     {SL_CONFIG_AT(struct program, tls), .type = SL_CONFIG_SECTION, .section = &tls_section, .optional = true},
 };
-static const struct sl_config_section program_section = {.name = "Test configuration",
-                                                         .help = "For the tests.",
-                                                         .size_bytes = sizeof(struct program),
-                                                         .fields = program_fields,
-                                                         .field_count = SL_CONFIG_COUNT(program_fields)};
+static const struct sl_config_section program_section = {
+    SL_CONFIG_TABLE("Test configuration", struct program, program_fields), .help = "For the tests."};
 
 #endif

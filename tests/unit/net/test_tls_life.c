@@ -8,6 +8,7 @@
 
 #define MESSAGE_BYTES ((size_t)20000)
 #define ATTEMPTS_MAX 2000
+#define CROWD 400 /* more than a batch of the scheduler: the event loop turns in between */
 
 /* One end of a session: handshake, a message there and one back, the end. */
 struct session {
@@ -227,7 +228,7 @@ static int closed_under_waiters(enum tls_under under, bool reset)
     CHECK_EQ(sl_spawn(&scope, reads_until_closed, pair.client), 0);
     CHECK_EQ(sl_spawn(&scope, writes_until_closed, pair.client), 0);
     SETTLE();
-    for (int i = 0; i < 1000; i++) { /* they run only after these */
+    for (int i = 0; i < CROWD; i++) { /* they run only after these */
         CHECK_EQ(sl_spawn(&scope, one_of_the_crowd, NULL), 0);
     }
     (reset ? sl_stream_reset : sl_stream_close)(pair.client);

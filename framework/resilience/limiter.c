@@ -170,15 +170,16 @@ static void admitted(sl_limiter *limiter, uint64_t cost, bool waited)
 static int refuse(sl_limiter *limiter, sl_time when, sl_time now)
 {
     limiter->refused++;
-    sl_time wait_ms = (when - now) / SL_MILLISECONDS(1);
-    if (when == SL_NEVER) {
-        return sl_fail(SL_ELIMITED, "%s: the server has lowered a limit below the cost of this call", limiter->name);
-    }
     if (limiter->rates.blocked_until > now) {
+        sl_time wait_ms = (limiter->rates.blocked_until - now) / SL_MILLISECONDS(1);
         return sl_fail(SL_ELIMITED, "%s: blocked for another %" PRId64 " ms%s%s", limiter->name, wait_ms,
                        limiter->reason[0] != '\0' ? ": " : "", limiter->reason);
     }
-    return sl_fail(SL_ELIMITED, "%s: would have to wait for more than %" PRId64 " ms", limiter->name, wait_ms);
+    if (when == SL_NEVER) {
+        return sl_fail(SL_ELIMITED, "%s: the server has lowered a limit below the cost of this call", limiter->name);
+    }
+    return sl_fail(SL_ELIMITED, "%s: no turn within %" PRId64 " ms, %zu wait", limiter->name,
+                   limiter->max_wait / SL_MILLISECONDS(1), limiter->waiting);
 }
 
 /* A cost that no configured limit admits, ever. */

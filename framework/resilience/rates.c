@@ -161,7 +161,7 @@ static int admit(sl_rates *rates, uint64_t cost, sl_time max_wait, sl_time now, 
     if (when == SL_NEVER && rates->blocked_until != SL_NEVER) {
         return too_costly(rates, cost);
     }
-    if (when - now > max_wait) {
+    if (when - now > (max_wait < SL_RESERVE_MAX ? max_wait : SL_RESERVE_MAX)) {
         return SL_EAGAIN;
     }
     if (ret_permit != NULL) {

@@ -105,9 +105,11 @@ sl_time sl_rates_when(const sl_rates *rates, uint64_t cost, sl_time now);
  */
 SL_MUST_CHECK int sl_rates_try(sl_rates *rates, uint64_t cost, sl_time now, sl_permit *ret_permit);
 
+#define SL_RESERVE_MAX SL_RATE_PERIOD_MAX
+
 /*
  * Books the call's place: it may go at ret_permit->when, not before, and later calls come after it. SL_EAGAIN, with
- * nothing booked, when that is more than `max_wait` away; SL_EINVAL as above.
+ * nothing booked, when that is more than `max_wait` (at most SL_RESERVE_MAX) away; SL_EINVAL as above.
  */
 SL_MUST_CHECK int sl_rates_reserve(sl_rates *rates, uint64_t cost, sl_time max_wait, sl_time now,
                                    sl_permit *ret_permit);

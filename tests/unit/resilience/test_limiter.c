@@ -288,6 +288,10 @@ C_TEST_SIMULATED(a_block_says_until_when_and_why, "", "")
     struct sl_rate_state look;
     CHECK_EQ(sl_limiter_look(limiter, 0, &look), 0);
     CHECK_EQ(look.remaining, 0);
+    sl_limiter_block(limiter, SL_NEVER, NULL); /* for ever, and no deadline: it is said, too */
+    SL_SCOPE(patient, .shield = true, .timeout = SL_SECONDS(100000));
+    CHECK_EQ(sl_limiter_acquire(limiter, 1, SL_PRIORITY_NORMAL, NULL), SL_ELIMITED);
+    CHECK(strstr(sl_error_message(sl_error_last()), "kraken: blocked for another") != NULL);
     return 0;
 }
 
@@ -382,6 +386,9 @@ C_TEST_SIMULATED(bounds_of_waiting, "", "")
         CHECK_EQ(callers[i].code, SL_ELIMITED);
         CHECK_EQ(callers[i].went - began, SL_SECONDS(3));
     }
+    CHECK_EQ(sl_limiter_acquire(limiter, 1, SL_PRIORITY_NORMAL, NULL), 0);
+    sl_limiter_block(limiter, SL_NEVER, NULL);
+    CHECK_EQ(sl_limiter_acquire(limiter, 1, SL_PRIORITY_NORMAL, NULL), SL_ELIMITED);
     CHECK_EQ(sl_limiter_acquire(limiter, 0, SL_PRIORITY_NORMAL, NULL), SL_EINVAL);
     CHECK_EQ(sl_limiter_acquire(limiter, 2, SL_PRIORITY_NORMAL, NULL), SL_EINVAL);
     return 0;

@@ -182,6 +182,16 @@ static void rate_b12_too_long_books_nothing(void **state)
     assert_int_equal(sl_rates_reserve(&rates, 1, 999 * MS, T0, &permit), SL_EAGAIN);
     assert_memory_equal(&rates, &before, sizeof rates);
     assert_int_equal(sl_rates_reserve(&rates, 1, 1000 * MS, T0, &permit), 0);
+    /* However patient: never so far that times could overflow. */
+    rates = one((struct sl_rate){.count = 6, .period = SL_RATE_PERIOD_MAX, .burst = 6});
+    for (int i = 0; i < 2; i++) {
+        int code;
+        do {
+            code = sl_rates_reserve(&rates, 6, SL_NEVER, T0, &permit);
+        } while (code == 0);
+        assert_int_equal(code, SL_EAGAIN);
+        sl_rates_block(&rates, SL_NEVER, T0);
+    }
 }
 
 static void rate_b13_refunds(void **state)

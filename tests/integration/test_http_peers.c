@@ -166,6 +166,51 @@ C_TEST_REAL_FEW(curl_against_the_server, "GET, HEAD, uploads by length, chunked 
     return sl_scope_wait(&scope);
 }
 
+/* ---- the examples ---- */
+
+static int run_example(const char *arguments, int port, const char *wanted)
+{
+    static struct command command;
+    (void)snprintf(command.text, sizeof command.text, "%s/examples/%s", SL_TEST_BUILD_DIR, arguments);
+    char *at = strstr(command.text, "@@");
+    if (at != NULL) {
+        char rest[PATH_BYTES * 2];
+        (void)snprintf(rest, sizeof rest, "%s", at + 2);
+        (void)snprintf(at, sizeof command.text - (size_t)(at - command.text), "http://127.0.0.1:%d%s", port, rest);
+    }
+    int code = sl_offload(run_command, &command);
+    if (code != 0 || strstr(command.output, wanted) == NULL) {
+        print_error("%s: %s\n%s\n", command.text, sl_error_name(code), command.output);
+        return SL_CHECK_FAILED;
+    }
+    return 0;
+}
+
+static int use_examples(int port)
+{
+    CHECK_EQ(run_example("fetch @@/", port, "hello"), 0);
+    CHECK_EQ(run_example("fetch @@/nowhere 2>&1", port, "404 http"), 0);
+    CHECK_EQ(run_example("fetch_many @@/ 500 8", port, "500 good, 0 bad"), 0);
+    CHECK_EQ(run_example("fetch http:// 2>&1; true", port, "the host has no name"), 0);
+    return curl(port, "@@/ @@/", "hellohello");
+}
+
+C_TEST_REAL_FEW(examples_of_http, "http_hello serves, fetch and fetch_many fetch", "")
+{
+    int port = 0;
+    char number[16];
+    char program[PATH_BYTES];
+    CHECK_EQ(free_port(&port), 0);
+    (void)snprintf(number, sizeof number, "%d", port);
+    (void)snprintf(program, sizeof program, "%s/examples/http_hello", SL_TEST_BUILD_DIR);
+    char *const arguments[] = {program, number, NULL};
+    pid_t pid = run_program(arguments);
+    int code = await_port(port);
+    code = code == 0 ? use_examples(port) : code;
+    end_program(pid);
+    return code;
+}
+
 /* ---- this client against others ---- */
 
 static int check_get(sl_http_client *client, const char *base, const char *path, int status, size_t body_bytes)
@@ -308,6 +353,7 @@ C_TEST_REAL_FEW(client_against_aiohttp, "packed chunks, uploads asked first or n
     return 0;
 }
 
-SL_TEST_MAIN(cmocka_unit_test_setup_teardown(curl_against_the_server, enter_folder, leave_folder),
+SL_TEST_MAIN(cmocka_unit_test_setup_teardown(examples_of_http, enter_folder, leave_folder),
+             cmocka_unit_test_setup_teardown(curl_against_the_server, enter_folder, leave_folder),
              cmocka_unit_test_setup_teardown(client_against_nginx, enter_folder, leave_folder),
              cmocka_unit_test_setup_teardown(client_against_aiohttp, enter_folder, leave_folder))

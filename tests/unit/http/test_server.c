@@ -2,10 +2,13 @@
 /* The server's behaviour in time: slow clients, stopping, streams of events, back-pressure, faults at every wait. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "sl_conformance.h"
 #include "sluice/fetch.h"
 #include "sluice/sync.h"
+#include "tls_pair.h"
 
 #define HELLO "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -277,6 +280,77 @@ C_TEST_REAL_FEW(server_events, "events as the standard writes them; a client tha
     return stop(&scope, &world, task);
 }
 
+/* ---- limits of the system, TLS ---- */
+
+#define EARLY_CLIENTS 5
+
+C_TEST_REAL_FEW(server_without_descriptors, "no free descriptor: accepting pauses instead of spinning, then goes on",
+                "")
+{
+    struct world world = {.events_code = 0};
+    sl_stream *streams[EARLY_CLIENTS] = {NULL};
+    struct rlimit limit;
+    sl_event_init(&world.begun);
+    sl_event_init(&world.release);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_EQ(sl_listener_open("127.0.0.1", 0, &world.listener), 0);
+    for (int i = 0; i < EARLY_CLIENTS; i++) { /* the system completes them without us */
+        CHECK_EQ(dial(&world, HELLO, &streams[i]), 0);
+    }
+    int free_descriptor = dup(0);
+    CHECK(free_descriptor >= 0 && close(free_descriptor) == 0);
+    struct rlimit none = {(rlim_t)free_descriptor, limit.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    sl_task_ref task;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, serve, &world, .name = "server", .ret_task = &task), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(250)), 0);
+    uint64_t errors = world.counts.accept_errors;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK(errors >= 1 && errors <= 5);
+    CHECK_EQ(world.counts.accepted, 0);
+    for (int i = 0; i < EARLY_CLIENTS; i++) {
+        CHECK_READS(streams[i], "hello");
+        sl_stream_close(streams[i]);
+    }
+    return stop(&scope, &world, task);
+}
+
+C_TEST_REAL_FEW(server_and_client_over_tls, "the same over TLS; who does not shake hands is closed in time", "")
+{
+    struct world world = {.options = {.tls_timeout = SL_MILLISECONDS(50)}};
+    struct sl_tls_options of_server = tls_server_options(TLS_SERVER);
+    struct sl_tls_options of_client = tls_client_options();
+    sl_auto(sl_tls_config) *server = NULL;
+    sl_auto(sl_tls_config) *trusting = NULL;
+    sl_auto(sl_http_client) *client = NULL;
+    sl_auto(sl_http_client) *clear = NULL;
+    sl_auto(sl_stream) *silent = NULL;
+    sl_task_ref task;
+    char url[64];
+    char text[64];
+    CHECK_EQ(sl_tls_config_open(&of_server, &server), 0);
+    CHECK_EQ(sl_tls_config_open(&of_client, &trusting), 0);
+    world.options.tls = server;
+    CHECK_EQ(sl_http_client_open(&(struct sl_http_client_options){.tls = trusting}, &client), 0);
+    CHECK_EQ(sl_http_client_open(NULL, &clear), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(start(&scope, &world, &task), 0);
+    (void)snprintf(url, sizeof url, "https://127.0.0.1:%d/", sl_listener_port(world.listener));
+    for (int i = 0; i < 3; i++) {
+        sl_auto(sl_response) *response = NULL;
+        CHECK_EQ(sl_fetch(client, &(sl_request){.url = url}, &response), 0);
+        CHECK_STRING(sl_response_body(response, NULL), "hello");
+    }
+    CHECK_EQ(sl_http_client_counts_get(client).connects, 1);
+    sl_response *response = NULL;
+    CHECK_EQ(sl_fetch(clear, &(sl_request){.url = url}, &response), SL_EINVAL);
+    CHECK_EQ(dial(&world, "", &silent), 0);
+    CHECK_EQ(read_until(silent, NULL, text, sizeof text), SL_EOF);
+    CHECK_EQ(world.counts.timeouts, 1);
+    return stop(&scope, &world, task);
+}
+
 /* ---- faults: the n-th wait cancelled, the n-th allocation refused ---- */
 
 /* A fetch and the request that serves it, the whole within one scope. */
@@ -376,4 +450,5 @@ C_TEST_REAL_FEW(fetch_without_memory, "each allocation refused once: a defined e
 SL_TEST_MAIN(cmocka_unit_test(server_slow_clients), cmocka_unit_test(server_many_slow_clients),
              cmocka_unit_test(server_slow_reader), cmocka_unit_test(server_stops_in_order),
              cmocka_unit_test(server_grace_ends), cmocka_unit_test(server_events),
+             cmocka_unit_test(server_without_descriptors), cmocka_unit_test(server_and_client_over_tls),
              cmocka_unit_test(fetch_cancelled_anywhere), cmocka_unit_test(fetch_without_memory))

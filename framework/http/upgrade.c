@@ -52,16 +52,20 @@ static int read_body(sl_stream *stream, sl_http_message *response, uint64_t max_
     int code;
     within.body_bytes = max_bytes;
     body.limits = &within;
+    size_t capacity = 0;
     while ((code = sl__http_body_next(stream, &body, SIZE_MAX, &piece)) == 0) {
-        char *larger =
-            sl_realloc(response->body_copy, response->body_bytes + piece.size_bytes + SL_STREAM_PADDING_BYTES);
-        if (larger == NULL) {
-            return sl_fail(SL_ENOMEM, "no memory for a body");
+        size_t wanted = response->body_bytes + piece.size_bytes;
+        if (wanted > capacity) {
+            capacity = wanted > capacity * 2 ? wanted : capacity * 2;
+            char *larger = sl_realloc(response->body_copy, capacity + SL_STREAM_PADDING_BYTES);
+            if (larger == NULL) {
+                return sl_fail(SL_ENOMEM, "no memory for a body");
+            }
+            response->body = response->body_copy = larger;
         }
-        memcpy(larger + response->body_bytes, piece.data, piece.size_bytes);
-        response->body = response->body_copy = larger;
-        response->body_bytes += piece.size_bytes;
-        larger[response->body_bytes] = '\0';
+        memcpy(response->body_copy + response->body_bytes, piece.data, piece.size_bytes);
+        response->body_bytes = wanted;
+        response->body_copy[wanted] = '\0';
     }
     return code == SL_EOF ? 0 : code;
 }

@@ -425,7 +425,6 @@ static int begin_data_frame(sl_ws *ws)
         ws->kind = (enum sl_ws_kind)head->opcode;
         ws->compressed = head->rsv != 0;
         ws->fragments = 0;
-        ws->utf8 = (struct sl__utf8){{0}, 0};
         ws->message.size_bytes = 0;
     }
     if (++ws->fragments > ws->options.fragments_max) {

@@ -225,8 +225,11 @@ C_TEST(ws_cancelled_receive_loses_nothing, "a receive cancelled within a frame g
     static const char frames[] = "\x81\x02hi\x82\x7e\x00\x80"
                                  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
                                  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-                                 "\x01\x02he\x89\x01p\x80\x03llo";
-    static const size_t sizes[] = {2, 128, 5};
+                                 "\x01\x02he\x89\x01p\x80\x03llo"
+                                 "\x89\x08\x81\x02no\x81\x02no"         /* payloads that look like frames */
+                                 "\x02\x04\x81\x02no\x80\x04\x81\x02no" /* after each byte the receiver begins anew */
+                                 "\x81\x03yes";
+    static const size_t sizes[] = {2, 128, 5, 8, 3};
     int messages = 0;
     for (size_t at = 0; at < sizeof frames - 1; at++) {
         CHECK_EQ(sl_stream_write(peer, frames + at, 1), 0);
@@ -234,13 +237,13 @@ C_TEST(ws_cancelled_receive_loses_nothing, "a receive cancelled within a frame g
         struct sl_ws_message message;
         int code = sl_ws_receive(ws, &message);
         if (code == 0) {
-            CHECK(messages < 3);
+            CHECK(messages < 5);
             CHECK_EQ(message.size_bytes, sizes[messages++]);
         } else {
             CHECK_EQ(code, SL_ECANCELED);
         }
     }
-    CHECK_EQ(messages, 3);
+    CHECK_EQ(messages, 5);
     return 0;
 }
 

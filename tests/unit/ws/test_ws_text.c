@@ -194,6 +194,24 @@ static int refused_early(bool server, uint8_t first, size_t announced, size_t go
     return 0;
 }
 
+C_TEST(ws_text_fails_while_waiting, "also when the bad bytes come one by one to a receiver that waits", "RFC 6455 8.1")
+{
+    for (size_t i = 0; i < COUNT(invalid); i++) {
+        sl_auto(sl_ws) *ws = NULL;
+        sl_auto(sl_stream) *peer = NULL;
+        CHECK_EQ(ws_make(WS_KIT_CAPACITY, false, NULL, NULL, &ws, &peer), 0);
+        char bytes[64];
+        int length = snprintf(bytes, sizeof bytes, "\x81\x7d%.*s", (int)invalid[i].known, invalid[i].text);
+        struct ws_writer writer = {peer, bytes, (size_t)length, WS_BYTEWISE, true};
+        SL_SCOPE(scope, .timeout = SL_SECONDS(10), .move_on = true);
+        CHECK_EQ(sl_spawn(&scope, ws_write, &writer), 0);
+        struct sl_ws_message message;
+        CHECK_EQ(sl_ws_receive(ws, &message), SL_EPROTO);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+    }
+    return 0;
+}
+
 C_TEST(ws_text_fails_fast, "bad text is refused before the frame it stands in is whole", "RFC 6455 8.1")
 {
     for (int role = 0; role < 2; role++) {
@@ -216,4 +234,4 @@ C_TEST(ws_text_fails_fast, "bad text is refused before the frame it stands in is
 
 SL_TEST_MAIN(cmocka_unit_test(pieces_agree_with_whole), cmocka_unit_test(every_sequence),
              cmocka_unit_test(bad_byte_anywhere), cmocka_unit_test(ws_valid_text), cmocka_unit_test(ws_invalid_text),
-             cmocka_unit_test(ws_text_fails_fast))
+             cmocka_unit_test(ws_text_fails_while_waiting), cmocka_unit_test(ws_text_fails_fast))

@@ -53,6 +53,7 @@ static int connect_to(const struct sl_ws_options *given, const char *text, char 
     struct answerer it = {.answer = text};
     CHECK_EQ(sl_stream_memory_pair(TEXT_BYTES, &options.stream, &it.stream), 0);
     sl_auto(sl_stream) *peer = it.stream;
+    (void)peer; /* closed at the end */
     SL_SCOPE(scope);
     CHECK_EQ(sl_spawn(&scope, answer, &it), 0);
     int code = sl_ws_connect_with(&options, ret_ws);
@@ -211,6 +212,7 @@ C_TEST_SIMULATED(ws_client_handshake_timeout, "a server that does not answer is 
     sl_stream *peer = NULL;
     CHECK_EQ(sl_stream_memory_pair(TEXT_BYTES, &options.stream, &peer), 0);
     sl_auto(sl_stream) *closes = peer;
+    (void)closes;
     SL_SCOPE(scope);
     CHECK_EQ(sl_spawn(&scope, say_nothing, peer), 0);
     sl_time since = sl_now();
@@ -235,8 +237,7 @@ static int accept_and_greet(void *arg, sl_http_exchange *exchange)
     server->code = sl_ws_accept_with(exchange, server->options, &ws);
     if (server->code == 0) {
         struct sl_ws_message message;
-        int code;
-        while ((code = sl_ws_receive(ws, &message)) == 0) {
+        while (sl_ws_receive(ws, &message) == 0) {
             SL_TRY(sl_ws_send(ws, message.kind, message.data, message.size_bytes));
         }
     }

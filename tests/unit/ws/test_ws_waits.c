@@ -212,6 +212,7 @@ static int connect_wss(enum sl_tls_version version, const char *listen, const ch
     CHECK_EQ(sl_tls_config_open(&options[0], &client), 0);
     CHECK_EQ(sl_tls_config_open(&options[1], &server.config), 0);
     sl_auto(sl_tls_config) *frees = server.config;
+    (void)frees;
     CHECK_EQ(sl_listener_open(listen, 0, &listener), 0);
     server.listener = listener;
     SL_SCOPE(scope);

@@ -4,6 +4,7 @@
  *   bench_net receive PORT SECONDS [tls]     WebSocket messages a second
  *   bench_net latency PORT SECONDS [tls]     from the sender's write to the task that asked
  *   bench_net serve PORT                     WebSocket echo, and "hello" for other requests, until SIGTERM
+ *   bench_net fetch URL SECONDS CONNECTIONS  GET requests a second over so many connections
  * TLS trusts the certificate in the file that SL_BENCH_CA names.
  */
 #include <stdlib.h>
@@ -16,6 +17,8 @@ struct job {
     const char *mode;
     int port;
     bool tls;
+    const char *url;
+    int connections;
     sl_time lasts;
     struct latency latency;
 };
@@ -76,16 +79,57 @@ static int serve(void *arg)
     return sl_http_serve(listener, answer, NULL);
 }
 
+struct fetching {
+    const char *url;
+    sl_time until;
+    sl_http_client *client;
+    uint64_t answers;
+};
+
+static int fetch_on(void *arg)
+{
+    struct fetching *fetching = arg;
+    while (sl_now() < fetching->until) {
+        sl_auto(sl_response) *response = NULL;
+        SL_TRY(sl_fetch(fetching->client, &(sl_request){.url = fetching->url}, &response));
+        fetching->answers += sl_response_status(response) == 200;
+    }
+    return 0;
+}
+
+static int fetch_many(void *arg)
+{
+    const struct job *job = arg;
+    size_t connections = (size_t)job->connections;
+    sl_auto(sl_http_client) *client = NULL;
+    SL_TRY(sl_http_client_open(
+        &(struct sl_http_client_options){.connections_per_origin = connections, .idle_max = connections}, &client));
+    sl_time since = sl_now();
+    struct fetching fetching = {.url = job->url, .until = since + job->lasts, .client = client};
+    SL_SCOPE(scope);
+    for (int i = 0; i < job->connections; i++) {
+        SL_TRY(sl_spawn(&scope, fetch_on, &fetching));
+    }
+    SL_TRY(sl_scope_wait(&scope));
+    (void)printf("rate %.0f\n", (double)fetching.answers / ((double)(sl_now() - since) / 1e9));
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct job job;
     if (argc < 3) {
-        (void)fprintf(stderr, "usage: bench_net receive|latency|serve PORT [SECONDS [tls]]\n");
+        (void)fprintf(stderr, "usage: see the top of bench_net.c\n");
         return 2;
     }
     job.mode = argv[1];
     job.port = (int)strtod(argv[2], NULL);
     job.lasts = argc > 3 ? (sl_time)(strtod(argv[3], NULL) * 1e9) : 0;
     job.tls = argc > 4;
+    if (strcmp(job.mode, "fetch") == 0 && argc > 4) {
+        job.url = argv[2];
+        job.connections = (int)strtod(argv[4], NULL);
+        return sl_main(fetch_many, &job);
+    }
     return sl_main(strcmp(job.mode, "serve") == 0 ? serve : receive, &job);
 }

@@ -9,12 +9,12 @@
 #include "internal.h"
 #include "sluice/json_write.h"
 
-#define VARIABLE "\\$\\{"
-#define PATTERN_BYTES_MAX 128
+#define VARIABLE "\\$\\{|^(env|file):" /* or what stands behind !secret: the tag is not seen here */
+#define PATTERN_BYTES_MAX 160
 
 static int put_section(sl_json_writer *out, const struct sl_config_section *section, const char *const *kinds,
-                       size_t kind_count, unsigned depth);
-static int put_field(sl_json_writer *out, const struct sl_config_field *field, unsigned depth);
+                       size_t kind_count, bool nullable, unsigned depth);
+static int put_field(sl_json_writer *out, const struct sl_config_field *field, bool nullable, unsigned depth);
 
 static void put_pair(sl_json_writer *out, const char *key, const char *text)
 {
@@ -24,9 +24,9 @@ static void put_pair(sl_json_writer *out, const char *key, const char *text)
     }
 }
 
-static void put_types(sl_json_writer *out, const struct sl_config_field *field, const char *type)
+/* `null` takes away what another file said. */
+static void put_types(sl_json_writer *out, const struct sl_config_field *field, const char *type, bool nullable)
 {
-    bool null = !field->required && field->key != NULL; /* takes away what another file said */
     sl_json_put_key(out, "type");
     sl_json_begin_array(out);
     sl_json_put_text(out, type);
@@ -38,7 +38,7 @@ static void put_types(sl_json_writer *out, const struct sl_config_field *field, 
     } else if (field->type == SL_CONFIG_DURATION || field->type == SL_CONFIG_SIZE) {
         sl_json_put_text(out, "integer"); /* 0 */
     }
-    if (null) {
+    if (nullable) {
         sl_json_put_text(out, "null");
     }
     sl_json_end_array(out);
@@ -61,56 +61,58 @@ static void put_pattern(sl_json_writer *out, const char *pattern)
     put_pair(out, "pattern", text);
 }
 
-static void put_scalar(sl_json_writer *out, const struct sl_config_field *field)
+static void put_scalar(sl_json_writer *out, const struct sl_config_field *field, bool nullable)
 {
     switch (field->type) {
     case SL_CONFIG_BOOL:
-        put_types(out, field, "boolean");
+        put_types(out, field, "boolean", nullable);
         put_pattern(out, "^(true|false)$");
         break;
     case SL_CONFIG_INT:
     case SL_CONFIG_UINT:
-        put_types(out, field, "integer");
+        put_types(out, field, "integer", nullable);
         put_bound(out, "minimum", field->min != NULL ? field->min : field->type == SL_CONFIG_UINT ? "0" : NULL);
         put_bound(out, "maximum", field->max);
         put_pattern(out, "^[+-]?[0-9]+$");
         break;
     case SL_CONFIG_DOUBLE:
-        put_types(out, field, "number");
+        put_types(out, field, "number", nullable);
         put_bound(out, "minimum", field->min);
         put_bound(out, "maximum", field->max);
         put_pattern(out, "^[+-]?[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?$");
         break;
     case SL_CONFIG_DURATION:
-        put_types(out, field, "string");
+        put_types(out, field, "string", nullable);
+        put_bound(out, "minimum", "0");
         put_bound(out, "maximum", "0");
         put_pattern(out, "^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d))+)$");
         break;
     case SL_CONFIG_SIZE:
-        put_types(out, field, "string");
+        put_types(out, field, "string", nullable);
+        put_bound(out, "minimum", "0");
         put_bound(out, "maximum", "0");
         put_pattern(out, "^(0|[0-9]+(\\.[0-9]+)?(B|[KMGT]iB|[kMGT]B))$");
         break;
     case SL_CONFIG_RATE:
-        put_types(out, field, "string");
-        put_pattern(out, "^[0-9]+/([0-9]+(\\.[0-9]+)?)?(ns|us|ms|s|m|h|d)");
+        put_types(out, field, "string", nullable);
+        put_pattern(out, "^[0-9]+/([0-9]+(\\.[0-9]+)?)?(ns|us|ms|s|m|h|d)([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d))*$");
         break;
     case SL_CONFIG_PERCENT:
-        put_types(out, field, "string");
+        put_types(out, field, "string", nullable);
         put_pattern(out, "^[+]?[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?%$");
         break;
     default:
-        put_types(out, field, "string");
+        put_types(out, field, "string", nullable);
         if (field->type != SL_CONFIG_URL && field->min != NULL) {
             put_bound(out, "minLength", "1"); /* bytes are not characters */
         }
     }
 }
 
-static int put_choices(sl_json_writer *out, const struct sl_config_field *field)
+static int put_schemes(sl_json_writer *out, const struct sl_config_field *field, bool nullable)
 {
     struct sl__text pattern = {NULL, 0, 0, 0};
-    put_types(out, field, "string");
+    put_types(out, field, "string", nullable);
     for (size_t i = 0; i < field->choice_count; i++) {
         sl__text_printf(&pattern, "%s%s", i == 0 ? "^(" : "|", field->choices[i]);
     }
@@ -121,10 +123,46 @@ static int put_choices(sl_json_writer *out, const struct sl_config_field *field)
     return code;
 }
 
-/* One of several sections, told apart by `kind`: its names first, then a rule a kind. */
-static int put_variant(sl_json_writer *out, const struct sl_config_field *field, unsigned depth)
+/* One of the words, which editors offer; or a variable. */
+static void put_words(sl_json_writer *out, const struct sl_config_field *field, bool nullable)
 {
-    put_types(out, field, "object");
+    sl_json_put_key(out, "anyOf");
+    sl_json_begin_array(out);
+    sl_json_begin_object(out);
+    sl_json_put_key(out, "enum");
+    sl_json_begin_array(out);
+    for (size_t i = 0; i < field->choice_count; i++) {
+        sl_json_put_text(out, field->choices[i]);
+    }
+    if (nullable) {
+        sl_json_put_null(out);
+    }
+    sl_json_end_array(out);
+    sl_json_end_object(out);
+    sl_json_begin_object(out);
+    put_pair(out, "type", "string");
+    put_pair(out, "pattern", VARIABLE);
+    sl_json_end_object(out);
+    sl_json_end_array(out);
+}
+
+static void put_default(sl_json_writer *out, const struct sl_config_field *field)
+{
+    const char *text = field->type == SL_CONFIG_SECRET ? NULL : field->default_text;
+    if (text != NULL && field->type == SL_CONFIG_BOOL) {
+        sl_json_put_key(out, "default");
+        sl_json_put_bool(out, strcmp(text, "true") == 0);
+    } else if (field->type == SL_CONFIG_INT || field->type == SL_CONFIG_UINT || field->type == SL_CONFIG_DOUBLE) {
+        put_bound(out, "default", text);
+    } else {
+        put_pair(out, "default", text);
+    }
+}
+
+/* One of several sections, told apart by `kind`: its names first, then a rule a kind. */
+static int put_variant(sl_json_writer *out, const struct sl_config_field *field, bool nullable, unsigned depth)
+{
+    put_types(out, field, "object", nullable);
     if (field->default_text == NULL) {
         sl_json_put_key(out, "required");
         sl_json_begin_array(out);
@@ -169,41 +207,44 @@ static int put_variant(sl_json_writer *out, const struct sl_config_field *field,
         }
         sl_json_end_object(out);
         sl_json_put_key(out, "then");
-        SL_TRY(put_section(out, field->variants[i], &name, 1, depth + 1));
+        SL_TRY(put_section(out, field->variants[i], &name, 1, false, depth + 1));
         sl_json_end_object(out);
     }
     sl_json_end_array(out);
     return 0;
 }
 
-static int put_inner(sl_json_writer *out, const struct sl_config_field *field, unsigned depth)
+static int put_inner(sl_json_writer *out, const struct sl_config_field *field, bool nullable, unsigned depth)
 {
     bool list = field->type == SL_CONFIG_LIST;
-    put_types(out, field, list ? "array" : "object");
+    put_types(out, field, list ? "array" : "object", nullable);
     put_bound(out, list ? "minItems" : "minProperties", field->min);
     put_bound(out, list ? "maxItems" : "maxProperties", field->max);
     sl_json_put_key(out, list ? "items" : "additionalProperties");
-    return put_field(out, field->element, depth + 1);
+    return put_field(out, field->element, !list, depth + 1);
 }
 
-static int put_field(sl_json_writer *out, const struct sl_config_field *field, unsigned depth)
+static int put_field(sl_json_writer *out, const struct sl_config_field *field, bool nullable, unsigned depth)
 {
     if (field->type == SL_CONFIG_SECTION) {
-        return put_section(out, field->section, NULL, 0, depth + 1);
+        return put_section(out, field->section, NULL, 0, nullable, depth + 1);
     }
     sl_json_begin_object(out);
     put_pair(out, "description", field->help);
     int code = 0;
     if (field->type == SL_CONFIG_VARIANT) {
-        code = put_variant(out, field, depth);
+        code = put_variant(out, field, nullable, depth);
     } else if (!sl__value_is_scalar(field->type)) {
-        code = put_inner(out, field, depth);
-    } else if (field->type == SL_CONFIG_ENUM || field->type == SL_CONFIG_URL) {
-        code = put_choices(out, field);
-        put_pair(out, "default", field->default_text);
+        code = put_inner(out, field, nullable, depth);
     } else {
-        put_scalar(out, field);
-        put_pair(out, "default", field->type == SL_CONFIG_SECRET ? NULL : field->default_text);
+        if (field->type == SL_CONFIG_URL) {
+            code = put_schemes(out, field, nullable);
+        } else if (field->type == SL_CONFIG_ENUM) {
+            put_words(out, field, nullable);
+        } else {
+            put_scalar(out, field, nullable);
+        }
+        put_default(out, field);
     }
     sl_json_end_object(out);
     return code;
@@ -225,7 +266,7 @@ static int put_members(sl_json_writer *out, const struct sl_config_section *sect
     }
     for (size_t i = 0; i < section->field_count; i++) {
         sl_json_put_key(out, section->fields[i].key);
-        SL_TRY(put_field(out, &section->fields[i], depth));
+        SL_TRY(put_field(out, &section->fields[i], !section->fields[i].required, depth));
         required += section->fields[i].required;
     }
     sl_json_end_object(out);
@@ -243,7 +284,7 @@ static int put_members(sl_json_writer *out, const struct sl_config_section *sect
 }
 
 static int put_section(sl_json_writer *out, const struct sl_config_section *section, const char *const *kinds,
-                       size_t kind_count, unsigned depth)
+                       size_t kind_count, bool nullable, unsigned depth)
 {
     if (section == NULL || depth > SL_CONFIG_DEPTH_MAX) {
         return SL_EMISUSE;
@@ -253,7 +294,9 @@ static int put_section(sl_json_writer *out, const struct sl_config_section *sect
     sl_json_put_key(out, "type");
     sl_json_begin_array(out);
     sl_json_put_text(out, "object");
-    sl_json_put_text(out, "null");
+    if (nullable) {
+        sl_json_put_text(out, "null");
+    }
     sl_json_end_array(out);
     SL_TRY(put_members(out, section, kinds, kind_count, depth));
     sl_json_end_object(out);

@@ -50,6 +50,9 @@ static const char *advice(const struct parser *parser, const char *problem, yaml
     if (at < end && *at == '\t') {
         return "; expected spaces: YAML does not indent with tabs";
     }
+    if (at < end && *at == '{' && at > source->text && at[-1] == '$') {
+        return "; expected quotes around ${...} between brackets or braces";
+    }
     if (strstr(problem, "cannot start any token") != NULL) {
         return "; expected quotes around a text that begins like this";
     }

@@ -7,12 +7,14 @@
  * writes the effective configuration, the JSON Schema and the reference page. examples/config.c shows all of it.
  *
  * Several files and `a.b[0].c=value` texts are laid over each other in order: maps key by key, lists and scalars
- * as a whole; `null` removes what was there, so that the default is back; an index is one of what the files say, or
- * the next. In scalars, after parsing (a value can
- * never bring structure along): ${V} (an error when V is not set), ${V:-default} and ${V:?message} (not set or
- * empty), $$ for a dollar sign. `!secret file:PATH` (one newline at the end is cut; a relative PATH begins at the
- * folder of the file that has it) and `!secret env:NAME` bring in secrets. What a type SL_CONFIG_SECRET, the tag
- * !secret or the password of a URL says is shown by nothing here, nor is a value that no table knows.
+ * as a whole; `null` removes what was there, so that the default is back; an index is one of those that the files
+ * have, or the next.
+ *
+ * In scalars, after parsing (a value can never bring structure along): ${V} (an error when V is not set), ${V:-default}
+ * and ${V:?message} (not set or empty), $$ for a dollar sign. `!secret file:PATH` (one newline at the end is cut; a
+ * relative PATH begins at the folder of the file that has it) and `!secret env:NAME` bring in secrets. What a type
+ * SL_CONFIG_SECRET, the tag !secret or the password of a URL says is shown by nothing here, nor is a value that no
+ * table knows.
  *
  * All functions may be called on any thread, in tasks and outside; those that read files wait for the disk:
  * tasks call them through sl_offload(), as the reloader does.

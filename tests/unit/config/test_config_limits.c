@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sluice/runtime.h"
+
 #define SECONDS_MAX 1.0
 #define MEMORY_KIB_MAX (64 * 1024)
 #ifdef __SANITIZE_ADDRESS__
@@ -277,6 +279,29 @@ static void too_many_sources(void **state)
     }
 }
 
+/* As deep as it goes, with errors and secrets on all levels, on the stack of a task. */
+static int load_deep(void *arg)
+{
+    static const char text[] =
+        "limits: {a: {rates: [{rate: 1/s, cots: [[[[[[[[[[[[[[[[[['${X}']]]]]]]]]]]]]]]]]]}]}}\n"
+        "services: {s: {sinks: [a], tls: {certificate: !secret env:NONE, key: {a: {b: {c: {d: {e: x}}}}}}}}\n"
+        "values: {token: x, url: 'https://u:p@', count: '${NONE:?none}'}\n";
+    sl_config *config = NULL;
+    sl_config_report *report = NULL;
+    int code = load_text(text, strlen(text), &config, &report);
+    *(size_t *)arg = sl_config_report_count(report);
+    sl_config_report_free(report);
+    return code == SL_EINVAL ? 0 : SL_EINTERNAL;
+}
+
+static void a_task_can_load(void **state)
+{
+    (void)state;
+    size_t problems = 0;
+    assert_int_equal(sl_run(NULL, load_deep, &problems, NULL), 0);
+    assert_int_equal(problems, 8); /* with the sink that is not there */
+}
+
 /* Wrong tables are misuse, and the report names the key. */
 static void tables_that_are_wrong(void **state)
 {
@@ -300,7 +325,6 @@ static void tables_that_are_wrong(void **state)
         sl_config_report *report = NULL;
         assert_int_equal(sl_config_load(&(struct sl_config_options){.root = &section}, &config, &report), SL_EMISUSE);
         assert_non_null(report);
-        print_message("%s", sl_config_report_text(report));
         sl_config_report_free(report);
     }
 }
@@ -308,4 +332,4 @@ static void tables_that_are_wrong(void **state)
 SL_TEST_MAIN(cmocka_unit_test(aliases_that_multiply), cmocka_unit_test(too_many_of_all),
              cmocka_unit_test(many_errors_in_one_long_line), cmocka_unit_test(variables_that_multiply),
              cmocka_unit_test(files_that_are_none), cmocka_unit_test(too_many_sources),
-             cmocka_unit_test(tables_that_are_wrong))
+             cmocka_unit_test(tables_that_are_wrong), cmocka_unit_test(a_task_can_load))

@@ -3,7 +3,7 @@
  * Sluice's side of the network benchmark:
  *   bench_net receive PORT SECONDS [tls]     WebSocket messages a second
  *   bench_net latency PORT SECONDS [tls]     from the sender's write to the task that asked
- *   bench_net serve PORT                     WebSocket echo, and "hello" for other requests, until SIGTERM
+ *   bench_net serve PORT [CERT KEY]          WebSocket echo, and "hello" for other requests, until SIGTERM
  *   bench_net fetch URL SECONDS CONNECTIONS  GET requests a second over so many connections
  * TLS trusts the certificate in the file that SL_BENCH_CA names.
  */
@@ -17,7 +17,7 @@ struct job {
     const char *mode;
     int port;
     bool tls;
-    const char *url;
+    const char *url, *certificate, *key;
     int connections;
     sl_time lasts;
     struct latency latency;
@@ -75,8 +75,14 @@ static int serve(void *arg)
 {
     const struct job *job = arg;
     sl_auto(sl_listener) *listener = NULL;
+    sl_auto(sl_tls_config) *tls = NULL;
+    if (job->tls) {
+        SL_TRY(sl_tls_config_open(
+            &(struct sl_tls_options){.server = true, .certificate_file = job->certificate, .key_file = job->key},
+            &tls));
+    }
     SL_TRY(sl_listener_open("127.0.0.1", job->port, &listener));
-    return sl_http_serve(listener, answer, NULL);
+    return sl_http_serve_with(listener, &(struct sl_http_server_options){.handler = answer, .tls = tls});
 }
 
 struct fetching {
@@ -124,8 +130,10 @@ int main(int argc, char **argv)
     }
     job.mode = argv[1];
     job.port = (int)strtod(argv[2], NULL);
-    job.lasts = argc > 3 ? (sl_time)(strtod(argv[3], NULL) * 1e9) : 0;
+    job.lasts = argc > 3 ? (sl_time)(strtod(argv[3], NULL) * 1e9) : 0; /* of a file name: 0, and of no use */
     job.tls = argc > 4;
+    job.certificate = argc > 4 ? argv[3] : NULL;
+    job.key = argc > 4 ? argv[4] : NULL;
     if (strcmp(job.mode, "fetch") == 0 && argc > 4) {
         job.url = argv[2];
         job.connections = (int)strtod(argv[4], NULL);

@@ -10,7 +10,8 @@
 #include "sluice/runtime.h"
 
 #define SECONDS_MAX 1.0
-#define MEMORY_KIB_MAX (64 * 1024)
+#define MEMORY_KIB_MAX 65536L
+#define HUGE_BYTES 100000000L
 #ifdef __SANITIZE_ADDRESS__
 #define SLOWER 5 /* what the sanitizers cost; their memory is not ours */
 #else
@@ -91,7 +92,7 @@ static void aliases_that_multiply(void **state)
     (void)state;
     struct big big = {NULL, 0, 0};
     add(&big, "a: &a [x,x,x,x,x,x,x,x,x]\n");
-    for (char name = 'b'; name <= 'j'; name++) {
+    for (int name = 'b'; name <= 'j'; name++) {
         char line[128];
         (void)snprintf(line, sizeof line, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", name, name, name - 1,
                        name - 1, name - 1, name - 1, name - 1, name - 1, name - 1, name - 1, name - 1);
@@ -227,7 +228,7 @@ static void files_that_are_none(void **state)
     char huge[] = "/tmp/sluice-config-XXXXXX";
     int descriptor = mkstemp(huge);
     assert_true(descriptor >= 0);
-    assert_int_equal(ftruncate(descriptor, 100 * 1000 * 1000), 0);
+    assert_int_equal(ftruncate(descriptor, HUGE_BYTES), 0);
     assert_int_equal(close(descriptor), 0);
     const struct {
         const char *path, *part;

@@ -126,7 +126,7 @@ static int smaller(int one, int other)
 void sl__ws_offer(const struct sl_ws_deflate *wanted, char text[SL__WS_EXTENSION_BYTES])
 {
     char client_bits[16] = "";
-    char server_bits[32] = "";
+    char server_bits[48] = "";
     if (wanted->client_max_window_bits != 0) {
         (void)snprintf(client_bits, sizeof client_bits, "=%d", wanted->client_max_window_bits);
     }
@@ -149,8 +149,8 @@ static void grant(const struct sl_ws_deflate *able, const struct extension *offe
         .server_max_window_bits =
             smaller(bits_or_max(able->server_max_window_bits), bits_or_max(offer->value[SERVER_BITS])),
     };
-    char client_bits[32] = "";
-    char server_bits[32] = "";
+    char client_bits[48] = "";
+    char server_bits[48] = "";
     if (offer->has[CLIENT_BITS]) { /* else the client would not understand a limit */
         agreed.client_max_window_bits =
             smaller(bits_or_max(able->client_max_window_bits), bits_or_max(offer->value[CLIENT_BITS]));

@@ -28,7 +28,7 @@ async def run_client():
                 await exchange(connection, case)
             await connection.close(code=4001, message=b"bye")
             assert connection.close_code == 4001, connection.close_code
-    print("ok")
+    print("ok", flush=True)
 
 
 async def run_server():

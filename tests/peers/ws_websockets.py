@@ -32,7 +32,7 @@ async def run_client():
             await exchange(connection, case)
         await connection.close(4001, "bye")
         assert (connection.close_code, connection.close_rcvd.code) == (4001, 4001)
-    print("ok")
+    print("ok", flush=True)
 
 
 async def run_server():

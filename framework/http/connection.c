@@ -9,9 +9,11 @@
 #include "server.h"
 #include "sluice/runtime.h"
 
-/* An answer that ends the connection must reach a client that still sends: it is read for a while, then closed. */
+/*
+ * An answer that ends the connection must reach a client that still sends: it is read for a while, however much it
+ * is, then closed.
+ */
 #define LINGER SL_SECONDS(2)
-#define LINGER_BYTES_MAX ((uint64_t)1024 * 1024)
 #define BODY_FIRST_BYTES ((size_t)16 * 1024)
 #define STORY_BYTES 512
 
@@ -369,11 +371,9 @@ static int serve_one(struct sl__http_connection *connection)
 static void linger(struct sl__http_connection *connection)
 {
     sl_time deadline = sl_time_add(sl_now(), LINGER);
-    uint64_t bytes = 0;
     struct sl_view view = sl_stream_buffered(connection->stream);
     int code = sl_stream_shutdown(connection->stream);
-    while (code == 0 && bytes < LINGER_BYTES_MAX) {
-        bytes += view.size_bytes;
+    while (code == 0) {
         sl_stream_consume(connection->stream, view.size_bytes);
         code = sl__http_await(connection, 1, deadline, &view);
     }

@@ -76,37 +76,4 @@ SCOPED_UNUSED static int undertaker(void *arg)
     return 0;
 }
 
-/* Time passes without the loop's knowing: by hand, or by being busy. */
-SCOPED_UNUSED static void pass(sl_time duration)
-{
-    if (sl_clock_jump(duration) == SL_ENOTSUP) {
-        sl_time until = sl_now() + duration;
-        while (sl_now() < until) {
-        }
-    }
-}
-
-/* A wait that cannot be undone: counts how often it was asked, and wakes only by hand. */
-struct stubborn {
-    sl_task *task;
-    int aborts;
-    int parked, after; /* what the park and the next checkpoint returned; 1 until then */
-};
-
-SCOPED_UNUSED static bool stubborn_refuses(sl_task *task, void *object)
-{
-    (void)task;
-    ((struct stubborn *)object)->aborts++;
-    return false;
-}
-
-SCOPED_UNUSED static int stubborn(void *arg)
-{
-    struct stubborn *self = arg;
-    self->task = sl_current();
-    self->parked = sl_park(stubborn_refuses, self, "something that cannot be undone");
-    self->after = sl_checkpoint();
-    return self->after;
-}
-
 #endif

@@ -2,6 +2,7 @@
 /* Connecting through proxies: small ones of the test's own, over the simulated network, well behaved and not. */
 #include <string.h>
 
+#include "cancel_steps.h"
 #include "sl_conformance.h"
 #include "sluice/memory.h"
 #include "sluice/simulation.h"
@@ -362,47 +363,13 @@ C_TEST_RUNS(every_allocation_may_fail, "the n-th allocation fails, for every n",
     }
 }
 
-static int64_t steps_left;
-static sl_scope *to_cancel;
-
-static int count_step(void *context, sl_task_ref task)
-{
-    (void)context;
-    (void)task;
-    if (steps_left-- == 0 && to_cancel != NULL) {
-        sl_scope_cancel(to_cancel, "at the n-th step");
-    }
-    return 0;
-}
-
-static int cancelled(void *arg)
-{
-    SL_SCOPE(scope);
-    to_cancel = &scope;
-    int code = both_kinds(arg);
-    to_cancel = NULL;
-    code = sl_scope_close(&scope, code);
-    EXPECT(sl_network_counts_get().open == 0);
-    return code;
-}
-
 C_TEST_RUNS(cancelled_anywhere, "cancelled after the n-th step, for every n", "")
 {
-    static const struct sl_instrument instrument = {.after_step = count_step};
-    static const struct sl_instrument *const instruments[] = {&instrument, NULL};
     if (options->simulation == NULL || options->shuffle_seed > 2) {
         return 0;
     }
-    struct sl_run_options own = *options;
-    own.instruments = instruments;
-    for (int64_t n = 0;; n++) {
-        steps_left = n;
-        CHECK_EQ(sl_run(&own, cancelled, NULL, NULL), 0);
-        if (steps_left >= 0) {
-            CHECK(n > 20);
-            return 0;
-        }
-    }
+    CHECK(cancel_at_each_step(options, both_kinds, NULL) > 20);
+    return 0;
 }
 
 SL_TEST_MAIN(cmocka_unit_test(http_connects), cmocka_unit_test(http_authorizes), cmocka_unit_test(http_refuses),

@@ -98,25 +98,3 @@ void sl_http_message_free(sl_http_message *message)
         sl_free(message);
     }
 }
-
-/* ---- a GET on a connection of its own ---- */
-
-int sl_http_get(const char *address, int port, const char *target, sl_http_message **ret_response)
-{
-    char host[256];
-    sl_auto(sl_stream) *stream = NULL;
-    sl_auto(sl_http_message) *response = NULL;
-    (void)snprintf(host, sizeof host, strchr(address, ':') == NULL ? "%s:%d" : "[%s]:%d", address, port);
-    SL_TRY(sl_connect(address, port, &stream));
-    SL_TRY(write_request(stream, host, target, "Connection: close\r\n"));
-    response = sl_calloc(1, sizeof *response);
-    if (response == NULL) {
-        return sl_fail(SL_ENOMEM, "no memory for an answer");
-    }
-    SL_TRY(read_answer(stream, response));
-    SL_TRY(read_body(stream, response, SL_HTTP_BODY_BYTES_MAX));
-
-    *ret_response = response;
-    response = NULL;
-    return 0;
-}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ingest/worker.h"
+#include "sluice/fetch.h"
 #include "sluice/runtime.h"
 #include "sluice/supervisor.h"
 #include "sluice/ws.h"
@@ -14,6 +15,7 @@
 #define DEPTH_LIMIT 1000
 #define CHECK_LIMIT 5
 #define PATH_BYTES 512
+#define URL_BYTES (PATH_BYTES + 256)
 #define CONNECT_TIMEOUT SL_SECONDS(10)
 #define SNAPSHOT_TIMEOUT SL_SECONDS(10)
 
@@ -27,6 +29,7 @@ static const struct sl_backoff snapshot_backoff = {.initial = SL_MILLISECONDS(20
 struct feed {
     sl_worker *worker;
     sl_binance *decoder;
+    sl_http_client *http;
     sl_scope *scope;
     uint32_t connection;
     bool reading; /* waits for a message, not for the writer */
@@ -123,29 +126,37 @@ static int apply_kept(struct feed *feed, sl_binance *decoder)
     return action < 0 ? action : 0;
 }
 
+/* "http://address:port/path" */
+static void make_url(const sl_worker *worker, const char *scheme, const char *path, char url[URL_BYTES])
+{
+    bool bare_ipv6 = strchr(worker->options.address, ':') != NULL;
+    (void)snprintf(url, URL_BYTES, bare_ipv6 ? "%s://[%s]:%d%s" : "%s://%s:%d%s", scheme, worker->options.address,
+                   worker->options.port, path);
+}
+
 /* What the venue says instead of a snapshot. That it has no such symbol will not change: the worker is to end. */
-static int explain(struct feed *feed, sl_binance *decoder, const sl_http_message *response)
+static int explain(struct feed *feed, sl_binance *decoder, const sl_response *response)
 {
     sl_worker *worker = feed->worker;
     sl_binance_message message = {.receive_time_ns = sl_now_wall()};
-    message.text = sl_http_body(response, &message.size_bytes);
+    message.text = sl_response_body(response, &message.size_bytes);
     sl_market_event event;
     bool told = sl_binance_decode(decoder, &message, &event) < 0 && sl_binance_error(decoder) != 0;
     worker->refused = sl_binance_error(decoder) == SL_BINANCE_NO_SYMBOL;
     return sl_fail(worker->refused ? SL_EINVAL : SL_EAGAIN, "%s: HTTP status %d%s%s", worker->options.symbol,
-                   sl_http_status(response), told ? ", " : "", told ? sl_binance_problem(decoder) : "");
+                   sl_response_status(response), told ? ", " : "", told ? sl_binance_problem(decoder) : "");
 }
 
-static int ask(struct feed *feed, sl_binance *decoder, int limit, sl_http_message **ret_response)
+static int ask(struct feed *feed, sl_binance *decoder, int limit, sl_response **ret_response)
 {
     const sl_worker *worker = feed->worker;
     char path[PATH_BYTES];
+    char url[URL_BYTES];
     SL_TRY(sl_binance_depth_path(SL_VENUE_BINANCE_USDM, worker->options.symbol, limit, path, sizeof path));
-    sl_auto(sl_http_message) *response = NULL;
-    SL_SCOPE(scope, .name = "request", .timeout = SNAPSHOT_TIMEOUT);
-    int code = sl_http_get(worker->options.address, worker->options.port, path, &response);
-    SL_TRY(sl_scope_close(&scope, code));
-    if (sl_http_status(response) != 200) {
+    make_url(worker, "http", path, url);
+    sl_auto(sl_response) *response = NULL;
+    SL_TRY(sl_fetch(feed->http, &(sl_request){.url = url, .total_timeout = SNAPSHOT_TIMEOUT}, &response));
+    if (sl_response_status(response) != 200) {
         return explain(feed, decoder, response);
     }
     *ret_response = response;
@@ -156,10 +167,10 @@ static int ask(struct feed *feed, sl_binance *decoder, int limit, sl_http_messag
 /* The answer and its event, which lives in the decoder. */
 static int ask_snapshot(struct feed *feed, sl_binance *decoder, sl_market_event *ret_event)
 {
-    sl_auto(sl_http_message) *response = NULL;
+    sl_auto(sl_response) *response = NULL;
     SL_TRY(ask(feed, decoder, DEPTH_LIMIT, &response));
     sl_binance_message message = {.receive_time_ns = sl_now_wall(), .instrument = feed->worker->options.symbol};
-    message.text = sl_http_body(response, &message.size_bytes);
+    message.text = sl_response_body(response, &message.size_bytes);
     SL_TRY(sl_binance_decode(decoder, &message, ret_event));
     return ret_event->kind == SL_EVENT_BOOK_SNAPSHOT ? 0 : sl_fail(SL_EPROTO, "the answer is no snapshot");
 }
@@ -227,7 +238,7 @@ static int check_symbol(void *arg)
     sl_auto(sl_binance) *decoder = NULL;
     SL_TRY(new_decoder(feed, &decoder));
     for (uint32_t attempt = 0; !feed->worker->symbol_known;) {
-        sl_auto(sl_http_message) *response = NULL;
+        sl_auto(sl_response) *response = NULL;
         int code = ask(feed, decoder, CHECK_LIMIT, &response);
         if (code < 0) {
             SL_TRY(ask_again(feed, code, &attempt));
@@ -342,11 +353,9 @@ static int connect_stream(const sl_worker *worker, sl_ws **ret_ws)
     const sl_binance_stream streams[] = {{.feed = SL_FEED_DEPTH, .symbol = worker->options.symbol},
                                          {.feed = SL_FEED_TRADES, .symbol = worker->options.symbol}};
     char path[PATH_BYTES];
-    char url[PATH_BYTES + 256];
+    char url[URL_BYTES];
     SL_TRY(sl_binance_stream_path(SL_VENUE_BINANCE_USDM, streams, 2, path, sizeof path));
-    bool bare_ipv6 = strchr(worker->options.address, ':') != NULL;
-    (void)snprintf(url, sizeof url, bare_ipv6 ? "ws://[%s]:%d%s" : "ws://%s:%d%s", worker->options.address,
-                   worker->options.port, path);
+    make_url(worker, "ws", path, url);
     sl_scope limit = SL_SCOPE_INIT;
     SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "connect", .timeout = CONNECT_TIMEOUT}));
     return sl_scope_close(&limit, sl_ws_connect(url, ret_ws));
@@ -373,9 +382,12 @@ static int follow(sl_worker *worker)
 {
     struct feed feed = {.worker = worker, .connection = (uint32_t)++worker->stats.connections};
     sl_auto(sl_binance) *decoder = NULL;
+    sl_auto(sl_http_client) *http = NULL;
     sl_auto(sl_ws) *ws = NULL;
     SL_TRY(new_decoder(&feed, &decoder));
+    SL_TRY(sl_http_client_open(NULL, &http));
     feed.decoder = decoder;
+    feed.http = http;
     int code = connect_stream(worker, &ws);
     if (code < 0) {
         worker->refused = code == SL_EINVAL; /* no address: it will be none the next time */

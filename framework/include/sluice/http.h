@@ -61,9 +61,6 @@ SL_AUTO_DECLARE(sl_http_message, sl_http_message_free)
 SL_MUST_CHECK int sl_http_upgrade(sl_stream *stream, const char *host, const char *target, const char *headers,
                                   sl_http_message **ret_response);
 
-/* GET over a new connection, the body read whole. Waits; codes as above. */
-SL_MUST_CHECK int sl_http_get(const char *address, int port, const char *target, sl_http_message **ret_response);
-
 /* ---- one request being answered ---- */
 
 typedef struct sl_http_exchange {

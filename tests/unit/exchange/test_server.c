@@ -4,6 +4,7 @@
 
 #include "exchange/server.h"
 #include "sl_conformance.h"
+#include "sluice/fetch.h"
 #include "sluice/ws.h"
 #include "venues/binance/binance.h"
 
@@ -21,9 +22,13 @@ static int begin(sl_scope *scope, uint64_t messages, double speed, sl_exchange *
 
 static int status_of(const sl_exchange *exchange, const char *target)
 {
-    sl_auto(sl_http_message) *response = NULL;
-    SL_TRY(sl_http_get("127.0.0.1", sl_exchange_port(exchange), target, &response));
-    return sl_http_status(response);
+    sl_auto(sl_http_client) *client = NULL;
+    sl_auto(sl_response) *response = NULL;
+    char url[256];
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%d%s", sl_exchange_port(exchange), target);
+    SL_TRY(sl_http_client_open(NULL, &client));
+    SL_TRY(sl_fetch(client, &(sl_request){.url = url}, &response));
+    return sl_response_status(response);
 }
 
 /* A client that checks that nothing is missing between the first message it gets and the last. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "sl_conformance.h"
-#include "sluice/http.h"
+#include "sluice/fetch.h"
 
 /* Answers the first request with the given bytes, `step` at a time, and hangs up unless it is to stay. */
 struct script {
@@ -29,42 +29,51 @@ static int answer(void *arg)
     return script->stay ? sl_sleep(SL_SECONDS(60)) : sl_stream_shutdown(stream);
 }
 
-static int get_bytes(const char *text, size_t text_bytes, size_t step, bool stay, sl_http_message **ret_response)
+static int fetch(sl_http_client *client, int port, sl_response **ret_response)
 {
-    struct script script = {.answer = text, .answer_bytes = text_bytes, .step = step, .stay = stay};
-    SL_TRY(sl_listener_open("127.0.0.1", 0, &script.listener));
+    char url[64];
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%d/", port);
+    return sl_fetch(client, &(sl_request){.url = url}, ret_response);
+}
+
+static int get_bytes(sl_http_client *client, struct script *script, sl_response **ret_response)
+{
+    SL_TRY(sl_listener_open("127.0.0.1", 0, &script->listener));
     int code;
     {
         SL_SCOPE(scope);
-        CHECK_EQ(sl_spawn(&scope, answer, &script, .daemon = true), 0);
-        code = sl_http_get("127.0.0.1", sl_listener_port(script.listener), "/", ret_response);
+        CHECK_EQ(sl_spawn(&scope, answer, script, .daemon = true), 0);
+        code = fetch(client, sl_listener_port(script->listener), ret_response);
     }
-    sl_listener_close(script.listener);
+    sl_listener_close(script->listener);
     return code;
 }
 
-static int get(const char *text, size_t step, sl_http_message **ret_response)
+static int get(sl_http_client *client, const char *text, size_t step, sl_response **ret_response)
 {
-    return get_bytes(text, strlen(text), step, false, ret_response);
+    return get_bytes(client, &(struct script){.answer = text, .answer_bytes = strlen(text), .step = step},
+                     ret_response);
 }
 
 #define CHECK_GET(text, step, wanted_status, wanted_body)                                                              \
     do {                                                                                                               \
-        sl_auto(sl_http_message) *response = NULL;                                                                     \
-        CHECK_EQ(get(text, step, &response), 0);                                                                       \
-        CHECK_EQ(sl_http_status(response), wanted_status);                                                             \
-        CHECK_STRING(sl_http_body(response, NULL), wanted_body);                                                       \
+        sl_auto(sl_response) *response = NULL;                                                                         \
+        CHECK_EQ(get(client, text, step, &response), 0);                                                               \
+        CHECK_EQ(sl_response_status(response), wanted_status);                                                         \
+        CHECK_STRING(sl_response_body(response, NULL), wanted_body);                                                   \
     } while (0)
 
 #define CHECK_FAILS(text, wanted_code)                                                                                 \
     do {                                                                                                               \
-        sl_http_message *response = NULL;                                                                              \
-        CHECK_EQ(get(text, 1000, &response), wanted_code);                                                             \
+        sl_response *response = NULL;                                                                                  \
+        CHECK_EQ(get(client, text, 1000, &response), wanted_code);                                                     \
         CHECK(response == NULL);                                                                                       \
     } while (0)
 
 C_TEST_REAL_FEW(http_bodies_of_all_kinds, "by length, chunked, until the end; cut anywhere by the network", "")
 {
+    sl_auto(sl_http_client) *client = NULL;
+    CHECK_EQ(sl_http_client_open(NULL, &client), 0);
     static const char by_length[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     static const char chunked[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                                   "3;note=x\r\nhel\r\n2\r\nlo\r\n0\r\nTrailer: y\r\n\r\n";
@@ -76,18 +85,20 @@ C_TEST_REAL_FEW(http_bodies_of_all_kinds, "by length, chunked, until the end; cu
     }
     CHECK_GET("HTTP/1.1 204 No Content\r\n\r\n", 5, 204, "");
     CHECK_GET("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 7, 200, "ok");
-    sl_auto(sl_http_message) *response = NULL;
-    CHECK_EQ(
-        get("HTTP/1.1 200 OK\r\nX-One:\r\nx-two:  spaced  \r\nX-Two: again\r\nContent-Length: 0\r\n\r\n", 1, &response),
-        0);
-    CHECK_STRING(sl_http_header(response, "x-one"), "");
-    CHECK_STRING(sl_http_header(response, "X-TWO"), "spaced");
+    sl_auto(sl_response) *response = NULL;
+    CHECK_EQ(get(client, "HTTP/1.1 200 OK\r\nX-One:\r\nx-two:  spaced  \r\nX-Two: again\r\nContent-Length: 0\r\n\r\n",
+                 1, &response),
+             0);
+    CHECK_STRING(sl_response_header(response, "x-one"), "");
+    CHECK_STRING(sl_response_header(response, "X-TWO"), "spaced");
     return 0;
 }
 
 C_TEST_REAL_FEW(http_broken_answers, "cut off, no HTTP, contradictory, over a limit: each its error, none hangs", "")
 {
-    CHECK_FAILS("", SL_EOF);
+    sl_auto(sl_http_client) *client = NULL;
+    CHECK_EQ(sl_http_client_open(NULL, &client), 0);
+    CHECK_FAILS("", SL_ECONNRESET);
     CHECK_FAILS("HTTP/1.1 200", SL_ECONNRESET);
     CHECK_FAILS("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", SL_ECONNRESET);
     CHECK_FAILS("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", SL_ECONNRESET);
@@ -104,14 +115,16 @@ C_TEST_REAL_FEW(http_broken_answers, "cut off, no HTTP, contradictory, over a li
     return 0;
 }
 
-C_TEST_REAL_FEW(http_get_is_bounded_by_the_scope, "a server that says nothing, or never ends, costs the scope's time",
-                "")
+C_TEST_REAL_FEW(fetch_is_bounded_by_the_scope, "a server that says nothing, or never ends, costs the scope's time", "")
 {
     static const char *const answers[] = {"", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"};
     for (int i = 0; i < 2; i++) {
-        sl_http_message *response = NULL;
+        sl_auto(sl_http_client) *client = NULL;
+        sl_response *response = NULL;
+        CHECK_EQ(sl_http_client_open(NULL, &client), 0);
+        struct script script = {.answer = answers[i], .answer_bytes = strlen(answers[i]), .step = 1000, .stay = true};
         SL_SCOPE(limit, .timeout = SL_MILLISECONDS(20));
-        int code = get_bytes(answers[i], strlen(answers[i]), 1000, true, &response);
+        int code = get_bytes(client, &script, &response);
         CHECK_EQ(sl_scope_close(&limit, code), SL_ETIMEDOUT);
         CHECK(response == NULL);
     }
@@ -141,11 +154,13 @@ static int flood(void *arg)
 C_TEST_REAL_FEW(http_endless_body, "a body without a stated length stops at the limit", "")
 {
     sl_auto(sl_listener) *listener = NULL;
-    sl_http_message *response = NULL;
+    sl_auto(sl_http_client) *client = NULL;
+    sl_response *response = NULL;
+    CHECK_EQ(sl_http_client_open(NULL, &client), 0);
     CHECK_EQ(sl_listener_open("127.0.0.1", 0, &listener), 0);
     SL_SCOPE(scope);
     CHECK_EQ(sl_spawn(&scope, flood, listener, .daemon = true), 0);
-    CHECK_EQ(sl_http_get("127.0.0.1", sl_listener_port(listener), "/", &response), SL_EMSGSIZE);
+    CHECK_EQ(fetch(client, sl_listener_port(listener), &response), SL_EMSGSIZE);
     return sl_scope_wait(&scope);
 }
 
@@ -211,5 +226,5 @@ C_TEST_REAL_FEW(http_server_limits_connections,
 }
 
 SL_TEST_MAIN(cmocka_unit_test(http_bodies_of_all_kinds), cmocka_unit_test(http_broken_answers),
-             cmocka_unit_test(http_get_is_bounded_by_the_scope), cmocka_unit_test(http_endless_body),
+             cmocka_unit_test(fetch_is_bounded_by_the_scope), cmocka_unit_test(http_endless_body),
              cmocka_unit_test(http_server_limits_connections))

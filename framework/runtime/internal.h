@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "context.h"
+#include "sluice/histogram.h"
 #include "sluice/memory.h"
 #include "sluice/runtime.h"
 #include "sluice/scope.h"
@@ -94,7 +95,8 @@ struct sl__timers {
     sl_time base;     /* no armed timer is due before it */
     sl_time earliest; /* nor before this; may be too early after a disarm */
     size_t count;
-    uint8_t levels; /* which levels hold timers */
+    uint8_t levels;               /* which levels hold timers */
+    struct sl_histogram lateness; /* how long after its time each was called */
     uint64_t bits[8][4];
     struct sl__timer_slot slots[8][256];
 };
@@ -134,7 +136,8 @@ struct sl_runtime {
     uint64_t steps;
     uint64_t next_task_id;
     size_t live_tasks, live_system;
-    uint64_t spawned, polls;
+    uint64_t spawned, polls, restarts;
+    struct sl_histogram turns; /* how long tasks ran between two polls */
     uint64_t rng[4];
     uint64_t shuffle_rng;
     struct sl__stack_pool *stacks;

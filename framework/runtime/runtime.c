@@ -299,6 +299,7 @@ int sl_statistics_get(struct sl_statistics *ret_statistics)
     }
     *ret_statistics = (struct sl_statistics){
         .tasks = runtime->live_tasks,
+        .system_tasks = runtime->live_system,
         .runnable = runtime->ready.count,
         .timers = runtime->timers.count,
         .offloads = sl__offloads_running(runtime),
@@ -306,8 +307,11 @@ int sl_statistics_get(struct sl_statistics *ret_statistics)
         .steps = runtime->steps,
         .spawned = runtime->spawned,
         .polls = runtime->polls,
+        .restarts = runtime->restarts,
         .hogs = sl__watchdog_hogs(runtime),
         .next_deadline = sl__timers_next_exact(&runtime->timers),
+        .turns = &runtime->turns,
+        .lateness = &runtime->timers.lateness,
     };
     sl__stacks_count(runtime, &ret_statistics->stacks_pooled, &ret_statistics->stacks_mapped);
     return 0;

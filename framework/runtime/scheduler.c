@@ -201,8 +201,10 @@ void sl__loop_run(sl_runtime *runtime)
     for (;;) {
         runtime->turn_now = runtime->world->now(runtime);
         if (runtime->ready.first != NULL) {
+            sl_time begun = runtime->turn_now;
             run_batch(runtime);
             runtime->turn_now = runtime->quiet_since = runtime->world->now(runtime);
+            sl_histogram_record(&runtime->turns, runtime->turn_now - begun);
         }
         if (runtime->live_tasks + runtime->live_system == 0) {
             return;

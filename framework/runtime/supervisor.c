@@ -144,6 +144,7 @@ int sl__child_run_first(struct sl__child *child)
 static void run_or_fail(struct sl__child *child)
 {
     child->restarts++;
+    sl__runtime->restarts++;
     int code = sl__child_run(child);
     if (code < 0) {
         child->started = false;

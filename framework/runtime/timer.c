@@ -126,6 +126,7 @@ size_t sl__timers_fire(struct sl__timers *timers, sl_time now)
         }
         struct sl__timer *timer = list->first;
         sl__timer_remove(timers, timer);
+        sl_histogram_record(&timers->lateness, now - timer->key);
         timer->fire(timer);
         fired++;
     }

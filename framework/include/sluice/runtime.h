@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "sluice/histogram.h"
 #include "sluice/task.h"
 
 #ifdef __cplusplus
@@ -92,6 +93,7 @@ int sl_main(sl_task_fn fn, void *arg);
 /* What the scheduler holds just now. */
 struct sl_statistics {
     size_t tasks; /* live, system tasks not counted */
+    size_t system_tasks;
     size_t runnable;
     size_t timers;
     size_t offloads; /* worker threads that run something */
@@ -99,10 +101,13 @@ struct sl_statistics {
     uint64_t steps; /* switches into a task since the run began */
     uint64_t spawned;
     uint64_t polls;
+    uint64_t restarts;     /* of supervised children */
     uint64_t hogs;         /* times the watchdog named a task */
     sl_time next_deadline; /* absolute; SL_NEVER when none */
     size_t stacks_pooled;
     size_t stacks_mapped;
+    const struct sl_histogram *turns;    /* how long tasks ran between two polls of the event loop; borrowed */
+    const struct sl_histogram *lateness; /* how long after its time each timer was called; borrowed */
 };
 int sl_statistics_get(struct sl_statistics *ret_statistics); /* 0 or SL_ENOTASK outside a runtime */
 

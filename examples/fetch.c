@@ -6,14 +6,12 @@
 
 static int fetch(void *arg)
 {
-    sl_auto(sl_tls_config) *tls = NULL;
     sl_auto(sl_http_client) *client = NULL;
     sl_auto(sl_response) *response = NULL;
     char part[4096];
     size_t bytes = 0;
     int code;
-    SL_TRY(sl_tls_config_open(&(struct sl_tls_options){.server = false}, &tls));
-    SL_TRY(sl_http_client_open(&(struct sl_http_client_options){.tls = tls}, &client));
+    SL_TRY(sl_http_client_open(NULL, &client));
     SL_TRY(sl_fetch(client, &(sl_request){.url = arg, .stream = true}, &response));
     (void)fprintf(stderr, "%d %s\n", sl_response_status(response), sl_response_url(response));
     while ((code = sl_response_read(response, part, sizeof part, &bytes)) == 0) {

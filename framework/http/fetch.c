@@ -187,7 +187,7 @@ static int follow(struct sl__fetch *fetch, const sl_response *response)
         fetch->method = "GET";
         fetch->without_body = true;
     }
-    fetch->without_credentials |= !sl__url_same_origin(fetch->url, url);
+    fetch->abroad |= !sl__url_same_origin(fetch->url, url);
     sl_free(fetch->url);
     fetch->url = url;
     fetch->client->counts.redirects++;

@@ -137,7 +137,7 @@ static int connect_to(sl_http_client *client, const struct sl__url *url, sl_stre
     sl_time timeout = client->options.tls_timeout;
     sl_stream *plain = NULL;
     if (url->secure && client->options.tls == NULL) {
-        return sl_fail(SL_EINVAL, "%s: https needs a client with a TLS configuration", url->authority);
+        SL_TRY(sl_tls_default(&client->options.tls));
     }
     client->counts.connects++;
     SL_TRY(connect_plain(client, url, url->secure ? &plain : ret_stream));

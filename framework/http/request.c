@@ -97,10 +97,20 @@ static void add_field(struct text *text, const char *name, const char *value)
     add(text, "\r\n");
 }
 
-static bool is_credential(struct sl_bytes name)
+/*
+ * Keys come in headers of any name (Authorization, Cookie, X-MBX-APIKEY, OK-ACCESS-SIGN...), so those that may go to
+ * another origin are listed, not those that may not.
+ */
+static bool may_go_abroad(struct sl_bytes name)
 {
-    return sl__http_same(name, "authorization") || sl__http_same(name, "cookie") ||
-           sl__http_same(name, "proxy-authorization");
+    static const char *const names[] = {"accept",       "accept-encoding",  "accept-language", "user-agent",
+                                        "content-type", "content-encoding", "content-language"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (sl__http_same(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool given(const sl_request *request, const char *name)
@@ -120,7 +130,7 @@ static void add_fields(struct text *text, const struct sl__fetch *fetch)
     for (size_t i = 0; i < request->header_count; i++) {
         struct sl_bytes name = bytes_of(request->headers[i].name);
         bool about_body = name.size_bytes > 8 && sl__http_same((struct sl_bytes){name.data, 8}, "content-");
-        if (!(fetch->without_credentials && is_credential(name)) && !(fetch->without_body && about_body)) {
+        if (!(fetch->abroad && !may_go_abroad(name)) && !(fetch->without_body && about_body)) {
             add_field(text, request->headers[i].name, request->headers[i].value);
         }
     }

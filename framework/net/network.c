@@ -15,6 +15,7 @@ static void net_free(void *object)
 {
     struct sl__net *net = object;
     sl__resolver_free(net->resolver);
+    sl_tls_config_free(net->tls);
     if (net->network->close != NULL) {
         net->network->close(net->state);
     }
@@ -33,6 +34,7 @@ struct sl__net *sl__net(void)
             return NULL;
         }
         net->network = &sl__network_sockets;
+        sl_mutex_init(&net->tls_making);
         runtime->net = net;
         runtime->net_free = net_free;
     }

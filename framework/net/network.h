@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "sluice/sync.h"
+#include "sluice/tls.h"
 #include "stream.h"
 
 struct sl__address {
@@ -48,6 +50,8 @@ struct sl__net {
     const struct sl__network *network;
     void *state;                   /* of that network */
     struct sl__resolver *resolver; /* NULL until a name is looked up */
+    sl_tls_config *tls;            /* sl_tls_default(); NULL until it is asked for */
+    sl_mutex tls_making;
     void *buffers[SL_NET_BUFFERS_IDLE_MAX];
     size_t idle;
 };

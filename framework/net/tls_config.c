@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* TLS configurations: options become an SSL_CTX of OpenSSL. Keys and PEM texts are never printed. */
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <string.h>
 
 #include "../runtime/internal.h"
+#include "network.h"
+#include "sluice/thread.h"
 #include "tls_wire.h"
 
 /* ---- PEM ---- */
@@ -312,6 +315,36 @@ int sl_tls_config_open(const struct sl_tls_options *options, sl_tls_config **ret
         return code;
     }
     *ret_config = config;
+    return 0;
+}
+
+/* ---- the runtime's own ---- */
+
+static int make_default(void *arg)
+{
+    int code = sl_tls_config_open(&(struct sl_tls_options){.server = false}, arg);
+    OPENSSL_thread_stop(); /* what OpenSSL keeps for a thread must be gone before the process ends, the thread need not */
+    return code;
+}
+
+int sl_tls_default(sl_tls_config **ret_config)
+{
+    if (sl_current() == NULL) {
+        return SL_ENOTASK;
+    }
+    struct sl__net *net = sl__net();
+    if (net == NULL) {
+        return sl_fail(SL_ENOMEM, "no memory for a TLS configuration");
+    }
+    if (net->tls == NULL) {
+        SL_TRY(sl_mutex_lock(&net->tls_making));
+        sl_tls_config *made = net->tls;
+        int code = made == NULL ? sl_offload(make_default, &made) : 0;
+        net->tls = made;
+        (void)sl_mutex_unlock(&net->tls_making);
+        SL_TRY(code);
+    }
+    *ret_config = net->tls;
     return 0;
 }
 

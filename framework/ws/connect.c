@@ -187,21 +187,25 @@ static int shake_hands(sl_stream *stream, const struct url *url, const struct sl
     return sl__ws_new(stream, false, options, &agreed, subprotocol, ret_ws);
 }
 
+/* What takes so long, if it does. */
+static const char connecting[] = "connecting to";
+static const char tls_shaking[] = "the TLS handshake with";
+static const char shaking[] = "the WebSocket handshake with";
+
 static int connect_and_shake_hands(const struct url *url, const struct sl_ws_options *options, sl_stream **stream,
-                                   sl_ws **ret_ws)
+                                   const char **stage, sl_ws **ret_ws)
 {
-    if (*stream == NULL && url->secure && options->tls == NULL) {
-        return sl_fail(SL_EINVAL, "wss needs a TLS configuration, or a stream with TLS");
-    }
-    if (*stream == NULL) {
+    if (*stream == NULL && !url->secure) {
+        SL_TRY(sl_connect(url->host, url->port, stream));
+    } else if (*stream == NULL) {
+        sl_tls_config *tls = options->tls;
         sl_stream *inner = NULL;
+        SL_TRY(tls == NULL ? sl_tls_default(&tls) : 0);
         SL_TRY(sl_connect(url->host, url->port, &inner));
-        if (url->secure) {
-            SL_TRY(sl_tls_client(inner, options->tls, url->host, stream));
-        } else {
-            *stream = inner;
-        }
+        *stage = tls_shaking;
+        SL_TRY(sl_tls_client(inner, tls, url->host, stream));
     }
+    *stage = shaking;
     SL_TRY(shake_hands(*stream, url, options, ret_ws));
     *stream = NULL; /* it is the WebSocket's now */
     return 0;
@@ -220,9 +224,14 @@ int sl_ws_connect_with(const struct sl_ws_options *options, sl_ws **ret_ws)
     SL_TRY(sl_scope_open(
         &limit, &(struct sl_scope_options){.name = "handshake", .timeout = timeout == SL_NEVER ? 0 : timeout}));
     sl_ws *ws = NULL;
-    int code = sl_scope_close(&limit, connect_and_shake_hands(&url, options, &stream, &ws));
+    const char *stage = connecting;
+    int code = connect_and_shake_hands(&url, options, &stream, &stage, &ws);
+    int closed = sl_scope_close(&limit, code == SL_ECANCELED ? code : 0);
+    if (code == SL_ECANCELED && closed == SL_ETIMEDOUT) {
+        return sl_fail(SL_ETIMEDOUT, "%s %s: not done within the %lld ms for it all", stage, url.authority,
+                       (long long)(timeout / SL_MILLISECONDS(1)));
+    }
     if (code < 0) {
-        sl_ws_free(ws);
         return code;
     }
     *ret_ws = ws;

@@ -39,7 +39,7 @@ struct sl_http_attempt {
 };
 
 struct sl_http_client_options {
-    sl_tls_config *tls;            /* for https, which is refused without; must outlive the client */
+    sl_tls_config *tls;            /* for https; NULL: sl_tls_default(). Must outlive the client */
     const char *local_address;     /* the address to come from; NULL: the system's choice */
     const char *user_agent;        /* NULL: "sluice" */
     size_t connections_per_origin; /* requests beyond wait their turn; 0: SL_HTTP_CLIENT_CONNECTIONS */
@@ -88,6 +88,10 @@ struct sl_http_client_counts sl_http_client_counts_get(const sl_http_client *cli
 typedef struct sl_request {
     const char *method; /* NULL: "GET" */
     const char *url;    /* http:// or https://; no user in it */
+    /*
+     * A redirect to another origin (scheme, host or port) takes none of them along, since any may hold a key, but
+     * Accept, Accept-Encoding, Accept-Language, User-Agent and, with the body, Content-Type, -Encoding and -Language.
+     */
     const struct sl_http_field *headers;
     size_t header_count;
     const void *body;

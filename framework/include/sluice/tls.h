@@ -58,6 +58,13 @@ void sl_tls_config_free(sl_tls_config *config);
 SL_AUTO_DECLARE(sl_tls_config, sl_tls_config_free)
 
 /*
+ * What clients use that were given nothing else: the system's authorities, everything verified. Made at the
+ * first call in a runtime, on a worker thread, and lent until the run ends, so that sessions are resumed. Waits. Codes
+ * of sl_tls_config_open().
+ */
+SL_MUST_CHECK int sl_tls_default(sl_tls_config **ret_config);
+
+/*
  * Shakes hands as the client of `server_name` (a host name or an IP address: what the certificate must be
  * for). Takes `inner` over, on success AND on failure; nobody else may use it any more. Waits, bounded by
  * the scopes around it. 0; SL_ECERTIFICATE: we do not accept the peer's certificate, or it not ours;

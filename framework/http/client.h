@@ -51,10 +51,10 @@ struct sl__fetch {
     const char *method;
     struct sl__url *url;
     sl_time deadline;
-    bool without_body;        /* a redirect made it a GET */
-    bool abroad;              /* a redirect went to another origin: only harmless headers go along */
-    bool written;             /* something of the request was sent in this attempt */
-    bool body_begun;          /* of a body that comes piece by piece */
+    bool without_body; /* a redirect made it a GET */
+    bool abroad;       /* a redirect went to another origin: only harmless headers go along */
+    bool written;      /* something of the request was sent in this attempt */
+    bool body_begun;   /* of a body that comes piece by piece */
     unsigned attempts, redirects;
 };
 

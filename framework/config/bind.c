@@ -393,20 +393,39 @@ static int bind_section(sl_config_check *binder, const struct sl_config_section 
     return 0;
 }
 
-void sl_config_reject(sl_config_check *check, const char *key, const char *format, ...)
+/* Reports at the innermost of the keys that is there, under the path of all of them. */
+SL_PRINTF(4, 0)
+static void reject(sl_config_check *check, const char *const *keys, size_t key_count, const char *format,
+                   va_list arguments)
 {
-    struct sl__entry *entry = key == NULL || check->node == NULL ? NULL : sl__map_find(check->node, key);
+    const struct sl__node *node = check->node;
+    struct sl__place place = check->around;
     size_t length = check->path.size_bytes;
-    va_list arguments;
-    if (key != NULL) {
-        sl__path_key(&check->path, key);
+    for (size_t i = 0; i < key_count; i++) {
+        const struct sl__entry *entry = node == NULL || node->type != SL__MAP ? NULL : sl__map_find(node, keys[i]);
+        node = entry == NULL ? NULL : entry->value;
+        place = node == NULL ? place : node->begin;
+        sl__path_key(&check->path, keys[i]);
     }
     check->problems++;
-    va_start(arguments, format);
-    sl__problem_list(check->load, entry != NULL ? entry->value->begin : check->around, sl__text_get(&check->path),
-                     false, format, arguments);
-    va_end(arguments);
+    sl__problem_list(check->load, place, sl__text_get(&check->path), false, format, arguments);
     sl__text_cut(&check->path, length);
+}
+
+void sl_config_reject(sl_config_check *check, const char *key, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    reject(check, &key, key != NULL, format, arguments);
+    va_end(arguments);
+}
+
+void sl_config_reject_below(sl_config_check *check, const char *const *keys, size_t key_count, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    reject(check, keys, key_count, format, arguments);
+    va_end(arguments);
 }
 
 /* ---- variants ---- */

@@ -158,6 +158,10 @@ struct sl_config_section {
  * min; expected ..." is the style. Do not put secrets there. */
 void sl_config_reject(sl_config_check *check, const char *key, const char *format, ...) SL_PRINTF(3, 4);
 
+/* The same further down: {"limits", "rest", "rates"}. For what only a section around several others can tell. */
+void sl_config_reject_below(sl_config_check *check, const char *const *keys, size_t key_count, const char *format, ...)
+    SL_PRINTF(4, 5);
+
 /* ---- loading ---- */
 
 typedef struct sl_config sl_config;

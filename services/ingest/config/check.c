@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* What several tables check in the same way, and what only the whole configuration can tell. */
+#include <string.h>
+
+#include "ingest/config/internal.h"
+
+#define NAME_BYTES_MAX 64
+#define PATH(...) (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+
+/* ---- texts ---- */
+
+void sl__conf_check_template(sl_config_check *check, const char *key, const char *text, const char *known)
+{
+    for (const char *at = text == NULL ? "" : text; *at != '\0'; at++) {
+        if (*at == '}') {
+            sl_config_reject(check, key, "a } without its {; expected a placeholder such as %.*s",
+                             (int)strcspn(known, " "), known);
+            return;
+        }
+        if (*at != '{') {
+            continue;
+        }
+        size_t bytes = strcspn(at, "}");
+        if (at[bytes] == '\0') {
+            sl_config_reject(check, key, "a { without its }; expected a placeholder such as %.*s",
+                             (int)strcspn(known, " "), known);
+            return;
+        }
+        bytes++;
+        const char *found = memmem(known, strlen(known), at, bytes);
+        if (found == NULL) {
+            sl_config_reject(check, key, "a placeholder that is not known; expected %s", known);
+            return;
+        }
+        at += bytes - 1;
+    }
+}
+
+void sl__conf_check_listen(sl_config_check *check, const char *key, const char *text)
+{
+    char host[SL_CONF_HOST_MAX];
+    uint16_t port;
+    if (!sl_conf_listen_parse(text, host, &port)) {
+        sl_config_reject(check, key, "no address; expected host:port, such as 127.0.0.1:8080 or [::1]:8080");
+    }
+}
+
+void sl__conf_check_guard(sl_config_check *check, const char *listen, bool guarded, const char *guards)
+{
+    char host[SL_CONF_HOST_MAX];
+    uint16_t port;
+    if (!guarded && sl_conf_listen_parse(listen, host, &port) && !sl_conf_host_is_loopback(host)) {
+        sl_config_reject(check, "listen", "others can reach this; expected %s, or an address such as 127.0.0.1:%u",
+                         guards, (unsigned)port);
+    }
+}
+
+void sl__conf_check_password(sl_config_check *check, const struct sl_config_url *url, const char *password)
+{
+    if (password != NULL && url->password != NULL && *url->password != '\0') {
+        sl_config_reject(check, "password", "there is one in url too; expected one of them");
+    }
+}
+
+/* ---- the whole ---- */
+
+static void check_names(sl_config_check *check, const char *section, const struct sl_config_map *map)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (size_t i = 0; i < map->count; i++) {
+        const char *name = map->names[i];
+        if (name[strspn(name, allowed)] != '\0' || *name == '\0' || strlen(name) > NAME_BYTES_MAX) {
+            sl_config_reject_below(check, PATH(section, name),
+                                   "no plain name; expected 1 to %d letters, digits, - and _", NAME_BYTES_MAX);
+        }
+    }
+}
+
+/* What replicas can share needs where to share it. */
+static void check_sharing(sl_config_check *check, const struct sl_conf *conf)
+{
+    static const char why[] = "redis, but coordination has none; expected coordination.backend: redis";
+    if (conf->coordination.backend == SL_CONF_BACKEND_REDIS) {
+        return;
+    }
+    for (size_t i = 0; i < conf->limits.count; i++) {
+        const struct sl_conf_limit *limit = sl_config_map_at(&conf->limits, i);
+        if (limit->shared == SL_CONF_SHARED_REDIS) {
+            sl_config_reject_below(check, PATH("limits", conf->limits.names[i], "shared"), why);
+        }
+    }
+    for (size_t i = 0; i < conf->services.count; i++) {
+        const struct sl_config_variant *service = sl_config_map_at(&conf->services, i);
+        const struct sl_conf_backfill *backfill = service->value;
+        if (sl_conf_service_kind(service) == SL_CONF_BACKFILL && backfill->queue == SL_CONF_QUEUE_REDIS) {
+            sl_config_reject_below(check, PATH("services", conf->services.names[i], "queue"), why);
+        }
+    }
+    for (size_t i = 0; i < conf->sinks.count; i++) {
+        const struct sl_config_variant *sink = sl_config_map_at(&conf->sinks, i);
+        const struct sl_conf_redis *redis = sink->value;
+        if (sl_conf_sink_kind(sink) == SL_CONF_REDIS && redis->fenced) {
+            sl_config_reject_below(check, PATH("sinks", conf->sinks.names[i], "fenced"),
+                                   "true, but there are no leases; expected coordination.backend: redis");
+        }
+    }
+}
+
+/* ---- two that want one thing ---- */
+
+struct claim {
+    const char *section, *name, *key; /* name NULL: the section's own key */
+    const char *what;
+};
+
+struct claims {
+    sl_config_check *check;
+    struct claim *items;
+    size_t count;
+};
+
+/* Complains when another has claimed the same; else remembers it. */
+static void claim(struct claims *claims, struct claim item)
+{
+    for (size_t i = 0; i < claims->count; i++) {
+        const struct claim *other = &claims->items[i];
+        if (strcmp(other->what, item.what) == 0) {
+            const char *keys[] = {item.section, item.name == NULL ? item.key : item.name, item.key};
+            sl_config_reject_below(claims->check, keys, item.name == NULL ? 2 : 3,
+                                   "the same as %s%s%s.%s; expected another", other->section,
+                                   other->name == NULL ? "" : ".", other->name == NULL ? "" : other->name, other->key);
+            return;
+        }
+    }
+    claims->items[claims->count++] = item;
+}
+
+static void claim_listen(struct claims *claims, struct claim item)
+{
+    size_t length = strlen(item.what);
+    if (length < 2 || strcmp(item.what + length - 2, ":0") != 0) { /* port 0 is another each time */
+        claim(claims, item);
+    }
+}
+
+static void claim_service(struct claims *claims, const char *name, const struct sl_config_variant *service)
+{
+    const struct sl_conf_receive *receive = service->value;
+    const struct sl_conf_backfill *backfill = service->value;
+    if (sl_conf_service_kind(service) == SL_CONF_RECEIVE) {
+        claim_listen(claims, (struct claim){"services", name, "listen", receive->listen});
+    } else if (sl_conf_service_kind(service) == SL_CONF_BACKFILL && backfill->queue == SL_CONF_QUEUE_LOCAL) {
+        claim(claims, (struct claim){"services", name, "state", backfill->state});
+    }
+}
+
+static void claim_sink(struct claims *claims, const char *name, const struct sl_config_variant *sink)
+{
+    const struct sl_conf_sink *common = sink->value;
+    enum sl_conf_sink_kind kind = sl_conf_sink_kind(sink);
+    if (kind == SL_CONF_FILE) {
+        const struct sl_conf_file *file = sink->value;
+        if (strstr(file->path, "{sink}") == NULL) {
+            claim(claims, (struct claim){"sinks", name, "path", file->path});
+        }
+    } else if (kind == SL_CONF_SQLITE) {
+        claim(claims, (struct claim){"sinks", name, "path", ((const struct sl_conf_sqlite *)sink->value)->path});
+    } else if (kind == SL_CONF_WEBSOCKET) {
+        claim_listen(claims,
+                     (struct claim){"sinks", name, "listen", ((const struct sl_conf_websocket *)sink->value)->listen});
+    }
+    if (common->when_full == SL_CONF_FULL_SPOOL && common->spool.path != NULL) {
+        claim(claims, (struct claim){"sinks", name, "spool", common->spool.path});
+    }
+}
+
+/* Files and ports that two parts would fight for. */
+static void check_claims(sl_config_check *check, const struct sl_conf *conf)
+{
+    struct claims claims = {.check = check};
+    claims.items = sl_calloc(conf->services.count + conf->sinks.count * 2 + 2, sizeof *claims.items);
+    if (claims.items == NULL) {
+        sl_config_reject(check, NULL, "no memory to check it; expected more");
+        return;
+    }
+    if (conf->admin.enabled) {
+        claim_listen(&claims, (struct claim){"admin", NULL, "listen", conf->admin.listen});
+    }
+    if (conf->dead_letter.path != NULL) {
+        claim(&claims, (struct claim){"dead_letter", NULL, "path", conf->dead_letter.path});
+    }
+    for (size_t i = 0; i < conf->services.count; i++) {
+        claim_service(&claims, conf->services.names[i], sl_config_map_at(&conf->services, i));
+    }
+    for (size_t i = 0; i < conf->sinks.count; i++) {
+        claim_sink(&claims, conf->sinks.names[i], sl_config_map_at(&conf->sinks, i));
+    }
+    sl_free(claims.items);
+}
+
+/* ---- what can never pass ---- */
+
+/* A request whose cost is larger than the burst of its limit would wait for ever. */
+static void check_costs(sl_config_check *check, const struct sl_conf *conf)
+{
+    for (size_t i = 0; i < conf->services.count; i++) {
+        const struct sl_config_variant *service = sl_config_map_at(&conf->services, i);
+        const char *name = sl_conf_service_kind(service) == SL_CONF_POLL ? sl_conf_limit_of(conf, service) : NULL;
+        const struct sl_conf_limit *limit = name == NULL ? NULL : sl_config_map_find(&conf->limits, name);
+        const struct sl_conf_poll *poll = service->value;
+        for (size_t j = 0; limit != NULL && j < limit->rates.count; j++) {
+            const struct sl_conf_rate *rate = sl_config_list_at(&limit->rates, j);
+            uint64_t tenth = rate->rate.count / 10 == 0 ? 1 : rate->rate.count / 10;
+            uint64_t burst = rate->burst == 0 ? tenth : rate->burst;
+            if (rate->cost == SL_CONF_COST_WEIGHT && poll->cost > burst) {
+                sl_config_reject_below(check, PATH("services", conf->services.names[i], "cost"),
+                                       "more than limits.%s.rates[%zu] lets pass at once; expected at most %llu, or a "
+                                       "larger burst there",
+                                       name, j, (unsigned long long)burst);
+                break;
+            }
+        }
+    }
+}
+
+void sl__conf_check(const void *value, sl_config_check *check)
+{
+    const struct sl_conf *conf = value;
+    check_names(check, "services", &conf->services);
+    check_names(check, "limits", &conf->limits);
+    check_names(check, "retry", &conf->retry);
+    check_names(check, "breakers", &conf->breakers);
+    check_names(check, "bulkheads", &conf->bulkheads);
+    check_names(check, "sinks", &conf->sinks);
+    check_sharing(check, conf);
+    check_claims(check, conf);
+    check_costs(check, conf);
+}

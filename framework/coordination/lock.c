@@ -24,8 +24,7 @@ static const char renew_script[] = "if redis.call('get', KEYS[1]) == ARGV[1] the
 
 struct lock {
     sl_scope *scope;
-    sl_redis *redis; /* NULL while disconnected */
-    char *url;
+    sl_redis *redis;
     char key[KEY_BYTES_MAX];
     char token[TOKEN_BYTES];
     char ttl_ms[24];
@@ -34,47 +33,16 @@ struct lock {
     bool asked;          /* a SET was sent: the key may be ours */
 };
 
-static void lock_free(struct lock *lock)
+static int command(struct lock *lock, const char *const *arguments, bool idempotent, sl_redis_reply **ret_reply)
 {
-    sl_redis_free(lock->redis);
-    sl_free(lock->url);
-    sl_free(lock);
-}
-
-static int ensure_connection(struct lock *lock)
-{
-    return lock->redis == NULL ? sl_redis_connect(lock->url, &lock->redis) : 0;
-}
-
-/* One command on a connection that is made anew when it broke. */
-static int command(struct lock *lock, const char *const *arguments, struct sl_redis_reply *ret_reply)
-{
-    SL_TRY(ensure_connection(lock));
-    int code = sl_redis_command(lock->redis, arguments, ret_reply);
-    if (code < 0 && code != SL_EPROTO) {
-        sl_redis_free(lock->redis);
-        lock->redis = NULL;
-    }
-    return code;
-}
-
-/* The same within a time. */
-static int command_within(struct lock *lock, const char *const *arguments, struct sl_redis_reply *ret_reply,
-                          sl_time timeout)
-{
-    sl_scope limit = SL_SCOPE_INIT;
-    SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "redis", .timeout = timeout}));
-    return sl_scope_close(&limit, command(lock, arguments, ret_reply));
+    const struct sl_redis_request request = {.texts = arguments, .idempotent = idempotent, .urgent = true};
+    return sl_redis_send(lock->redis, &request, ret_reply);
 }
 
 static int give_back(struct lock *lock)
 {
     const char *const arguments[] = {"EVAL", release_script, "1", lock->key, lock->token, NULL};
-    int code = command_within(lock, arguments, NULL, SL_LOCK_RELEASE_BUDGET / 2);
-    if (code < 0 && code != SL_ECANCELED) {
-        code = command(lock, arguments, NULL); /* the connection may just have been a stale one */
-    }
-    return code;
+    return command(lock, arguments, true, NULL);
 }
 
 /* The scope's cleanup: shielded, within its budget. */
@@ -82,7 +50,7 @@ static int release(void *arg)
 {
     struct lock *lock = arg;
     int code = lock->asked ? give_back(lock) : 0;
-    lock_free(lock);
+    sl_free(lock);
     return code;
 }
 
@@ -96,13 +64,12 @@ static sl_time time_left(const struct lock *lock)
 static int ask(struct lock *lock)
 {
     const char *const arguments[] = {"SET", lock->key, lock->token, "NX", "PX", lock->ttl_ms, NULL};
-    struct sl_redis_reply reply;
-    SL_TRY(ensure_connection(lock));
+    sl_auto(sl_redis_reply) *reply = NULL;
     sl_time before = sl_now();
     lock->asked = true;
-    SL_TRY(command(lock, arguments, &reply));
+    SL_TRY(command(lock, arguments, false, &reply));
     lock->valid_until = sl_time_add(before, lock->ttl);
-    return reply.type == SL_REDIS_STATUS;
+    return sl_redis_reply_value(reply).type == SL_REDIS_STATUS;
 }
 
 static sl_time earlier(sl_time one, sl_time other)
@@ -114,14 +81,16 @@ static sl_time earlier(sl_time one, sl_time other)
 static int renew(struct lock *lock)
 {
     const char *const arguments[] = {"EVAL", renew_script, "1", lock->key, lock->token, lock->ttl_ms, NULL};
-    struct sl_redis_reply reply = {.type = SL_REDIS_NIL};
+    sl_auto(sl_redis_reply) *reply = NULL;
     sl_time before = sl_now();
     sl_time left = time_left(lock);
     if (left <= 0) {
         return SL_ETIMEDOUT;
     }
-    SL_TRY(command_within(lock, arguments, &reply, earlier(lock->ttl / 6, left)));
-    if (reply.integer != 1) {
+    const struct sl_redis_request request = {
+        .texts = arguments, .idempotent = true, .urgent = true, .timeout = earlier(lock->ttl / 6, left)};
+    SL_TRY(sl_redis_send(lock->redis, &request, &reply));
+    if (sl_redis_reply_value(reply).integer != 1) {
         return 0;
     }
     lock->valid_until = sl_time_add(before, lock->ttl);
@@ -168,17 +137,14 @@ static int acquire(struct lock *lock, bool try_only)
     }
 }
 
-static int lock_new(sl_scope *scope, const char *url, const char *key, sl_time ttl, struct lock **ret_lock)
+static int lock_new(sl_scope *scope, sl_redis *redis, const char *key, sl_time ttl, struct lock **ret_lock)
 {
     struct lock *lock = sl_calloc(1, sizeof *lock);
-    char *copy = sl_strdup(url);
-    if (lock == NULL || copy == NULL) {
-        sl_free(lock);
-        sl_free(copy);
+    if (lock == NULL) {
         return sl_fail(SL_ENOMEM, "no memory for a lock");
     }
     lock->scope = scope;
-    lock->url = copy;
+    lock->redis = redis;
     lock->ttl = ttl;
     (void)snprintf(lock->key, sizeof lock->key, "%s", key);
     (void)snprintf(lock->token, sizeof lock->token, "%016" PRIx64 "%016" PRIx64, sl_random(), sl_random());
@@ -187,7 +153,7 @@ static int lock_new(sl_scope *scope, const char *url, const char *key, sl_time t
     return 0;
 }
 
-int sl_redis_lock_with(sl_scope *scope, const char *url, const char *key, const struct sl_redis_lock_options *options)
+int sl_redis_lock_with(sl_scope *scope, sl_redis *redis, const char *key, const struct sl_redis_lock_options *options)
 {
     sl_time ttl = options == NULL || options->ttl == 0 ? SL_LOCK_TTL : options->ttl;
     if (ttl < TTL_MIN || strlen(key) >= KEY_BYTES_MAX) {
@@ -196,7 +162,7 @@ int sl_redis_lock_with(sl_scope *scope, const char *url, const char *key, const 
     sl_cleanup *cleanup = NULL;
     SL_TRY(sl_cleanup_reserve(scope, &cleanup));
     struct lock *lock = NULL;
-    int code = lock_new(scope, url, key, ttl, &lock);
+    int code = lock_new(scope, redis, key, ttl, &lock);
     if (code < 0) {
         sl_cleanup_disarm(cleanup);
         return code;

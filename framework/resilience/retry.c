@@ -35,6 +35,7 @@ bool sl_retryable_code(int code)
     case SL_EOF:
     case SL_EBROKEN:
     case SL_EAGAIN:
+    case SL_ENOTREADY:
     case -ECONNREFUSED:
     case -ECONNABORTED:
     case -EHOSTUNREACH:

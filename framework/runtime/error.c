@@ -67,6 +67,8 @@ static const struct {
     {SL_EBREAKER, "SL_EBREAKER", "the circuit breaker is open"},
     {SL_EGAVEUP, "SL_EGAVEUP", "all attempts failed"},
     {SL_EBUDGET, "SL_EBUDGET", "the budget for retries is used up"},
+    {SL_EREPLY, "SL_EREPLY", "the server answered with an error"},
+    {SL_ENOTREADY, "SL_ENOTREADY", "the server cannot serve this just now"},
 #define UV_ROW(name, text) {UV_##name, "UV_" #name, text},
     UV_ERRNO_MAP(UV_ROW) /* the rest of errno's, under libuv's names */
 #undef UV_ROW

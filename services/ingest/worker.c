@@ -51,13 +51,16 @@ static int hold_lock(sl_worker *worker, sl_scope *scope)
     char key[KEY_BYTES];
     (void)snprintf(key, sizeof key, "sluice:worker:%s", worker->options.symbol);
     sl_scope wait = SL_SCOPE_INIT;
+    sl_redis *redis = NULL;
+    const struct sl_redis_options options = {.url = worker->options.redis, .name = "sluice-worker"};
+    SL_TRY(sl_redis_open(scope, &options, &redis));
     SL_TRY(sl_scope_open(&wait, &(struct sl_scope_options){.name = "lock"}));
     int code = sl_spawn(&wait, sl__worker_cancel_on_stop, &wait, .daemon = true);
     if (code == 0 && !worker->options.quiet) {
         code = sl_spawn(&wait, tell_waiting, key, .daemon = true);
     }
     if (code == 0) {
-        code = sl_redis_lock(scope, worker->options.redis, key, .ttl = worker->options.lock_ttl);
+        code = sl_redis_lock(scope, redis, key, .ttl = worker->options.lock_ttl);
     }
     bool stopped = code == SL_ECANCELED;
     code = sl_scope_close(&wait, code);

@@ -74,6 +74,8 @@ extern "C" {
 #define SL_EBREAKER (-5031)     /* a circuit breaker is open */
 #define SL_EGAVEUP (-5032)      /* all attempts failed; the cause is the last one's error */
 #define SL_EBUDGET (-5033)      /* the budget for retries is used up; the cause is the last attempt's error */
+#define SL_EREPLY (-5040)       /* a server answered with an error; the message is its text */
+#define SL_ENOTREADY (-5041)    /* a server cannot serve this just now; later it may */
 
 /* A readable text for a code ("operation cancelled"); never NULL, static storage, any thread. */
 const char *sl_strerror(int code);

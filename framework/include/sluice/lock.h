@@ -27,17 +27,17 @@ struct sl_redis_lock_options {
 
 /*
  * Waits until the lock `key` is held (bound the wait by a scope around the call); then a daemon in `scope`
- * keeps it. The call's connections are its own, so that the release does not depend on a broken one.
- * `url` and `key` are copied. 0, SL_EBUSY, SL_ECANCELED (the lock was given back in case it had been
+ * keeps it, over the client's connection for urgent commands. `key` is copied; the client's scope must be `scope` or
+ * one around it. 0, SL_EBUSY, SL_ECANCELED (the lock was given back in case it had been
  * taken), what Redis or the connection gives. Cancellation point.
  */
-SL_MUST_CHECK int sl_redis_lock_with(sl_scope *scope, const char *url, const char *key,
+SL_MUST_CHECK int sl_redis_lock_with(sl_scope *scope, sl_redis *redis, const char *key,
                                      const struct sl_redis_lock_options *options);
 
-/* sl_redis_lock(&scope, url, key, .ttl = SL_SECONDS(10)) */
-#define sl_redis_lock(scope, url, ...) SL__REDIS_LOCK(scope, url, __VA_ARGS__, )
-#define SL__REDIS_LOCK(scope, url, key_text, ...)                                                                      \
-    sl_redis_lock_with((scope), (url), (key_text), &(const struct sl_redis_lock_options){.reserved = 0, __VA_ARGS__})
+/* sl_redis_lock(&scope, redis, key, .ttl = SL_SECONDS(10)) */
+#define sl_redis_lock(scope, redis, ...) SL__REDIS_LOCK(scope, redis, __VA_ARGS__, )
+#define SL__REDIS_LOCK(scope, redis, key_text, ...)                                                                    \
+    sl_redis_lock_with((scope), (redis), (key_text), &(const struct sl_redis_lock_options){.reserved = 0, __VA_ARGS__})
 
 #ifdef __cplusplus
 }

@@ -14,16 +14,27 @@
 
 static char url[64];
 
+static int open_client(sl_scope *scope, sl_redis **ret_redis)
+{
+    return sl_redis_open(scope, &(const struct sl_redis_options){.url = url}, ret_redis);
+}
+
+static int run_command(const char *const *texts, char *text, size_t text_bytes)
+{
+    SL_SCOPE(scope);
+    sl_redis *redis = NULL;
+    sl_auto(sl_redis_reply) *reply = NULL;
+    SL_TRY(open_client(&scope, &redis));
+    SL_TRY(sl_redis_send_texts(redis, texts, &reply));
+    (void)snprintf(text, text_bytes, "%s", sl_redis_reply_value(reply).text);
+    return sl_scope_wait(&scope);
+}
+
 /* "" when the key is free. */
 static int holder(char *text, size_t text_bytes)
 {
-    sl_auto(sl_redis) *redis = NULL;
-    SL_TRY(sl_redis_connect(url, &redis));
-    struct sl_redis_reply reply;
     const char *const get[] = {"GET", KEY, NULL};
-    SL_TRY(sl_redis_command(redis, get, &reply));
-    (void)snprintf(text, text_bytes, "%s", reply.text);
-    return 0;
+    return run_command(get, text, text_bytes);
 }
 
 #define CHECK_FREE()                                                                                                   \
@@ -45,39 +56,9 @@ static int server(void)
     int port = redis_server_port();
     CHECK(port > 0);
     (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
-    sl_auto(sl_redis) *redis = NULL;
-    CHECK_EQ(sl_redis_connect(url, &redis), 0);
+    char text[8];
     const char *const flush[] = {"FLUSHALL", NULL};
-    return sl_redis_command(redis, flush, NULL);
-}
-
-C_TEST_REAL(redis_commands, "replies of all types, errors with the server's text, bad URLs, a closed connection", "")
-{
-    SL_TRY(server());
-    sl_auto(sl_redis) *redis = NULL;
-    CHECK_EQ(sl_redis_connect("http://x", &redis), SL_EINVAL);
-    CHECK_EQ(sl_redis_connect("redis://127.0.0.1:99999", &redis), SL_EINVAL);
-    CHECK_EQ(sl_redis_connect(url, &redis), 0);
-    struct sl_redis_reply reply;
-    const char *const ping[] = {"PING", NULL};
-    const char *const bad[] = {"NONSENSE", NULL};
-    const char *const incr[] = {"INCR", "n", NULL};
-    const char *const range[] = {"LRANGE", "none", "0", "-1", NULL};
-    CHECK_EQ(sl_redis_command(redis, ping, &reply), 0);
-    CHECK_STRING(reply.text, "PONG");
-    CHECK_EQ(sl_redis_command(redis, bad, &reply), SL_EPROTO);
-    CHECK(strstr(sl_error_message(sl_error_last()), "NONSENSE") != NULL);
-    CHECK_EQ(sl_redis_command(redis, incr, &reply), 0);
-    CHECK(reply.type == SL_REDIS_INTEGER && reply.integer == 1);
-    CHECK_EQ(sl_redis_command(redis, range, &reply), 0);
-    CHECK(reply.type == SL_REDIS_ARRAY && reply.elements == 0);
-    const char *const block[] = {"BLPOP", "none", "100", NULL};
-    {
-        SL_SCOPE(limit, .timeout = SL_MILLISECONDS(10));
-        CHECK_EQ(sl_scope_close(&limit, sl_redis_command(redis, block, &reply)), SL_ETIMEDOUT);
-    }
-    CHECK_EQ(sl_redis_command(redis, ping, &reply), SL_EPIPE); /* a late reply cannot be mistaken */
-    return 0;
+    return run_command(flush, text, sizeof text);
 }
 
 struct worker {
@@ -90,7 +71,9 @@ static int work_under_lock(void *arg)
 {
     struct worker *worker = arg;
     SL_SCOPE(scope);
-    worker->code = sl_redis_lock(&scope, url, KEY, .ttl = SL_MILLISECONDS(300));
+    sl_redis *redis = NULL;
+    SL_TRY(open_client(&scope, &redis));
+    worker->code = sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(300));
     SL_TRY(worker->code);
     worker->working = true;
     worker->ended = sl_sleep(SL_SECONDS(60));
@@ -140,7 +123,9 @@ C_TEST_REAL_FEW(lock_is_exclusive_and_renewed,
     CHECK_EQ(sl_spawn(&scope, work_under_lock, &second), 0);
     {
         SL_SCOPE(other);
-        CHECK_EQ(sl_redis_lock(&other, url, KEY, .ttl = SL_SECONDS(1), .try_only = true), SL_EBUSY);
+        sl_redis *redis = NULL;
+        CHECK_EQ(open_client(&other, &redis), 0);
+        CHECK_EQ(sl_redis_lock(&other, redis, KEY, .ttl = SL_SECONDS(1), .try_only = true), SL_EBUSY);
     }
     CHECK_EQ(sl_sleep(SL_MILLISECONDS(900)), 0); /* three times the TTL */
     CHECK(!second.working);
@@ -167,14 +152,12 @@ C_TEST_REAL_FEW(lock_lost_cancels_the_scope,
     while (!worker.working) {
         CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
     }
-    sl_auto(sl_redis) *redis = NULL;
-    CHECK_EQ(sl_redis_connect(url, &redis), 0);
+    char text[64];
     const char *const steal[] = {"SET", KEY, "somebody", NULL};
-    CHECK_EQ(sl_redis_command(redis, steal, NULL), 0);
+    CHECK_EQ(run_command(steal, text, sizeof text), 0);
     CHECK_EQ(sl_scope_close(&scope, 0), SL_ELOCKLOST);
     CHECK_EQ(worker.ended, SL_ECANCELED);
     CHECK_EQ(worker.cause, SL_CAUSE_LOST);
-    char text[64];
     CHECK_EQ(holder(text, sizeof text), 0);
     CHECK_STRING(text, "somebody");
     return 0;
@@ -183,7 +166,9 @@ C_TEST_REAL_FEW(lock_lost_cancels_the_scope,
 static int hold_and_die(void *arg)
 {
     SL_SCOPE(scope);
-    SL_TRY(sl_redis_lock(&scope, url, KEY, .ttl = SL_MILLISECONDS(300)));
+    sl_redis *redis = NULL;
+    SL_TRY(open_client(&scope, &redis));
+    SL_TRY(sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(300)));
     (void)!write(*(int *)arg, "x", 1);
     return sl_sleep(SL_SECONDS(60));
 }
@@ -192,7 +177,9 @@ static int take_over(void *arg)
 {
     (void)arg;
     SL_SCOPE(scope, .timeout = SL_SECONDS(20));
-    SL_TRY(sl_redis_lock(&scope, url, KEY, .ttl = SL_MILLISECONDS(300)));
+    sl_redis *redis = NULL;
+    SL_TRY(open_client(&scope, &redis));
+    SL_TRY(sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(300)));
     return sl_scope_wait(&scope);
 }
 
@@ -215,6 +202,6 @@ static void a_killed_holders_lock_is_free_after_its_ttl(void **state)
     assert_int_equal(sl_run(NULL, take_over, NULL, NULL), 0); /* well before the scope's 20 s, which are its limit */
 }
 
-SL_TEST_MAIN(cmocka_unit_test(redis_commands), cmocka_unit_test(lock_is_released_on_every_way_out),
-             cmocka_unit_test(lock_is_exclusive_and_renewed), cmocka_unit_test(lock_lost_cancels_the_scope),
+SL_TEST_MAIN(cmocka_unit_test(lock_is_released_on_every_way_out), cmocka_unit_test(lock_is_exclusive_and_renewed),
+             cmocka_unit_test(lock_lost_cancels_the_scope),
              cmocka_unit_test(a_killed_holders_lock_is_free_after_its_ttl))

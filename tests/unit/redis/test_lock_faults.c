@@ -19,6 +19,7 @@ struct plan {
 };
 
 struct fake {
+    sl_redis *redis;
     sl_listener *listener;
     char url[64];
     struct plan set, renew, release;
@@ -46,7 +47,14 @@ static enum answer next(struct plan *plan)
 
 static int obey(struct fake *fake, sl_stream *stream, const redisReply *command)
 {
-    CHECK(command->type == REDIS_REPLY_ARRAY && command->elements >= 5);
+    CHECK(command->type == REDIS_REPLY_ARRAY && command->elements >= 1);
+    if (strcmp(command->element[0]->str, "HELLO") == 0) {
+        return reply(stream, OK, "-ERR unknown command 'HELLO'\r\n");
+    }
+    if (strcmp(command->element[0]->str, "PING") == 0) {
+        return reply(stream, OK, "+PONG\r\n");
+    }
+    CHECK(command->elements >= 5);
     if (strcmp(command->element[0]->str, "SET") == 0) {
         (void)snprintf(fake->token, sizeof fake->token, "%s", command->element[2]->str);
         return reply(stream, next(&fake->set), "+OK\r\n");
@@ -111,7 +119,9 @@ static int begin(struct fake *fake, sl_scope *scope)
 {
     SL_TRY(sl_listener_open("127.0.0.1", 0, &fake->listener));
     (void)snprintf(fake->url, sizeof fake->url, "redis://127.0.0.1:%d", sl_listener_port(fake->listener));
-    return sl_spawn(scope, serve, fake, .daemon = true);
+    SL_TRY(sl_spawn(scope, serve, fake, .daemon = true));
+    const struct sl_redis_options options = {.url = fake->url, .drain_timeout = SL_MILLISECONDS(200)};
+    return sl_redis_open(scope, &options, &fake->redis);
 }
 
 static int end(struct fake *fake, sl_scope *scope)
@@ -130,14 +140,13 @@ C_TEST_REAL_FEW(acquire_cancelled_in_flight,
     CHECK_EQ(begin(&fake, &scope), 0);
     {
         SL_SCOPE(limit, .timeout = SL_MILLISECONDS(50));
-        int code = sl_redis_lock(&limit, fake.url, "key", .ttl = SL_SECONDS(10));
+        int code = sl_redis_lock(&limit, fake.redis, "key", .ttl = SL_SECONDS(10));
         CHECK_EQ(code, SL_ECANCELED);
         CHECK_EQ(fake.release.count, 1); /* before the call returned */
         CHECK_EQ(sl_scope_close(&limit, code), SL_ETIMEDOUT);
     }
     CHECK_EQ(fake.set.count, 1);
     CHECK_EQ(fake.release.count, 1);
-    CHECK_EQ(fake.connections, 2); /* the first one may still bring the late answer */
     return end(&fake, &scope);
 }
 
@@ -149,8 +158,8 @@ C_TEST_REAL_FEW(acquire_with_unknown_outcome,
     CHECK_EQ(begin(&fake, &scope), 0);
     {
         SL_SCOPE(inner);
-        int code = sl_redis_lock(&inner, fake.url, "key", .ttl = SL_SECONDS(10));
-        CHECK(code == SL_EOF || code == SL_ECONNRESET);
+        int code = sl_redis_lock(&inner, fake.redis, "key", .ttl = SL_SECONDS(10));
+        CHECK_EQ(code, SL_ECONNRESET);
         CHECK_EQ(fake.release.count, 1);
     }
     CHECK_EQ(fake.release.count, 1);
@@ -164,7 +173,7 @@ C_TEST_REAL_FEW(refused_by_the_server, "an error answer is the call's error, wit
     CHECK_EQ(begin(&fake, &scope), 0);
     {
         SL_SCOPE(inner);
-        CHECK_EQ(sl_redis_lock(&inner, fake.url, "key", .ttl = SL_SECONDS(10)), SL_EPROTO);
+        CHECK_EQ(sl_redis_lock(&inner, fake.redis, "key", .ttl = SL_SECONDS(10)), SL_ENOTREADY);
         CHECK(strstr(sl_error_message(sl_error_last()), "READONLY") != NULL);
     }
     return end(&fake, &scope);
@@ -178,7 +187,7 @@ C_TEST_REAL_FEW(late_answer_is_no_lock, "an OK that comes after the TTL is given
     CHECK_EQ(begin(&fake, &scope), 0);
     {
         SL_SCOPE(inner);
-        CHECK_EQ(sl_redis_lock(&inner, fake.url, "key", .ttl = SL_MILLISECONDS(100)), 0);
+        CHECK_EQ(sl_redis_lock(&inner, fake.redis, "key", .ttl = SL_MILLISECONDS(100)), 0);
         CHECK_EQ(fake.set.count, 2);
         CHECK_EQ(fake.release.count, 1);
         CHECK_EQ(sl_scope_close(&inner, 0), 0);
@@ -197,14 +206,14 @@ C_TEST_REAL_FEW(silent_redis_ends_the_work_in_time,
     {
         SL_SCOPE(inner);
         sl_time before = sl_now();
-        CHECK_EQ(sl_redis_lock(&inner, fake.url, "key", .ttl = ttl), 0);
+        CHECK_EQ(sl_redis_lock(&inner, fake.redis, "key", .ttl = ttl), 0);
         CHECK_EQ(sl_sleep(SL_SECONDS(60)), SL_ECANCELED);
         CHECK(sl_now() < before + ttl);
         CHECK_EQ(sl_scope_cause(&inner), SL_CAUSE_LOST);
         CHECK_EQ(sl_scope_close(&inner, SL_ECANCELED), SL_ELOCKLOST);
     }
     CHECK(fake.renew.count > 1);
-    CHECK_EQ(fake.release.count, 1);
+    CHECK(fake.release.count >= 1); /* again after a connection that had owed replies */
     return end(&fake, &scope);
 }
 
@@ -217,7 +226,7 @@ C_TEST_REAL_FEW(renewal_survives_a_broken_connection,
     {
         SL_SCOPE(inner);
         sl_time before = sl_now();
-        CHECK_EQ(sl_redis_lock(&inner, fake.url, "key", .ttl = SL_MILLISECONDS(500)), 0);
+        CHECK_EQ(sl_redis_lock(&inner, fake.redis, "key", .ttl = SL_MILLISECONDS(500)), 0);
         while (sl_now() < before + SL_MILLISECONDS(1200)) {
             CHECK_EQ(sl_sleep(SL_MILLISECONDS(5)), 0);
         }
@@ -236,7 +245,7 @@ C_TEST_REAL_FEW(not_ours_is_final, "a renewal that says so ends the work at once
     CHECK_EQ(begin(&fake, &scope), 0);
     {
         SL_SCOPE(inner);
-        CHECK_EQ(sl_redis_lock(&inner, fake.url, "key", .ttl = SL_MILLISECONDS(300)), 0);
+        CHECK_EQ(sl_redis_lock(&inner, fake.redis, "key", .ttl = SL_MILLISECONDS(300)), 0);
         CHECK_EQ(sl_sleep(SL_SECONDS(60)), SL_ECANCELED);
         CHECK_EQ(sl_scope_close(&inner, SL_ECANCELED), SL_ELOCKLOST);
     }

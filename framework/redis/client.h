@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the Redis client share: settings, replies, connections. */
+#ifndef SL_REDIS_CLIENT_H
+#define SL_REDIS_CLIENT_H
+
+#include "resp.h"
+#include "sluice/sync.h"
+
+#define SL__REDIS_HOST_BYTES 256
+#define SL__REDIS_PROBLEM_BYTES 192
+#define SL__REDIS_HOSTS_MAX 16
+#define SL__REDIS_TEXT_BYTES 256 /* of a user, password, name */
+
+/* ---- settings ---- */
+
+struct sl__redis_address {
+    char host[SL__REDIS_HOST_BYTES]; /* as for sl_connect(): also "unix:/path" */
+    int port;
+};
+
+enum sl__redis_kind { SL__REDIS_SINGLE, SL__REDIS_SENTINEL, SL__REDIS_CLUSTER };
+
+/* Everything a connection has to know; owned by the client. */
+struct sl__redis_settings {
+    enum sl__redis_kind kind;
+    struct sl__redis_address hosts[SL__REDIS_HOSTS_MAX]; /* the server; or sentinels, or nodes of the cluster */
+    size_t hosts_count;
+    char master[SL__REDIS_TEXT_BYTES]; /* sentinel */
+    char user[SL__REDIS_TEXT_BYTES], password[SL__REDIS_TEXT_BYTES];
+    char sentinel_user[SL__REDIS_TEXT_BYTES], sentinel_password[SL__REDIS_TEXT_BYTES];
+    char name[SL__REDIS_TEXT_BYTES];
+    int database;
+    bool encrypted;
+    struct sl_tls_config *tls;     /* NULL unless encrypted */
+    struct sl_tls_config *own_tls; /* made here */
+    int protocol;
+    sl_time timeout, connect_timeout, drain_timeout, ping_every;
+    struct sl_backoff backoff;
+    uint32_t commands_max;
+    size_t in_flight_bytes_max, reply_bytes_max;
+};
+
+/* Fills the settings from the options. SL_EINVAL never shows the URL. */
+int sl__redis_settings_init(struct sl__redis_settings *settings, const struct sl_redis_options *options);
+void sl__redis_settings_done(struct sl__redis_settings *settings);
+int sl__redis_parse_url(const char *url, struct sl__redis_settings *settings);
+
+/* ---- replies ---- */
+
+/* Small replies and records of commands are used again and again. Counted: replies may outlive the client. */
+struct sl__redis_store {
+    unsigned holders; /* the client and each reply that is out */
+    unsigned kept;
+    sl_redis_reply *replies;
+};
+
+struct sl__redis_store *sl__redis_store_new(void);
+void sl__redis_store_drop(struct sl__redis_store *store);
+
+/* A copy of the bytes of a reply; NULL when memory is short. */
+sl_redis_reply *sl__redis_reply_new(struct sl__redis_store *store, struct sl_view bytes);
+
+/* The code that stands for an error reply. */
+int sl__redis_problem_code(enum sl_redis_problem problem);
+
+/* ---- connections ---- */
+
+struct sl__redis_command;
+
+/* Where the result of one command goes. */
+struct sl__redis_slot {
+    int code; /* 0 with a reply; negative: the connection failed */
+    bool unsent;
+    sl_redis_reply *reply;             /* the taker's */
+    struct sl__redis_command *command; /* while it is under way */
+};
+
+/* A task that waits for the results of `count` commands. */
+struct sl__redis_wait {
+    struct sl__redis_connection *connection;
+    sl_task *task; /* once it is parked */
+    size_t left, count;
+    struct sl__redis_slot *slots;
+};
+
+/* One command under way, in the order of the connection. */
+struct sl__redis_command {
+    struct sl__redis_command *next;
+    struct sl__redis_wait *wait; /* NULL: nobody waits any more, the reply is thrown away */
+    struct sl__redis_slot *slot;
+    sl_time deadline; /* for its caller, or, forgotten, from when it may hold up the others */
+    uint64_t number;
+    size_t bytes;
+};
+
+/* A task that waits for the connection, or for room on it. */
+struct sl__redis_turn {
+    struct sl__redis_turn *next, *prev;
+    sl_task *task;
+    size_t commands, bytes;
+    sl_time deadline;
+    bool woken;
+};
+
+struct sl__redis_buffer {
+    char *data;
+    size_t size_bytes, capacity;
+};
+
+struct sl__redis_connection;
+
+/* What the owner of a connection wants to know; all called by the connection's task. */
+struct sl__redis_hooks {
+    void *context;
+    /* Where to connect to. May wait. */
+    int (*locate)(void *context, struct sl__redis_address *ret_address);
+    /* Greeted: may talk over the stream of the connection with sl__redis_exchange(). NULL: fine. */
+    int (*greet)(void *context, struct sl__redis_connection *connection);
+    /* A message out of turn, and whether replies are messages too (RESP2's pub/sub). NULL: thrown away. */
+    void (*push)(void *context, struct sl_redis_value message);
+    void (*up)(void *context);
+    void (*down)(void *context);
+    bool all_pushed;
+};
+
+struct sl__redis_connection {
+    const struct sl__redis_settings *settings;
+    struct sl__redis_store *store;
+    struct sl_redis_stats *stats;
+    struct sl__redis_hooks hooks;
+    bool alone;  /* for blocking commands: one at a time, cancelled by closing */
+    bool ended;  /* its scope has */
+    bool cut;    /* a blocking command was cancelled */
+    int lost;    /* sl__redis_connection_lose() */
+    bool up;     /* commands may be sent */
+    int refused; /* the last greeting was refused: why; commands fail at once */
+    int problem; /* why it is not up, or went down */
+    char problem_text[SL__REDIS_PROBLEM_BYTES];
+    int protocol;
+    struct sl__redis_address address;
+    sl_stream *stream;
+    struct sl__resp_reader reader;
+    sl_event output; /* there is something to write */
+    sl_event news;   /* for the watch: something has an earlier deadline */
+    struct sl__redis_buffer out, writing;
+    uint64_t numbered, handed; /* commands that were put into `out`, and that were given to a write */
+    struct sl__redis_command *first, *last;
+    uint32_t in_flight;
+    size_t in_flight_bytes;
+    struct sl__redis_turn *first_turn, *last_turn;
+    uint32_t waiting;
+    struct sl__redis_command *spare;
+    sl_scope *serving; /* while it is up */
+    sl_time last_reply;
+    sl_time watching; /* until when the watch sleeps */
+};
+
+/* Makes a connection; sl__redis_connection_start() makes it live in a scope, which must end before it is freed. */
+struct sl__redis_connection *sl__redis_connection_new(const struct sl__redis_settings *settings,
+                                                      struct sl__redis_store *store, struct sl_redis_stats *stats,
+                                                      const struct sl__redis_hooks *hooks);
+int sl__redis_connection_start(struct sl__redis_connection *connection, sl_scope *scope);
+void sl__redis_connection_free(struct sl__redis_connection *connection);
+
+/* Breaks what is there; it is made anew. */
+void sl__redis_connection_lose(struct sl__redis_connection *connection, int code, const char *why);
+
+/* In the connection's task, while it greets: one command and its reply, which is valid until the next. */
+int sl__redis_exchange(struct sl__redis_connection *connection, const char *const *texts,
+                       struct sl_redis_value *ret_value);
+int sl__redis_greet(struct sl__redis_connection *connection);
+
+/*
+ * Sends all of them in one go and waits for the results. 0: each slot has a code, or a reply that is the caller's
+ * now. Negative: nothing was sent, or the caller was cancelled. SL_ECLOSED: the connection's scope has ended.
+ * `timeout` bounds the wait for the connection and, from then on, that for the first reply.
+ */
+int sl__redis_perform(struct sl__redis_connection *connection, const struct sl_redis_request *requests, size_t count,
+                      struct sl__redis_slot *slots, sl_time timeout);
+
+/* ---- requests ---- */
+
+/* Arguments of a request of texts, at most. */
+#define SL__REDIS_TEXTS_MAX 128
+
+/* The pieces of a request; `room` holds them when they are texts. SL_EINVAL, SL_EMSGSIZE. */
+int sl__redis_pieces(const struct sl_redis_request *request, struct sl_bytes room[SL__REDIS_TEXTS_MAX],
+                     const struct sl_bytes **ret_pieces, size_t *ret_count);
+
+/* 0, or SL_EINVAL for a command that must not go over this connection. */
+int sl__redis_allowed(const struct sl_bytes *pieces, size_t count, bool alone);
+
+/* ---- the client ---- */
+
+#define SL__REDIS_SCRIPTS_KEPT 32
+
+struct sl__redis_script {
+    const char *text;
+    size_t size_bytes;
+    char hash[41];
+};
+
+struct sl_redis {
+    struct sl__redis_settings *settings; /* the owner's */
+    struct sl_redis *owner;              /* of a client for blocking commands; else itself */
+    sl_scope *scope;
+    struct sl__redis_store *store;
+    struct sl_redis_stats stats;
+    struct sl__redis_connection *main;
+    struct sl__redis_connection *urgent; /* made when it is first asked for */
+    bool alone;
+    struct sl__redis_script scripts[SL__REDIS_SCRIPTS_KEPT];
+};
+
+#endif

@@ -103,6 +103,11 @@ static void put_raw(sl_json_writer *writer, const char *data, size_t size_bytes)
     }
 }
 
+void sl_json_put_json(sl_json_writer *writer, const char *json, size_t size_bytes)
+{
+    put_raw(writer, json, size_bytes);
+}
+
 static void begin_level(sl_json_writer *writer, bool object)
 {
     if (writer->depth == SL_JSON_DEPTH_MAX) {

@@ -6,6 +6,7 @@
 #ifndef SL_RUNTIME_INTERNAL_H
 #define SL_RUNTIME_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -165,9 +166,13 @@ struct sl_runtime {
     bool loop_open;
     uv_timer_t wake_timer; /* stands for the head of our own heap */
     bool wake_timer_open;
-    bool fail_threads; /* tests: no worker thread can be started */
-    size_t external;   /* operations that the outside world will finish (threads, sockets): no autojump meanwhile */
-    void *net;         /* for framework/net */
+    pthread_mutex_t log_lock; /* for the watchdog's thread, which uses the sink, and the loop's, which may change it */
+    sl_log_sink_fn log_sink;
+    void *log_sink_context;
+    enum sl_log_level log_level; /* what is less important goes nowhere */
+    bool fail_threads;           /* tests: no worker thread can be started */
+    size_t external; /* operations that the outside world will finish (threads, sockets): no autojump meanwhile */
+    void *net;       /* for framework/net */
     void (*net_free)(void *net);
 };
 
@@ -212,7 +217,10 @@ int sl__misuse(int code, const char *format, ...) SL_PRINTF(2, 3);
 void sl__pending_drop(sl_task *task);
 /* An error that nobody will collect. */
 void sl__log_error(sl_runtime *runtime, sl_task *task, int code, const sl_error *error);
+/* log.c */
 void sl__log(sl_runtime *runtime, enum sl_log_level level, const char *format, ...) SL_PRINTF(3, 4);
+void sl__log_open(sl_runtime *runtime);
+void sl__log_close(sl_runtime *runtime);
 
 /* timer.c: O(1), never allocates */
 void sl__timer_arm(struct sl__timers *timers, struct sl__timer *timer, sl_time when);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A run from its first to its last moment; logging, misuse, the program's entry. */
+/* A run from its first to its last moment; misuse, the program's entry. */
 #define SL_ERROR_NO_MACROS /* they are defined here */
 #include "sluice/runtime.h"
 
@@ -11,56 +11,9 @@
 
 #include "internal.h"
 
-#define LOG_LINE_BYTES 1024
 #define ERROR_TEXT_BYTES 2048
 
-/* ---- logging and misuse ---- */
-
-static void log_to_stderr(void *context, enum sl_log_level level, const char *text)
-{
-    static const char *const names[] = {"error", "warning", "info", "debug"};
-    (void)context;
-    if (level <= SL_LOG_WARNING) {
-        (void)fprintf(stderr, "sluice %s: %s\n", names[level], text);
-    }
-}
-
-void sl__log(sl_runtime *runtime, enum sl_log_level level, const char *format, ...)
-{
-    char line[LOG_LINE_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    runtime->options.log(runtime->options.log_context, level, line);
-}
-
-void sl_log(enum sl_log_level level, const char *format, ...)
-{
-    char line[LOG_LINE_BYTES];
-    sl_runtime *runtime = sl__runtime;
-    va_list arguments;
-    if (runtime == NULL) {
-        return;
-    }
-    va_start(arguments, format);
-    (void)vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    runtime->options.log(runtime->options.log_context, level, line);
-}
-
-void sl__log_error(sl_runtime *runtime, sl_task *task, int code, const sl_error *error)
-{
-    char path[256] = "";
-    char text[LOG_LINE_BYTES - 256] = "";
-    (void)sl_task_path(sl_task_ref_of(task), path, sizeof path);
-    size_t length = sl_error_print(error, text, sizeof text);
-    if (length > 0 && length < sizeof text) {
-        text[length - 1] = '\0'; /* the last line feed */
-    }
-    sl__log(runtime, SL_LOG_ERROR, "uncollected error in task '%s': %s", path,
-            text[0] != '\0' ? text : sl_error_name(code));
-}
+/* ---- misuse ---- */
 
 void sl__pending_drop(sl_task *task)
 {
@@ -110,7 +63,6 @@ static void set_options(sl_runtime *runtime, const struct sl_run_options *option
     own->batch = own->batch == 0 ? SL_BATCH : own->batch;
     own->watchdog = own->watchdog == 0 ? SL_WATCHDOG : own->watchdog;
     own->grace = own->grace == 0 ? SL_GRACE : own->grace;
-    own->log = own->log == NULL ? log_to_stderr : own->log;
     /* Spread over all bits: small seeds would begin alike. */
     runtime->shuffle_rng = own->shuffle_seed == 0 ? 0 : own->shuffle_seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     size_t most = sizeof runtime->instruments / sizeof runtime->instruments[0];
@@ -153,6 +105,7 @@ static void runtime_close(sl_runtime *runtime)
         runtime->net_free(runtime->net);
     }
     sl__runtime = NULL;
+    sl__log_close(runtime);
     sl_free(runtime);
 }
 
@@ -242,6 +195,7 @@ static int run(const struct sl_run_options *options, sl_task_fn fn, void *arg, s
     }
     sl__runtime = runtime;
     set_options(runtime, options);
+    sl__log_open(runtime);
     int code = runtime_open(runtime);
     sl_task *main_task = NULL;
     if (code == 0) {

@@ -70,6 +70,8 @@ void sl_json_put_double(sl_json_writer *writer, double value);
 
 /* A number as it stands, so that nothing is rounded; SL_EINVAL when it is not one by JSON's grammar. */
 void sl_json_put_number(sl_json_writer *writer, const char *text, size_t size_bytes);
+/* A value that is JSON already, and known to be: it is not looked at. */
+void sl_json_put_json(sl_json_writer *writer, const char *json, size_t size_bytes);
 void sl_json_put_bool(sl_json_writer *writer, bool value);
 void sl_json_put_null(sl_json_writer *writer);
 

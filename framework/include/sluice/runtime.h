@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "sluice/histogram.h"
+#include "sluice/log_record.h"
 #include "sluice/task.h"
 
 #ifdef __cplusplus
@@ -16,11 +17,8 @@ extern "C" {
 
 typedef struct sl_runtime sl_runtime;
 
-enum sl_log_level { SL_LOG_ERROR, SL_LOG_WARNING, SL_LOG_INFO, SL_LOG_DEBUG };
+/* Where lines go that no sink takes (see log_record.h); also called on the watchdog's thread. */
 typedef void (*sl_log_fn)(void *context, enum sl_log_level level, const char *text);
-
-/* Writes a line through the `log` of this thread's runtime; without a runtime it does nothing. Never waits. */
-void sl_log(enum sl_log_level level, const char *format, ...) SL_PRINTF(2, 3);
 
 /*
  * Hooks on what the scheduler does. Each may be NULL. A hook that returns a negative code is a faulty

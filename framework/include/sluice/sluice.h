@@ -16,6 +16,8 @@
 #include "sluice/json_write.h"
 #include "sluice/limiter.h"
 #include "sluice/lock.h"
+#include "sluice/log.h"
+#include "sluice/log_record.h"
 #include "sluice/memory.h"
 #include "sluice/metrics.h"
 #include "sluice/net.h"

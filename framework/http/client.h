@@ -29,6 +29,7 @@ struct sl__link {
 
 struct sl_http_client {
     struct sl_http_client_options options; /* defaults filled in */
+    bool total_is_default;                 /* then a policy's counts */
     struct sl_http_client_counts counts;
     struct sl__origin *origins;
     size_t origin_count;
@@ -51,11 +52,12 @@ struct sl__fetch {
     const char *method;
     struct sl__url *url;
     sl_time deadline;
+    sl_policy *policy; /* or NULL */
     bool without_body; /* a redirect made it a GET */
     bool abroad;       /* a redirect went to another origin: only harmless headers go along */
     bool written;      /* something of the request was sent in this attempt */
     bool body_begun;   /* of a body that comes piece by piece */
-    unsigned attempts, redirects;
+    unsigned redirects;
 };
 
 /* request.c */
@@ -72,6 +74,7 @@ struct sl_response {
     sl_http_client *client;
     struct sl__link *link; /* until the body has been read */
     struct sl__url *url;
+    bool owns_url; /* else it is the fetch's */
     struct sl__http_body raw;
     struct sl__unpack *unpack;
     struct sl_bytes packed; /* not unpacked yet; in the stream's buffer */

@@ -6,6 +6,7 @@
 #include "client.h"
 
 #define CONTINUE_TIMEOUT SL_SECONDS(1)
+#define STORY_BYTES 256 /* of a policy */
 
 /* ---- one exchange on one connection ---- */
 
@@ -117,56 +118,45 @@ static int exchange(struct sl__fetch *fetch, sl_response **ret_response)
 
 /* ---- attempts ---- */
 
-static int within_deadline(struct sl__fetch *fetch, sl_response **ret_response)
-{
-    sl_scope scope = SL_SCOPE_INIT;
-    SL_TRY(sl_scope_open(&scope, &(struct sl_scope_options){.name = "fetch", .deadline = fetch->deadline}));
-    int code = exchange(fetch, ret_response);
-    int ended = sl__http_bounded(&scope, code);
-    return code == SL_ECANCELED && ended == SL_ETIMEDOUT
-               ? sl_fail(ended, "the fetch of %s took longer than it may in all", fetch->url->text)
-               : ended;
-}
-
-static int attempt(struct sl__fetch *fetch, sl_response **ret_response)
-{
-    const struct sl_http_client_options *options = &fetch->client->options;
-    struct sl_http_attempt told = {.number = ++fetch->attempts, .method = fetch->method, .url = fetch->url->text};
-    sl_time before = sl_now();
-    told.repeatable = sl__request_is_idempotent(fetch->method) && fetch->request->body_next == NULL;
-    fetch->client->counts.attempts++;
-    if (options->before_attempt != NULL) {
-        SL_TRY(options->before_attempt(options->context, &told));
-        fetch->deadline = sl_time_add(fetch->deadline, sl_now() - before); /* hooks have their own limits */
-    }
-    int code = within_deadline(fetch, ret_response);
-    if (options->after_attempt == NULL || code == SL_ECANCELED) {
-        return code;
-    }
-    told.code = code;
-    told.response = code == 0 ? *ret_response : NULL;
-    before = sl_now();
-    int verdict = options->after_attempt(options->context, &told);
-    fetch->deadline = sl_time_add(fetch->deadline, sl_now() - before);
-    if (verdict != 0 && code == 0) {
-        sl__response_discard(*ret_response);
-        sl_response_free(*ret_response);
-        *ret_response = NULL;
-    }
-    if (verdict > 0 && fetch->body_begun) {
-        return sl_fail(SL_ENOTSUP, "a request whose body comes piece by piece cannot be made again");
-    }
-    return verdict == 0 ? code : verdict;
-}
-
-/* ---- redirects (RFC 9110, 15.4) ---- */
-
 static bool is_redirect(const struct sl__fetch *fetch, const sl_response *response)
 {
     int status = sl_response_status(response);
     bool one = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     return one && !fetch->client->options.no_redirects && sl_response_header(response, "Location") != NULL;
 }
+
+int sl_http_attempt_make(const struct sl_http_call *call, struct sl_http_attempt *ret_attempt)
+{
+    struct sl__fetch *fetch = call->fetch;
+    struct sl__fetch once = *fetch; /* attempts may be under way side by side */
+    sl_response *response = NULL;
+    once.written = false;
+    fetch->client->counts.attempts++;
+    int code = exchange(&once, &response);
+    if (code == 0 && !once.request->stream && !is_redirect(fetch, response)) {
+        code = sl__response_read_whole(response);
+    }
+    fetch->body_begun |= once.body_begun;
+    if (code < 0) {
+        sl_response_free(response);
+        response = NULL;
+    }
+    *ret_attempt = (struct sl_http_attempt){.response = response, .unsent = !once.written};
+    return code;
+}
+
+static int call_once(struct sl__fetch *fetch, const struct sl_http_call *call, sl_response **ret_response)
+{
+    if (fetch->policy != NULL) {
+        return fetch->policy->call(fetch->policy, call, ret_response);
+    }
+    struct sl_http_attempt attempt;
+    int code = sl_http_attempt_make(call, &attempt);
+    *ret_response = attempt.response;
+    return code;
+}
+
+/* ---- redirects (RFC 9110, 15.4) ---- */
 
 static int follow(struct sl__fetch *fetch, const sl_response *response)
 {
@@ -199,24 +189,42 @@ static int follow(struct sl__fetch *fetch, const sl_response *response)
 
 /* ---- the whole ---- */
 
-static int run(struct sl__fetch *fetch, sl_response **ret_response)
+static int run(struct sl__fetch *fetch, char *story, size_t story_bytes, sl_response **ret_response)
 {
+    const sl_request *request = fetch->request;
     for (;;) {
+        struct sl_http_call call = {.request = request,
+                                    .method = fetch->method,
+                                    .url = fetch->url->text,
+                                    .story = story,
+                                    .story_bytes = story_bytes,
+                                    .fetch = fetch};
         sl_response *response = NULL;
-        int code = attempt(fetch, &response);
-        if (code == 1) {
-            continue;
-        }
-        SL_TRY(code);
+        call.repeatable =
+            (sl__request_is_idempotent(fetch->method) || request->idempotent) && request->body_next == NULL;
+        SL_TRY(call_once(fetch, &call, &response));
         if (!is_redirect(fetch, response)) {
             *ret_response = response;
             return 0;
         }
-        code = follow(fetch, response);
+        int code = follow(fetch, response);
         sl__response_discard(response);
         sl_response_free(response);
         SL_TRY(code);
     }
+}
+
+static int within_deadline(struct sl__fetch *fetch, sl_response **ret_response)
+{
+    char story[STORY_BYTES] = "";
+    sl_scope scope = SL_SCOPE_INIT;
+    SL_TRY(sl_scope_open(&scope, &(struct sl_scope_options){.name = "fetch", .deadline = fetch->deadline}));
+    int code = run(fetch, story, sizeof story, ret_response);
+    int ended = sl__http_bounded(&scope, code);
+    return code == SL_ECANCELED && ended == SL_ETIMEDOUT
+               ? sl_fail(ended, "the fetch of %s took longer than it may in all%s%s", fetch->url->text,
+                         story[0] == '\0' ? "" : "; ", story)
+               : ended;
 }
 
 int sl_fetch(sl_http_client *client, const sl_request *request, sl_response **ret_response)
@@ -226,20 +234,18 @@ int sl_fetch(sl_http_client *client, const sl_request *request, sl_response **re
     SL_TRY(sl__request_check(request));
     SL_TRY(sl__url_parse(request->url, &fetch.url));
     fetch.method = request->method == NULL ? "GET" : request->method;
-    fetch.deadline =
-        sl_time_add(sl_now(), request->total_timeout == 0 ? client->options.total_timeout : request->total_timeout);
-    int code = run(&fetch, &response);
-    if (code == 0 && response != NULL) {
-        response->url = fetch.url;
-        fetch.url = NULL;
-        response->deadline = fetch.deadline;
-        code = request->stream ? 0 : sl__response_read_whole(response);
+    fetch.policy = request->policy != NULL ? request->policy : client->options.policy;
+    sl_time total = request->total_timeout != 0                        ? request->total_timeout
+                    : fetch.policy != NULL && client->total_is_default ? fetch.policy->total_timeout
+                                                                       : client->options.total_timeout;
+    fetch.deadline = sl_time_add(sl_now(), total);
+    int code = within_deadline(&fetch, &response);
+    if (code == 0) {
+        response->owns_url = true;
+        *ret_response = response;
+        return 0;
     }
     sl_free(fetch.url);
-    if (code < 0) {
-        sl_response_free(response);
-        return code;
-    }
-    *ret_response = response;
-    return 0;
+    sl_response_free(response);
+    return code;
 }

@@ -265,6 +265,7 @@ int sl_http_client_open(const struct sl_http_client_options *options, sl_http_cl
         return sl_fail(SL_ENOMEM, "no memory for an HTTP client");
     }
     client->options = filled;
+    client->total_is_default = options == NULL || options->total_timeout == 0;
     *ret_client = client;
     return 0;
 }

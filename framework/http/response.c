@@ -17,6 +17,7 @@ int sl__response_new(struct sl__fetch *fetch, sl_response **ret_response)
     }
     response->client = fetch->client;
     response->deadline = fetch->deadline;
+    response->url = fetch->url;
     response->limits =
         (struct sl__http_limits){.line_bytes = (uint32_t)options->head_bytes_max,
                                  .head_bytes = (uint32_t)options->head_bytes_max,
@@ -36,7 +37,7 @@ void sl_response_free(sl_response *response)
         }
         sl__unpack_free(response->unpack);
         sl__http_message_done(&response->head);
-        sl_free(response->url);
+        sl_free(response->owns_url ? response->url : NULL);
         sl_free(response->body);
         sl_free(response);
     }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "chain.h"
 #include "window.h"
 
 enum { CALLS, FAILURES, SLOW };
@@ -14,7 +15,7 @@ static bool is_ratio(double value)
     return value > 0 && value <= 1;
 }
 
-int sl_breaker_init(sl_breaker *breaker, const struct sl_breaker_policy *policy)
+static int fill_in(const struct sl_breaker_policy *policy, struct sl_breaker_policy *ret_full)
 {
     struct sl_breaker_policy full = *policy;
     full.failure_ratio = full.failure_ratio == 0 ? 0.5 : full.failure_ratio;
@@ -38,6 +39,14 @@ int sl_breaker_init(sl_breaker *breaker, const struct sl_breaker_policy *policy)
     if (bad != NULL) {
         return sl_fail(SL_EINVAL, "circuit breaker: %s is out of its range", bad);
     }
+    *ret_full = full;
+    return 0;
+}
+
+int sl_breaker_init(sl_breaker *breaker, const struct sl_breaker_policy *policy)
+{
+    struct sl_breaker_policy full;
+    SL_TRY(fill_in(policy, &full));
     memset(breaker, 0, sizeof *breaker);
     breaker->policy = full;
     breaker->open_for = full.open_for;
@@ -59,12 +68,32 @@ static void open_it(sl_breaker *breaker, sl_time now)
     breaker->open_until = sl_time_add(now, breaker->open_for);
 }
 
+static void forget(sl_breaker *breaker)
+{
+    sl__window_init(&breaker->window, breaker->policy.window, false);
+    breaker->at = breaker->held = breaker->failures = breaker->slow = 0;
+}
+
 static void close_it(sl_breaker *breaker)
 {
     enter(breaker, SL_BREAKER_CLOSED);
     breaker->open_for = breaker->policy.open_for;
-    sl__window_init(&breaker->window, breaker->policy.window, false);
-    breaker->at = breaker->held = breaker->failures = breaker->slow = 0;
+    forget(breaker);
+}
+
+int sl_breaker_change(sl_breaker *breaker, const struct sl_breaker_policy *policy)
+{
+    struct sl_breaker_policy old = breaker->policy;
+    SL_TRY(fill_in(policy, &breaker->policy));
+    const struct sl_breaker_policy *full = &breaker->policy;
+    if (full->window != old.window || full->window_calls != old.window_calls) {
+        forget(breaker);
+    }
+    if (breaker->state == SL_BREAKER_CLOSED || breaker->open_for < full->open_for) {
+        breaker->open_for = full->open_for;
+    }
+    breaker->open_for = breaker->open_for > full->open_max ? full->open_max : breaker->open_for;
+    return 0;
 }
 
 enum sl_breaker_state sl_breaker_look(const sl_breaker *breaker, sl_time now)
@@ -142,14 +171,15 @@ void sl_breaker_done(sl_breaker *breaker, const sl_breaker_pass *pass, enum sl_b
         sl_time twice = breaker->open_for > policy->open_max / 2 ? policy->open_max : breaker->open_for * 2;
         breaker->open_for = twice;
         open_it(breaker, now);
-    } else if (++breaker->probed == policy->half_open_calls) {
+    } else if (++breaker->probed >= policy->half_open_calls) {
         close_it(breaker);
     }
 }
 
-static bool fails(int code)
+bool sl__call_failed(int code)
 {
     switch (code) {
+    case SL_ENOMEM:
     case SL_ECANCELED:
     case SL_ELIMITED:
     case SL_EBREAKER:
@@ -172,7 +202,7 @@ int sl_breaker_call(sl_breaker *breaker, sl_task_fn fn, void *arg, bool (*is_fai
                        (probe_at - now) / SL_MILLISECONDS(1));
     }
     int code = fn(arg);
-    bool failed = is_failure != NULL ? code != SL_ECANCELED && is_failure(code) : fails(code);
+    bool failed = is_failure != NULL ? code != SL_ECANCELED && is_failure(code) : sl__call_failed(code);
     bool undecided = code == SL_ECANCELED || (is_failure == NULL && code < 0 && !failed);
     enum sl_breaker_outcome outcome = failed ? SL_CALL_FAILED : (undecided ? SL_CALL_CANCELLED : SL_CALL_SUCCEEDED);
     sl_breaker_done(breaker, &pass, outcome, sl_now());

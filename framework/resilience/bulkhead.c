@@ -91,6 +91,34 @@ int sl_bulkhead_init(sl_bulkhead *bulkhead, const struct sl_bulkhead_options *op
     return 0;
 }
 
+int sl_bulkhead_change(sl_bulkhead *bulkhead, const struct sl_bulkhead_options *options)
+{
+    sl_concurrency next;
+    if (options->max_wait < 0) {
+        return sl_fail(SL_EINVAL, "bulkhead: max_wait is negative");
+    }
+    SL_TRY(sl_concurrency_init(&next, &options->concurrency));
+    const sl_concurrency *old = &bulkhead->concurrency;
+    if (next.policy.kind != SL_CONCURRENCY_FIXED && next.policy.kind == old->policy.kind) {
+        double limit = old->limit < next.policy.min ? next.policy.min : old->limit;
+        next.limit = limit > next.policy.max ? next.policy.max : limit;
+        next.usual_ns = old->usual_ns;
+        next.samples = old->samples;
+    }
+    bulkhead->concurrency = next;
+    bulkhead->max_wait = options->max_wait;
+    bulkhead->max_waiting = options->max_waiting == 0 ? SL_BULKHEAD_WAITING_MAX : options->max_waiting;
+    sl_capacity_limiter_resize(&bulkhead->places, sl_concurrency_limit(&next));
+    return 0;
+}
+
+int sl_bulkhead_try_enter(sl_bulkhead *bulkhead, sl_bulkhead_place *place)
+{
+    int code = sl_capacity_limiter_try_acquire(&bulkhead->places, place, &place->token);
+    place->began = sl_now();
+    return code;
+}
+
 static int wait_for_place(sl_bulkhead *bulkhead, sl_bulkhead_place *place)
 {
     if (bulkhead->max_wait == SL_NEVER) {

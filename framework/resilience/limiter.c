@@ -276,24 +276,40 @@ int sl_limiter_try_acquire(sl_limiter *limiter, uint64_t cost, sl_permit *ret_pe
 
 /* ---- news ---- */
 
-void sl_limiter_report(sl_limiter *limiter, const sl_permit *permit, const struct sl_response_facts *facts)
+bool sl_limiter_refund(sl_limiter *limiter, const sl_permit *permit)
+{
+    if (!sl_rates_refund(&limiter->rates, permit)) {
+        return false;
+    }
+    limiter->admitted--;
+    limiter->admitted_cost -= permit->weight;
+    wake_first(limiter);
+    return true;
+}
+
+bool sl_limiter_report(sl_limiter *limiter, const sl_permit *permit, const struct sl_response_facts *facts)
 {
     if (facts->cached || facts->status == 0) {
-        return;
+        return false;
     }
     struct sl_limit_news news;
     sl_time now = sl_now();
-    sl_limit_news_read(limiter->dialect, facts->status, facts->header, facts->message, sl_now_wall(), &news);
+    sl_time wall = sl_now_wall();
+    sl_limit_news_read(limiter->dialect, facts->status, facts->header, facts->message, wall, &news);
+    sl_limit_news_read_body(limiter->dialect, facts->body, facts->body_bytes, wall, &news);
     limiter->ignored_fields += news.ignored;
     sl_time blocked_until = limiter->rates.blocked_until;
+    bool refused = news.refused || news.status == 429 || news.ban > 0;
     if (!sl_rates_heed(&limiter->rates, &news, permit, now)) {
-        return;
+        return refused;
     }
     limiter->tightened++;
     if (limiter->rates.blocked_until != blocked_until) {
-        (void)snprintf(limiter->reason, sizeof limiter->reason, "the server answered %d", facts->status);
+        (void)snprintf(limiter->reason, sizeof limiter->reason, "the server answered %d%s%s", facts->status,
+                       news.refused ? " with " : "", news.refused ? news.reason : "");
     }
     wake_blocked(limiter);
+    return refused;
 }
 
 void sl_limiter_block(sl_limiter *limiter, sl_time until, const char *reason)

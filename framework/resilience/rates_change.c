@@ -222,7 +222,7 @@ static sl_time penalty(sl_rates *rates, const struct sl_limit_news *news, const 
 static bool heed_refusal(sl_rates *rates, const struct sl_limit_news *news, const sl_permit *permit, sl_time now)
 {
     int status = news->status;
-    bool refusal = status == 413 || status == 429 || status == 503 || news->ban > 0;
+    bool refusal = status == 413 || status == 429 || status == 503 || news->ban > 0 || news->refused;
     if (!refusal) {
         if (status >= 200 && status < 400 && permit->when >= rates->blocked_until) {
             rates->strikes = 0;
@@ -231,7 +231,7 @@ static bool heed_refusal(sl_rates *rates, const struct sl_limit_news *news, cons
     }
     sl_time wait = news->retry_after;
     if (wait < 0) {
-        wait = news->ban > 0 ? news->ban : (status == 429 ? penalty(rates, news, permit) : 0);
+        wait = news->ban > 0 ? news->ban : (status == 429 || news->refused ? penalty(rates, news, permit) : 0);
     }
     sl_time before = rates->blocked_until;
     sl_rates_block(rates, sl_time_add(now, wait), now);

@@ -86,6 +86,20 @@ int sl_retry_budget_init(sl_retry_budget *budget, const struct sl_retry_budget_p
     return 0;
 }
 
+int sl_retry_budget_change(sl_retry_budget *budget, const struct sl_retry_budget_policy *policy)
+{
+    sl_retry_budget next;
+    SL_TRY(sl_retry_budget_init(&next, policy));
+    if (next.policy.window == budget->policy.window) {
+        next.window = budget->window;
+    }
+    if (budget->policy.tokens > 0) { /* as full as it was */
+        next.tokens = next.policy.tokens * budget->tokens / budget->policy.tokens;
+    }
+    *budget = next;
+    return 0;
+}
+
 void sl_retry_budget_call(sl_retry_budget *budget, sl_time now)
 {
     if (budget != NULL) {
@@ -169,13 +183,13 @@ static sl_time backoff_of(sl_retry *retry, double random)
 /* Whether it failed, and in a way that may go away. */
 static bool is_failure(const struct sl_outcome *outcome)
 {
-    return outcome->code < 0 || outcome->status >= 400;
+    return outcome->code < 0 || outcome->status >= 400 || outcome->limited;
 }
 
 static bool may_repeat(const sl_retry *retry, const struct sl_outcome *outcome)
 {
     int code = outcome->code;
-    bool transient = code < 0 ? sl_retryable_code(code) : sl_retryable_status(outcome->status);
+    bool transient = code < 0 ? sl_retryable_code(code) : outcome->limited || sl_retryable_status(outcome->status);
     if (code == SL_EGAVEUP || code == SL_EBUDGET) {
         transient = retry->policy.retry_nested;
     }
@@ -266,7 +280,7 @@ int sl_hedge_begin(sl_hedge *hedge, const struct sl_hedge_policy *policy, sl_ret
     }
     *hedge = (sl_hedge){.policy = full, .budget = budget, .sent = 1};
     hedge->next = full.max_attempts > 1 ? sl_time_add(now, full.delay) : SL_NEVER;
-    sl_retry_budget_call(budget, now);
+    sl_retry_budget_call(full.nested ? NULL : budget, now);
     return 0;
 }
 
@@ -287,7 +301,7 @@ bool sl_hedge_send(sl_hedge *hedge, sl_time now)
 bool sl_hedge_failed(sl_hedge *hedge, bool fatal, sl_time now)
 {
     hedge->failed++;
-    sl_retry_budget_result(hedge->budget, true);
+    sl_retry_budget_result(hedge->policy.nested ? NULL : hedge->budget, true);
     if (fatal) {
         hedge->next = SL_NEVER;
         return true;

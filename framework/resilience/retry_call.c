@@ -3,14 +3,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "sluice/retry.h"
+#include "chain.h"
 #include "sluice/runtime.h"
-#include "sluice/scope.h"
-
-#define STORY_BYTES 256
 
 /* "503, SL_ECONNRESET, ..., 503" */
-static void tell_history(const sl_retry *retry, char *text, size_t text_bytes)
+void sl__retry_history(const sl_retry *retry, char *text, size_t text_bytes)
 {
     size_t length = 0;
     uint32_t kept = retry->history_count < SL_RETRY_HISTORY ? retry->history_count : SL_RETRY_HISTORY;
@@ -28,14 +25,19 @@ static void tell_history(const sl_retry *retry, char *text, size_t text_bytes)
     }
 }
 
-static int give_up(const sl_retry *retry, enum sl_verdict verdict, bool has_cause)
+const char *sl__retry_reason(enum sl_verdict verdict)
 {
     static const char *const reasons[] = {[SL_VERDICT_EXHAUSTED] = "no attempts left",
                                           [SL_VERDICT_TOO_LATE] = "the next would come too late",
                                           [SL_VERDICT_REFUSED] = "the server asks not to try again",
                                           [SL_VERDICT_NO_BUDGET] = "the budget for retries is used up"};
-    char story[STORY_BYTES];
-    tell_history(retry, story, sizeof story);
+    return reasons[verdict];
+}
+
+static int give_up(const sl_retry *retry, enum sl_verdict verdict, bool has_cause)
+{
+    char story[SL__HISTORY_BYTES];
+    sl__retry_history(retry, story, sizeof story);
     int code = verdict == SL_VERDICT_NO_BUDGET ? SL_EBUDGET : SL_EGAVEUP;
     sl_time now = sl_now();
     int64_t elapsed_ms = (now - retry->began) / SL_MILLISECONDS(1);
@@ -44,17 +46,13 @@ static int give_up(const sl_retry *retry, enum sl_verdict verdict, bool has_caus
     if (has_cause) {
         return sl_fail_because(code,
                                "%s after %" PRIu32 " attempt%s in %" PRId64 " ms, %" PRId64 " of them waiting: %s",
-                               reasons[verdict], retry->history_count, plural, elapsed_ms, waited_ms, story);
+                               sl__retry_reason(verdict), retry->history_count, plural, elapsed_ms, waited_ms, story);
     }
     return sl_fail(code, "%s after %" PRIu32 " attempt%s in %" PRId64 " ms, %" PRId64 " of them waiting: %s",
-                   reasons[verdict], retry->history_count, plural, elapsed_ms, waited_ms, story);
+                   sl__retry_reason(verdict), retry->history_count, plural, elapsed_ms, waited_ms, story);
 }
 
-/*
- * Closes a scope around calls that failed with `code`: an interruption becomes what lies behind it; other errors keep
- * their story as it is, without a tree around it for each scope.
- */
-static int close_plainly(sl_scope *scope, int code)
+int sl__close_plainly(sl_scope *scope, int code)
 {
     bool failed = code < 0 && code != SL_ECANCELED;
     int closed = sl_scope_close(scope, code == SL_ECANCELED ? code : 0);
@@ -70,7 +68,7 @@ static int attempt_once(const sl_retry *retry, sl_attempt_fn fn, void *arg, stru
     }
     sl_scope scope = SL_SCOPE_INIT;
     SL_TRY(sl_scope_open(&scope, &(struct sl_scope_options){.name = "attempt", .timeout = timeout}));
-    return close_plainly(&scope, fn(arg, attempt));
+    return sl__close_plainly(&scope, fn(arg, attempt));
 }
 
 static int attempts(sl_retry *retry, sl_attempt_fn fn, void *arg)
@@ -103,7 +101,7 @@ int sl_retry_call(const struct sl_retry_policy *policy, sl_retry_budget *budget,
     }
     sl_scope scope = SL_SCOPE_INIT;
     SL_TRY(sl_scope_open(&scope, &(struct sl_scope_options){.name = "retry", .timeout = retry.policy.total}));
-    return close_plainly(&scope, attempts(&retry, fn, arg));
+    return sl__close_plainly(&scope, attempts(&retry, fn, arg));
 }
 
 /* ---- hedging ---- */
@@ -145,7 +143,7 @@ static int run(void *arg)
     if (code >= 0) {
         race->winner = runner->number;
         race->over = true;
-        sl_retry_budget_result(race->hedge.budget, false);
+        sl_retry_budget_result(race->hedge.policy.nested ? NULL : race->hedge.budget, false);
     } else {
         bool fatal = race->is_fatal != NULL && race->is_fatal(code);
         race->over = sl_hedge_failed(&race->hedge, fatal, sl_now());

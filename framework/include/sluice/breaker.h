@@ -60,6 +60,12 @@ typedef struct sl_breaker_pass {
 SL_MUST_CHECK int sl_breaker_init(sl_breaker *breaker, const struct sl_breaker_policy *policy);
 
 /*
+ * A new policy in place of the old: the state stays, and what was counted, unless the window has another length. An
+ * open breaker keeps the time of its next probe. 0, or SL_EINVAL as above, nothing changed.
+ */
+SL_MUST_CHECK int sl_breaker_change(sl_breaker *breaker, const struct sl_breaker_policy *policy);
+
+/*
  * May a call go? 0, and then sl_breaker_done() is due for `ret_pass`; SL_EBREAKER: no, and `ret_probe_at` (may be
  * NULL) gets the time of the next probe (`now` while all probes are under way). Records no error story.
  */
@@ -74,7 +80,7 @@ enum sl_breaker_state sl_breaker_look(const sl_breaker *breaker, sl_time now);
 /*
  * Runs fn(arg) in the running task behind the breaker: SL_EBREAKER, with a message that says when it may be tried
  * again, or fn's result. `is_failure` says which results are failures; NULL: all negative ones but SL_ECANCELED,
- * SL_ELIMITED, SL_EBREAKER, SL_EBUSY, SL_EMISUSE and SL_EINVAL. Waits as fn does.
+ * SL_ELIMITED, SL_EBREAKER, SL_EBUSY, SL_EMISUSE, SL_EINVAL and SL_ENOMEM. Waits as fn does.
  */
 SL_MUST_CHECK int sl_breaker_call(sl_breaker *breaker, sl_task_fn fn, void *arg, bool (*is_failure)(int code));
 

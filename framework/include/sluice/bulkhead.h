@@ -76,6 +76,15 @@ typedef struct sl_bulkhead_place {
 SL_MUST_CHECK int sl_bulkhead_init(sl_bulkhead *bulkhead, const struct sl_bulkhead_options *options);
 
 /*
+ * New limits in place of the old, in both directions; an adaptive limit goes on from where it is, within the new bounds.
+ * Calls that are under way stay. Does not block. 0, SL_EINVAL, nothing changed.
+ */
+SL_MUST_CHECK int sl_bulkhead_change(sl_bulkhead *bulkhead, const struct sl_bulkhead_options *options);
+
+/* Takes a place if there is one and nobody waits: 0, SL_EAGAIN. */
+SL_MUST_CHECK int sl_bulkhead_try_enter(sl_bulkhead *bulkhead, sl_bulkhead_place *place);
+
+/*
  * Waits for a place, first come, first served. 0, and then sl_bulkhead_leave() is due; SL_EBUSY when it is full and
  * max_wait is over or max_waiting wait; SL_ECANCELED, SL_ENOTASK. Cancellation point.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP/1.1 client: a pool of connections, and one call for a request.
+ * HTTP/1.1 client: a pool of connections, and one call for a request. With a policy (policy.h) the same call retries,
+ * waits for rate limits and asks the circuit breaker.
  *
  *     sl_auto(sl_response) *response = NULL;
  *     SL_TRY(sl_fetch(client, &(sl_request){.url = "https://api.example/v1/time"}, &response));
@@ -28,15 +29,11 @@ typedef struct sl_response sl_response;
 #define SL_HTTP_REDIRECTS_MAX 10
 #define SL_HTTP_URL_BYTES_MAX ((size_t)8 * 1024)
 
-/* What a hook is told about one attempt. Borrowed during the call. */
-struct sl_http_attempt {
-    unsigned number; /* 1 for the first */
-    const char *method;
-    const char *url;
-    bool repeatable;             /* doing it again does no harm: its method is idempotent, its body can be sent again */
-    int code;                    /* after: 0 or why it failed */
-    const sl_response *response; /* after: its head when code is 0, else NULL */
-};
+/*
+ * What decides whether, when and how often a request is made: retries, limits and the like. sluice/policy.h makes them;
+ * see the end of this file for how.
+ */
+typedef struct sl_policy sl_policy;
 
 struct sl_http_client_options {
     sl_tls_config *tls;            /* for https; NULL: sl_tls_default(). Must outlive the client */
@@ -48,21 +45,14 @@ struct sl_http_client_options {
     sl_time connect_timeout;       /* 0: 10 s */
     sl_time tls_timeout;           /* 0: 10 s */
     sl_time first_byte_timeout;    /* from the request's last byte to the whole head of the answer; 0: 30 s */
-    sl_time total_timeout;  /* of a fetch with its redirects and body, not of what hooks wait; 0: 60 s; SL_NEVER */
-    size_t head_bytes_max;  /* 0: 32 KiB; at most 48 KiB */
-    size_t body_bytes_max;  /* of an answer, unpacked; 0: SL_HTTP_BODY_BYTES_MAX */
-    unsigned redirects_max; /* 0: SL_HTTP_REDIRECTS_MAX */
-    bool no_redirects;      /* 3xx are answers like others */
-    bool allow_downgrade;   /* follow redirects from https to http */
-    bool no_decoding;       /* gzip, deflate and brotli are neither asked for nor unpacked */
-    /*
-     * Called around each attempt, in the task that fetches; they may wait. A negative code of before_attempt ends the
-     * fetch with it. after_attempt gives 0 to take the attempt's result, 1 to have it made again, or a negative code.
-     * Either may be NULL.
-     */
-    int (*before_attempt)(void *context, const struct sl_http_attempt *attempt);
-    int (*after_attempt)(void *context, const struct sl_http_attempt *attempt);
-    void *context;
+    sl_time total_timeout;         /* of a fetch with its redirects and body; 0: 60 s, or the policy's; SL_NEVER */
+    size_t head_bytes_max;         /* 0: 32 KiB; at most 48 KiB */
+    size_t body_bytes_max;         /* of an answer, unpacked; 0: SL_HTTP_BODY_BYTES_MAX */
+    unsigned redirects_max;        /* 0: SL_HTTP_REDIRECTS_MAX */
+    bool no_redirects;             /* 3xx are answers like others */
+    bool allow_downgrade;          /* follow redirects from https to http */
+    bool no_decoding;              /* gzip, deflate and brotli are neither asked for nor unpacked */
+    sl_policy *policy;             /* must outlive the client; NULL: each request is made once, at once */
 };
 
 /* `options` may be NULL. Does not wait. 0, SL_EINVAL, SL_ENOMEM. Belongs to the thread that made it. */
@@ -105,14 +95,19 @@ typedef struct sl_request {
     bool expect_continue;  /* the body is sent when the server says so, or says nothing for a second */
     bool stream;           /* the answer's body is left for sl_response_read() */
     sl_time total_timeout; /* 0: the client's */
+    /* For the policy. */
+    sl_policy *policy; /* instead of the client's; NULL: the client's */
+    bool idempotent;   /* safe to repeat whatever its method: it has an idempotency key, or only asks */
+    uint32_t cost;     /* of this request under the limits; 0: 1 */
+    int priority;      /* enum sl_priority: below or above 0 */
 } sl_request;
 
 /*
  * Makes a request and gives its answer, whatever its status. 0; SL_EINVAL for a URL or header that is none, with
  * the reason; SL_ETIMEDOUT with a message that says in which part; SL_EPROTO for what is no HTTP, a body that
  * does not unpack or too many redirects; SL_EMSGSIZE over a limit; SL_ECONNRESET when the server hung up; codes of
- * connecting and of TLS; those of the hooks. A connection that died while it was idle is replaced unseen, where that is safe:
- * nothing of an answer had come, and the method is idempotent.
+ * connecting and of TLS; those of the policy. A connection that died while it was idle is replaced unseen, where that is
+ * safe: nothing of an answer had come, and the method is idempotent.
  */
 SL_MUST_CHECK int sl_fetch(sl_http_client *client, const sl_request *request, sl_response **ret_response);
 
@@ -135,6 +130,38 @@ SL_MUST_CHECK int sl_response_read(sl_response *response, void *buffer, size_t s
 /* A body that was not read to its end costs the connection. NULL is fine. Never waits. */
 void sl_response_free(sl_response *response);
 SL_AUTO_DECLARE(sl_response, sl_response_free)
+
+/* ---- for those who make policies ---- */
+
+/* A request to be made: each redirect is one more. Borrowed during the call. */
+struct sl_http_call {
+    const sl_request *request;
+    const char *method, *url; /* as redirects left them */
+    bool
+        repeatable; /* made again it does no harm: its method is idempotent or it says so, its body can be sent again */
+    char *story;    /* room for a policy that is interrupted: what it has done so far, for the message */
+    size_t story_bytes;
+    struct sl__fetch *fetch; /* private */
+};
+
+/* One attempt's end. */
+struct sl_http_attempt {
+    sl_response *response; /* when it gave an answer: its body read, unless streamed or redirected; free it */
+    bool unsent;           /* no byte of the request was written */
+};
+
+/*
+ * Makes the request, once: 0 and an answer, whatever its status, or the code of what went wrong. Waits; bounded by the
+ * scopes around it. Several tasks may do so at once when the call is repeatable.
+ */
+SL_MUST_CHECK int sl_http_attempt_make(const struct sl_http_call *call, struct sl_http_attempt *ret_attempt);
+
+/* The first member of whatever is a policy. */
+struct sl_policy {
+    /* In the task that fetches, within the scope that bounds the whole fetch: 0 and an answer, or a negative code. */
+    int (*call)(sl_policy *policy, const struct sl_http_call *call, sl_response **ret_response);
+    sl_time total_timeout; /* of a fetch that says nothing itself, waits and all; SL_NEVER */
+};
 
 #ifdef __cplusplus
 }

@@ -62,19 +62,28 @@ SL_MUST_CHECK int sl_limiter_acquire(sl_limiter *limiter, uint64_t cost, enum sl
 /* The same without waiting: SL_EAGAIN instead, also when others wait. May be called outside a task. */
 SL_MUST_CHECK int sl_limiter_try_acquire(sl_limiter *limiter, uint64_t cost, sl_permit *ret_permit);
 
+/*
+ * Gives back a permit that was not used, if nothing was admitted or changed since: true, and the place is free again. Else
+ * it stays charged.
+ */
+bool sl_limiter_refund(sl_limiter *limiter, const sl_permit *permit);
+
 /* A response, as far as it concerns limits. */
 struct sl_response_facts {
     int status;          /* HTTP's; 0: no response came, which says nothing */
     sl_header_fn header; /* NULL: none to look at */
     const void *message; /* handed to `header` */
-    bool cached;         /* it is from a cache: says nothing */
+    const char *body;    /* for limits that a server reports in the body of a success; NULL: not at hand */
+    size_t body_bytes;
+    bool cached; /* it is from a cache: says nothing */
 };
 
 /*
  * Tells the limiter of the response to the call that `permit` admitted (NULL: the newest). All who wait follow at
- * once. Does not block.
+ * once. True when the response refuses the call for a limit: 429, a ban, or what the dialect knows of bodies. Does not
+ * block.
  */
-void sl_limiter_report(sl_limiter *limiter, const sl_permit *permit, const struct sl_response_facts *facts);
+bool sl_limiter_report(sl_limiter *limiter, const sl_permit *permit, const struct sl_response_facts *facts);
 
 /*
  * Nobody goes before `until`: for limits that a server reports in the body of a success, by a close frame and the

@@ -156,9 +156,20 @@ int sl_rates_look(const sl_rates *rates, size_t index, sl_time now, struct sl_ra
 #define SL_RETRY_AFTER_MAX SL_SECONDS(7 * 86400) /* longer ones count as this */
 #define SL_UNKNOWN (-1)
 
+#define SL_LIMIT_CODES_MAX 4
+#define SL_LIMIT_BODY_BYTES_MAX ((size_t)4096)
+#define SL_LIMIT_REASON_BYTES 48
+
 /* How a server writes its limits: one row of a small table. */
 struct sl_limit_dialect {
     const char *name;
+    /*
+     * Refusals in the JSON body of any answer: the value (number or text) of this key of the outermost object is one of
+     * these; of a list, an item that begins with one of these, and may end in ": SECONDS", the time since 1970 when it
+     * ends.
+     */
+    const char *body_key; /* NULL: none */
+    const char *body_codes[SL_LIMIT_CODES_MAX];
     const char *limit; /* header names; NULL: none */
     const char *remaining;
     const char *reset;
@@ -173,8 +184,9 @@ struct sl_limit_dialect {
 
 /*
  * "standard" (the IETF draft, its predecessors, 418 as a ban), "x-ratelimit" (seconds), "x-ratelimit-time" (seconds
- * since 1970), "used-weight" (Binance), "bapi" (Bybit; 403 bans for ten minutes). NULL: no such name. The IETF fields
- * and Retry-After are understood in every dialect.
+ * since 1970), "used-weight" (Binance; code -1003), "bapi" (Bybit; retCode 10006, 403 bans for ten minutes), "error-list"
+ * (Kraken; its list `error`), "error-code" (OKX; code 50011). Coinbase and Bitstamp need no more than "standard". NULL: no
+ * such name. The IETF fields and Retry-After are understood in every dialect.
  */
 const struct sl_limit_dialect *sl_limit_dialect_find(const char *name);
 
@@ -195,6 +207,8 @@ struct sl_limit_news {
     size_t quota_count;
     struct sl_quota quotas[SL_QUOTAS_MAX];
     uint32_t ignored; /* fields that made no sense */
+    bool refused;     /* the body says that a limit was exceeded, with this code or text: */
+    char reason[SL_LIMIT_REASON_BYTES];
 };
 
 /* The value of the header of that name, whatever its case; NULL: there is none. */
@@ -206,6 +220,13 @@ typedef const char *(*sl_header_fn)(const void *message, const char *name);
  */
 void sl_limit_news_read(const struct sl_limit_dialect *dialect, int status, sl_header_fn header, const void *message,
                         sl_time wall, struct sl_limit_news *ret_news);
+
+/*
+ * Adds what the body says, after the above. Bodies over SL_LIMIT_BODY_BYTES_MAX, or that are no JSON objects, say nothing;
+ * NULL is fine.
+ */
+void sl_limit_news_read_body(const struct sl_limit_dialect *dialect, const char *body, size_t body_bytes, sl_time wall,
+                             struct sl_limit_news *news);
 
 /*
  * Heeds the news of the response to the call that `permit` admitted: tightens or blocks. A response to an older call

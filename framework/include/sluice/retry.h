@@ -58,6 +58,7 @@ struct sl_outcome {
     bool unsent;     /* no byte of it was written, or the server never looked at it */
     bool committed;  /* part of the answer was handed on */
     bool body_gone;  /* its body was streamed and cannot be sent again */
+    bool limited;    /* refused for a limit, whatever the status: goes away by itself */
 };
 
 enum sl_verdict {
@@ -98,6 +99,9 @@ typedef struct sl_retry_budget {
 } sl_retry_budget;
 
 SL_MUST_CHECK int sl_retry_budget_init(sl_retry_budget *budget, const struct sl_retry_budget_policy *policy);
+
+/* New shares; what was counted stays, unless the window has another length. 0, or SL_EINVAL, nothing changed. */
+SL_MUST_CHECK int sl_retry_budget_change(sl_retry_budget *budget, const struct sl_retry_budget_policy *policy);
 
 /* A first attempt, and the end of any. NULL budgets are fine, here and below. */
 void sl_retry_budget_call(sl_retry_budget *budget, sl_time now);
@@ -140,6 +144,7 @@ enum sl_verdict sl_retry_next(sl_retry *retry, const struct sl_outcome *outcome,
 struct sl_hedge_policy {
     sl_time delay;         /* the next request goes when none has answered for so long; 0: 1 s */
     uint32_t max_attempts; /* with the first, up to SL_HEDGE_ATTEMPTS_MAX; 0: 2 */
+    bool nested;           /* inside a retry, which tells the budget of the call and how it ended */
 };
 
 #define SL_HEDGE_ATTEMPTS_MAX 8

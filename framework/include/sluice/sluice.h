@@ -21,6 +21,7 @@
 #include "sluice/memory.h"
 #include "sluice/metrics.h"
 #include "sluice/net.h"
+#include "sluice/policy.h"
 #include "sluice/rate_limit.h"
 #include "sluice/redis.h"
 #include "sluice/retry.h"

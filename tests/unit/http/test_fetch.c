@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sl_fetch against the server of this library: pool, redirects, packed bodies, streaming, timeouts, hooks, URLs. */
+/* sl_fetch against the server of this library: pool, redirects, packed bodies, streaming, timeouts, policies, URLs. */
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
@@ -135,6 +135,7 @@ static int serve(void *arg)
         {.method = "GET", .pattern = "/hang", .handler = hang, .arg = world},
         {.method = "GET", .pattern = "/close", .handler = close_after, .arg = world},
         {.method = "GET", .pattern = "/fail", .handler = always_fail, .arg = world},
+        {.method = "POST", .pattern = "/fail", .handler = always_fail, .arg = world},
         {.method = "GET", .pattern = "/only/{a}/{rest...}", .handler = echo, .arg = world},
     };
     return sl_http_serve_with(world->listener,
@@ -413,46 +414,67 @@ C_TEST_REAL_FEW(fetch_timeouts_say_which, "each part of a fetch has its time, an
     return stop(&scope, &world);
 }
 
-/* ---- hooks ---- */
+/* ---- policies ---- */
 
-struct hooks {
-    int before, after, again, fail_before;
+/* A policy by hand: makes it again while it fails; refuses all when it is told to. */
+struct again {
+    sl_policy policy;
+    int attempts, refuse, unsent;
 };
 
-static int before_attempt(void *context, const struct sl_http_attempt *attempt)
+static int call_again(sl_policy *policy, const struct sl_http_call *call, sl_response **ret_response)
 {
-    struct hooks *hooks = context;
-    hooks->before++;
-    return attempt->number == (unsigned)hooks->fail_before ? SL_EBUSY : 0;
+    struct again *again = (struct again *)policy;
+    if (again->refuse < 0) {
+        return again->refuse;
+    }
+    (void)snprintf(call->story, call->story_bytes, "policy was here");
+    for (int i = 0; i < 3; i++) {
+        struct sl_http_attempt attempt;
+        again->attempts++;
+        int code = sl_http_attempt_make(call, &attempt);
+        again->unsent += attempt.unsent;
+        bool failed = code < 0 || sl_response_status(attempt.response) >= 500;
+        if (!failed || code == SL_ECANCELED || !call->repeatable || i == 2) {
+            *ret_response = attempt.response;
+            return code;
+        }
+        sl_response_free(attempt.response);
+    }
+    return SL_EINTERNAL;
 }
 
-static int after_attempt(void *context, const struct sl_http_attempt *attempt)
-{
-    struct hooks *hooks = context;
-    hooks->after++;
-    bool failed = attempt->code < 0 || sl_response_status(attempt->response) >= 500;
-    return failed && attempt->repeatable && hooks->again-- > 0;
-}
-
-C_TEST_REAL_FEW(fetch_hooks, "hooks around each attempt can end a fetch or have it made again", "")
+C_TEST_REAL_FEW(fetch_policy, "a policy makes the attempts: again, not at all, within the time of the whole", "")
 {
     struct world world = {.seen = 0};
-    struct hooks hooks = {.again = 2};
+    struct again again = {.policy = {.call = call_again, .total_timeout = SL_SECONDS(60)}};
+    struct again brief = {.policy = {.call = call_again, .total_timeout = SL_MILLISECONDS(5)}};
     char url[256];
+    sl_response *response = NULL;
     sl_auto(sl_http_client) *client = NULL;
-    struct sl_http_client_options options = {
-        .before_attempt = before_attempt, .after_attempt = after_attempt, .context = &hooks};
-    CHECK_EQ(sl_http_client_open(&options, &client), 0);
+    CHECK_EQ(sl_http_client_open(&(struct sl_http_client_options){.policy = &again.policy}, &client), 0);
     SL_SCOPE(scope);
     CHECK_EQ(start(&scope, &world), 0);
     CHECK_EQ(get(client, &(sl_request){.url = URL_OF(&world, "/fail")}, 500, "internal error\n"), 0);
-    CHECK_EQ(hooks.before, 3);
-    CHECK_EQ(hooks.after, 3);
-    hooks = (struct hooks){.fail_before = 1};
+    CHECK_EQ(again.attempts, 3);
+    CHECK_EQ(again.unsent, 0);
+    CHECK_EQ(get(client, &(sl_request){.url = url, .method = "POST"}, 500, "internal error\n"), 0);
+    CHECK_EQ(again.attempts, 4);
+    CHECK_EQ(get(client, &(sl_request){.url = url, .method = "POST", .idempotent = true}, 500, "internal error\n"), 0);
+    CHECK_EQ(again.attempts, 7);
+    again.refuse = SL_EBUSY;
     CHECK_EQ(get(client, &(sl_request){.url = url}, 500, ""), SL_EBUSY);
-    hooks = (struct hooks){.again = 1};
+    again = (struct again){.policy = again.policy};
     CHECK_EQ(get(client, &(sl_request){.url = "http://127.0.0.1:1/"}, 200, ""), -ECONNREFUSED);
-    CHECK_EQ(hooks.after, 2);
+    CHECK_EQ(again.attempts, 3);
+    CHECK_EQ(again.unsent, 3);
+    CHECK_EQ(get(client, &(sl_request){.url = URL_OF(&world, "/redirect/302?to=/only/a/b")}, 200, "GET /only/a/b - []"),
+             0);
+    CHECK_EQ(again.attempts, 5);
+    CHECK_EQ(sl_fetch(client, &(sl_request){.url = URL_OF(&world, "/hang"), .policy = &brief.policy}, &response),
+             SL_ETIMEDOUT);
+    CHECK(strstr(sl_error_message(sl_error_last()), "in all; policy was here") != NULL);
+    sl_event_set(&world.release);
     return stop(&scope, &world);
 }
 
@@ -567,4 +589,4 @@ TASK_TEST(fetch_urls)
 
 SL_TEST_MAIN(cmocka_unit_test(fetch_and_the_pool), cmocka_unit_test(fetch_redirects), cmocka_unit_test(fetch_unpacks),
              cmocka_unit_test(fetch_streams), cmocka_unit_test(fetch_waits_its_turn),
-             cmocka_unit_test(fetch_timeouts_say_which), cmocka_unit_test(fetch_hooks), cmocka_unit_test(fetch_urls))
+             cmocka_unit_test(fetch_timeouts_say_which), cmocka_unit_test(fetch_policy), cmocka_unit_test(fetch_urls))

@@ -235,6 +235,10 @@ SL_AUTO_DECLARE(sl_config_report, sl_config_report_free)
 /* The effective configuration as YAML, behind each value where it comes from; secrets are "***". 0, SL_ENOMEM. */
 SL_MUST_CHECK int sl_config_dump(const sl_config *config, char **ret_text);
 
+/* The same as JSON: {"values": {...}, "origins": {"limits.rest.rates[0].cost": "a.yaml:3:5"}}; what has no origin is a
+ * default. 0, SL_ENOMEM, SL_EMSGSIZE (over 128 MiB). */
+SL_MUST_CHECK int sl_config_dump_json(const sl_config *config, char **ret_text);
+
 /* The JSON Schema (draft 2020-12) of files for this table; `id` is its $id, or NULL. 0, SL_EMISUSE (the table), SL_ENOMEM. */
 SL_MUST_CHECK int sl_config_schema(const struct sl_config_section *root, const char *id, char **ret_text);
 

@@ -122,7 +122,7 @@ static const struct sl_config_field coordination_fields[] = {
      .max = "64", .help = "Replicas of one group share the work."},
     {SL_CONFIG_AT(struct sl_conf_coordination, replica), .type = SL_CONFIG_STRING, .min = "1", .max = "64",
      .help = "The name of this one; none: host name and process id."},
-    {SL_CONFIG_AT(struct sl_conf_coordination, partitions), .type = SL_CONFIG_UINT, .max = "4096",
+    {SL_CONFIG_AT(struct sl_conf_coordination, partitions), .type = SL_CONFIG_UINT, .default_text = "0", .max = "4096",
      .help = "Into which instruments are split, the same for the whole group; 0: 64 with redis, else 1."},
     {SL_CONFIG_AT(struct sl_conf_coordination, ttl), .type = SL_CONFIG_DURATION, .default_text = "10s", .min = "3s",
      .max = "10m", .help = "The work of a replica that was killed moves after so long."},
@@ -199,14 +199,14 @@ const struct sl_config_section sl__conf_log = {SL_CONFIG_TABLE("log", struct sl_
 static const struct sl_config_field runtime_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_runtime, max_tasks), .type = SL_CONFIG_UINT, .default_text = "100000", .min = "100",
      .max = "10000000", .help = "Then services wait with new ones."},
-    {SL_CONFIG_KEY("stack_size", struct sl_conf_runtime, stack_bytes), .type = SL_CONFIG_SIZE, .max = "8MiB",
-     .help = "Of a task; 0: 64KiB."},
+    {SL_CONFIG_KEY("stack_size", struct sl_conf_runtime, stack_bytes), .type = SL_CONFIG_SIZE, .default_text = "0",
+     .max = "8MiB", .help = "Of a task; 0: 64KiB."},
     {SL_CONFIG_AT(struct sl_conf_runtime, watchdog), .type = SL_CONFIG_DURATION, .default_text = "50ms", .max = "1m",
      .help = "A task that holds the thread for longer is named; 0: none is."},
     {SL_CONFIG_AT(struct sl_conf_runtime, drain), .type = SL_CONFIG_DURATION, .default_text = "20s", .max = "30m", LIVE,
      .help = "From the first SIGTERM until all is cut short."},
-    {SL_CONFIG_KEY("memory", struct sl_conf_runtime, memory_bytes), .type = SL_CONFIG_SIZE, .max = "16TiB", LIVE,
-     .help = "More than this is warned of; 0: no bound."},
+    {SL_CONFIG_KEY("memory", struct sl_conf_runtime, memory_bytes), .type = SL_CONFIG_SIZE, .default_text = "0",
+     .max = "16TiB", LIVE, .help = "More than this is warned of; 0: no bound."},
 };
 
 static void check_runtime(const void *value, sl_config_check *check)

@@ -72,7 +72,7 @@ static const struct sl_config_field header = {.type = SL_CONFIG_SECRET, .max = "
 #define STALE_FIELD(owner)                                                                                             \
     {                                                                                                                  \
         SL_CONFIG_KEY("stale_after", owner, stale_after),                                                              \
-            .type = SL_CONFIG_DURATION, .max = "7d", LIVE,                                                             \
+            .type = SL_CONFIG_DURATION, .default_text = "0", .max = "7d", LIVE,                                        \
             .help = "No event of a channel for so long and it is stale; 0: by the channel, with quiet markets known."  \
     }
 
@@ -81,13 +81,13 @@ static const struct sl_config_field header = {.type = SL_CONFIG_SECRET, .max = "
 static const struct sl_config_field connection_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_connections, redundancy), .type = SL_CONFIG_UINT, .default_text = "1", .min = "1",
      .max = "2", .help = "2: each subscription on two connections, the first copy of an event wins."},
-    {SL_CONFIG_AT(struct sl_conf_connections, max_streams), .type = SL_CONFIG_UINT, .max = "10000",
+    {SL_CONFIG_AT(struct sl_conf_connections, max_streams), .type = SL_CONFIG_UINT, .default_text = "0", .max = "10000",
      .help = "Subscriptions of one connection; 0, or more than the venue allows: what it allows."},
-    {SL_CONFIG_AT(struct sl_conf_connections, rotate), .type = SL_CONFIG_DURATION, .max = "90d",
+    {SL_CONFIG_AT(struct sl_conf_connections, rotate), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "90d",
      .help = "A connection this old is replaced, the new one first; 0: shortly before the venue would cut it."},
     {SL_CONFIG_AT(struct sl_conf_connections, connect_timeout), .type = SL_CONFIG_DURATION, .default_text = "10s",
      .min = "100ms", .max = "5m", .help = "From the name to the end of the WebSocket handshake."},
-    {SL_CONFIG_AT(struct sl_conf_connections, silence), .type = SL_CONFIG_DURATION, .max = "1h",
+    {SL_CONFIG_AT(struct sl_conf_connections, silence), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "1h",
      .help = "No frame for so long and the connection is dead; 0: by the venue's heartbeat."},
     {SL_CONFIG_AT(struct sl_conf_connections, compression), .type = SL_CONFIG_BOOL, .default_text = "false",
      .help = "Offer permessage-deflate: less traffic, more work."},
@@ -187,17 +187,17 @@ static const struct sl_config_field book_fields[] = {
     COMMON_FIELDS(struct sl_conf_book),
     MARKET_FIELDS(struct sl_conf_book),
     CONNECTIONS_FIELD(struct sl_conf_book),
-    {SL_CONFIG_AT(struct sl_conf_book, depth), .type = SL_CONFIG_UINT, .max = "50000",
+    {SL_CONFIG_AT(struct sl_conf_book, depth), .type = SL_CONFIG_UINT, .default_text = "0", .max = "50000",
      .help = "Levels a side that are kept; 0: as many as the venue gives."},
-    {SL_CONFIG_AT(struct sl_conf_book, snapshot_depth), .type = SL_CONFIG_UINT, .max = "5000",
+    {SL_CONFIG_AT(struct sl_conf_book, snapshot_depth), .type = SL_CONFIG_UINT, .default_text = "0", .max = "5000",
      .help = "Levels a side asked for by REST (more cost more of the limit); 0: the venue's most, or depth."},
-    {SL_CONFIG_AT(struct sl_conf_book, interval), .type = SL_CONFIG_DURATION, .max = "10s",
+    {SL_CONFIG_AT(struct sl_conf_book, interval), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "10s",
      .help = "Between the venue's updates, where it has a choice; 0: the fastest that needs no key."},
     {SL_CONFIG_AT(struct sl_conf_book, emit), .type = SL_CONFIG_ENUM, SL__CHOICES(emits), .default_text = "deltas",
      .help = "What the sinks get: each change, the first levels after each change, or both."},
     {SL_CONFIG_AT(struct sl_conf_book, top), .type = SL_CONFIG_UINT, .default_text = "10", .min = "1", .max = "1000",
      .help = "Levels a side, with emit: top or both."},
-    {SL_CONFIG_AT(struct sl_conf_book, verify), .type = SL_CONFIG_DURATION, .max = "7d", LIVE,
+    {SL_CONFIG_AT(struct sl_conf_book, verify), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "7d", LIVE,
      .help = "Compare with a new snapshot so often (for venues without sequence or checksum); 0: never."},
     STALE_FIELD(struct sl_conf_book),
 };

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* The list of the program's commands, and how they load configurations. */
+#include "ingest/commands.h"
+
+#include <string.h>
+
+#include "ingest/config.h"
+
+static const struct sl_cli_command *const commands[] = {
+    &sl__command_demo,   &sl__command_check,   &sl__command_config_dump, &sl__command_schema, &sl__command_exchange,
+    &sl__command_worker, &sl__command_version, &sl__command_completion,  &sl__command_man};
+
+const struct sl_cli sl_program = {.name = "sluice",
+                                  .version = SL_PROGRAM_VERSION,
+                                  .summary = "Live market data, from venues' sockets to your sinks.",
+                                  .commands = commands,
+                                  .command_count = sizeof commands / sizeof commands[0]};
+
+int sl_command_load(const struct sl_cli_arguments *arguments, sl_config **ret_config, sl_config_report **ret_report)
+{
+    const struct sl_command_files *files = arguments->options;
+    struct sl_config_source *sources = sl_calloc(arguments->operand_count + 1, sizeof *sources);
+    *ret_config = NULL;
+    *ret_report = NULL;
+    if (sources == NULL) {
+        return sl_fail(SL_ENOMEM, "no memory to load a configuration");
+    }
+    for (size_t i = 0; i < arguments->operand_count; i++) {
+        const char *path = arguments->operands[i];
+        sources[i].path = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
+    }
+    const struct sl_config_options options = {.root = &sl_conf_root,
+                                              .sources = sources,
+                                              .source_count = arguments->operand_count,
+                                              .sets = files->sets.items,
+                                              .set_count = files->sets.count};
+    int code = sl_config_load(&options, ret_config, ret_report);
+    sl_free(sources);
+    return code;
+}
+
+int sl_command_load_or_tell(const struct sl_cli_arguments *arguments, sl_config **ret_config)
+{
+    sl_auto(sl_config_report) *report = NULL;
+    int code = sl_command_load(arguments, ret_config, &report);
+    (void)fputs(sl_config_report_text(report), stderr);
+    if (code < 0 && code != SL_EINVAL) {
+        (void)fprintf(stderr, "sluice: %s\n", sl_strerror(code));
+    }
+    return code == 0 ? SL_EXIT_DONE : code == SL_EINVAL ? SL_EXIT_CONFIG : SL_EXIT_FAILED;
+}

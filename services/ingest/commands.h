@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands of the program: each is defined in a file of services/ingest/commands/ and listed in commands.c. */
+#ifndef SL_INGEST_COMMANDS_H
+#define SL_INGEST_COMMANDS_H
+
+#include "ingest/cli.h"
+#include "sluice/config.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SL_PROGRAM_VERSION "0.1.0"
+
+extern const struct sl_cli sl_program;
+
+extern const struct sl_cli_command sl__command_demo, sl__command_exchange, sl__command_worker;
+extern const struct sl_cli_command sl__command_check, sl__command_config_dump, sl__command_schema;
+extern const struct sl_cli_command sl__command_version, sl__command_completion, sl__command_man;
+
+/* ---- for commands that take configurations ---- */
+
+/* Of commands whose operands are files: which, and what is laid over them. */
+struct sl_command_files {
+    struct sl_cli_texts sets;
+};
+
+/* An option of a struct that begins with a struct sl_command_files. */
+#define SL_COMMAND_SET_OPTION                                                                                          \
+    {                                                                                                                  \
+        SL_CLI_OPTION("set", struct sl_command_files, sets),                                                           \
+            .type = SL_CLI_TEXTS, .value = "PATH=VALUE",                                                               \
+            .help = "lay this over the files, e.g. log.level=debug; may be repeated"                                   \
+    }
+
+/*
+ * Loads the operands as the program's configuration, "-" being standard input. 0; SL_EINVAL when it is bad; SL_ENOMEM.
+ * *ret_report is as sl_config_load()'s; free it.
+ */
+SL_MUST_CHECK int sl_command_load(const struct sl_cli_arguments *arguments, sl_config **ret_config,
+                                  sl_config_report **ret_report);
+
+/* The same for commands that only go on with a good one: what is wrong is told on standard error. The exit status. */
+SL_MUST_CHECK int sl_command_load_or_tell(const struct sl_cli_arguments *arguments, sl_config **ret_config);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -120,8 +120,8 @@ static int send_with(struct sl__http_connection *connection, struct sl_bytes dat
     sl_time allowed = (sl_time)(bytes / options->body_rate) * SL_SECONDS(1);
     SL_TRY(sl_scope_open(
         &limit, &(struct sl_scope_options){.name = "write", .timeout = sl_time_add(options->write_timeout, allowed)}));
+    connection->out_bytes = 0; /* on their way: nobody else may send them */
     int code = sl__http_bounded(&limit, sl_stream_write_pieces(connection->stream, pieces, 3));
-    connection->out_bytes = 0;
     if (code < 0) {
         connection->broken = true;
         connection->keep_alive = false;
@@ -137,6 +137,21 @@ int sl__http_flush(struct sl__http_connection *connection)
 {
     return connection->out_bytes == 0 ? 0
                                       : send_with(connection, (struct sl_bytes){NULL, 0}, (struct sl_bytes){NULL, 0});
+}
+
+void sl__http_flush_now(struct sl__http_connection *connection)
+{
+    size_t sent = 0;
+    if (connection->stream == NULL || connection->broken || connection->out_bytes == 0) {
+        return;
+    }
+    int code = sl_stream_write_now(connection->stream, connection->out, connection->out_bytes, &sent);
+    connection->out_bytes -= sent;
+    memmove(connection->out, connection->out + sent, connection->out_bytes);
+    if (code < 0 && code != SL_EBUSY) {
+        connection->broken = true;
+        connection->keep_alive = false;
+    }
 }
 
 /* Room for that many bytes, at most SL_HTTP_OUT_BYTES. */

@@ -79,7 +79,8 @@ struct sl_response {
     struct sl__unpack *unpack;
     struct sl_bytes packed; /* not unpacked yet; in the stream's buffer */
     bool packed_ended, unpacked_full;
-    int result; /* of reading, once it has ended */
+    uint64_t bytes_left; /* that it may still have, unpacked */
+    int result;          /* of reading, once it has ended */
     sl_time deadline;
     char *body;
     size_t body_bytes;

@@ -198,15 +198,15 @@ static int gather(struct sl__http_connection *connection)
 
 /* ---- answers of the server's own ---- */
 
-static int answer_text(struct sl__http_connection *connection, int status, const char *text, const char *allow)
+static int answer_text(struct sl__http_connection *connection, int status, const char *text,
+                       const struct sl_http_field *more)
 {
     char body[256];
     int length = snprintf(body, sizeof body, "%s\n", text);
-    struct sl_http_field field = {"Allow", allow};
     return sl__http_answer(connection, &(struct sl_http_answer){.status = status,
                                                                 .content_type = "text/plain",
-                                                                .headers = &field,
-                                                                .header_count = allow == NULL ? 0 : 1,
+                                                                .headers = more,
+                                                                .header_count = more == NULL ? 0 : 1,
                                                                 .body = body,
                                                                 .body_bytes = (size_t)length});
 }
@@ -214,9 +214,10 @@ static int answer_text(struct sl__http_connection *connection, int status, const
 /* The last answer: then the connection ends. */
 static int refuse(struct sl__http_connection *connection, int status, const char *text)
 {
+    static const struct sl_http_field as_it_is = {"Accept-Encoding", "identity"}; /* RFC 9110, 15.5.16 */
     connection->keep_alive = false;
     connection->server->counts->bad_requests++;
-    return answer_text(connection, status, text, NULL);
+    return answer_text(connection, status, text, status == 415 ? &as_it_is : NULL);
 }
 
 /* ---- one request ---- */
@@ -257,7 +258,11 @@ static int call_handler(struct sl__http_connection *connection, sl_http_exchange
     sl_scope scope = SL_SCOPE_INIT;
     SL_TRY(sl_scope_open(&scope, &(struct sl_scope_options){.name = "request"}));
     turn->scope = &scope;
+    if (connection->out_bytes > 0) {
+        sl__http_late_begin(connection);
+    }
     int code = sl_scope_close(&scope, turn->handler(turn->arg, exchange));
+    sl__http_late_end(connection);
     turn->scope = NULL;
     if (exchange->taken_over) {
         connection->stream = NULL;
@@ -279,6 +284,19 @@ static int call_handler(struct sl__http_connection *connection, sl_http_exchange
     return 0;
 }
 
+/* Whether the body is compressed, or otherwise not itself. */
+static bool is_encoded(const sl_http_message *request)
+{
+    for (size_t i = 0; i < request->field_count; i++) {
+        struct sl_bytes value = sl__http_text(request, request->fields[i].value);
+        if (sl__http_same(sl__http_text(request, request->fields[i].name), "content-encoding") &&
+            value.size_bytes > 0 && !sl__http_same(value, "identity")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int answer_request(struct sl__http_connection *connection)
 {
     const struct sl_http_server_options *options = &connection->server->options;
@@ -287,8 +305,9 @@ static int answer_request(struct sl__http_connection *connection)
     char allow[SL_HTTP_ALLOW_BYTES];
     int status = sl__http_route(connection, allow);
     if (status != 0) {
+        struct sl_http_field allowed = {"Allow", allow};
         return answer_text(connection, status, status == 405 ? "method not allowed" : "not found",
-                           status == 405 ? allow : NULL);
+                           status == 405 ? &allowed : NULL);
     }
     bool stream = turn->route == NULL ? options->stream_bodies : turn->route->stream_body;
     if (turn->route != NULL && turn->route->body_bytes_max > 0) {
@@ -296,6 +315,10 @@ static int answer_request(struct sl__http_connection *connection)
     }
     if (request->framing == SL_HTTP_BY_LENGTH && request->length > connection->limits.body_bytes) {
         return refuse(connection, 413, "the body is too large");
+    }
+    if (!turn->body.ended && !(turn->route == NULL ? options->encoded_bodies : turn->route->encoded_body) &&
+        is_encoded(request)) {
+        return refuse(connection, 415, "the body must come without a Content-Encoding");
     }
     if (!turn->body.ended) {
         int code = stream ? sl__http_message_keep(request) : gather(connection);

@@ -18,13 +18,16 @@ int sl__response_new(struct sl__fetch *fetch, sl_response **ret_response)
     response->client = fetch->client;
     response->deadline = fetch->deadline;
     response->url = fetch->url;
+    uint64_t streamed = fetch->request->stream_bytes_max;
+    streamed = streamed == 0 ? SL_HTTP_STREAM_BYTES_MAX : streamed;
+    response->bytes_left = fetch->request->stream ? streamed : UINT64_MAX; /* else make_room() sees to it */
     response->limits =
         (struct sl__http_limits){.line_bytes = (uint32_t)options->head_bytes_max,
                                  .head_bytes = (uint32_t)options->head_bytes_max,
                                  .headers = SL_HTTP_HEADERS_MAX,
                                  .extension_bytes = (uint32_t)options->head_bytes_max,
                                  .trailer_bytes = (uint32_t)options->head_bytes_max,
-                                 .body_bytes = fetch->request->stream ? UINT64_MAX : options->body_bytes_max};
+                                 .body_bytes = fetch->request->stream ? streamed : options->body_bytes_max};
     *ret_response = response;
     return 0;
 }
@@ -127,6 +130,10 @@ int sl_response_read(sl_response *response, void *buffer, size_t size_bytes, siz
         (void)sl_fail(ended, "the body of %s took too long", response->url->text);
     }
     code = ended;
+    if (code == 0 && *ret_bytes > response->bytes_left) {
+        code = sl_fail(SL_EMSGSIZE, "the body of %s is longer than it may be", response->url->text);
+    }
+    response->bytes_left -= code == 0 ? *ret_bytes : 0;
     if (code < 0) {
         finish(response, code);
     }

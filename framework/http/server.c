@@ -68,6 +68,7 @@ static int set_up(struct sl__http_server *server, const struct sl_http_server_op
                                               .body_bytes = body_bytes};
     server->counts = options->counts == NULL ? &server->own_counts : options->counts;
     server->date_second = -1;
+    sl_event_init(&server->some_late);
     return 0;
 }
 
@@ -120,6 +121,50 @@ static int start_connection(sl_scope *scope, struct sl__http_server *server, sl_
         free_connection(connection);
     }
     return code;
+}
+
+/* ---- answers that wait behind a handler ---- */
+
+/*
+ * Answers to pipelined requests are gathered. When the handler of the next request waits, this task comes to run and sends
+ * what is there, as far as the clients take it at once; when no handler waits it finds nothing.
+ */
+static int send_late(void *arg)
+{
+    struct sl__http_server *server = arg;
+    for (;;) {
+        SL_TRY(sl_event_wait(&server->some_late));
+        sl_event_reset(&server->some_late);
+        while (server->late != NULL) {
+            struct sl__http_connection *connection = server->late;
+            sl__http_late_end(connection);
+            sl__http_flush_now(connection);
+        }
+    }
+}
+
+void sl__http_late_begin(struct sl__http_connection *connection)
+{
+    struct sl__http_server *server = connection->server;
+    connection->late_next = server->late;
+    connection->late_at = &server->late;
+    if (server->late != NULL) {
+        server->late->late_at = &connection->late_next;
+    }
+    server->late = connection;
+    sl_event_set(&server->some_late);
+}
+
+void sl__http_late_end(struct sl__http_connection *connection)
+{
+    if (connection->late_at != NULL) {
+        *connection->late_at = connection->late_next;
+        if (connection->late_next != NULL) {
+            connection->late_next->late_at = connection->late_at;
+        }
+        connection->late_at = NULL;
+        connection->late_next = NULL;
+    }
 }
 
 /* ---- accepting ---- */
@@ -180,6 +225,7 @@ static int serve(struct sl__http_server *server, sl_listener *listener)
 {
     sl_scope accepting = SL_SCOPE_INIT; /* outlives the task that cancels it */
     SL_SCOPE(scope, .name = "http server", .strategy = SL_ISOLATE);
+    SL_TRY(sl_spawn(&scope, send_late, server, .name = "late answers", .daemon = true));
     SL_TRY(sl_spawn(&scope, accept_until_stopped, &accepting, .name = "stop", .daemon = true));
     SL_TRY(sl_scope_open(&accepting, &(struct sl_scope_options){.name = "accept"}));
     int code = 0;

@@ -5,6 +5,7 @@
 
 #include "message.h"
 #include "sluice/scope.h"
+#include "sluice/sync.h"
 
 /* Answers are gathered in a buffer of this size; an idle connection has none. */
 #define SL_HTTP_OUT_BYTES ((size_t)16 * 1024)
@@ -17,6 +18,8 @@ struct sl__http_server {
     struct sl_http_counts *counts;
     struct sl_http_counts own_counts;
     struct sl__http_connection *first;
+    struct sl__http_connection *late; /* with answers that wait behind a handler */
+    sl_event some_late;
     bool draining;
     bool accept_failed;
     char *outs[SL_HTTP_OUT_IDLE_MAX];
@@ -60,6 +63,7 @@ struct sl__http_connection {
     bool served_one;
     char *out;
     size_t out_bytes;
+    struct sl__http_connection *late_next, **late_at; /* where it is among the late ones; NULL: nowhere */
     sl_http_message request;
     struct sl__http_limits limits; /* the route's */
     struct sl__http_turn turn;
@@ -67,6 +71,10 @@ struct sl__http_connection {
 
 /* connection.c: the task of one. */
 int sl__http_serve_connection(void *arg);
+
+/* server.c: while its handler waits, what was gathered before is sent. */
+void sl__http_late_begin(struct sl__http_connection *connection);
+void sl__http_late_end(struct sl__http_connection *connection);
 
 /* Waits, until `deadline`, for so many unread bytes. SL_ETIMEDOUT; codes of sl_stream_peek(). */
 int sl__http_await(struct sl__http_connection *connection, size_t min_bytes, sl_time deadline,
@@ -78,6 +86,8 @@ bool sl__http_skip_body(struct sl__http_connection *connection);
 
 /* answer.c */
 int sl__http_flush(struct sl__http_connection *connection);
+/* What the client takes at once; never waits. */
+void sl__http_flush_now(struct sl__http_connection *connection);
 int sl__http_put(struct sl__http_connection *connection, const void *data, size_t size_bytes); /* gathers, or writes */
 int sl__http_continue(struct sl__http_connection *connection); /* asks for the body, if the client waits for that */
 int sl__http_answer(struct sl__http_connection *connection, const struct sl_http_answer *answer);

@@ -197,6 +197,32 @@ static int begin_write(sl_stream *stream)
     return 0;
 }
 
+static int unfinished(void)
+{
+    return sl_fail(SL_EPIPE, "an earlier write was not completed, or the stream was shut down");
+}
+
+int sl_stream_write_now(sl_stream *stream, const void *data, size_t size_bytes, size_t *ret_bytes)
+{
+    *ret_bytes = 0;
+    if (stream->write_broken || stream->shut) {
+        return unfinished();
+    }
+    if (stream->in_write) {
+        return SL_EBUSY;
+    }
+    int code = 0;
+    while (code == 0 && *ret_bytes < size_bytes) {
+        struct sl_bytes piece = {(const char *)data + *ret_bytes, size_bytes - *ret_bytes};
+        size_t sent = 0;
+        code = stream->ops->send(stream, &piece, 1, &sent);
+        *ret_bytes += sent;
+        stream->counts.sent_bytes += sent;
+    }
+    stream->write_broken = code < 0 && code != SL_EAGAIN;
+    return code == SL_EAGAIN ? 0 : code;
+}
+
 int sl_stream_write_pieces(sl_stream *stream, const struct sl_bytes *pieces, size_t count)
 {
     struct sl_bytes left[SL_STREAM_PIECES_MAX];
@@ -205,7 +231,7 @@ int sl_stream_write_pieces(sl_stream *stream, const struct sl_bytes *pieces, siz
         return sl_fail(SL_EINVAL, "more than %d pieces", SL_STREAM_PIECES_MAX);
     }
     if (stream->write_broken || stream->shut) {
-        return sl_fail(SL_EPIPE, "an earlier write was not completed, or the stream was shut down");
+        return unfinished();
     }
     SL_TRY(begin_write(stream));
     memcpy(left, pieces, count * sizeof *pieces);

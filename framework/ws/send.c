@@ -206,16 +206,41 @@ static int send_compressed(sl_ws *ws, const char *data, size_t size_bytes, bool 
     return code;
 }
 
+/* Whether text goes on as UTF-8, and ends as such. */
+static int check_text(struct sl__utf8 *text, const void *data, size_t size_bytes, bool first, bool last)
+{
+    bool good = first && last ? sl__utf8_whole(data, size_bytes)
+                              : sl__utf8_feed(text, data, size_bytes) && !(last && text->count > 0);
+    return good ? 0 : sl_fail(SL_EINVAL, "text that is not UTF-8 cannot be sent");
+}
+
+static int begin_checked(sl_ws *ws, enum sl_ws_kind kind, const void *data, size_t size_bytes, bool last)
+{
+    struct sl__utf8 text = {.count = 0};
+    bool check = kind == SL_WS_TEXT && !ws->options.trust_text;
+    if (kind != SL_WS_TEXT && kind != SL_WS_BINARY) {
+        return sl_fail(SL_EINVAL, "a message is SL_WS_TEXT or SL_WS_BINARY");
+    }
+    SL_TRY(check ? check_text(&text, data, size_bytes, true, last) : 0);
+    SL_TRY(begin_message(ws, kind, size_bytes, last));
+    ws->message_text = check;
+    ws->sent_text = text;
+    return 0;
+}
+
 int sl_ws_send_part(sl_ws *ws, enum sl_ws_kind kind, const void *data, size_t size_bytes, bool last)
 {
+    int code = 0;
     if (!sends_part(ws)) {
-        if (kind != SL_WS_TEXT && kind != SL_WS_BINARY) {
-            return sl_fail(SL_EINVAL, "a message is SL_WS_TEXT or SL_WS_BINARY");
-        }
-        SL_TRY(begin_message(ws, kind, size_bytes, last));
+        SL_TRY(begin_checked(ws, kind, data, size_bytes, last));
+    } else if (ws->message_text) {
+        code = check_text(&ws->sent_text, data, size_bytes, false, last);
+        ws->broken |= code < 0;
     }
-    int code = ws->message_compressed ? send_compressed(ws, data, size_bytes, last)
+    if (code == 0) {
+        code = ws->message_compressed ? send_compressed(ws, data, size_bytes, last)
                                       : send_fragment(ws, data, size_bytes, last);
+    }
     if (code < 0 || last) {
         ws->message_begun = false;
         (void)sl_mutex_unlock(&ws->sending);

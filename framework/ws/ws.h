@@ -48,9 +48,10 @@ struct sl_ws {
     /* sending */
     sl_mutex sending; /* one message at a time */
     sl_mutex writing; /* one frame at a time */
-    bool message_begun, message_compressed;
-    uint8_t message_first; /* opcode and RSV1 of its next frame */
-    bool broken;           /* a message could not be finished */
+    bool message_begun, message_compressed, message_text;
+    uint8_t message_first;     /* opcode and RSV1 of its next frame */
+    struct sl__utf8 sent_text; /* what the parts so far end with */
+    bool broken;               /* a message could not be finished */
     bool close_sent;
     bool pong_waits, ping_waits; /* for whoever writes now */
     struct sl__ws_control pong;

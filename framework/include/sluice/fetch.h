@@ -27,6 +27,8 @@ typedef struct sl_response sl_response;
 #define SL_HTTP_CLIENT_IDLE_MAX 64
 #define SL_HTTP_CLIENT_ORIGINS_MAX 1024
 #define SL_HTTP_REDIRECTS_MAX 10
+#define SL_HTTP_STREAM_BYTES_MAX ((uint64_t)64 * 1024 * 1024 * 1024)
+#define SL_HTTP_UNLIMITED UINT64_MAX
 #define SL_HTTP_URL_BYTES_MAX ((size_t)8 * 1024)
 
 /*
@@ -92,8 +94,13 @@ typedef struct sl_request {
      */
     int (*body_next)(void *context, void *buffer, size_t size_bytes, size_t *ret_bytes);
     void *body_context;
-    bool expect_continue;  /* the body is sent when the server says so, or says nothing for a second */
-    bool stream;           /* the answer's body is left for sl_response_read() */
+    bool expect_continue; /* the body is sent when the server says so, or says nothing for a second */
+    bool stream;          /* the answer's body is left for sl_response_read() */
+    /*
+     * With `stream`: an unpacked body of more bytes is SL_EMSGSIZE. 0: SL_HTTP_STREAM_BYTES_MAX; SL_HTTP_UNLIMITED: as long
+     * as it comes. Memory does not grow with it: what is not read waits at the server.
+     */
+    uint64_t stream_bytes_max;
     sl_time total_timeout; /* 0: the client's */
     /* For the policy. */
     sl_policy *policy; /* instead of the client's; NULL: the client's */

@@ -81,7 +81,7 @@ typedef int (*sl_http_handler)(void *arg, sl_http_exchange *exchange);
 
 /*
  * Status, type (NULL: none) and body of the answer; `body` need not outlive the call. Answers to requests that came
- * together are sent together: see sl_http_flush(). Waits while the client does not read. 0; SL_EALREADY when there
+ * together are sent together, at the latest when the handler of one of them waits. Waits while the client does not read. 0; SL_EALREADY when there
  * is an answer; SL_EINVAL for a status not between 200 and 599 or a header with control characters; SL_EMSGSIZE;
  * SL_ETIMEDOUT when the client took too long; what the stream gives.
  */
@@ -109,7 +109,7 @@ SL_MUST_CHECK int sl_http_begin(sl_http_exchange *exchange, const struct sl_http
 SL_MUST_CHECK int sl_http_write(sl_http_exchange *exchange, const void *data, size_t size_bytes);
 SL_MUST_CHECK int sl_http_end(sl_http_exchange *exchange);
 
-/* Sends what was gathered, earlier answers too: for handlers that wait long before they answer. Waits. */
+/* Sends what was gathered of an answer, and earlier ones. Waits. */
 SL_MUST_CHECK int sl_http_flush(sl_http_exchange *exchange);
 
 /*
@@ -158,6 +158,7 @@ struct sl_http_route {
     sl_http_handler handler;
     void *arg;
     bool stream_body;      /* the handler reads the body itself */
+    bool encoded_body;     /* it takes bodies with a Content-Encoding, as they come; else they are answered 415 */
     size_t body_bytes_max; /* 0: the server's */
 };
 
@@ -181,6 +182,7 @@ struct sl_http_server_options {
     sl_http_handler handler; /* for what no route fits; may be NULL */
     void *arg;
     bool stream_bodies;            /* of that handler */
+    bool encoded_bodies;           /* likewise */
     sl_tls_config *tls;            /* handshakes in the connection's task; NULL: in the clear. Must outlive the call */
     struct sl_http_counts *counts; /* filled; may be NULL */
     size_t connections_max;        /* further ones are cut at once; 0: SL_HTTP_CONNECTIONS_MAX */

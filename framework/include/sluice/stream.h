@@ -72,6 +72,13 @@ void sl_stream_consume(sl_stream *stream, size_t size_bytes);
 SL_MUST_CHECK int sl_stream_write(sl_stream *stream, const void *data, size_t size_bytes);
 SL_MUST_CHECK int sl_stream_write_pieces(sl_stream *stream, const struct sl_bytes *pieces, size_t count);
 
+/*
+ * Writes what can be written at once: 0 and the number of bytes, perhaps none. Never waits. What was not taken must be the
+ * beginning of the next write: over TLS some of it may be encrypted already. SL_EBUSY while a task writes; SL_EPIPE and the
+ * system's codes as above.
+ */
+SL_MUST_CHECK int sl_stream_write_now(sl_stream *stream, const void *data, size_t size_bytes, size_t *ret_bytes);
+
 /* Ends our side: the peer reads SL_EOF. Over TLS it waits for room. Repeats are fine. */
 SL_MUST_CHECK int sl_stream_shutdown(sl_stream *stream);
 

@@ -66,6 +66,7 @@ struct sl_ws_options {
     const char *headers; /* more lines of the handshake, "Name: value\r\n"... */
     const char *subprotocols; /* "a, b": what a client offers, or what a server speaks, the best first */
     struct sl_ws_deflate deflate;
+    bool trust_text;           /* what is sent as text is known to be UTF-8 and is not checked */
     size_t message_bytes_max;  /* SL_WS_MESSAGE_BYTES_MAX; of a compressed message the inflated size counts */
     size_t frame_bytes_max;    /* of one frame; the same as message_bytes_max */
     uint32_t fragments_max;    /* of one message; SL_WS_FRAGMENTS_MAX */
@@ -106,8 +107,8 @@ bool sl_ws_compresses(const sl_ws *ws);
 SL_MUST_CHECK int sl_ws_receive(sl_ws *ws, struct sl_ws_message *ret_message);
 
 /*
- * Sends one message. Waits while the peer does not read, and for other senders. Nothing is kept of it. Text must
- * be UTF-8. 0; SL_EPIPE once a close frame was sent or the connection broke; SL_ENOMEM: nothing was sent; what
+ * Sends one message. Waits while the peer does not read, and for other senders. Nothing is kept of it. 0;
+ * SL_EINVAL for text that is not UTF-8 (nothing was sent); SL_EPIPE once a close frame was sent or the connection broke; SL_ENOMEM: nothing was sent; what
  * the stream gives. A send that is cancelled while the peer does not read breaks the connection for sending.
  */
 SL_MUST_CHECK int sl_ws_send(sl_ws *ws, enum sl_ws_kind kind, const void *data, size_t size_bytes);

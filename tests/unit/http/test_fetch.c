@@ -348,6 +348,47 @@ C_TEST_REAL_FEW(fetch_streams, "bodies of both directions in pieces, chunked and
     return stop(&scope, &world);
 }
 
+/* How reading a stream of at most `limit` bytes ends; `ret_bytes` came before. */
+static int stream_within(sl_http_client *client, const char *url, uint64_t limit, size_t *ret_bytes)
+{
+    sl_auto(sl_response) *response = NULL;
+    char piece[1000];
+    size_t bytes = 0;
+    *ret_bytes = 0;
+    SL_TRY(sl_fetch(client, &(sl_request){.url = url, .stream = true, .stream_bytes_max = limit}, &response));
+    int code;
+    while ((code = sl_response_read(response, piece, sizeof piece, &bytes)) == 0) {
+        *ret_bytes += bytes;
+    }
+    CHECK_EQ(sl_response_read(response, piece, sizeof piece, &bytes), code);
+    return code;
+}
+
+C_TEST_REAL_FEW(fetch_streams_have_limits, "a streamed body over its limit ends with an error, packed or not", "")
+{
+    struct world world = {.seen = 0};
+    char url[256];
+    size_t bytes = 0;
+    sl_auto(sl_http_client) *client = NULL;
+    CHECK_EQ(sl_http_client_open(&(struct sl_http_client_options){.body_bytes_max = 10}, &client), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(start(&scope, &world), 0);
+    (void)URL_OF(&world, "/packed/gzip");
+    CHECK_EQ(stream_within(client, url, 0, &bytes), SL_EOF); /* the limit of whole bodies is another */
+    CHECK_EQ(bytes, BULK);
+    CHECK_EQ(stream_within(client, url, SL_HTTP_UNLIMITED, &bytes), SL_EOF);
+    CHECK_EQ(stream_within(client, url, BULK, &bytes), SL_EOF);
+    CHECK_EQ(bytes, BULK);
+    CHECK_EQ(stream_within(client, url, BULK - 1, &bytes), SL_EMSGSIZE);
+    CHECK(bytes < BULK);
+    (void)URL_OF(&world, "/abcdefgh"); /* GET /abcdefgh - [] */
+    CHECK_EQ(stream_within(client, url, 18, &bytes), SL_EOF);
+    CHECK_EQ(bytes, 18);
+    CHECK_EQ(stream_within(client, url, 17, &bytes), SL_EMSGSIZE);
+    CHECK_EQ(sl_http_client_counts_get(client).busy, 0);
+    return stop(&scope, &world);
+}
+
 /* ---- waiting ---- */
 
 struct waiting {
@@ -588,5 +629,6 @@ TASK_TEST(fetch_urls)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(fetch_and_the_pool), cmocka_unit_test(fetch_redirects), cmocka_unit_test(fetch_unpacks),
-             cmocka_unit_test(fetch_streams), cmocka_unit_test(fetch_waits_its_turn),
-             cmocka_unit_test(fetch_timeouts_say_which), cmocka_unit_test(fetch_policy), cmocka_unit_test(fetch_urls))
+             cmocka_unit_test(fetch_streams), cmocka_unit_test(fetch_streams_have_limits),
+             cmocka_unit_test(fetch_waits_its_turn), cmocka_unit_test(fetch_timeouts_say_which),
+             cmocka_unit_test(fetch_policy), cmocka_unit_test(fetch_urls))

@@ -232,6 +232,82 @@ C_TEST(ws_text_fails_fast, "bad text is refused before the frame it stands in is
     return 0;
 }
 
+/* ---- sending ---- */
+
+/* The other end, whose messages are the test's. */
+static int receives(sl_ws *ws, const char *text, size_t size_bytes)
+{
+    struct sl_ws_message message;
+    SL_SCOPE(limit, .timeout = SL_SECONDS(10));
+    CHECK_EQ(sl_scope_close(&limit, sl_ws_receive(ws, &message)), 0);
+    CHECK_EQ(message.size_bytes, size_bytes);
+    CHECK(memcmp(message.data, text, size_bytes) == 0);
+    return 0;
+}
+
+static int check_sending(const struct sl__ws_agreed *agreed)
+{
+    sl_auto(sl_ws) *client = NULL;
+    sl_auto(sl_ws) *server = NULL;
+    CHECK_EQ(ws_pair(WS_KIT_CAPACITY, NULL, agreed, &client, &server), 0);
+    for (size_t i = 0; i < COUNT(invalid); i++) {
+        size_t length = strlen(invalid[i].text);
+        CHECK_EQ(sl_ws_send(client, SL_WS_TEXT, invalid[i].text, length), SL_EINVAL);
+        CHECK_EQ(sl_ws_send_part(client, SL_WS_TEXT, invalid[i].text, length, true), SL_EINVAL);
+        CHECK_EQ(sl_ws_send(server, SL_WS_BINARY, invalid[i].text, length), 0);
+        CHECK_EQ(receives(client, invalid[i].text, length), 0);
+    }
+    for (size_t i = 0; i < COUNT(valid); i++) { /* nothing of the others was sent; cut anywhere it is still text */
+        size_t length = strlen(valid[i]);
+        for (size_t cut = 0; cut <= length; cut++) {
+            CHECK_EQ(sl_ws_send_part(client, SL_WS_TEXT, valid[i], cut, false), 0);
+            CHECK_EQ(sl_ws_send_part(client, SL_WS_TEXT, valid[i] + cut, length - cut, true), 0);
+            CHECK_EQ(receives(server, valid[i], length), 0);
+        }
+    }
+    return 0;
+}
+
+/* A message whose later part is no text is never ended, and nothing can follow it. */
+static int check_broken_part(const char *text, size_t cut)
+{
+    sl_auto(sl_ws) *client = NULL;
+    sl_auto(sl_ws) *server = NULL;
+    CHECK_EQ(ws_pair(WS_KIT_CAPACITY, NULL, NULL, &client, &server), 0);
+    int code = sl_ws_send_part(client, SL_WS_TEXT, text, cut, false);
+    bool begun = code == 0;
+    code = begun ? sl_ws_send_part(client, SL_WS_TEXT, text + cut, strlen(text) - cut, true) : code;
+    CHECK_EQ(code, SL_EINVAL);
+    CHECK_EQ(sl_ws_send(client, SL_WS_TEXT, "next", 4), begun ? SL_EPIPE : 0);
+    return begun ? 0 : receives(server, "next", 4);
+}
+
+C_TEST(ws_sends_only_text, "text that is not UTF-8 is not sent, in one piece or in parts", "RFC 6455 8.1")
+{
+    static const struct sl__ws_agreed deflate = {true, false, false, 15, 15};
+    CHECK_EQ(check_sending(NULL), 0);
+    CHECK_EQ(check_sending(&deflate), 0);
+    for (size_t i = 0; i < COUNT(invalid); i++) {
+        for (size_t cut = 0; cut <= strlen(invalid[i].text); cut++) {
+            CHECK_EQ(check_broken_part(invalid[i].text, cut), 0);
+        }
+    }
+    return 0;
+}
+
+C_TEST(ws_trusts_text, "unless it is told to trust what it is given", "")
+{
+    sl_auto(sl_ws) *client = NULL;
+    sl_auto(sl_ws) *server = NULL;
+    struct sl_ws_message message;
+    CHECK_EQ(ws_pair(WS_KIT_CAPACITY, &(struct sl_ws_options){.trust_text = true}, NULL, &client, &server), 0);
+    CHECK_EQ(sl_ws_send_part(client, SL_WS_TEXT, "\xff", 1, false), 0);
+    CHECK_EQ(sl_ws_send_part(client, SL_WS_TEXT, "", 0, true), 0);
+    CHECK_EQ(sl_ws_receive(server, &message), SL_EPROTO); /* the peer does not */
+    return 0;
+}
+
 SL_TEST_MAIN(cmocka_unit_test(pieces_agree_with_whole), cmocka_unit_test(every_sequence),
              cmocka_unit_test(bad_byte_anywhere), cmocka_unit_test(ws_valid_text), cmocka_unit_test(ws_invalid_text),
-             cmocka_unit_test(ws_text_fails_while_waiting), cmocka_unit_test(ws_text_fails_fast))
+             cmocka_unit_test(ws_text_fails_while_waiting), cmocka_unit_test(ws_text_fails_fast),
+             cmocka_unit_test(ws_sends_only_text), cmocka_unit_test(ws_trusts_text))

@@ -11,6 +11,13 @@ struct cancelling {
     sl_scope *scope; /* while the body runs */
 };
 
+static struct cancelling *current; /* run */
+
+void cancel_steps_aim(sl_scope *scope)
+{
+    current->scope = scope;
+}
+
 static int count_step(void *context, sl_task_ref task)
 {
     struct cancelling *cancelling = context;
@@ -26,6 +33,7 @@ static int run_body(void *arg)
     struct cancelling *cancelling = arg;
     SL_SCOPE(scope);
     cancelling->scope = &scope;
+    current = cancelling;
     int code = cancelling->body(cancelling->arg);
     cancelling->scope = NULL;
     code = sl_scope_close(&scope, code);

@@ -12,4 +12,7 @@
  */
 int64_t cancel_at_each_step(const struct sl_run_options *options, sl_task_fn body, void *arg);
 
+/* Within the body: from now on this scope is the one that is cancelled; NULL: none. */
+void cancel_steps_aim(sl_scope *scope);
+
 #endif

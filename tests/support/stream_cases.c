@@ -81,12 +81,19 @@ static int read_one(void *arg)
     return sl_stream_read(arg, &byte, 1, &bytes);
 }
 
-static int fill_up(void *arg)
+#define ENDLESS_PIECE ((size_t)2 * 1024 * 1024)
+
+/* One write that no buffer holds: whenever it is cancelled, it is in its middle. */
+static int write_endlessly(void *arg)
 {
-    static const char zeros[4096];
-    for (;;) {
-        SL_TRY(sl_stream_write(arg, zeros, sizeof zeros));
+    struct sl_bytes pieces[SL_STREAM_PIECES_MAX];
+    char *zeros = test_calloc(1, ENDLESS_PIECE);
+    for (size_t i = 0; i < SL_STREAM_PIECES_MAX; i++) {
+        pieces[i] = (struct sl_bytes){zeros, ENDLESS_PIECE};
     }
+    int code = sl_stream_write_pieces(arg, pieces, SL_STREAM_PIECES_MAX);
+    test_free(zeros);
+    return code;
 }
 
 int stream_waits_can_be_cancelled(stream_pair_fn pair)
@@ -97,7 +104,7 @@ int stream_waits_can_be_cancelled(stream_pair_fn pair)
     {
         SL_SCOPE(scope);
         CHECK_EQ(sl_spawn(&scope, read_one, one), 0);
-        CHECK_EQ(sl_spawn(&scope, fill_up, one), 0);
+        CHECK_EQ(sl_spawn(&scope, write_endlessly, one), 0);
         SETTLE();
         CHECK_EQ(read_one(one), SL_EBUSY);
         sl_scope_cancel(&scope, NULL);

@@ -48,6 +48,7 @@ static int set_up(struct sl__http_server *server, const struct sl_http_server_op
     options->body_rate = or_else(given->body_rate, BODY_RATE);
     options->write_timeout = time_or(given->write_timeout, WRITE_TIMEOUT);
     options->stop_grace = time_or(given->stop_grace, STOP_GRACE);
+    options->serve_while_stopping = given->serve_while_stopping;
     if (options->head_bytes_max > SL_HTTP_HEAD_BYTES_CAP || options->headers_max > SL_HTTP_HEADERS_MAX ||
         options->target_bytes_max > SL_HTTP_HEAD_BYTES_CAP || options->extension_bytes_max > UINT32_MAX ||
         options->head_timeout < 0 || options->idle_timeout < 0 || options->tls_timeout < 0 || options->body_grace < 0 ||
@@ -226,7 +227,9 @@ static int serve(struct sl__http_server *server, sl_listener *listener)
     sl_scope accepting = SL_SCOPE_INIT; /* outlives the task that cancels it */
     SL_SCOPE(scope, .name = "http server", .strategy = SL_ISOLATE);
     SL_TRY(sl_spawn(&scope, send_late, server, .name = "late answers", .daemon = true));
-    SL_TRY(sl_spawn(&scope, accept_until_stopped, &accepting, .name = "stop", .daemon = true));
+    if (!server->options.serve_while_stopping) {
+        SL_TRY(sl_spawn(&scope, accept_until_stopped, &accepting, .name = "stop", .daemon = true));
+    }
     SL_TRY(sl_scope_open(&accepting, &(struct sl_scope_options){.name = "accept"}));
     int code = 0;
     while (code == 0) {

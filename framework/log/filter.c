@@ -77,7 +77,7 @@ static void tell_due(struct sl__log_filter *filter, struct sl__log_site *site, s
     if (now - site->window >= WINDOW) {
         tell_limited(filter, site);
     }
-    if (now - site->written >= SL_LOG_MERGE_NS) {
+    if (now - site->written >= filter->merge) {
         tell_repeats(filter, site);
         site->key = 0; /* the next one is a line again */
     }

@@ -48,6 +48,7 @@ struct sl__log_site {
 struct sl__log_filter {
     struct sl__log_site sites[SL_LOG_SITES];
     unsigned site_lines;
+    sl_time merge; /* 0: no merging */
     uint64_t merged, limited;
     void (*tell)(void *context, const struct sl_log_record *summary);
     void *context;

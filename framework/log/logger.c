@@ -42,7 +42,7 @@ static void tell_dropped(sl_logger *logger)
 {
     uint64_t dropped = logger->writer.dropped - logger->told_dropped;
     size_t room = logger->writer.size_bytes - logger->writer.bytes;
-    if (dropped == 0 || room < 2 * SL_LOG_LINE_BYTES) {
+    if (dropped == 0 || room < (size_t)2 * SL_LOG_LINE_BYTES) {
         return;
     }
     logger->told_dropped = logger->writer.dropped;
@@ -112,6 +112,7 @@ int sl_logger_open(const struct sl_logger_options *options, sl_logger **ret_logg
     const char *no_colour = getenv("NO_COLOR");
     logger->colours = (no_colour == NULL || *no_colour == '\0') && isatty(own->descriptor) != 0;
     logger->filter.site_lines = own->site_lines;
+    logger->filter.merge = own->merge == 0 ? SL_LOG_MERGE : own->merge < 0 ? 0 : own->merge;
     logger->filter.tell = tell;
     logger->filter.context = logger->writer.context = logger;
     logger->writer.tick = tick;

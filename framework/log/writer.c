@@ -170,7 +170,7 @@ void sl__log_writer_close(struct sl__log_writer *writer)
 {
     (void)pthread_mutex_lock(writer->lock);
     writer->stop = true;
-    writer->stop_at = sl__log_clock() + SL_LOG_CLOSE_NS;
+    writer->stop_at = sl__log_clock() + SL_LOG_CLOSE;
     wake(writer);
     (void)pthread_mutex_unlock(writer->lock);
     (void)pthread_join(writer->thread, NULL);

@@ -16,7 +16,7 @@ struct collector {
 struct family {
     const char *name, *help; /* literals of the collectors */
     enum sl__metric_type type;
-    struct sl__text text; /* its series; memory is kept for the next scrape */
+    struct sl__metrics_text text; /* its series; memory is kept for the next scrape */
 };
 
 struct sl_scrape {
@@ -35,7 +35,7 @@ struct sl_metrics {
     size_t table_size;
     uint64_t *seen; /* hashes of the series of this scrape; 0 is empty */
     size_t seen_size, seen_count;
-    struct sl__text labels; /* of the series that is being written */
+    struct sl__metrics_text labels; /* of the series that is being written */
     bool scraping;
     uint64_t scrapes, dropped[SL__DROP_REASONS];
     size_t last_series;
@@ -241,14 +241,14 @@ static struct family *begin(sl_scrape *scrape, const char *name, const char *hel
                             const struct sl_label *labels)
 {
     sl_metrics *metrics = scrape->metrics;
-    struct sl__text *text = &metrics->labels;
+    struct sl__metrics_text *text = &metrics->labels;
     text->bytes = 0;
     text->failed = false;
     struct family *family = family_of(scrape, name, help, type);
     if (family == NULL) {
         return NULL;
     }
-    if (!sl__labels_put(text, labels)) {
+    if (!sl__metrics_labels_put(text, labels)) {
         return drop(metrics, SL__DROP_INVALID);
     }
     if (text->failed) {
@@ -276,11 +276,11 @@ static void end(sl_scrape *scrape, struct family *family, size_t before, size_t 
 }
 
 /* Name and labels, and the space before the value. */
-static void put_head(struct family *family, const struct sl__text *labels)
+static void put_head(struct family *family, const struct sl__metrics_text *labels)
 {
-    sl__text_puts(&family->text, family->name);
-    sl__text_put(&family->text, labels->data, labels->bytes);
-    sl__text_puts(&family->text, labels->bytes > 0 ? "} " : " ");
+    sl__metrics_text_puts(&family->text, family->name);
+    sl__metrics_text_put(&family->text, labels->data, labels->bytes);
+    sl__metrics_text_puts(&family->text, labels->bytes > 0 ? "} " : " ");
 }
 
 void sl_scrape_counter(sl_scrape *scrape, const char *name, const char *help, const struct sl_label *labels,
@@ -292,8 +292,8 @@ void sl_scrape_counter(sl_scrape *scrape, const char *name, const char *help, co
     }
     size_t before = family->text.bytes;
     put_head(family, &scrape->metrics->labels);
-    sl__text_put_uint64(&family->text, value);
-    sl__text_puts(&family->text, "\n");
+    sl__metrics_text_put_uint64(&family->text, value);
+    sl__metrics_text_puts(&family->text, "\n");
     end(scrape, family, before, 1);
 }
 
@@ -306,8 +306,8 @@ void sl_scrape_counter_time(sl_scrape *scrape, const char *name, const char *hel
     }
     size_t before = family->text.bytes;
     put_head(family, &scrape->metrics->labels);
-    sl__text_put_seconds(&family->text, value > 0 ? (uint64_t)value : 0);
-    sl__text_puts(&family->text, "\n");
+    sl__metrics_text_put_seconds(&family->text, value > 0 ? (uint64_t)value : 0);
+    sl__metrics_text_puts(&family->text, "\n");
     end(scrape, family, before, 1);
 }
 
@@ -319,29 +319,30 @@ void sl_scrape_gauge(sl_scrape *scrape, const char *name, const char *help, cons
     }
     size_t before = family->text.bytes;
     put_head(family, &scrape->metrics->labels);
-    sl__text_put_double(&family->text, value);
-    sl__text_puts(&family->text, "\n");
+    sl__metrics_text_put_double(&family->text, value);
+    sl__metrics_text_puts(&family->text, "\n");
     end(scrape, family, before, 1);
 }
 
 /* "name_bucket{labels,le=" for one bound, and the sum and the count behind the last. */
-static void put_histogram_line(struct family *family, const struct sl__text *labels, const char *suffix, sl_time bound)
+static void put_histogram_line(struct family *family, const struct sl__metrics_text *labels, const char *suffix,
+                               sl_time bound)
 {
-    struct sl__text *text = &family->text;
-    sl__text_puts(text, family->name);
-    sl__text_puts(text, suffix);
-    sl__text_put(text, labels->data, labels->bytes);
+    struct sl__metrics_text *text = &family->text;
+    sl__metrics_text_puts(text, family->name);
+    sl__metrics_text_puts(text, suffix);
+    sl__metrics_text_put(text, labels->data, labels->bytes);
     if (bound == 0) {
-        sl__text_puts(text, labels->bytes > 0 ? "} " : " ");
+        sl__metrics_text_puts(text, labels->bytes > 0 ? "} " : " ");
         return;
     }
-    sl__text_puts(text, labels->bytes > 0 ? ",le=\"" : "{le=\"");
+    sl__metrics_text_puts(text, labels->bytes > 0 ? ",le=\"" : "{le=\"");
     if (bound == SL_NEVER) {
-        sl__text_puts(text, "+Inf");
+        sl__metrics_text_puts(text, "+Inf");
     } else {
-        sl__text_put_seconds(text, (uint64_t)bound);
+        sl__metrics_text_put_seconds(text, (uint64_t)bound);
     }
-    sl__text_puts(text, "\"} ");
+    sl__metrics_text_puts(text, "\"} ");
 }
 
 void sl_scrape_histogram(sl_scrape *scrape, const char *name, const char *help, const struct sl_label *labels,
@@ -351,7 +352,7 @@ void sl_scrape_histogram(sl_scrape *scrape, const char *name, const char *help, 
     if (family == NULL) {
         return;
     }
-    const struct sl__text *own = &scrape->metrics->labels;
+    const struct sl__metrics_text *own = &scrape->metrics->labels;
     size_t before = family->text.bytes;
     size_t lines = 2;
     uint64_t count = 0;
@@ -359,17 +360,17 @@ void sl_scrape_histogram(sl_scrape *scrape, const char *name, const char *help, 
         count += histogram->buckets[i];
         if (i % 4 == 0 || i == SL_HISTOGRAM_BUCKETS - 1) {
             put_histogram_line(family, own, "_bucket", sl_histogram_bound(i));
-            sl__text_put_uint64(&family->text, count);
-            sl__text_puts(&family->text, "\n");
+            sl__metrics_text_put_uint64(&family->text, count);
+            sl__metrics_text_puts(&family->text, "\n");
             lines++;
         }
     }
     put_histogram_line(family, own, "_sum", 0);
-    sl__text_put_seconds(&family->text, histogram->sum_ns);
-    sl__text_puts(&family->text, "\n");
+    sl__metrics_text_put_seconds(&family->text, histogram->sum_ns);
+    sl__metrics_text_puts(&family->text, "\n");
     put_histogram_line(family, own, "_count", 0);
-    sl__text_put_uint64(&family->text, count);
-    sl__text_puts(&family->text, "\n");
+    sl__metrics_text_put_uint64(&family->text, count);
+    sl__metrics_text_puts(&family->text, "\n");
     end(scrape, family, before, lines);
 }
 
@@ -396,25 +397,25 @@ static void collect_own(sl_scrape *scrape)
 static int join(const sl_metrics *metrics, char **ret_text, size_t *ret_bytes)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};
-    struct sl__text out = {NULL, 0, 0, false};
+    struct sl__metrics_text out = {NULL, 0, 0, false};
     for (size_t i = 0; i < metrics->family_count; i++) {
         const struct family *family = &metrics->families[i];
         if (family->text.bytes == 0) {
             continue;
         }
-        sl__text_puts(&out, "# HELP ");
-        sl__text_puts(&out, family->name);
-        sl__text_puts(&out, " ");
-        sl__help_put(&out, family->help);
-        sl__text_puts(&out, "\n# TYPE ");
-        sl__text_puts(&out, family->name);
-        sl__text_puts(&out, " ");
-        sl__text_puts(&out, types[family->type]);
-        sl__text_puts(&out, "\n");
-        sl__text_put(&out, family->text.data, family->text.bytes);
+        sl__metrics_text_puts(&out, "# HELP ");
+        sl__metrics_text_puts(&out, family->name);
+        sl__metrics_text_puts(&out, " ");
+        sl__metrics_help_put(&out, family->help);
+        sl__metrics_text_puts(&out, "\n# TYPE ");
+        sl__metrics_text_puts(&out, family->name);
+        sl__metrics_text_puts(&out, " ");
+        sl__metrics_text_puts(&out, types[family->type]);
+        sl__metrics_text_puts(&out, "\n");
+        sl__metrics_text_put(&out, family->text.data, family->text.bytes);
     }
     *ret_bytes = out.bytes;
-    sl__text_put(&out, "", 1);
+    sl__metrics_text_put(&out, "", 1);
     if (out.failed) {
         sl_free(out.data);
         return sl_fail(SL_ENOMEM, "no memory for %zu bytes of metrics", out.bytes);

@@ -21,24 +21,25 @@ enum sl__drop {
 };
 
 /* Text that grows; what does not fit any more sets `failed`. */
-struct sl__text {
+struct sl__metrics_text {
     char *data;
     size_t bytes, capacity;
     bool failed;
 };
 
-void sl__text_put(struct sl__text *text, const char *data, size_t bytes);
-void sl__text_puts(struct sl__text *text, const char *string);
-void sl__text_put_uint64(struct sl__text *text, uint64_t value);
-void sl__text_put_double(struct sl__text *text, double value);       /* the shortest that reads back; NaN, +Inf, -Inf */
-void sl__text_put_seconds(struct sl__text *text, uint64_t value_ns); /* exact */
+void sl__metrics_text_put(struct sl__metrics_text *text, const char *data, size_t bytes);
+void sl__metrics_text_puts(struct sl__metrics_text *text, const char *string);
+void sl__metrics_text_put_uint64(struct sl__metrics_text *text, uint64_t value);
+void sl__metrics_text_put_double(struct sl__metrics_text *text,
+                                 double value); /* the shortest that reads back; NaN, +Inf, -Inf */
+void sl__metrics_text_put_seconds(struct sl__metrics_text *text, uint64_t value_ns); /* exact */
 
 bool sl__metric_name_valid(const char *name);
-bool sl__label_name_valid(const char *name);
+bool sl__metrics_label_name_valid(const char *name);
 /* `{a="b",c="d"` without the closing brace; nothing without labels. False when they are against the rules. */
-bool sl__labels_put(struct sl__text *text, const struct sl_label *labels);
+bool sl__metrics_labels_put(struct sl__metrics_text *text, const struct sl_label *labels);
 
 /* A value of HELP: backslashes and line feeds escaped. */
-void sl__help_put(struct sl__text *text, const char *help);
+void sl__metrics_help_put(struct sl__metrics_text *text, const char *help);
 
 #endif

@@ -191,13 +191,14 @@ struct sl_http_server_options {
     size_t headers_max;            /* 0: SL_HTTP_HEADERS_MAX, which is also the most; 431 */
     size_t body_bytes_max;         /* 0: SL_HTTP_BODY_BYTES_MAX; 413 */
     size_t extension_bytes_max;    /* of all the chunks of a body; 0: 4 KiB; 413 */
-    sl_time head_timeout;  /* from a request's first byte (or the connection's) to its head's last; 0: 10 s; 408 */
-    sl_time idle_timeout;  /* between two requests; 0: 75 s */
-    sl_time tls_timeout;   /* for the handshake; 0: 10 s */
-    sl_time body_grace;    /* a body may take this long, and */
-    size_t body_rate;      /* as long as these bytes a second take; 0: 10 s and 1 KiB/s; 408 */
-    sl_time write_timeout; /* an answer may take this long, and what `body_rate` allows for its bytes; 0: 30 s */
-    sl_time stop_grace;    /* from the request to stop to the cancellation of what still runs; 0: 10 s */
+    sl_time head_timeout;      /* from a request's first byte (or the connection's) to its head's last; 0: 10 s; 408 */
+    sl_time idle_timeout;      /* between two requests; 0: 75 s */
+    sl_time tls_timeout;       /* for the handshake; 0: 10 s */
+    sl_time body_grace;        /* a body may take this long, and */
+    size_t body_rate;          /* as long as these bytes a second take; 0: 10 s and 1 KiB/s; 408 */
+    sl_time write_timeout;     /* an answer may take this long, and what `body_rate` allows for its bytes; 0: 30 s */
+    bool serve_while_stopping; /* a stop does not end it: only its cancellation and the closing of the listener do */
+    sl_time stop_grace;        /* from the request to stop to the cancellation of what still runs; 0: 10 s */
 };
 
 #define SL_HTTP_CONNECTIONS_MAX 10000

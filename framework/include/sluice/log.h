@@ -30,24 +30,24 @@ struct sl_logger_options {
     size_t queue_bytes;      /* lines that wait to be written; 0: SL_LOG_QUEUE_BYTES */
     size_t recent_bytes;     /* lines kept for sl_logger_recent(); 0: SL_LOG_RECENT_BYTES */
     unsigned site_lines;     /* lines a second from one place in the code; 0: SL_LOG_SITE_LINES */
+    sl_time merge; /* a line like the last one from its place is merged for so long; 0: SL_LOG_MERGE; negative: never */
 };
 
 #define SL_LOG_QUEUE_BYTES ((size_t)1 << 20)
 #define SL_LOG_RECENT_BYTES ((size_t)256 << 10)
 #define SL_LOG_RECENT_LINES 1000
 #define SL_LOG_SITE_LINES 20
-/* A line that is like the last one from its place within this time is merged with it. */
-#define SL_LOG_MERGE_NS INT64_C(10000000000)
+#define SL_LOG_MERGE SL_SECONDS(10)
 /* A longer line is cut, and says so. */
 #define SL_LOG_LINE_BYTES 4096
 /* What is queued when the logger closes is written for this long at most. */
-#define SL_LOG_CLOSE_NS INT64_C(1000000000)
+#define SL_LOG_CLOSE SL_SECONDS(1)
 
 /* Starts one with its thread. 0, SL_EINVAL for a queue of less than SL_LOG_LINE_BYTES, SL_ENOMEM, SL_EAGAIN. */
 SL_MUST_CHECK int sl_logger_open(const struct sl_logger_options *options, sl_logger **ret_logger);
 
 /*
- * Writes what is queued, for SL_LOG_CLOSE_NS at most, and ends it. Holds the calling thread so long: for the end of a
+ * Writes what is queued, for SL_LOG_CLOSE at most, and ends it. Holds the calling thread so long: for the end of a
  * program. Takes it off this thread's runtime; no other one may use it any more. NULL is fine.
  */
 void sl_logger_close(sl_logger *logger);

@@ -3,6 +3,7 @@
 #ifndef SLUICE_SLUICE_H
 #define SLUICE_SLUICE_H
 
+#include "sluice/admin.h"
 #include "sluice/breaker.h"
 #include "sluice/bulkhead.h"
 #include "sluice/channel.h"

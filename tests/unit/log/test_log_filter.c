@@ -20,6 +20,7 @@ static void reset(unsigned site_lines)
 {
     memset(&filter, 0, sizeof filter);
     filter.site_lines = site_lines;
+    filter.merge = SL_LOG_MERGE;
     filter.tell = tell;
     told[0] = '\0';
 }
@@ -37,14 +38,14 @@ static void repeats_end_with_their_time(void **state)
     reset(20);
     assert_true(take("s", "a", start));
     assert_false(take("s", "a", start + 1));
-    assert_false(take("s", "a", start + SL_LOG_MERGE_NS - 1));
-    sl__log_filter_tick(&filter, start + SL_LOG_MERGE_NS - 1);
+    assert_false(take("s", "a", start + SL_LOG_MERGE - 1));
+    sl__log_filter_tick(&filter, start + SL_LOG_MERGE - 1);
     assert_string_equal(told, "");
-    sl__log_filter_tick(&filter, start + SL_LOG_MERGE_NS);
+    sl__log_filter_tick(&filter, start + SL_LOG_MERGE);
     assert_string_equal(told, "repeated 2 times: a\n");
-    assert_true(take("s", "a", start + SL_LOG_MERGE_NS + 1)); /* a line again */
-    assert_false(take("s", "a", start + SL_LOG_MERGE_NS + 2));
-    assert_true(take("s", "a", start + 2 * SL_LOG_MERGE_NS + 1)); /* nobody ticked: told before it */
+    assert_true(take("s", "a", start + SL_LOG_MERGE + 1)); /* a line again */
+    assert_false(take("s", "a", start + SL_LOG_MERGE + 2));
+    assert_true(take("s", "a", start + 2 * SL_LOG_MERGE + 1)); /* nobody ticked: told before it */
     assert_string_equal(told, "repeated 2 times: a\nrepeated 1 time: a\n");
 }
 
@@ -97,6 +98,18 @@ static void everything_that_is_shown_makes_the_difference(void **state)
     assert_false(sl__log_filter_take(&filter, &record, 10));
 }
 
+static void without_merging_every_line_is_written(void **state)
+{
+    (void)state;
+    reset(20);
+    filter.merge = 0;
+    for (int i = 0; i < 5; i++) {
+        assert_true(take("s", "a", 1 + i));
+    }
+    sl__log_filter_tick(&filter, SL_NEVER);
+    assert_string_equal(told, "");
+}
+
 static void a_long_message_is_cut_at_a_character(void **state)
 {
     (void)state;
@@ -114,4 +127,5 @@ static void a_long_message_is_cut_at_a_character(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(repeats_end_with_their_time), cmocka_unit_test(the_limit_is_of_each_second),
              cmocka_unit_test(everything_that_is_shown_makes_the_difference),
+             cmocka_unit_test(without_merging_every_line_is_written),
              cmocka_unit_test(a_long_message_is_cut_at_a_character))

@@ -7,7 +7,7 @@
 /* Calls `member` of each instrument; a negative result takes the instrument out. */
 #define CALL_ALL(runtime, member, ...)                                                                                 \
     for (size_t i = 0; i < (runtime)->instrument_count;) {                                                             \
-        const struct sl_instrument *instrument = (runtime)->instruments[i];                                            \
+        const struct sl_hooks *instrument = (runtime)->instruments[i];                                                 \
         if (instrument->member != NULL && instrument->member(__VA_ARGS__) < 0) {                                       \
             remove_faulty((runtime), i, #member);                                                                      \
         } else {                                                                                                       \

@@ -160,7 +160,7 @@ struct sl_runtime {
     _Atomic uint64_t watch_step;  /* see watchdog.h */
     _Atomic uint64_t watch_hit;   /* the step that the watchdog noticed, 0 if none */
     _Atomic uint64_t watch_since; /* when it first saw that step */
-    const struct sl_instrument *instruments[8];
+    const struct sl_hooks *instruments[8];
     size_t instrument_count;
     uv_loop_t loop;
     bool loop_open;

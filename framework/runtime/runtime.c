@@ -66,7 +66,7 @@ static void set_options(sl_runtime *runtime, const struct sl_run_options *option
     /* Spread over all bits: small seeds would begin alike. */
     runtime->shuffle_rng = own->shuffle_seed == 0 ? 0 : own->shuffle_seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     size_t most = sizeof runtime->instruments / sizeof runtime->instruments[0];
-    const struct sl_instrument *const *instrument = own->instruments;
+    const struct sl_hooks *const *instrument = own->instruments;
     while (instrument != NULL && *instrument != NULL && runtime->instrument_count < most) {
         runtime->instruments[runtime->instrument_count++] = *instrument++;
     }

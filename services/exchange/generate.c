@@ -45,8 +45,8 @@ struct change {
 
 struct sl_generate {
     sl_generate_options options;
-    char instrument[SL_INSTRUMENT_MAX];
-    char stream[SL_INSTRUMENT_MAX]; /* the instrument in lower case */
+    char instrument[SL_SYMBOL_MAX];
+    char stream[SL_SYMBOL_MAX]; /* the instrument in lower case */
     uint64_t random;
     sl_book *book;
     struct sl_render text;
@@ -342,7 +342,7 @@ static int fill_book(sl_generate *generate)
 static int set_instrument(sl_generate *generate, const char *instrument)
 {
     size_t length = strlen(instrument);
-    if (length == 0 || length >= SL_INSTRUMENT_MAX) {
+    if (length == 0 || length >= SL_SYMBOL_MAX) {
         return SL_EINVAL;
     }
     for (size_t at = 0; at < length; at++) {

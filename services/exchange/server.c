@@ -14,7 +14,11 @@
 #define CLIENTS_MAX 64
 #define CLIENT_QUEUE 1024
 #define STREAM_BYTES 64
+#define SUBSCRIBED_BYTES 2048
 #define CLOSE_TIMEOUT SL_SECONDS(5)
+
+/* Before the end is told: a client that came late may have its subscription on the way. */
+#define SUBSCRIBE_PATIENCE SL_SECONDS(1)
 
 /* At full speed and with nobody connected: this many messages, then a pause, so that a gap is a gap and not the end. */
 #define UNHEARD_MESSAGES 25
@@ -45,7 +49,8 @@ struct last {
 
 struct client {
     sl_exchange *exchange;
-    const char *streams; /* of its request */
+    char streams[SUBSCRIBED_BYTES]; /* "a/b/c" */
+    sl_event subscribed;            /* to any stream */
     bool heard[TOLD_AT_THE_END];
     sl_ws *ws;
     sl_sender *sender;
@@ -87,7 +92,7 @@ static bool subscribed(const struct client *client, const char *stream, size_t s
 {
     const char *at = client->streams;
     while (at != NULL && *at != '\0') {
-        size_t length = strcspn(at, "/&");
+        size_t length = strcspn(at, "/");
         if (length == stream_bytes && memcmp(at, stream, length) == 0) {
             return true;
         }
@@ -204,20 +209,97 @@ static int cut(void *arg)
 
 /* ---- connections ---- */
 
-/* Reads what the client says: its pongs and its close. */
+/* Adds a stream to those of the client. */
+static int add_stream(struct client *client, sl_json_text stream)
+{
+    size_t length = strlen(client->streams);
+    if (stream.size_bytes == 0 || length + stream.size_bytes + 2 > sizeof client->streams) {
+        return SL_EMSGSIZE;
+    }
+    (void)snprintf(client->streams + length, sizeof client->streams - length, "%s%.*s", length == 0 ? "" : "/",
+                   (int)stream.size_bytes, stream.data);
+    return 0;
+}
+
+/* {"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}: the id, which is answered. */
+static int read_subscribe(struct client *client, const struct sl_ws_message *message, sl_json *json, int64_t *ret_id)
+{
+    sl_json_text key;
+    sl_json_text text;
+    SL_TRY(sl_json_open(json, message->data, message->size_bytes, SL_JSON_PADDED));
+    int code = sl_json_enter_object(json);
+    while (code >= 0 && (code = sl_json_next_field(json, &key)) > 0) {
+        if (sl_json_is(key, "params")) {
+            code = sl_json_enter_array(json);
+            while (code >= 0 && (code = sl_json_next_string(json, &text)) > 0) {
+                SL_TRY(add_stream(client, text));
+            }
+        } else if (sl_json_is(key, "id")) {
+            code = sl_json_get_int64(json, ret_id);
+        }
+    }
+    return code;
+}
+
+static int answer_client(struct client *client, const char *text)
+{
+    struct frame *frame = sl_malloc(sizeof *frame + strlen(text));
+    if (frame == NULL) {
+        return sl_fail(SL_ENOMEM, "no memory for an answer");
+    }
+    frame->references = 1;
+    frame->size_bytes = strlen(text);
+    memcpy(frame->text, text, frame->size_bytes);
+    int code = give(client, frame);
+    frame_unref(frame);
+    return code;
+}
+
+/* Reads what the client says: what it wants, its pongs and its close. */
 static int listen_to(void *arg)
 {
     struct client *client = arg;
     struct sl_ws_message message;
-    int code;
-    while ((code = sl_ws_receive(client->ws, &message)) == 0) {
+    sl_auto(sl_json) *json = NULL;
+    int code = sl_json_new(SUBSCRIBED_BYTES, &json);
+    while (code == 0 && (code = sl_ws_receive(client->ws, &message)) == 0) {
+        char text[128] = "{\"error\":{\"code\":2,\"msg\":\"Invalid request\"}}";
+        int64_t id = 0;
+        if (read_subscribe(client, &message, json, &id) == 0) {
+            (void)snprintf(text, sizeof text, "{\"result\":null,\"id\":%lld}", (long long)id);
+            sl_event_set(&client->exchange->somebody);
+            sl_event_set(&client->subscribed);
+        }
+        code = answer_client(client, text);
     }
     sl_scope_cancel(client->scope, "the client has closed");
     return code == SL_ECANCELED ? code : 0;
 }
 
+static int wait_for_subscription(struct client *client)
+{
+    SL_SCOPE(scope, .name = "subscription", .timeout = SUBSCRIBE_PATIENCE, .move_on = true);
+    return sl_scope_close(&scope, sl_event_wait(&client->subscribed));
+}
+
+/* What is queued when the session is over: the answer to a late subscription. */
+static int send_queued(struct client *client)
+{
+    struct frame *frame = NULL;
+    while (sl_channel_try_receive(client->receiver, &frame) == 0) {
+        if (frame != NULL) {
+            int code = sl_ws_send(client->ws, SL_WS_TEXT, frame->text, frame->size_bytes);
+            frame_unref(frame);
+            SL_TRY(code);
+        }
+    }
+    return 0;
+}
+
 static int say_goodbye(struct client *client)
 {
+    SL_TRY(wait_for_subscription(client));
+    SL_TRY(send_queued(client));
     for (size_t i = 0; i < TOLD_AT_THE_END; i++) {
         const struct last *last = &client->exchange->last[i];
         if (!client->heard[i] && last->frame != NULL && subscribed(client, last->stream, strlen(last->stream))) {
@@ -270,7 +352,6 @@ static int serve_client(struct client *client)
     client->scope = &scope;
     exchange->clients[exchange->client_count++] = client;
     exchange->stats.connections++;
-    sl_event_set(&exchange->somebody);
     int code = sl_spawn(&scope, listen_to, client, .daemon = true);
     code = code == 0 ? feed(client) : code;
     forget(client);
@@ -305,8 +386,16 @@ static int accept_client(sl_exchange *exchange, sl_http_exchange *request, const
     if (exchange->client_count == CLIENTS_MAX) {
         return sl_http_respond(request, 503, "text/plain", "too many clients\n", 17);
     }
-    struct client client = {.exchange = exchange, .streams = parameter(target, "streams").data};
+    struct client client = {.exchange = exchange};
+    sl_json_text streams = parameter(target, "streams");
+    if (streams.size_bytes > 0) {
+        SL_TRY(add_stream(&client, streams));
+        sl_event_set(&client.subscribed);
+    }
     SL_TRY(sl_ws_accept(request, &client.ws));
+    if (streams.size_bytes > 0) {
+        sl_event_set(&exchange->somebody);
+    }
     int code = open_queue(&client);
     code = code == 0 ? serve_client(&client) : code;
     if (client.cut) {
@@ -364,7 +453,7 @@ static int handle(void *arg, sl_http_exchange *request)
     if (strncmp(target, "/fapi/v1/depth?", 15) == 0) {
         return answer_depth(exchange, request, target);
     }
-    if (strncmp(target, "/public/stream?", 15) == 0) {
+    if (strncmp(target, "/public/stream", 14) == 0) {
         return accept_client(exchange, request, target);
     }
     return 0;

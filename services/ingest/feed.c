@@ -10,10 +10,11 @@
 #include "sluice/runtime.h"
 #include "sluice/supervisor.h"
 #include "sluice/ws.h"
-#include "venues/binance/binance.h"
+#include "venues/venue.h"
 
 #define DEPTH_LIMIT 1000
 #define CHECK_LIMIT 5
+#define CONTROL_BYTES 1024
 #define PATH_BYTES 512
 #define URL_BYTES (PATH_BYTES + 256)
 #define CONNECT_TIMEOUT SL_SECONDS(10)
@@ -28,7 +29,9 @@ static const struct sl_backoff snapshot_backoff = {.initial = SL_MILLISECONDS(20
 /* One connection. */
 struct feed {
     sl_worker *worker;
-    sl_binance *decoder;
+    const sl_venue_driver *driver;
+    sl_venue_decoder *decoder;
+    const struct sl_ws_message *message; /* that is being decoded */
     sl_http_client *http;
     sl_scope *scope;
     uint32_t connection;
@@ -46,13 +49,11 @@ static int give(sl_worker *worker, const sl_market_event *event)
 
 static sl_market_event row(const struct feed *feed, sl_event_kind kind, sl_feed channel)
 {
-    sl_market_event event = {.kind = kind,
-                             .venue = SL_VENUE_BINANCE_USDM,
+    return (sl_market_event){.kind = kind,
                              .feed = channel,
                              .connection = feed->connection,
+                             .instrument = feed->worker->instrument,
                              .receive_time_ns = sl_now_wall()};
-    (void)snprintf(event.instrument, sizeof event.instrument, "%s", feed->worker->options.symbol);
-    return event;
 }
 
 /* A gap is told in any case: the writer ends after the stream. */
@@ -112,16 +113,20 @@ static int apply(struct feed *feed, const sl_market_event *event)
     return give_top(feed, event->venue_time_ns);
 }
 
-/* The diffs that were kept while the snapshot was on its way. */
-static int apply_kept(struct feed *feed, sl_binance *decoder)
+static int apply_event(void *feed, const sl_market_event *event)
 {
+    return apply(feed, event);
+}
+
+/* The diffs that were kept while the snapshot was on its way. */
+static int apply_kept(struct feed *feed, sl_venue_decoder *decoder)
+{
+    const sl_venue_output output = {.arg = feed, .event = apply_event};
     sl_diff diff;
     int action;
     while ((action = sl_sequence_next(feed->worker->sequence, &diff)) == SL_SEQUENCE_APPLY) {
-        sl_binance_message message = {diff.raw, diff.size_bytes, SL_JSON_PADDED, diff.receive_time_ns, NULL};
-        sl_market_event event;
-        SL_TRY(sl_binance_decode(decoder, &message, &event));
-        SL_TRY(apply(feed, &event));
+        sl_venue_message message = {diff.raw, diff.size_bytes, SL_JSON_PADDED, diff.receive_time_ns};
+        SL_TRY(sl_venue_decode(decoder, &message, &output));
     }
     return action < 0 ? action : 0;
 }
@@ -134,48 +139,37 @@ static void make_url(const sl_worker *worker, const char *scheme, const char *pa
                    worker->options.port, path);
 }
 
-/* What the venue says instead of a snapshot. That it has no such symbol will not change: the worker is to end. */
-static int explain(struct feed *feed, sl_binance *decoder, const sl_response *response)
+static int keep_snapshot(void *arg, const sl_market_event *event)
 {
-    sl_worker *worker = feed->worker;
-    sl_binance_message message = {.receive_time_ns = sl_now_wall()};
-    message.text = sl_response_body(response, &message.size_bytes);
-    sl_market_event event;
-    bool told = sl_binance_decode(decoder, &message, &event) < 0 && sl_binance_error(decoder) != 0;
-    worker->refused = sl_binance_error(decoder) == SL_BINANCE_NO_SYMBOL;
-    return sl_fail(worker->refused ? SL_EINVAL : SL_EAGAIN, "%s: HTTP status %d%s%s", worker->options.symbol,
-                   sl_response_status(response), told ? ", " : "", told ? sl_binance_problem(decoder) : "");
-}
-
-static int ask(struct feed *feed, sl_binance *decoder, int limit, sl_response **ret_response)
-{
-    const sl_worker *worker = feed->worker;
-    char path[PATH_BYTES];
-    char url[URL_BYTES];
-    SL_TRY(sl_binance_depth_path(SL_VENUE_BINANCE_USDM, worker->options.symbol, limit, path, sizeof path));
-    make_url(worker, "http", path, url);
-    sl_auto(sl_response) *response = NULL;
-    SL_TRY(sl_fetch(feed->http, &(sl_request){.url = url, .total_timeout = SNAPSHOT_TIMEOUT}, &response));
-    if (sl_response_status(response) != 200) {
-        return explain(feed, decoder, response);
-    }
-    *ret_response = response;
-    response = NULL;
+    *(sl_market_event *)arg = *event;
     return 0;
 }
 
-/* The answer and its event, which lives in the decoder. */
-static int ask_snapshot(struct feed *feed, sl_binance *decoder, sl_market_event *ret_event)
+/* The answer and its event, which lives in the decoder. That the venue has no such symbol will not change: the worker is to end. */
+static int ask(struct feed *feed, sl_venue_decoder *decoder, uint32_t limit, sl_market_event *ret_event)
 {
+    sl_worker *worker = feed->worker;
+    const sl_venue_request request = {.kind = SL_REQUEST_SNAPSHOT, .instrument = worker->instrument, .limit = limit};
+    const sl_venue_output output = {.arg = ret_event, .event = keep_snapshot};
+    char path[PATH_BYTES];
+    SL_TRY(feed->driver->rest_path(&request, path, sizeof path));
+    char url[URL_BYTES];
+    make_url(worker, "http", path, url);
     sl_auto(sl_response) *response = NULL;
-    SL_TRY(ask(feed, decoder, DEPTH_LIMIT, &response));
-    sl_binance_message message = {.receive_time_ns = sl_now_wall(), .instrument = feed->worker->options.symbol};
+    SL_TRY(sl_fetch(feed->http, &(sl_request){.url = url, .total_timeout = SNAPSHOT_TIMEOUT}, &response));
+    sl_venue_answer answer;
+    sl_venue_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_response_body(response, &message.size_bytes);
-    SL_TRY(sl_binance_decode(decoder, &message, ret_event));
-    return ret_event->kind == SL_EVENT_BOOK_SNAPSHOT ? 0 : sl_fail(SL_EPROTO, "the answer is no snapshot");
+    int code = sl_venue_decode_rest(decoder, &request, &message, &output, NULL, &answer);
+    if (code < 0 || sl_response_status(response) != 200) {
+        worker->refused = answer.no_symbol;
+        return sl_fail(worker->refused ? SL_EINVAL : SL_EAGAIN, "%s: HTTP status %d%s%s", worker->options.symbol,
+                       sl_response_status(response), code < 0 ? ", " : "", code < 0 ? sl_venue_problem(decoder) : "");
+    }
+    return 0;
 }
 
-static int join(struct feed *feed, sl_binance *decoder, const sl_market_event *event)
+static int join(struct feed *feed, sl_venue_decoder *decoder, const sl_market_event *event)
 {
     sl_worker *worker = feed->worker;
     int64_t venue_time_ns = event->venue_time_ns;
@@ -203,10 +197,12 @@ static int ask_again(struct feed *feed, int code, uint32_t *attempt)
     return sl_sleep(sl_backoff_delay(&snapshot_backoff, (*attempt)++, sl_random_unit()));
 }
 
-static int new_decoder(const struct feed *feed, sl_binance **ret_decoder)
+static int new_decoder(const struct feed *feed, sl_venue_decoder **ret_decoder)
 {
-    const sl_binance_options options = {.venue = SL_VENUE_BINANCE_USDM, .connection = feed->connection};
-    return sl_binance_new(&options, ret_decoder);
+    const sl_venue_decoder_options options = {.venue = feed->worker->instrument->venue,
+                                              .instruments = feed->worker->instruments,
+                                              .connection = feed->connection};
+    return sl_venue_decoder_new(&options, ret_decoder);
 }
 
 /* Asks for snapshots until one fits; the stream is read on meanwhile. */
@@ -214,11 +210,11 @@ static int fetch_snapshot(void *arg)
 {
     struct feed *feed = arg;
     sl_worker *worker = feed->worker;
-    sl_auto(sl_binance) *decoder = NULL; /* of its own: the stream's is in use */
+    sl_auto(sl_venue_decoder) *decoder = NULL; /* of its own: the stream's is in use */
     SL_TRY(new_decoder(feed, &decoder));
     for (uint32_t attempt = 0; sl_sequence_wants_snapshot(worker->sequence);) {
         sl_market_event event;
-        int code = ask_snapshot(feed, decoder, &event);
+        int code = ask(feed, decoder, DEPTH_LIMIT, &event);
         if (code == 0) {
             worker->symbol_known = true;
             SL_TRY(join(feed, decoder, &event));
@@ -235,11 +231,11 @@ static int fetch_snapshot(void *arg)
 static int check_symbol(void *arg)
 {
     struct feed *feed = arg;
-    sl_auto(sl_binance) *decoder = NULL;
+    sl_auto(sl_venue_decoder) *decoder = NULL;
     SL_TRY(new_decoder(feed, &decoder));
     for (uint32_t attempt = 0; !feed->worker->symbol_known;) {
-        sl_auto(sl_response) *response = NULL;
-        int code = ask(feed, decoder, CHECK_LIMIT, &response);
+        sl_market_event event;
+        int code = ask(feed, decoder, CHECK_LIMIT, &event);
         if (code < 0) {
             SL_TRY(ask_again(feed, code, &attempt));
         } else {
@@ -249,9 +245,10 @@ static int check_symbol(void *arg)
     return 0;
 }
 
-static int on_diff(struct feed *feed, const sl_market_event *event, const struct sl_ws_message *message)
+static int on_diff(struct feed *feed, const sl_market_event *event)
 {
     sl_worker *worker = feed->worker;
+    const struct sl_ws_message *message = feed->message;
     const sl_book_delta *delta = &event->as.delta;
     sl_diff diff = {delta->first_id,        delta->last_id, delta->previous_id,
                     event->receive_time_ns, message->data,  message->size_bytes};
@@ -296,27 +293,41 @@ static int on_trade(struct feed *feed, const sl_market_event *event)
     return 0;
 }
 
+static int on_event(void *arg, const sl_market_event *event)
+{
+    switch (event->kind) {
+    case SL_EVENT_TRADE:
+        return on_trade(arg, event);
+    case SL_EVENT_BOOK_DELTA:
+        return on_diff(arg, event);
+    default:
+        return 0;
+    }
+}
+
+static int on_notice(void *arg, const sl_venue_notice *notice)
+{
+    (void)arg;
+    if (notice->kind == SL_NOTICE_REFUSED || notice->kind == SL_NOTICE_ERROR) {
+        return sl_fail(SL_EPROTO, "the venue says: %.*s", (int)notice->text.size_bytes, notice->text.data);
+    }
+    return 0;
+}
+
 static int on_message(struct feed *feed, const struct sl_ws_message *message)
 {
     sl_worker *worker = feed->worker;
+    const sl_venue_output output = {.arg = feed, .event = on_event, .notice = on_notice};
+    const sl_venue_message raw = {message->data, message->size_bytes, SL_JSON_PADDED, sl_now_wall()};
     worker->stats.messages++;
     worker->stats.bytes += message->size_bytes;
-    sl_binance_message raw = {message->data, message->size_bytes, SL_JSON_PADDED, sl_now_wall(), NULL};
-    sl_market_event event;
-    int code = sl_binance_decode(feed->decoder, &raw, &event);
+    feed->message = message;
+    int code = sl_venue_decode(feed->decoder, &raw, &output);
     if (code == SL_ENOTSUP) { /* something else that the venue tells of */
         worker->stats.ignored++;
         return 0;
     }
-    SL_TRY(code);
-    switch (event.kind) {
-    case SL_EVENT_TRADE:
-        return on_trade(feed, &event);
-    case SL_EVENT_BOOK_DELTA:
-        return on_diff(feed, &event, message);
-    default:
-        return 0;
-    }
+    return code < 0 && feed->decoder->output_code == 0 ? sl_fail(code, "%s", sl_venue_problem(feed->decoder)) : code;
 }
 
 static int receive_all(struct feed *feed, sl_ws *ws)
@@ -348,17 +359,34 @@ static int watch_silence(void *arg)
     return sl_fail(SL_ETIMEDOUT, "no message for %lld ms", (long long)(limit / SL_MILLISECONDS(1)));
 }
 
-static int connect_stream(const sl_worker *worker, sl_ws **ret_ws)
+static int subscribe(const struct feed *feed, const sl_subscription *subscriptions, size_t count, sl_ws *ws)
 {
-    const sl_binance_stream streams[] = {{.feed = SL_FEED_DEPTH, .symbol = worker->options.symbol},
-                                         {.feed = SL_FEED_TRADES, .symbol = worker->options.symbol}};
+    char text[CONTROL_BYTES];
+    size_t size_bytes = 0;
+    for (int64_t id = 1; count > 0; id++) {
+        int done = feed->driver->subscribe(subscriptions, count, false, id, text, sizeof text, &size_bytes);
+        SL_TRY(done);
+        SL_TRY(sl_ws_send(ws, SL_WS_TEXT, text, size_bytes));
+        subscriptions += done;
+        count -= (size_t)done;
+    }
+    return 0;
+}
+
+static int connect_stream(const struct feed *feed, sl_ws **ret_ws)
+{
+    const sl_worker *worker = feed->worker;
+    const sl_subscription subscriptions[] = {{.feed = SL_FEED_DEPTH, .instrument = worker->instrument},
+                                             {.feed = SL_FEED_TRADES, .instrument = worker->instrument}};
     char path[PATH_BYTES];
     char url[URL_BYTES];
-    SL_TRY(sl_binance_stream_path(SL_VENUE_BINANCE_USDM, streams, 2, path, sizeof path));
+    SL_TRY(feed->driver->stream_path(subscriptions, 2, path, sizeof path));
     make_url(worker, "ws", path, url);
     sl_scope limit = SL_SCOPE_INIT;
     SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "connect", .timeout = CONNECT_TIMEOUT}));
-    return sl_scope_close(&limit, sl_ws_connect(url, ret_ws));
+    int code = sl_ws_connect(url, ret_ws);
+    code = code == 0 ? subscribe(feed, subscriptions, 2, *ret_ws) : code;
+    return sl_scope_close(&limit, code);
 }
 
 static int follow_stream(struct feed *feed, sl_ws *ws)
@@ -380,15 +408,17 @@ static int follow_stream(struct feed *feed, sl_ws *ws)
 /* One connection, from its start to its end. */
 static int follow(sl_worker *worker)
 {
-    struct feed feed = {.worker = worker, .connection = (uint32_t)++worker->stats.connections};
-    sl_auto(sl_binance) *decoder = NULL;
+    struct feed feed = {.worker = worker,
+                        .driver = sl_venue_driver_of(worker->instrument->venue),
+                        .connection = (uint32_t)++worker->stats.connections};
+    sl_auto(sl_venue_decoder) *decoder = NULL;
     sl_auto(sl_http_client) *http = NULL;
     sl_auto(sl_ws) *ws = NULL;
     SL_TRY(new_decoder(&feed, &decoder));
     SL_TRY(sl_http_client_open(NULL, &http));
     feed.decoder = decoder;
     feed.http = http;
-    int code = connect_stream(worker, &ws);
+    int code = connect_stream(&feed, &ws);
     if (code < 0) {
         worker->refused = code == SL_EINVAL; /* no address: it will be none the next time */
         return code;

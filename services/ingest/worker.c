@@ -117,7 +117,11 @@ static int make_state(sl_worker *worker)
 {
     struct sl_channel_options rows = {
         .capacity = SL_WORKER_QUEUE, .item_bytes = sizeof(sl_market_event), .name = "rows"};
-    sl_sequence_options rule = {.rule = SL_SEQUENCE_BINANCE_FUTURES};
+    sl_sequence_options rule = {.rule = SL_BOOK_RULE_BINANCE_FUTURES};
+    sl_instrument instrument = {.venue = SL_VENUE_BINANCE_USDM, .type = SL_INSTRUMENT_PERPETUAL};
+    (void)snprintf(instrument.symbol, sizeof instrument.symbol, "%s", worker->options.symbol);
+    SL_TRY(sl_instruments_new(1, &worker->instruments));
+    SL_TRY(sl_instruments_add(worker->instruments, &instrument, &worker->instrument));
     SL_TRY(sl_book_new(0, &worker->book));
     SL_TRY(sl_sequence_new(&rule, &worker->sequence));
     return sl_channel_open(&rows, &worker->rows, &worker->queue);
@@ -125,6 +129,7 @@ static int make_state(sl_worker *worker)
 
 void sl_worker_done(sl_worker *worker)
 {
+    sl_instruments_free(worker->instruments);
     sl_book_free(worker->book);
     sl_sequence_free(worker->sequence);
     (void)sl_sender_free(worker->rows);

@@ -53,9 +53,11 @@ typedef struct sl_worker {
     struct sl_worker_options options;
     struct sl_worker_stats stats;
     char problem[SL_WORKER_PROBLEM_MAX]; /* the last failure of stream, snapshot or database; "" if there was none */
-    bool refused;    /* the venue has no such symbol, or the address is none: trying again is no use */
-    bool unheard;    /* standard output was closed */
-    sl_scope *scope; /* around all of it, while it runs */
+    bool refused;                /* the venue has no such symbol, or the address is none: trying again is no use */
+    bool unheard;                /* standard output was closed */
+    sl_scope *scope;             /* around all of it, while it runs */
+    sl_instruments *instruments; /* the one of the options */
+    const sl_instrument *instrument;
     sl_book *book;
     sl_sequence *sequence;
     sl_trade_track track;

@@ -70,6 +70,9 @@ sl_book_cursor sl_book_first(const sl_book *book, sl_side side);
 /* The next level, NULL at the end. The book must not change meanwhile. */
 const sl_level *sl_book_next(sl_book_cursor *cursor);
 
+/* A venue's checksum of a book, over its best levels. */
+typedef uint32_t (*sl_book_checksum_fn)(const sl_book *book);
+
 /* Checks the inner order and counts: 0, or SL_EINTERNAL. For tests; linear. */
 SL_MUST_CHECK int sl_book_verify(const sl_book *book);
 

@@ -8,21 +8,19 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char *const venue_names[SL_VENUE_COUNT] = {"none", "binance", "binance-usdm", "binance-coinm"};
-static const char *const feed_names[SL_FEED_COUNT] = {"none", "trades", "agg_trades", "depth", "best", "snapshot"};
-static const char *const kind_names[SL_EVENT_KIND_COUNT] = {"none",          "trade", "book_delta",
-                                                            "book_snapshot", "best",  "gap"};
+static const char *const feed_names[SL_FEED_COUNT] = {"none",         "trades",        "agg_trades", "depth",
+                                                      "best",         "ticker",        "candles",    "funding",
+                                                      "liquidations", "open_interest", "status",     "snapshot"};
+static const char *const kind_names[SL_EVENT_KIND_COUNT] = {
+    "none",   "trade",   "book_delta",  "book_snapshot", "best",   "ticker",
+    "candle", "funding", "liquidation", "open_interest", "status", "gap"};
 static const char *const side_names[] = {"none", "buy", "sell"};
-static const char *const reason_names[SL_GAP_REASON_COUNT] = {"none", "sequence", "disconnected"};
+static const char *const reason_names[SL_GAP_REASON_COUNT] = {"none",    "sequence",     "checksum",
+                                                              "crossed", "disconnected", "restarted"};
 
 static const char *name_of(const char *const *names, size_t count, size_t index)
 {
     return index < count ? names[index] : "?";
-}
-
-const char *sl_venue_name(sl_venue venue)
-{
-    return name_of(venue_names, COUNT(venue_names), (size_t)venue);
 }
 
 const char *sl_feed_name(sl_feed feed)
@@ -45,24 +43,29 @@ const char *sl_gap_reason_name(sl_gap_reason reason)
     return name_of(reason_names, COUNT(reason_names), (size_t)reason);
 }
 
-sl_venue sl_venue_find(const char *name)
+sl_feed sl_feed_find(const char *name)
 {
-    for (size_t index = 1; index < COUNT(venue_names); index++) {
-        if (strcmp(venue_names[index], name) == 0) {
-            return (sl_venue)index;
+    for (size_t index = 1; index < COUNT(feed_names); index++) {
+        if (strcmp(feed_names[index], name) == 0) {
+            return (sl_feed)index;
         }
     }
-    return SL_VENUE_NONE;
+    return SL_FEED_NONE;
 }
 
-int sl_event_set_instrument(sl_market_event *event, const char *name, size_t size_bytes)
+size_t sl_trade_id_format(const sl_trade *trade, char buffer[SL_TRADE_ID_MAX])
 {
-    if (size_bytes == 0 || size_bytes >= SL_INSTRUMENT_MAX) {
-        return SL_EMSGSIZE;
+    const sl_uuid *uuid = &trade->uuid;
+    int length = 0;
+    if (uuid->high == 0 && uuid->low == 0) {
+        length = snprintf(buffer, SL_TRADE_ID_MAX, "%" PRId64, trade->id);
+    } else {
+        length =
+            snprintf(buffer, SL_TRADE_ID_MAX, "%08" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%012" PRIx64,
+                     uuid->high >> 32, uuid->high >> 16 & 0xffff, uuid->high & 0xffff, uuid->low >> 48,
+                     uuid->low & UINT64_C(0xffffffffffff));
     }
-    memcpy(event->instrument, name, size_bytes);
-    memset(event->instrument + size_bytes, 0, SL_INSTRUMENT_MAX - size_bytes);
-    return 0;
+    return length > 0 ? (size_t)length : 0;
 }
 
 /* "12.50 x 3" */
@@ -79,41 +82,97 @@ static struct level_text level_text(sl_decimal price, sl_decimal quantity)
     return result;
 }
 
-static int describe_body(const sl_market_event *event, char *buffer, size_t size_bytes)
+/* A decimal's text, to be written into a line at once. */
+struct number_text {
+    char text[SL_DECIMAL_TEXT_MAX];
+};
+
+static struct number_text number_text(sl_decimal number)
 {
-    const sl_trade *trade = &event->as.trade;
+    struct number_text result;
+    (void)sl_decimal_format(number, SL_DECIMAL_SCALED, result.text);
+    return result;
+}
+
+static int describe_book(const sl_market_event *event, char *buffer, size_t size_bytes)
+{
     const sl_book_delta *delta = &event->as.delta;
     const sl_book_snapshot *snapshot = &event->as.snapshot;
-    const sl_best *best = &event->as.best;
-    const sl_gap *gap = &event->as.gap;
-    switch (event->kind) {
-    case SL_EVENT_TRADE:
-        return snprintf(buffer, size_bytes, "#%" PRId64 " %s %s%s", trade->id, sl_side_name(trade->taker),
-                        level_text(trade->price, trade->quantity).text, trade->off_book ? " off book" : "");
-    case SL_EVENT_BOOK_DELTA:
+    if (event->kind == SL_EVENT_BOOK_DELTA) {
         return snprintf(buffer, size_bytes, "%" PRId64 "..%" PRId64 " after %" PRId64 ": %zu bids, %zu asks",
                         delta->first_id, delta->last_id, delta->has_previous ? delta->previous_id : delta->first_id - 1,
                         delta->levels.bid_count, delta->levels.ask_count);
-    case SL_EVENT_BOOK_SNAPSHOT:
-        return snprintf(buffer, size_bytes, "at %" PRId64 ": %zu bids, %zu asks", snapshot->last_id,
-                        snapshot->levels.bid_count, snapshot->levels.ask_count);
-    case SL_EVENT_BEST:
-        return snprintf(buffer, size_bytes, "at %" PRId64 ": bid %s, ask %s", best->update_id,
-                        level_text(best->bid.price, best->bid.quantity).text,
-                        level_text(best->ask.price, best->ask.quantity).text);
-    case SL_EVENT_GAP:
-        return snprintf(buffer, size_bytes, "after %" PRId64 " to %" PRId64 " (%s)%s", gap->from_id, gap->to_id,
-                        sl_gap_reason_name(gap->reason), gap->healed ? " healed" : "");
+    }
+    return snprintf(buffer, size_bytes, "at %" PRId64 ": %zu bids, %zu asks", snapshot->last_id,
+                    snapshot->levels.bid_count, snapshot->levels.ask_count);
+}
+
+static int describe_trade(const sl_trade *trade, char *buffer, size_t size_bytes)
+{
+    char id[SL_TRADE_ID_MAX];
+    (void)sl_trade_id_format(trade, id);
+    return snprintf(buffer, size_bytes, "#%s %s %s%s", id, sl_side_name(trade->taker),
+                    level_text(trade->price, trade->quantity).text, trade->off_book ? " off book" : "");
+}
+
+/* Candles, funding and what else is counted rather than traded. */
+static int describe_figures(const sl_market_event *event, char *buffer, size_t size_bytes)
+{
+    const sl_candle *candle = &event->as.candle;
+    const sl_funding *funding = &event->as.funding;
+    const sl_liquidation *liquidation = &event->as.liquidation;
+    switch (event->kind) {
+    case SL_EVENT_TICKER:
+        return snprintf(buffer, size_bytes, "last %s", number_text(event->as.ticker.last).text);
+    case SL_EVENT_CANDLE:
+        return snprintf(buffer, size_bytes, "%" PRId64 " s at %" PRId64 ": close %s%s",
+                        candle->interval_ns / 1000000000, candle->open_time_ns, number_text(candle->close).text,
+                        candle->closed ? ", closed" : "");
+    case SL_EVENT_FUNDING:
+        return snprintf(buffer, size_bytes, "mark %s, rate %s",
+                        funding->has_mark ? number_text(funding->mark_price).text : "-",
+                        funding->has_rate ? number_text(funding->rate).text : "-");
+    case SL_EVENT_LIQUIDATION:
+        return snprintf(buffer, size_bytes, "%s %s", sl_side_name(liquidation->side),
+                        level_text(liquidation->price, liquidation->quantity).text);
+    case SL_EVENT_OPEN_INTEREST:
+        return snprintf(buffer, size_bytes, "%s", number_text(event->as.open_interest.quantity).text);
     default:
         return snprintf(buffer, size_bytes, "-");
     }
 }
 
+static int describe_body(const sl_market_event *event, char *buffer, size_t size_bytes)
+{
+    const sl_best *best = &event->as.best;
+    const sl_gap *gap = &event->as.gap;
+    switch (event->kind) {
+    case SL_EVENT_TRADE:
+        return describe_trade(&event->as.trade, buffer, size_bytes);
+    case SL_EVENT_BOOK_DELTA:
+    case SL_EVENT_BOOK_SNAPSHOT:
+        return describe_book(event, buffer, size_bytes);
+    case SL_EVENT_BEST:
+        return snprintf(buffer, size_bytes, "at %" PRId64 ": bid %s, ask %s", best->update_id,
+                        level_text(best->bid.price, best->bid.quantity).text,
+                        level_text(best->ask.price, best->ask.quantity).text);
+    case SL_EVENT_STATUS:
+        return snprintf(buffer, size_bytes, "%s", sl_instrument_status_name(event->as.status));
+    case SL_EVENT_GAP:
+        return snprintf(buffer, size_bytes, "after %" PRId64 " to %" PRId64 " (%s)%s", gap->from_id, gap->to_id,
+                        sl_gap_reason_name(gap->reason), gap->healed ? " healed" : "");
+    default:
+        return describe_figures(event, buffer, size_bytes);
+    }
+}
+
 size_t sl_event_describe(const sl_market_event *event, char buffer[SL_EVENT_TEXT_MAX])
 {
-    int head = snprintf(buffer, SL_EVENT_TEXT_MAX, "%s %s %s %s ", sl_venue_name(event->venue), event->instrument,
-                        sl_feed_name(event->feed), sl_event_kind_name(event->kind));
-    size_t length = head > 0 ? (size_t)head : 0; /* at most 100 bytes: all parts have short names */
+    const sl_instrument *instrument = event->instrument;
+    int head = snprintf(
+        buffer, SL_EVENT_TEXT_MAX, "%s %s %s %s ", instrument == NULL ? "none" : sl_venue_name(instrument->venue),
+        instrument == NULL ? "-" : instrument->name, sl_feed_name(event->feed), sl_event_kind_name(event->kind));
+    size_t length = head > 0 ? (size_t)head : 0; /* at most 130 bytes: all parts have short names */
     int body = describe_body(event, buffer + length, SL_EVENT_TEXT_MAX - length);
     length += body > 0 ? (size_t)body : 0;
     return length < SL_EVENT_TEXT_MAX ? length : SL_EVENT_TEXT_MAX - 1;

@@ -136,21 +136,21 @@ static int keep(sl_sequence *sequence, const sl_diff *diff)
 }
 
 /* Whether the diff follows one that ended at `last_id`: APPLY, IGNORE or GAP. */
-static sl_sequence_action follows(sl_sequence_rule rule, int64_t last_id, const sl_diff *diff)
+static sl_sequence_action follows(sl_book_rule rule, int64_t last_id, const sl_diff *diff)
 {
-    if (rule == SL_SEQUENCE_BINANCE_FUTURES && diff->previous_id == last_id) {
+    if (rule == SL_BOOK_RULE_BINANCE_FUTURES && diff->previous_id == last_id) {
         return SL_SEQUENCE_APPLY;
     }
     if (diff->last_id <= last_id) {
         return SL_SEQUENCE_IGNORE;
     }
-    return rule == SL_SEQUENCE_BINANCE_SPOT && diff->first_id <= last_id + 1 ? SL_SEQUENCE_APPLY : SL_SEQUENCE_GAP;
+    return rule == SL_BOOK_RULE_BINANCE_SPOT && diff->first_id <= last_id + 1 ? SL_SEQUENCE_APPLY : SL_SEQUENCE_GAP;
 }
 
 /* Whether the diff joins a snapshot at `last_id`: APPLY, IGNORE (it is older) or STALE (the snapshot is). */
-static sl_sequence_action joins(sl_sequence_rule rule, int64_t last_id, const sl_diff *diff)
+static sl_sequence_action joins(sl_book_rule rule, int64_t last_id, const sl_diff *diff)
 {
-    if (rule == SL_SEQUENCE_BINANCE_SPOT) {
+    if (rule == SL_BOOK_RULE_BINANCE_SPOT) {
         if (last_id == -1) {
             return SL_SEQUENCE_APPLY;
         }
@@ -185,7 +185,7 @@ static bool gap_is_open(const sl_sequence *sequence)
 /* Decides about a diff in SL_SEQUENCE_JOINED and changes the state with it. */
 static sl_sequence_action judge(sl_sequence *sequence, const sl_diff *diff)
 {
-    sl_sequence_rule rule = sequence->options.rule;
+    sl_book_rule rule = sequence->options.rule;
     sl_sequence_action action =
         sequence->proved ? follows(rule, sequence->last_id, diff) : joins(rule, sequence->last_id, diff);
     switch (action) {
@@ -324,7 +324,7 @@ int sl_sequence_take_gap(sl_sequence *sequence, sl_gap *ret_gap)
 
 int sl_sequence_new(const sl_sequence_options *options, sl_sequence **ret_sequence)
 {
-    if ((options->rule != SL_SEQUENCE_BINANCE_SPOT && options->rule != SL_SEQUENCE_BINANCE_FUTURES) ||
+    if ((options->rule != SL_BOOK_RULE_BINANCE_SPOT && options->rule != SL_BOOK_RULE_BINANCE_FUTURES) ||
         options->diffs_max > SL_SEQUENCE_DIFFS_MAX || options->bytes_max > SL_SEQUENCE_BYTES_MAX) {
         return SL_EINVAL;
     }

@@ -36,10 +36,17 @@ extern "C" {
 /* Readable bytes behind each raw message that sl_sequence_next() gives; at least SL_JSON_PADDING. */
 #define SL_SEQUENCE_PADDING 64
 
-typedef enum sl_sequence_rule {
-    SL_SEQUENCE_BINANCE_SPOT = 1,
-    SL_SEQUENCE_BINANCE_FUTURES,
-} sl_sequence_rule;
+/* How the messages of a venue's books follow each other. */
+typedef enum sl_book_rule {
+    SL_BOOK_RULE_NONE = 0,
+    SL_BOOK_RULE_BINANCE_SPOT,    /* U, u; joined with a REST snapshot */
+    SL_BOOK_RULE_BINANCE_FUTURES, /* U, u, pu; joined with a REST snapshot */
+    SL_BOOK_RULE_CONSECUTIVE,     /* u + 1 each; snapshot in the stream; a new snapshot or u == 1 begins anew (Bybit) */
+    SL_BOOK_RULE_LINKED,          /* previous id == last id; snapshot in the stream (OKX) */
+    SL_BOOK_RULE_CHECKSUM,        /* no ids: the checksum is the only proof; snapshot in the stream (Kraken) */
+    SL_BOOK_RULE_TRUSTED,         /* no ids, no checksum; snapshot in the stream (Coinbase level2) */
+    SL_BOOK_RULE_TIMED,           /* a time stamp that grows; joined with a REST snapshot (Bitstamp) */
+} sl_book_rule;
 
 typedef enum sl_sequence_state {
     SL_SEQUENCE_BUFFERING = 0, /* no book yet: a snapshot is needed */
@@ -68,7 +75,7 @@ typedef struct sl_diff {
 } sl_diff;
 
 typedef struct sl_sequence_options {
-    sl_sequence_rule rule;
+    sl_book_rule rule;
     size_t diffs_max; /* 0: the default */
     size_t bytes_max; /* 0: the default */
 } sl_sequence_options;

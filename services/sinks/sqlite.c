@@ -324,8 +324,8 @@ static enum statement statement_for(sl_event_kind kind)
 static void bind(sl_sqlite *sink, enum statement index, const sl_market_event *event)
 {
     sqlite3_stmt *statement = sink->statements[index];
-    bind_text(statement, 1, sl_venue_name(event->venue));
-    bind_text(statement, 2, event->instrument);
+    bind_text(statement, 1, sl_venue_name(event->instrument->venue));
+    bind_text(statement, 2, event->instrument->symbol);
     bind_text(statement, 3, sl_feed_name(event->feed));
     if (index == TRADE) {
         bind_trade(statement, event);
@@ -353,7 +353,7 @@ static void undo(sl_sqlite *sink)
 
 static int write_one(sl_sqlite *sink, const sl_market_event *event)
 {
-    if (memchr(event->instrument, '\0', sizeof(event->instrument)) == NULL || event->instrument[0] == '\0') {
+    if (event->instrument == NULL) {
         (void)snprintf(sink->problem, sizeof(sink->problem), "an event without an instrument");
         return SL_EINVAL;
     }

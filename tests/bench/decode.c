@@ -13,7 +13,7 @@
 #include "market/book.h"
 #include "market/capture.h"
 #include "market/sequence.h"
-#include "venues/binance/binance.h"
+#include "venues/venue.h"
 
 #define ROUNDS_DEFAULT 10
 #define ROUNDS_MAX 1000
@@ -35,11 +35,14 @@ struct session {
 };
 
 struct worker {
-    sl_binance *decoder;
+    sl_instruments *instruments;
+    sl_venue_decoder *decoder;
     sl_sequence *sequence;
     sl_book *book;
     uint64_t counts[SL_EVENT_KIND_COUNT];
     uint64_t levels;
+    bool with_book;
+    const sl_venue_message *message; /* that is being decoded */
 };
 
 static int64_t now_ns(void)
@@ -101,24 +104,36 @@ static int load_generated(struct session *session)
     return code;
 }
 
+static int apply_kept(void *arg, const sl_market_event *event)
+{
+    return sl_book_apply(((struct worker *)arg)->book, &event->as.delta.levels);
+}
+
 static int apply_snapshot(struct worker *worker, const sl_market_event *event)
 {
+    const sl_venue_output output = {.arg = worker, .event = apply_kept};
     sl_diff diff;
-    sl_market_event kept = {0};
     if (sl_sequence_snapshot(worker->sequence, event->as.snapshot.last_id) != SL_SEQUENCE_APPLY) {
         return SL_EPROTO;
     }
     SL_TRY(sl_book_set(worker->book, &event->as.snapshot.levels));
     while (sl_sequence_next(worker->sequence, &diff) == SL_SEQUENCE_APPLY) {
-        sl_binance_message message = {.text = diff.raw, .size_bytes = diff.size_bytes, .json_flags = SL_JSON_PADDED};
-        SL_TRY(sl_binance_decode(worker->decoder, &message, &kept));
-        SL_TRY(sl_book_apply(worker->book, &kept.as.delta.levels));
+        sl_venue_message message = {.text = diff.raw, .size_bytes = diff.size_bytes, .json_flags = SL_JSON_PADDED};
+        SL_TRY(sl_venue_decode(worker->decoder, &message, &output));
     }
     return 0;
 }
 
-static int apply(struct worker *worker, const sl_market_event *event, const char *text, size_t size_bytes)
+static int take(void *arg, const sl_market_event *event)
 {
+    struct worker *worker = arg;
+    worker->counts[event->kind]++;
+    if (event->kind == SL_EVENT_BOOK_DELTA) {
+        worker->levels += event->as.delta.levels.bid_count + event->as.delta.levels.ask_count;
+    }
+    if (!worker->with_book) {
+        return 0;
+    }
     if (event->kind == SL_EVENT_BOOK_SNAPSHOT) {
         return apply_snapshot(worker, event);
     }
@@ -129,9 +144,8 @@ static int apply(struct worker *worker, const sl_market_event *event, const char
     sl_diff diff = {.first_id = delta->first_id,
                     .last_id = delta->last_id,
                     .previous_id = delta->previous_id,
-                    .raw = text,
-                    .size_bytes = size_bytes};
-    worker->levels += delta->levels.bid_count + delta->levels.ask_count;
+                    .raw = worker->message->text,
+                    .size_bytes = worker->message->size_bytes};
     int action = sl_sequence_diff(worker->sequence, &diff);
     if (action == SL_SEQUENCE_APPLY) {
         return sl_book_apply(worker->book, &delta->levels);
@@ -142,21 +156,25 @@ static int apply(struct worker *worker, const sl_market_event *event, const char
 /* One round over all messages; with the book or only the decoder. */
 static int run(struct session *session, struct worker *worker, bool with_book)
 {
-    sl_market_event event = {0};
+    static const char snapshot[] = "{\"lastUpdateId\"";
+    const sl_venue_output output = {.arg = worker, .event = take};
+    const sl_venue_request request = {.kind = SL_REQUEST_SNAPSHOT,
+                                      .instrument = sl_instruments_at(worker->instruments, 0)};
+    sl_venue_answer answer;
     memset(worker->counts, 0, sizeof(worker->counts));
     worker->levels = 0;
+    worker->with_book = with_book;
     for (size_t at = 0; at < session->count; at++) {
-        const char *text = session->bytes + session->messages[at].offset;
-        sl_binance_message message = {.text = text,
-                                      .size_bytes = session->messages[at].size_bytes,
-                                      .json_flags = SL_JSON_PADDED,
-                                      .receive_time_ns = session->messages[at].receive_time_ns,
-                                      .instrument = "SNAPSHOT"};
-        SL_TRY(sl_binance_decode(worker->decoder, &message, &event));
-        worker->counts[event.kind]++;
-        if (with_book) {
-            SL_TRY(apply(worker, &event, text, message.size_bytes));
-        }
+        sl_venue_message message = {.text = session->bytes + session->messages[at].offset,
+                                    .size_bytes = session->messages[at].size_bytes,
+                                    .json_flags = SL_JSON_PADDED,
+                                    .receive_time_ns = session->messages[at].receive_time_ns};
+        worker->message = &message;
+        bool rest = strncmp(message.text, snapshot, sizeof(snapshot) - 1) == 0;
+        int code = rest ? sl_venue_decode_rest(worker->decoder, &request, &message, &output, NULL, &answer)
+                        : sl_venue_decode(worker->decoder, &message, &output);
+        worker->message = NULL;
+        SL_TRY(code);
     }
     return 0;
 }
@@ -165,8 +183,8 @@ static int run(struct session *session, struct worker *worker, bool with_book)
 static int measure(struct session *session, sl_venue venue, int rounds, bool with_book, struct worker *worker,
                    int64_t *ret_ns)
 {
-    sl_sequence_options options = {.rule = venue == SL_VENUE_BINANCE_SPOT ? SL_SEQUENCE_BINANCE_SPOT
-                                                                          : SL_SEQUENCE_BINANCE_FUTURES};
+    sl_sequence_options options = {.rule = venue == SL_VENUE_BINANCE_SPOT ? SL_BOOK_RULE_BINANCE_SPOT
+                                                                          : SL_BOOK_RULE_BINANCE_FUTURES};
     int64_t best_ns = INT64_MAX;
     for (int round = 0; round < rounds; round++) {
         sl_sequence_free(worker->sequence);
@@ -193,7 +211,14 @@ static int benchmark(struct session *session, sl_venue venue, int rounds, struct
 {
     int64_t decode_ns = 0;
     int64_t both_ns = 0;
-    SL_TRY(sl_binance_new(&(sl_binance_options){.venue = venue}, &worker->decoder));
+    sl_instrument instrument = {.venue = venue, .symbol = "BTCUSDT"};
+    if (venue == SL_VENUE_BINANCE_COINM) {
+        (void)snprintf(instrument.symbol, sizeof(instrument.symbol), "BTCUSD_PERP");
+    }
+    SL_TRY(sl_instruments_new(0, &worker->instruments));
+    (void)(sl_instruments_add(worker->instruments, &instrument, NULL) < 0);
+    SL_TRY(sl_venue_decoder_new(&(sl_venue_decoder_options){.venue = venue, .instruments = worker->instruments},
+                                &worker->decoder));
     SL_TRY(sl_book_new(0, &worker->book));
     SL_TRY(measure(session, venue, rounds, false, worker, &decode_ns));
     SL_TRY(measure(session, venue, rounds, true, worker, &both_ns));
@@ -231,9 +256,10 @@ int main(int argc, char **argv)
     code = benchmark(&session, venue, (int)rounds, &worker);
     if (code < 0) {
         (void)fprintf(stderr, "failed: %s %s\n", sl_strerror(code),
-                      worker.decoder == NULL ? "" : sl_binance_problem(worker.decoder));
+                      worker.decoder == NULL ? "" : sl_venue_problem(worker.decoder));
     }
-    sl_binance_free(worker.decoder);
+    sl_venue_decoder_free(worker.decoder);
+    sl_instruments_free(worker.instruments);
     sl_sequence_free(worker.sequence);
     sl_book_free(worker.book);
     sl_free(session.bytes);

@@ -229,10 +229,10 @@ static int perform(void *arg)
 
 static void run(struct cast *cast)
 {
-    struct sl_instrument looks[2];
-    const struct sl_instrument *instruments[3] = {NULL};
+    struct sl_hooks looks[2];
+    const struct sl_hooks *instruments[3] = {NULL};
     for (size_t i = 0; i < cast->count; i++) {
-        looks[i] = (struct sl_instrument){.context = &cast->plays[i].watch, .after_step = look};
+        looks[i] = (struct sl_hooks){.context = &cast->plays[i].watch, .after_step = look};
         instruments[i] = &looks[i];
     }
     struct sl_run_options options = {.stack_bytes = STACK_BYTES, .watchdog = SL_NEVER, .instruments = instruments};

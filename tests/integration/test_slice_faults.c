@@ -138,8 +138,7 @@ static int play(struct venue *venue, sl_ws *ws, enum fault fault)
             SL_TRY(venue->pause > 0 ? sl_sleep(venue->pause) : 0);
         }
         if (fault == ODD_EVENTS && i % 100 == 0) {
-            SL_TRY(send_text(ws,
-                             "{\"stream\":\"btcusdt@kline_1m\",\"data\":{\"e\":\"kline\",\"E\":1,\"s\":\"BTCUSDT\"}}"));
+            SL_TRY(send_text(ws, "{\"stream\":\"btcusdt@new\",\"data\":{\"e\":\"new\",\"E\":1,\"s\":\"BTCUSDT\"}}"));
         }
     }
     SL_TRY(code);

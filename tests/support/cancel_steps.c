@@ -46,8 +46,8 @@ int64_t cancel_at_each_step(const struct sl_run_options *options, sl_task_fn bod
     int64_t held = sl_memory_held();
     for (int64_t n = 0;; n++) {
         struct cancelling cancelling = {.body = body, .arg = arg, .steps_left = n};
-        const struct sl_instrument instrument = {.context = &cancelling, .after_step = count_step};
-        const struct sl_instrument *const instruments[] = {&instrument, NULL};
+        const struct sl_hooks instrument = {.context = &cancelling, .after_step = count_step};
+        const struct sl_hooks *const instruments[] = {&instrument, NULL};
         struct sl_run_options own = *options;
         own.instruments = instruments;
         CHECK_EQ(sl_run(&own, run_body, &cancelling, NULL), 0);

@@ -22,9 +22,9 @@ typedef void (*sl_log_fn)(void *context, enum sl_log_level level, const char *te
 
 /*
  * Hooks on what the scheduler does. Each may be NULL. A hook that returns a negative code is a faulty
- * one: its whole instrument is removed and that is logged; the others go on. Hooks must not block.
+ * one: the whole set is removed and that is logged; the others go on. Hooks must not block.
  */
-struct sl_instrument {
+struct sl_hooks {
     void *context;
     int (*task_spawned)(void *context, sl_task_ref task);
     int (*task_scheduled)(void *context, sl_task_ref task);
@@ -56,7 +56,7 @@ struct sl_run_options {
     const struct sl_simulation_options *simulation; /* NULL: the real world */
     sl_log_fn log;                                  /* NULL: standard error, warnings and errors only */
     void *log_context;
-    const struct sl_instrument *const *instruments; /* NULL-terminated, borrowed for the whole run */
+    const struct sl_hooks *const *instruments; /* NULL-terminated, borrowed for the whole run */
 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

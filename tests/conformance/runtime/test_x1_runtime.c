@@ -207,15 +207,15 @@ static int on_wait(void *context, sl_time timeout)
     return 0;
 }
 
-static struct sl_instrument instrument_of(struct counts *counts)
+static struct sl_hooks instrument_of(struct counts *counts)
 {
-    return (struct sl_instrument){.context = counts,
-                                  .task_spawned = on_spawned,
-                                  .task_scheduled = on_scheduled,
-                                  .before_step = on_before,
-                                  .after_step = on_after,
-                                  .task_ended = on_ended,
-                                  .before_wait = on_wait};
+    return (struct sl_hooks){.context = counts,
+                             .task_spawned = on_spawned,
+                             .task_scheduled = on_scheduled,
+                             .before_step = on_before,
+                             .after_step = on_after,
+                             .task_ended = on_ended,
+                             .before_wait = on_wait};
 }
 
 static int three_steps(void *arg)
@@ -231,8 +231,8 @@ C_TEST_RUNS(x4_a_failing_instrument_is_removed, "a failing instrument is removed
 {
     struct counts good = {.fail_at = -1};
     struct counts faulty = {.fail_at = 2};
-    struct sl_instrument instruments[] = {instrument_of(&faulty), instrument_of(&good)};
-    const struct sl_instrument *list[] = {&instruments[0], &instruments[1], NULL};
+    struct sl_hooks instruments[] = {instrument_of(&faulty), instrument_of(&good)};
+    const struct sl_hooks *list[] = {&instruments[0], &instruments[1], NULL};
     struct sl_run_options own = *options;
     own.instruments = list;
     SL_TRY(sl_run(&own, three_steps, NULL, NULL));

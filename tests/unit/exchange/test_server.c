@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "exchange/server.h"
+#include "market_kit.h"
 #include "sl_conformance.h"
 #include "sluice/fetch.h"
 #include "sluice/ws.h"
-#include "venues/binance/binance.h"
 
 #define TRADES "/public/stream?streams=btcusdt@trade"
 #define BOTH "/public/stream?streams=btcusdt@depth@0ms/btcusdt@trade"
@@ -34,7 +34,7 @@ static int status_of(const sl_exchange *exchange, const char *target)
 /* A client that checks that nothing is missing between the first message it gets and the last. */
 struct reader {
     sl_ws *ws;
-    sl_binance *decoder;
+    struct market_kit *kit;
     uint64_t received, trades, holes;
     int64_t trade_id, diff_id;
     int end;
@@ -43,7 +43,7 @@ struct reader {
 static int open_reader(struct reader *reader, const sl_exchange *exchange, const char *target)
 {
     memset(reader, 0, sizeof *reader);
-    SL_TRY(sl_binance_new(&(sl_binance_options){.venue = SL_VENUE_BINANCE_USDM}, &reader->decoder));
+    reader->kit = market_kit_open(SL_VENUE_BINANCE_USDM, "BTCUSDT");
     char url[256];
     (void)snprintf(url, sizeof url, "ws://127.0.0.1:%d%s", sl_exchange_port(exchange), target);
     return sl_ws_connect(url, &reader->ws);
@@ -52,7 +52,7 @@ static int open_reader(struct reader *reader, const sl_exchange *exchange, const
 static void close_reader(struct reader *reader)
 {
     sl_ws_free(reader->ws);
-    sl_binance_free(reader->decoder);
+    market_kit_close(reader->kit);
 }
 
 static int read_all(void *arg)
@@ -60,18 +60,18 @@ static int read_all(void *arg)
     struct reader *reader = arg;
     struct sl_ws_message message;
     while ((reader->end = sl_ws_receive(reader->ws, &message)) == 0) {
-        sl_binance_message raw = {message.data, message.size_bytes, SL_JSON_PADDED, 1, NULL};
-        sl_market_event event;
-        CHECK_EQ(sl_binance_decode(reader->decoder, &raw, &event), 0);
+        sl_venue_message raw = {message.data, message.size_bytes, SL_JSON_PADDED, 1};
+        CHECK_EQ(market_kit_decode_message(reader->kit, &raw), 0);
+        const sl_market_event *event = &reader->kit->events[0];
         reader->received++;
-        if (event.kind == SL_EVENT_TRADE) {
-            reader->holes += reader->trade_id != 0 && event.as.trade.id != reader->trade_id + 1;
-            reader->trade_id = event.as.trade.id;
+        if (event->kind == SL_EVENT_TRADE) {
+            reader->holes += reader->trade_id != 0 && event->as.trade.id != reader->trade_id + 1;
+            reader->trade_id = event->as.trade.id;
             reader->trades++;
         } else {
-            CHECK_EQ(event.kind, SL_EVENT_BOOK_DELTA);
-            reader->holes += reader->diff_id != 0 && event.as.delta.previous_id != reader->diff_id;
-            reader->diff_id = event.as.delta.last_id;
+            CHECK_EQ(event->kind, SL_EVENT_BOOK_DELTA);
+            reader->holes += reader->diff_id != 0 && event->as.delta.previous_id != reader->diff_id;
+            reader->diff_id = event->as.delta.last_id;
         }
     }
     return reader->end == SL_ECANCELED ? SL_ECANCELED : 0;

@@ -12,7 +12,7 @@
 
 #include "exchange/session.h"
 #include "market/sequence.h"
-#include "venues/binance/binance.h"
+#include "market_kit.h"
 
 /* The naive book: per side, price and quantity as texts, sorted by the price's text. */
 #define NAIVE_MAX 20000
@@ -288,36 +288,32 @@ static void generated_session_as_a_file(void **state)
 
 /* A consumer of its own: decoder, tracker, book. */
 struct consumer {
-    sl_binance *decoder;
+    struct market_kit *kit;
     sl_sequence *sequence;
     sl_book *book;
 };
 
-static void consume(struct consumer *consumer, const char *text, size_t size_bytes, unsigned flags)
+static void consume(struct consumer *consumer, const char *text, size_t size_bytes)
 {
-    sl_market_event event = {0};
-    sl_binance_message message = {.text = text, .size_bytes = size_bytes, .json_flags = flags, .instrument = "BTCUSDT"};
-    assert_int_equal(sl_binance_decode(consumer->decoder, &message, &event), 0);
-    if (event.kind == SL_EVENT_BOOK_DELTA) {
-        sl_diff diff = {.first_id = event.as.delta.first_id,
-                        .last_id = event.as.delta.last_id,
-                        .previous_id = event.as.delta.previous_id,
+    const sl_market_event *event = market_kit_line(consumer->kit, text, size_bytes);
+    if (event->kind == SL_EVENT_BOOK_DELTA) {
+        sl_diff diff = {.first_id = event->as.delta.first_id,
+                        .last_id = event->as.delta.last_id,
+                        .previous_id = event->as.delta.previous_id,
                         .raw = text,
                         .size_bytes = size_bytes};
         int action = sl_sequence_diff(consumer->sequence, &diff);
         assert_true(action == SL_SEQUENCE_APPLY || action == SL_SEQUENCE_KEPT || action == SL_SEQUENCE_IGNORE);
         if (action == SL_SEQUENCE_APPLY) {
-            assert_int_equal(sl_book_apply(consumer->book, &event.as.delta.levels), 0);
+            assert_int_equal(sl_book_apply(consumer->book, &event->as.delta.levels), 0);
         }
-    } else if (event.kind == SL_EVENT_BOOK_SNAPSHOT) {
-        assert_int_equal(sl_sequence_snapshot(consumer->sequence, event.as.snapshot.last_id), SL_SEQUENCE_APPLY);
-        assert_int_equal(sl_book_set(consumer->book, &event.as.snapshot.levels), 0);
+    } else if (event->kind == SL_EVENT_BOOK_SNAPSHOT) {
+        assert_int_equal(sl_sequence_snapshot(consumer->sequence, event->as.snapshot.last_id), SL_SEQUENCE_APPLY);
+        assert_int_equal(sl_book_set(consumer->book, &event->as.snapshot.levels), 0);
         sl_diff diff;
         while (sl_sequence_next(consumer->sequence, &diff) == SL_SEQUENCE_APPLY) {
-            message =
-                (sl_binance_message){.text = diff.raw, .size_bytes = diff.size_bytes, .json_flags = SL_JSON_PADDED};
-            assert_int_equal(sl_binance_decode(consumer->decoder, &message, &event), 0);
-            assert_int_equal(sl_book_apply(consumer->book, &event.as.delta.levels), 0);
+            event = market_kit_line(consumer->kit, diff.raw, diff.size_bytes);
+            assert_int_equal(sl_book_apply(consumer->book, &event->as.delta.levels), 0);
         }
     }
 }
@@ -345,20 +341,20 @@ static void join_at(uint64_t start, uint64_t wait, bool raw_stream)
     sl_session_message message;
     uint64_t at = 0;
     assert_int_equal(sl_session_open(&options, &session), 0);
-    assert_int_equal(sl_binance_new(&(sl_binance_options){.venue = SL_VENUE_BINANCE_USDM}, &consumer.decoder), 0);
-    assert_int_equal(sl_sequence_new(&(sl_sequence_options){.rule = SL_SEQUENCE_BINANCE_FUTURES}, &consumer.sequence),
+    consumer.kit = market_kit_open(SL_VENUE_BINANCE_USDM, "BTCUSDT");
+    assert_int_equal(sl_sequence_new(&(sl_sequence_options){.rule = SL_BOOK_RULE_BINANCE_FUTURES}, &consumer.sequence),
                      0);
     assert_int_equal(sl_book_new(0, &consumer.book), 0);
     while (sl_session_next(session, &message) > 0) {
         at++;
         if (at > start) {
             sl_json_text text = raw_stream ? message.data : message.text;
-            consume(&consumer, text.data, text.size_bytes, raw_stream ? 0 : SL_JSON_PADDED);
+            consume(&consumer, text.data, text.size_bytes);
         }
         if (at == start + wait) {
             sl_json_text snapshot;
             assert_int_equal(sl_session_snapshot(session, SL_SESSION_LIMIT_MAX, &snapshot), 0);
-            consume(&consumer, snapshot.data, snapshot.size_bytes, SL_JSON_PADDED);
+            consume(&consumer, snapshot.data, snapshot.size_bytes);
         }
         if (at >= start + wait && message.kind == SL_EVENT_BOOK_DELTA) {
             assert_true(sl_sequence_last_id(consumer.sequence) == sl_session_last_id(session));
@@ -369,7 +365,7 @@ static void join_at(uint64_t start, uint64_t wait, bool raw_stream)
     assert_same_top(consumer.book, sl_session_book(session), SL_SIDE_BUY, SIZE_MAX);
     assert_same_top(consumer.book, sl_session_book(session), SL_SIDE_SELL, SIZE_MAX);
     assert_int_equal(sl_sequence_get_stats(consumer.sequence)->gaps, 0);
-    sl_binance_free(consumer.decoder);
+    market_kit_close(consumer.kit);
     sl_sequence_free(consumer.sequence);
     sl_book_free(consumer.book);
     sl_session_close(session);
@@ -392,8 +388,7 @@ static void snapshots_have_the_venues_form(void **state)
     sl_session *session = NULL;
     sl_session_message message;
     sl_json_text json;
-    sl_market_event event = {0};
-    sl_binance *decoder = NULL;
+    struct market_kit *kit = market_kit_open(SL_VENUE_BINANCE_USDM, "BTCUSDT");
     assert_int_equal(sl_session_open(&options, &session), 0);
     while (!sl_session_ready(session)) {
         assert_int_equal(sl_session_snapshot(session, 5, &json), SL_EAGAIN);
@@ -401,19 +396,16 @@ static void snapshots_have_the_venues_form(void **state)
     }
     assert_string_equal(sl_session_instrument(session), "BTCUSDT");
     assert_int_equal(sl_session_snapshot(session, SL_SESSION_LIMIT_MAX + 1, &json), SL_EINVAL);
-    assert_int_equal(sl_binance_new(&(sl_binance_options){.venue = SL_VENUE_BINANCE_USDM}, &decoder), 0);
     for (size_t limit = 0; limit <= 1000; limit += 500) {
         assert_int_equal(sl_session_snapshot(session, limit, &json), 0);
         assert_int_equal(strncmp(json.data, "{\"lastUpdateId\":", 16), 0);
-        sl_binance_message answer = {
-            .text = json.data, .size_bytes = json.size_bytes, .json_flags = SL_JSON_PADDED, .instrument = "BTCUSDT"};
-        assert_int_equal(sl_binance_decode(decoder, &answer, &event), 0);
-        assert_true(event.as.snapshot.last_id == sl_session_last_id(session));
-        assert_int_equal(event.as.snapshot.levels.bid_count, limit == 0 ? SL_SESSION_LIMIT_DEFAULT : limit);
-        assert_int_equal(event.as.snapshot.levels.ask_count, limit == 0 ? SL_SESSION_LIMIT_DEFAULT : limit);
-        assert_true(event.sent_time_ns > 0 && event.venue_time_ns > 0);
+        const sl_market_event *event = market_kit_line(kit, json.data, json.size_bytes);
+        assert_true(event->as.snapshot.last_id == sl_session_last_id(session));
+        assert_int_equal(event->as.snapshot.levels.bid_count, limit == 0 ? SL_SESSION_LIMIT_DEFAULT : limit);
+        assert_int_equal(event->as.snapshot.levels.ask_count, limit == 0 ? SL_SESSION_LIMIT_DEFAULT : limit);
+        assert_true(event->sent_time_ns > 0 && event->venue_time_ns > 0);
     }
-    sl_binance_free(decoder);
+    market_kit_close(kit);
     sl_session_close(session);
 }
 

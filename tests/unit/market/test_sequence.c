@@ -8,7 +8,7 @@
 
 #include "market/sequence.h"
 
-static sl_sequence *open_sequence(sl_sequence_rule rule)
+static sl_sequence *open_sequence(sl_book_rule rule)
 {
     sl_sequence *sequence = NULL;
     assert_int_equal(sl_sequence_new(&(sl_sequence_options){.rule = rule}, &sequence), 0);
@@ -50,7 +50,7 @@ static void assert_drained(sl_sequence *sequence)
 
 /* One case: three diffs are kept, a snapshot comes; what is to be done, and which diff is the first applied. */
 struct join {
-    sl_sequence_rule rule;
+    sl_book_rule rule;
     int64_t snapshot;
     sl_sequence_action action;
     int64_t first_applied; /* 0: none */
@@ -61,24 +61,24 @@ static void snapshot_joins_by_rule(void **state)
     (void)state;
     /* spot diffs 11..20, 21..30, 31..40; futures the same with pu 8, 20, 30 */
     static const struct join cases[] = {
-        {SL_SEQUENCE_BINANCE_SPOT, 9, SL_SEQUENCE_STALE, 0},
-        {SL_SEQUENCE_BINANCE_SPOT, 10, SL_SEQUENCE_APPLY, 20}, /* U == L+1 */
-        {SL_SEQUENCE_BINANCE_SPOT, 11, SL_SEQUENCE_APPLY, 20},
-        {SL_SEQUENCE_BINANCE_SPOT, 19, SL_SEQUENCE_APPLY, 20}, /* u == L+1 */
-        {SL_SEQUENCE_BINANCE_SPOT, 20, SL_SEQUENCE_APPLY, 30}, /* u == L is old */
-        {SL_SEQUENCE_BINANCE_SPOT, 35, SL_SEQUENCE_APPLY, 40},
-        {SL_SEQUENCE_BINANCE_SPOT, 40, SL_SEQUENCE_APPLY, 0},
-        {SL_SEQUENCE_BINANCE_SPOT, 99, SL_SEQUENCE_APPLY, 0},
-        {SL_SEQUENCE_BINANCE_SPOT, -1, SL_SEQUENCE_APPLY, 20}, /* a new instrument */
-        {SL_SEQUENCE_BINANCE_SPOT, -2, (sl_sequence_action)SL_EINVAL, 0},
-        {SL_SEQUENCE_BINANCE_FUTURES, 7, SL_SEQUENCE_STALE, 0},
-        {SL_SEQUENCE_BINANCE_FUTURES, 8, SL_SEQUENCE_APPLY, 20},  /* pu == L, no overlap */
-        {SL_SEQUENCE_BINANCE_FUTURES, 10, SL_SEQUENCE_STALE, 0},  /* neither U <= L nor pu == L */
-        {SL_SEQUENCE_BINANCE_FUTURES, 11, SL_SEQUENCE_APPLY, 20}, /* U == L */
-        {SL_SEQUENCE_BINANCE_FUTURES, 20, SL_SEQUENCE_APPLY, 20}, /* u == L is kept here */
-        {SL_SEQUENCE_BINANCE_FUTURES, 21, SL_SEQUENCE_APPLY, 30},
-        {SL_SEQUENCE_BINANCE_FUTURES, 40, SL_SEQUENCE_APPLY, 40},
-        {SL_SEQUENCE_BINANCE_FUTURES, 41, SL_SEQUENCE_APPLY, 0},
+        {SL_BOOK_RULE_BINANCE_SPOT, 9, SL_SEQUENCE_STALE, 0},
+        {SL_BOOK_RULE_BINANCE_SPOT, 10, SL_SEQUENCE_APPLY, 20}, /* U == L+1 */
+        {SL_BOOK_RULE_BINANCE_SPOT, 11, SL_SEQUENCE_APPLY, 20},
+        {SL_BOOK_RULE_BINANCE_SPOT, 19, SL_SEQUENCE_APPLY, 20}, /* u == L+1 */
+        {SL_BOOK_RULE_BINANCE_SPOT, 20, SL_SEQUENCE_APPLY, 30}, /* u == L is old */
+        {SL_BOOK_RULE_BINANCE_SPOT, 35, SL_SEQUENCE_APPLY, 40},
+        {SL_BOOK_RULE_BINANCE_SPOT, 40, SL_SEQUENCE_APPLY, 0},
+        {SL_BOOK_RULE_BINANCE_SPOT, 99, SL_SEQUENCE_APPLY, 0},
+        {SL_BOOK_RULE_BINANCE_SPOT, -1, SL_SEQUENCE_APPLY, 20}, /* a new instrument */
+        {SL_BOOK_RULE_BINANCE_SPOT, -2, (sl_sequence_action)SL_EINVAL, 0},
+        {SL_BOOK_RULE_BINANCE_FUTURES, 7, SL_SEQUENCE_STALE, 0},
+        {SL_BOOK_RULE_BINANCE_FUTURES, 8, SL_SEQUENCE_APPLY, 20},  /* pu == L, no overlap */
+        {SL_BOOK_RULE_BINANCE_FUTURES, 10, SL_SEQUENCE_STALE, 0},  /* neither U <= L nor pu == L */
+        {SL_BOOK_RULE_BINANCE_FUTURES, 11, SL_SEQUENCE_APPLY, 20}, /* U == L */
+        {SL_BOOK_RULE_BINANCE_FUTURES, 20, SL_SEQUENCE_APPLY, 20}, /* u == L is kept here */
+        {SL_BOOK_RULE_BINANCE_FUTURES, 21, SL_SEQUENCE_APPLY, 30},
+        {SL_BOOK_RULE_BINANCE_FUTURES, 40, SL_SEQUENCE_APPLY, 40},
+        {SL_BOOK_RULE_BINANCE_FUTURES, 41, SL_SEQUENCE_APPLY, 0},
     };
     for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
         sl_auto(sl_sequence) *sequence = open_sequence(cases[at].rule);
@@ -107,7 +107,7 @@ static void snapshot_joins_by_rule(void **state)
 static void live_diffs_follow_the_spot_rule(void **state)
 {
     (void)state;
-    sl_auto(sl_sequence) *sequence = open_sequence(SL_SEQUENCE_BINANCE_SPOT);
+    sl_auto(sl_sequence) *sequence = open_sequence(SL_BOOK_RULE_BINANCE_SPOT);
     sl_gap gap;
     assert_int_equal(sl_sequence_snapshot(sequence, 100), SL_SEQUENCE_APPLY);
     assert_drained(sequence);
@@ -148,7 +148,7 @@ static void live_diffs_follow_the_spot_rule(void **state)
 static void live_diffs_follow_the_futures_rule(void **state)
 {
     (void)state;
-    sl_auto(sl_sequence) *sequence = open_sequence(SL_SEQUENCE_BINANCE_FUTURES);
+    sl_auto(sl_sequence) *sequence = open_sequence(SL_BOOK_RULE_BINANCE_FUTURES);
     sl_gap gap;
     assert_int_equal(sl_sequence_snapshot(sequence, 100), SL_SEQUENCE_APPLY);
     assert_int_equal(push(sequence, 80, 85, 99), SL_SEQUENCE_IGNORE);
@@ -168,7 +168,7 @@ static void live_diffs_follow_the_futures_rule(void **state)
 static void snapshot_older_than_a_live_diff_is_found_out(void **state)
 {
     (void)state;
-    sl_auto(sl_sequence) *sequence = open_sequence(SL_SEQUENCE_BINANCE_SPOT);
+    sl_auto(sl_sequence) *sequence = open_sequence(SL_BOOK_RULE_BINANCE_SPOT);
     sl_gap gap;
     assert_int_equal(sl_sequence_snapshot(sequence, 100), SL_SEQUENCE_APPLY);
     assert_drained(sequence);
@@ -183,7 +183,7 @@ static void snapshot_older_than_a_live_diff_is_found_out(void **state)
 static void diffs_that_come_while_draining_wait(void **state)
 {
     (void)state;
-    sl_auto(sl_sequence) *sequence = open_sequence(SL_SEQUENCE_BINANCE_FUTURES);
+    sl_auto(sl_sequence) *sequence = open_sequence(SL_BOOK_RULE_BINANCE_FUTURES);
     sl_gap gap;
     assert_int_equal(push(sequence, 1, 2, 10), SL_SEQUENCE_KEPT);
     assert_int_equal(push(sequence, 10, 11, 20), SL_SEQUENCE_KEPT);
@@ -208,7 +208,7 @@ static void diffs_that_come_while_draining_wait(void **state)
 static void a_break_among_the_kept_begins_anew(void **state)
 {
     (void)state;
-    sl_auto(sl_sequence) *sequence = open_sequence(SL_SEQUENCE_BINANCE_SPOT);
+    sl_auto(sl_sequence) *sequence = open_sequence(SL_BOOK_RULE_BINANCE_SPOT);
     assert_int_equal(push(sequence, 0, 1, 10), SL_SEQUENCE_KEPT);
     assert_int_equal(push(sequence, 0, 5, 9), SL_SEQUENCE_IGNORE);
     assert_int_equal(push(sequence, 0, 15, 20), SL_SEQUENCE_KEPT);
@@ -222,7 +222,7 @@ static void a_break_among_the_kept_begins_anew(void **state)
 static void losing_the_connection_is_one_gap(void **state)
 {
     (void)state;
-    sl_auto(sl_sequence) *sequence = open_sequence(SL_SEQUENCE_BINANCE_FUTURES);
+    sl_auto(sl_sequence) *sequence = open_sequence(SL_BOOK_RULE_BINANCE_FUTURES);
     sl_gap gap;
     assert_int_equal(push(sequence, 1, 2, 3), SL_SEQUENCE_KEPT);
     sl_sequence_lost(sequence); /* before there was a book: no gap */
@@ -258,7 +258,7 @@ static void the_buffer_is_bounded_in_number(void **state)
 {
     (void)state;
     sl_sequence *sequence = NULL;
-    sl_sequence_options options = {.rule = SL_SEQUENCE_BINANCE_SPOT, .diffs_max = 8};
+    sl_sequence_options options = {.rule = SL_BOOK_RULE_BINANCE_SPOT, .diffs_max = 8};
     assert_int_equal(sl_sequence_new(&options, &sequence), 0);
     for (int64_t id = 1; id <= 1000; id++) {
         assert_int_equal(push(sequence, 0, id, id), SL_SEQUENCE_KEPT);
@@ -279,7 +279,7 @@ static void the_buffer_is_bounded_in_bytes(void **state)
     (void)state;
     static char raw[100000];
     sl_sequence *sequence = NULL;
-    sl_sequence_options options = {.rule = SL_SEQUENCE_BINANCE_SPOT, .bytes_max = 300000};
+    sl_sequence_options options = {.rule = SL_BOOK_RULE_BINANCE_SPOT, .bytes_max = 300000};
     assert_int_equal(sl_sequence_new(&options, &sequence), 0);
     memset(raw, 'x', sizeof(raw));
     for (int64_t id = 1; id <= 100; id++) {
@@ -309,11 +309,11 @@ static void bad_input_is_refused(void **state)
 {
     (void)state;
     sl_sequence *sequence = NULL;
-    sl_sequence_options options = {.rule = (sl_sequence_rule)0};
+    sl_sequence_options options = {.rule = (sl_book_rule)0};
     assert_int_equal(sl_sequence_new(&options, &sequence), SL_EINVAL);
-    options = (sl_sequence_options){.rule = SL_SEQUENCE_BINANCE_SPOT, .diffs_max = SL_SEQUENCE_DIFFS_MAX + 1};
+    options = (sl_sequence_options){.rule = SL_BOOK_RULE_BINANCE_SPOT, .diffs_max = SL_SEQUENCE_DIFFS_MAX + 1};
     assert_int_equal(sl_sequence_new(&options, &sequence), SL_EINVAL);
-    sequence = open_sequence(SL_SEQUENCE_BINANCE_SPOT);
+    sequence = open_sequence(SL_BOOK_RULE_BINANCE_SPOT);
     assert_int_equal(push(sequence, 0, 5, 4), SL_EINVAL);
     assert_int_equal(push(sequence, 0, -1, 4), SL_EINVAL);
     assert_int_equal(push(sequence, 0, 4, INT64_MAX), SL_EINVAL);
@@ -331,8 +331,8 @@ static void random_losses_always_heal(void **state)
         seed = seed * 10 + (unsigned)(*given - '0');
     }
     print_message("seed %u (SLUICE_SEED changes it)\n", seed);
-    for (int rule = SL_SEQUENCE_BINANCE_SPOT; rule <= SL_SEQUENCE_BINANCE_FUTURES; rule++) {
-        sl_auto(sl_sequence) *sequence = open_sequence((sl_sequence_rule)rule);
+    for (int rule = SL_BOOK_RULE_BINANCE_SPOT; rule <= SL_BOOK_RULE_BINANCE_FUTURES; rule++) {
+        sl_auto(sl_sequence) *sequence = open_sequence((sl_book_rule)rule);
         int64_t venue = 1000;  /* the venue's last change */
         int64_t sent = venue;  /* the last change that a diff told of */
         int64_t book = -1;     /* what the consumer's book covers without a hole; -1: nothing */
@@ -341,7 +341,7 @@ static void random_losses_always_heal(void **state)
         uint64_t joined_rounds = 0;
         for (int round = 0; round < 200000; round++) {
             venue += 1 + rand_r(&seed) % 5;
-            bool futures = rule == SL_SEQUENCE_BINANCE_FUTURES;
+            bool futures = rule == SL_BOOK_RULE_BINANCE_FUTURES;
             int64_t first = futures ? venue - rand_r(&seed) % (int)(venue - sent) : sent + 1;
             int64_t previous = sent;
             sent = venue;
@@ -398,7 +398,7 @@ static void survives_every_failed_allocation(void **state)
     bool done = false;
     for (int64_t n = 0; !done; n++) {
         sl_sequence *sequence = NULL;
-        sl_sequence_options options = {.rule = SL_SEQUENCE_BINANCE_SPOT};
+        sl_sequence_options options = {.rule = SL_BOOK_RULE_BINANCE_SPOT};
         sl_memory_fail_after(n);
         int code = sl_sequence_new(&options, &sequence);
         for (int64_t id = 1; sequence != NULL && id <= 10; id++) {

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instruments of all venues in one table: see instrument.h. They lie in chunks, so that their addresses stay;
+ * two hash indexes with open addressing lead to them, by symbol and by name. Nothing is ever removed.
+ */
+#include "instrument.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "sluice/json.h"
+
+#define CHUNK_INSTRUMENTS 256
+
+/* An index has at least twice as many places as instruments. */
+#define PLACES_FIRST 64
+
+#define NS_PER_SECOND INT64_C(1000000000)
+
+/* A place of an index; `instrument` NULL: free. */
+struct place {
+    uint32_t hash;
+    sl_instrument *instrument;
+};
+
+struct index {
+    struct place *places;
+    size_t mask;
+};
+
+struct sl_instruments {
+    size_t max;
+    size_t count;
+    sl_instrument **chunks;
+    size_t chunk_count, chunk_capacity;
+    struct index symbols, names;
+};
+
+static const char *const venue_names[SL_VENUE_COUNT] = {"none",          "binance", "binance-usdm", "binance-coinm",
+                                                        "coinbase",      "kraken",  "bybit",        "bybit-linear",
+                                                        "bybit-inverse", "okx",     "bitstamp"};
+static const char *const type_names[SL_INSTRUMENT_TYPE_COUNT] = {"unknown", "spot", "perpetual", "future"};
+static const char *const status_names[SL_STATUS_COUNT] = {"unknown", "trading", "halted", "delisted"};
+
+static uint64_t load8(const char *data)
+{
+    uint64_t word;
+    memcpy(&word, data, sizeof(word));
+    return word;
+}
+
+/* Of short texts, eight bytes at a step; the last step overlaps the one before. */
+static uint32_t hash_of(sl_venue venue, const char *text, size_t size_bytes)
+{
+    static const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = ((uint64_t)venue << 32 | (uint32_t)size_bytes) * factor;
+    if (size_bytes < 8) {
+        uint64_t word = 0;
+        for (size_t at = 0; at < size_bytes; at++) {
+            word = word << 8 | (unsigned char)text[at];
+        }
+        hash = (hash ^ word) * factor;
+    } else {
+        for (size_t at = 0; at + 8 < size_bytes; at += 8) {
+            hash = (hash ^ load8(text + at)) * factor;
+            hash ^= hash >> 29;
+        }
+        hash = (hash ^ load8(text + size_bytes - 8)) * factor;
+    }
+    return (uint32_t)(hash >> 32) ^ (uint32_t)hash;
+}
+
+/* Puts an instrument into an index that has a free place. */
+static void put(struct index *index, uint32_t hash, sl_instrument *instrument)
+{
+    size_t at = hash & index->mask;
+    while (index->places[at].instrument != NULL) {
+        at = (at + 1) & index->mask;
+    }
+    index->places[at] = (struct place){hash, instrument};
+}
+
+/* Makes sure that half of the index stays free with one more instrument. */
+static int reserve(struct index *index, size_t count)
+{
+    size_t size = index->places == NULL ? 0 : index->mask + 1;
+    if ((count + 1) * 2 <= size) {
+        return 0;
+    }
+    struct index bigger = {NULL, (size == 0 ? PLACES_FIRST : size * 2) - 1};
+    bigger.places = sl_calloc(bigger.mask + 1, sizeof(*bigger.places));
+    if (bigger.places == NULL) {
+        return SL_ENOMEM;
+    }
+    for (size_t at = 0; at < size; at++) {
+        if (index->places[at].instrument != NULL) {
+            put(&bigger, index->places[at].hash, index->places[at].instrument);
+        }
+    }
+    sl_free(index->places);
+    *index = bigger;
+    return 0;
+}
+
+static sl_instrument *find_symbol(const sl_instruments *table, sl_venue venue, const char *symbol, size_t size_bytes)
+{
+    if (table->count == 0 || size_bytes == 0 || size_bytes >= SL_SYMBOL_MAX) {
+        return NULL;
+    }
+    uint32_t hash = hash_of(venue, symbol, size_bytes);
+    for (size_t at = hash & table->symbols.mask;; at = (at + 1) & table->symbols.mask) {
+        const struct place *place = &table->symbols.places[at];
+        if (place->instrument == NULL) {
+            return NULL;
+        }
+        if (place->hash == hash && place->instrument->venue == venue &&
+            memcmp(place->instrument->symbol, symbol, size_bytes) == 0 &&
+            place->instrument->symbol[size_bytes] == '\0') {
+            return place->instrument;
+        }
+    }
+}
+
+const sl_instrument *sl_instruments_find(const sl_instruments *table, sl_venue venue, const char *symbol,
+                                         size_t size_bytes)
+{
+    return find_symbol(table, venue, symbol, size_bytes);
+}
+
+const sl_instrument *sl_instruments_find_name(const sl_instruments *table, sl_venue venue, const char *name)
+{
+    const sl_instrument *delisted = NULL; /* a name may be used again by the venue's next instrument */
+    if (table->count == 0) {
+        return NULL;
+    }
+    uint32_t hash = hash_of(venue, name, strlen(name));
+    for (size_t at = hash & table->names.mask; table->names.places[at].instrument != NULL;
+         at = (at + 1) & table->names.mask) {
+        const sl_instrument *instrument = table->names.places[at].instrument;
+        if (table->names.places[at].hash == hash && instrument->venue == venue && strcmp(instrument->name, name) == 0) {
+            if (instrument->status != SL_STATUS_DELISTED) {
+                return instrument;
+            }
+            delisted = instrument;
+        }
+    }
+    return delisted;
+}
+
+/* Ends in its array, and has no spaces or control characters. Binance lists symbols with Chinese characters. */
+static bool is_clean(const char *text, size_t size_bytes, bool empty_is_fine)
+{
+    const char *end = memchr(text, '\0', size_bytes);
+    if (end == NULL || (end == text && !empty_is_fine)) {
+        return false;
+    }
+    for (const char *at = text; at < end; at++) {
+        if ((unsigned char)*at <= ' ' || *at == 0x7f) {
+            return false;
+        }
+    }
+    return sl_utf8_valid(text, (size_t)(end - text));
+}
+
+static void to_upper(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text >= 'a' && *text <= 'z') {
+            *text = (char)(*text - 'a' + 'A');
+        }
+    }
+}
+
+/* BASE-QUOTE[-SETTLE[-YYYYMMDD]], or the symbol where that is not known or does not fit. */
+static void make_name(sl_instrument *instrument)
+{
+    char name[3 * SL_ASSET_MAX + 16];
+    char date[16] = "";
+    bool spot = instrument->type == SL_INSTRUMENT_SPOT || instrument->settle[0] == '\0';
+    time_t expiry = (time_t)(instrument->expiry_ns / NS_PER_SECOND);
+    struct tm day;
+    if (instrument->expiry_ns > 0 && gmtime_r(&expiry, &day) != NULL) {
+        (void)strftime(date, sizeof(date), "-%Y%m%d", &day);
+    }
+    (void)snprintf(name, sizeof(name), "%s-%s%s%s%s", instrument->base, instrument->quote, spot ? "" : "-",
+                   spot ? "" : instrument->settle, spot ? "" : date);
+    bool known = instrument->base[0] != '\0' && instrument->quote[0] != '\0' && strlen(name) < sizeof(instrument->name);
+    (void)snprintf(instrument->name, sizeof(instrument->name), "%.*s", SL_INSTRUMENT_NAME_MAX - 1,
+                   known ? name : instrument->symbol);
+    to_upper(instrument->name);
+}
+
+/* Room for one more instrument; its address. */
+static sl_instrument *reserve_instrument(sl_instruments *table)
+{
+    size_t chunk = table->count / CHUNK_INSTRUMENTS;
+    if (chunk == table->chunk_capacity) {
+        size_t capacity = chunk == 0 ? 16 : chunk * 2;
+        sl_instrument **chunks = sl_realloc(table->chunks, capacity * sizeof(sl_instrument *));
+        if (chunks == NULL) {
+            return NULL;
+        }
+        table->chunks = chunks;
+        table->chunk_capacity = capacity;
+    }
+    if (chunk == table->chunk_count) {
+        table->chunks[chunk] = sl_calloc(CHUNK_INSTRUMENTS, sizeof(sl_instrument));
+        if (table->chunks[chunk] == NULL) {
+            return NULL;
+        }
+        table->chunk_count++;
+    }
+    return &table->chunks[chunk][table->count % CHUNK_INSTRUMENTS];
+}
+
+static int add_new(sl_instruments *table, const sl_instrument *definition, const sl_instrument **ret_instrument)
+{
+    if (table->count == table->max) {
+        return sl_fail(SL_EMSGSIZE, "more than %zu instruments", table->max);
+    }
+    sl_instrument *instrument = reserve_instrument(table);
+    if (instrument == NULL || reserve(&table->symbols, table->count) < 0 || reserve(&table->names, table->count) < 0) {
+        return SL_ENOMEM;
+    }
+    *instrument = *definition;
+    instrument->index = (uint32_t)table->count;
+    if (instrument->name[0] == '\0') {
+        make_name(instrument);
+    }
+    put(&table->symbols, hash_of(instrument->venue, instrument->symbol, strlen(instrument->symbol)), instrument);
+    put(&table->names, hash_of(instrument->venue, instrument->name, strlen(instrument->name)), instrument);
+    table->count++;
+    *ret_instrument = instrument;
+    return 1;
+}
+
+static void update_text(char text[SL_ASSET_MAX], const char *news)
+{
+    if (news[0] != '\0') {
+        memcpy(text, news, SL_ASSET_MAX);
+    }
+}
+
+static void update_number(sl_decimal *number, sl_decimal news)
+{
+    if (news.mantissa != 0) {
+        *number = news;
+    }
+}
+
+/* What the definition says is taken over; what it leaves open stays. The identity stays in any case. */
+static void update(sl_instrument *instrument, const sl_instrument *definition)
+{
+    update_text(instrument->base, definition->base);
+    update_text(instrument->quote, definition->quote);
+    update_text(instrument->settle, definition->settle);
+    update_number(&instrument->tick, definition->tick);
+    update_number(&instrument->lot, definition->lot);
+    update_number(&instrument->contract_size, definition->contract_size);
+    instrument->type = definition->type == SL_INSTRUMENT_UNKNOWN ? instrument->type : definition->type;
+    instrument->status = definition->status == SL_STATUS_UNKNOWN ? instrument->status : definition->status;
+    instrument->expiry_ns = definition->expiry_ns == 0 ? instrument->expiry_ns : definition->expiry_ns;
+}
+
+int sl_instruments_add(sl_instruments *table, const sl_instrument *definition, const sl_instrument **ret_instrument)
+{
+    const sl_instrument *result = NULL;
+    if (definition->venue <= SL_VENUE_NONE || definition->venue >= SL_VENUE_COUNT ||
+        !is_clean(definition->symbol, sizeof(definition->symbol), false) ||
+        !is_clean(definition->name, sizeof(definition->name), true) ||
+        !is_clean(definition->base, sizeof(definition->base), true) ||
+        !is_clean(definition->quote, sizeof(definition->quote), true) ||
+        !is_clean(definition->settle, sizeof(definition->settle), true)) {
+        return SL_EINVAL;
+    }
+    sl_instrument *found = find_symbol(table, definition->venue, definition->symbol, strlen(definition->symbol));
+    int code = 0;
+    if (found != NULL) {
+        update(found, definition);
+        result = found;
+    } else {
+        code = add_new(table, definition, &result);
+    }
+    if (code >= 0 && ret_instrument != NULL) {
+        *ret_instrument = result;
+    }
+    return code;
+}
+
+void sl_instruments_set_status(sl_instruments *table, const sl_instrument *instrument, sl_instrument_status status)
+{
+    table->chunks[instrument->index / CHUNK_INSTRUMENTS][instrument->index % CHUNK_INSTRUMENTS].status = status;
+}
+
+size_t sl_instruments_count(const sl_instruments *table)
+{
+    return table->count;
+}
+
+const sl_instrument *sl_instruments_at(const sl_instruments *table, size_t index)
+{
+    return index < table->count ? &table->chunks[index / CHUNK_INSTRUMENTS][index % CHUNK_INSTRUMENTS] : NULL;
+}
+
+int sl_instruments_new(size_t max, sl_instruments **ret_table)
+{
+    if (max > SL_INSTRUMENTS_MAX) {
+        return SL_EINVAL;
+    }
+    sl_instruments *table = sl_calloc(1, sizeof(*table));
+    if (table == NULL) {
+        return SL_ENOMEM;
+    }
+    table->max = max == 0 ? SL_INSTRUMENTS_DEFAULT : max;
+    *ret_table = table;
+    return 0;
+}
+
+void sl_instruments_free(sl_instruments *table)
+{
+    if (table == NULL) {
+        return;
+    }
+    for (size_t at = 0; at < table->chunk_count; at++) {
+        sl_free(table->chunks[at]);
+    }
+    sl_free(table->chunks);
+    sl_free(table->symbols.places);
+    sl_free(table->names.places);
+    sl_free(table);
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* '*' and '?' without recursion: after a mismatch the last '*' takes one character more. */
+static bool matches(const char *text, const char *pattern)
+{
+    const char *star = NULL;
+    const char *resume = NULL;
+    while (*text != '\0') {
+        if (*pattern == '*') {
+            star = pattern++;
+            resume = text;
+        } else if (*pattern == '?' || lower(*pattern) == lower(*text)) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star + 1;
+            text = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*') {
+        pattern++;
+    }
+    return *pattern == '\0';
+}
+
+bool sl_instrument_matches(const sl_instrument *instrument, const char *pattern)
+{
+    return matches(instrument->name, pattern) || matches(instrument->symbol, pattern);
+}
+
+const char *sl_venue_name(sl_venue venue)
+{
+    return (unsigned)venue < SL_VENUE_COUNT ? venue_names[venue] : "?";
+}
+
+const char *sl_instrument_type_name(sl_instrument_type type)
+{
+    return (unsigned)type < SL_INSTRUMENT_TYPE_COUNT ? type_names[type] : "?";
+}
+
+const char *sl_instrument_status_name(sl_instrument_status status)
+{
+    return (unsigned)status < SL_STATUS_COUNT ? status_names[status] : "?";
+}
+
+sl_venue sl_venue_find(const char *name)
+{
+    for (int venue = 1; venue < SL_VENUE_COUNT; venue++) {
+        if (strcmp(venue_names[venue], name) == 0) {
+            return (sl_venue)venue;
+        }
+    }
+    return SL_VENUE_NONE;
+}

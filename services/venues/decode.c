@@ -51,10 +51,10 @@ void sl__decoder_free(sl_venue_decoder *decoder)
 int sl__decode_open(sl_venue_decoder *decoder, const sl_venue_message *message)
 {
     int code = sl_json_open(decoder->json, message->text, message->size_bytes, message->json_flags);
-    return code < 0 ? sl__problem_json(decoder, code, "message") : 0;
+    return code < 0 ? sl__refuse_json(decoder, code, "message") : 0;
 }
 
-int sl__problem(sl_venue_decoder *decoder, int code, const char *format, ...)
+int sl__refuse(sl_venue_decoder *decoder, int code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -63,10 +63,10 @@ int sl__problem(sl_venue_decoder *decoder, int code, const char *format, ...)
     return code;
 }
 
-int sl__problem_json(sl_venue_decoder *decoder, int code, const char *where)
+int sl__refuse_json(sl_venue_decoder *decoder, int code, const char *where)
 {
-    return sl__problem(decoder, code, "%s: %s at byte %zu", where, sl_json_problem(decoder->json),
-                       sl_json_offset(decoder->json));
+    return sl__refuse(decoder, code, "%s: %s at byte %zu", where, sl_json_problem(decoder->json),
+                      sl_json_offset(decoder->json));
 }
 
 struct sl__excerpt sl__excerpt(sl_json_text text)
@@ -86,9 +86,9 @@ int sl__text_decimal(sl_venue_decoder *decoder, const char *what, const char *na
 {
     int code = sl_decimal_parse(text.data, text.size_bytes, ret_value);
     if (code < 0) {
-        return sl__problem(decoder, code, "%s: \"%s\" %s: \"%s\"", what, name,
-                           code == SL_ERANGE ? "has more digits than can be represented" : "is not a decimal number",
-                           sl__excerpt(text).text);
+        return sl__refuse(decoder, code, "%s: \"%s\" %s: \"%s\"", what, name,
+                          code == SL_ERANGE ? "has more digits than can be represented" : "is not a decimal number",
+                          sl__excerpt(text).text);
     }
     return 0;
 }
@@ -96,8 +96,8 @@ int sl__text_decimal(sl_venue_decoder *decoder, const char *what, const char *na
 int sl__text_int(sl_venue_decoder *decoder, const char *what, const char *name, sl_json_text text, int64_t *ret_value)
 {
     int code = sl_json_text_int64(text, ret_value);
-    return code < 0 ? sl__problem(decoder, code, "%s: \"%s\" is no integer of 64 bits: %s", what, name,
-                                  sl__excerpt(text).text)
+    return code < 0 ? sl__refuse(decoder, code, "%s: \"%s\" is no integer of 64 bits: %s", what, name,
+                                 sl__excerpt(text).text)
                     : 0;
 }
 
@@ -107,7 +107,7 @@ int sl__text_time(sl_venue_decoder *decoder, const char *what, const char *name,
     int64_t value = 0;
     SL_TRY(sl__text_int(decoder, what, name, text, &value));
     if (value < 0 || __builtin_mul_overflow(value, unit_ns, ret_ns)) {
-        return sl__problem(decoder, SL_ERANGE, "%s: \"%s\" is out of range for a time: %" PRId64, what, name, value);
+        return sl__refuse(decoder, SL_ERANGE, "%s: \"%s\" is out of range for a time: %" PRId64, what, name, value);
     }
     return 0;
 }
@@ -174,16 +174,16 @@ int sl__text_iso_time(sl_venue_decoder *decoder, const char *what, const char *n
         *ret_ns = good ? (days_from_civil(year, month, day) * 86400 + seconds) * NS_PER_SECOND + fraction_ns : 0;
     }
     return good ? 0
-                : sl__problem(decoder, SL_EPROTO, "%s: \"%s\" is no time of the form 2022-03-01T12:34:56.789Z: %s",
-                              what, name, sl__excerpt(text).text);
+                : sl__refuse(decoder, SL_EPROTO, "%s: \"%s\" is no time of the form 2022-03-01T12:34:56.789Z: %s", what,
+                             name, sl__excerpt(text).text);
 }
 
 int sl__text_copy(sl_venue_decoder *decoder, const char *what, const char *name, sl_json_text text, char *buffer,
                   size_t size_bytes)
 {
     if (text.size_bytes >= size_bytes || memchr(text.data, '\0', text.size_bytes) != NULL) {
-        return sl__problem(decoder, SL_EMSGSIZE, "%s: \"%s\" is too long, or has a NUL: %s", what, name,
-                           sl__excerpt(text).text);
+        return sl__refuse(decoder, SL_EMSGSIZE, "%s: \"%s\" is too long, or has a NUL: %s", what, name,
+                          sl__excerpt(text).text);
     }
     memcpy(buffer, text.data, text.size_bytes);
     memset(buffer + text.size_bytes, 0, size_bytes - text.size_bytes);
@@ -207,7 +207,7 @@ int sl__read_object(sl_venue_decoder *decoder, const char *what, const char *con
             code = sl_json_get_scalar(json, &ret_values[at]);
         }
     }
-    return code < 0 ? sl__problem_json(decoder, code, what) : 0;
+    return code < 0 ? sl__refuse_json(decoder, code, what) : 0;
 }
 
 int sl__read_row(sl_venue_decoder *decoder, const char *what, size_t count, sl_json_text *ret_values, size_t *ret_count)
@@ -223,12 +223,12 @@ int sl__read_row(sl_venue_decoder *decoder, const char *what, size_t count, sl_j
         }
     }
     *ret_count = at;
-    return code < 0 ? sl__problem_json(decoder, code, what) : 0;
+    return code < 0 ? sl__refuse_json(decoder, code, what) : 0;
 }
 
 static int need(sl_venue_decoder *decoder, const char *what, const char *name, sl_json_text text)
 {
-    return text.data != NULL ? 0 : sl__problem(decoder, SL_EPROTO, "%s: \"%s\" is missing", what, name);
+    return text.data != NULL ? 0 : sl__refuse(decoder, SL_EPROTO, "%s: \"%s\" is missing", what, name);
 }
 
 int sl__need_decimal(sl_venue_decoder *decoder, const char *what, const char *name, sl_json_text text,
@@ -257,13 +257,13 @@ int sl__levels_grow(sl_venue_decoder *decoder, struct sl__venue_side *side)
 {
     size_t max = decoder->options.levels_max;
     if (side->count >= max) {
-        return sl__problem(decoder, SL_EMSGSIZE, "more than %zu levels a side", max);
+        return sl__refuse(decoder, SL_EMSGSIZE, "more than %zu levels a side", max);
     }
     size_t capacity = side->capacity == 0 ? LEVELS_FIRST : side->capacity * 2;
     capacity = capacity < max ? capacity : max;
     sl_level *levels = sl_realloc(side->levels, capacity * sizeof(*levels));
     if (levels == NULL) {
-        return sl__problem(decoder, SL_ENOMEM, "out of memory for %zu levels", capacity);
+        return sl__refuse(decoder, SL_ENOMEM, "out of memory for %zu levels", capacity);
     }
     side->levels = levels;
     side->capacity = capacity;
@@ -287,16 +287,16 @@ static int read_number(sl_venue_decoder *decoder, bool numbers, sl_decimal *ret_
         code = sl_json_next_string(json, &text);
     }
     if (code < 0) {
-        return sl__problem_json(decoder, code, "a level");
+        return sl__refuse_json(decoder, code, "a level");
     }
     if (code == 0) {
-        return sl__problem(decoder, SL_EPROTO, "a level with less than a price and a quantity before byte %zu",
-                           sl_json_here(json));
+        return sl__refuse(decoder, SL_EPROTO, "a level with less than a price and a quantity before byte %zu",
+                          sl_json_here(json));
     }
     code = sl_decimal_parse(text.data, text.size_bytes, ret_number);
     if (code < 0) {
-        return sl__problem(decoder, code, "a level: \"%s\" %s", sl__excerpt(text).text,
-                           code == SL_ERANGE ? "has more digits than can be represented" : "is not a decimal number");
+        return sl__refuse(decoder, code, "a level: \"%s\" %s", sl__excerpt(text).text,
+                          code == SL_ERANGE ? "has more digits than can be represented" : "is not a decimal number");
     }
     return 0;
 }
@@ -315,11 +315,11 @@ int sl__read_levels(sl_venue_decoder *decoder, struct sl__venue_side *side, bool
         SL_TRY(read_number(decoder, numbers, &level->price));
         SL_TRY(read_number(decoder, numbers, &level->quantity));
         if (level->quantity.mantissa < 0) {
-            return sl__problem(decoder, SL_EPROTO, "a negative quantity before byte %zu", sl_json_here(json));
+            return sl__refuse(decoder, SL_EPROTO, "a negative quantity before byte %zu", sl_json_here(json));
         }
         code = sl_json_leave(json);
     }
-    return code < 0 ? sl__problem_json(decoder, code, "levels") : 0;
+    return code < 0 ? sl__refuse_json(decoder, code, "levels") : 0;
 }
 
 /* ---- giving out ---- */

@@ -24,10 +24,10 @@ SL_MUST_CHECK int sl__decode_open(sl_venue_decoder *decoder, const sl_venue_mess
 /* ---- what is wrong ---- */
 
 /* Notes what is wrong and returns the code. */
-int sl__problem(sl_venue_decoder *decoder, int code, const char *format, ...) SL_PRINTF(3, 4);
+int sl__refuse(sl_venue_decoder *decoder, int code, const char *format, ...) SL_PRINTF(3, 4);
 
-/* As sl__problem(), for what the JSON cursor refused: "WHERE: not an array at byte 7". */
-int sl__problem_json(sl_venue_decoder *decoder, int code, const char *where);
+/* As sl__refuse(), for what the JSON cursor refused: "WHERE: not an array at byte 7". */
+int sl__refuse_json(sl_venue_decoder *decoder, int code, const char *where);
 
 /* A piece of foreign text for an error message: short, and without control characters. */
 struct sl__excerpt {

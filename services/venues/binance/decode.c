@@ -83,7 +83,7 @@ static int read_field(struct sl__binance *binance, struct sl__binance_fields *fi
     }
     if (nesting == 0 && type == SL_JSON_STRING && sl_json_is(key, "stream")) {
         int code = sl_json_get_string(json, &binance->stream);
-        return code < 0 ? sl__problem_json(&binance->base, code, "\"stream\"") : 0;
+        return code < 0 ? sl__refuse_json(&binance->base, code, "\"stream\"") : 0;
     }
     int slot = slot_of(key);
     if (slot == SL__BINANCE_IGNORED) {
@@ -91,7 +91,7 @@ static int read_field(struct sl__binance *binance, struct sl__binance_fields *fi
     }
     note(fields, slot, type);
     int code = sl_json_get_scalar(json, &fields->fields[slot].text);
-    return code < 0 ? sl__problem_json(&binance->base, code, sl__excerpt(key).text) : 0;
+    return code < 0 ? sl__refuse_json(&binance->base, code, sl__excerpt(key).text) : 0;
 }
 
 static int read_fields(struct sl__binance *binance, struct sl__binance_fields *fields, int nesting)
@@ -101,7 +101,7 @@ static int read_fields(struct sl__binance *binance, struct sl__binance_fields *f
     while (code >= 0 && (code = sl_json_next_field(binance->base.json, &key)) > 0) {
         SL_TRY(read_field(binance, fields, key, nesting));
     }
-    return code < 0 ? sl__problem_json(&binance->base, code, "message") : 0;
+    return code < 0 ? sl__refuse_json(&binance->base, code, "message") : 0;
 }
 
 int sl__binance_read(struct sl__binance *binance)
@@ -117,10 +117,10 @@ static int get(struct sl__binance *binance, const struct sl__binance_fields *fie
                const char *what, const char *name, sl_json_text *ret_text)
 {
     if (!sl__binance_has(fields, slot)) {
-        return sl__problem(&binance->base, SL_EPROTO, "%s: \"%s\" is missing", what, name);
+        return sl__refuse(&binance->base, SL_EPROTO, "%s: \"%s\" is missing", what, name);
     }
     if (fields->fields[slot].type != type) {
-        return sl__problem(&binance->base, SL_EPROTO, "%s: \"%s\" is of the wrong type", what, name);
+        return sl__refuse(&binance->base, SL_EPROTO, "%s: \"%s\" is of the wrong type", what, name);
     }
     *ret_text = fields->fields[slot].text;
     return 0;
@@ -141,7 +141,7 @@ int sl__binance_text_time(sl_venue_decoder *decoder, const char *what, const cha
     SL_TRY(sl__text_int(decoder, what, name, text, &value));
     int64_t unit_ns = value < MICROSECONDS_FROM ? 1000000 : 1000;
     if (value < 0 || __builtin_mul_overflow(value, unit_ns, ret_ns)) {
-        return sl__problem(decoder, SL_ERANGE, "%s: \"%s\" is out of range for a time: %" PRId64, what, name, value);
+        return sl__refuse(decoder, SL_ERANGE, "%s: \"%s\" is out of range for a time: %" PRId64, what, name, value);
     }
     return 0;
 }
@@ -290,8 +290,8 @@ static int give_partial(struct sl__binance *binance, const sl_venue_message *mes
     size_t size_bytes =
         depth == 0 ? 0 : (size_t)((const char *)memchr(stream.data, '@', stream.size_bytes) - stream.data);
     if (size_bytes == 0 || size_bytes >= sizeof(symbol)) {
-        return sl__problem(&binance->base, SL_EPROTO, "a book that names no instrument (stream \"%s\")",
-                           sl__excerpt(stream).text);
+        return sl__refuse(&binance->base, SL_EPROTO, "a book that names no instrument (stream \"%s\")",
+                          sl__excerpt(stream).text);
     }
     for (size_t at = 0; at < size_bytes; at++) {
         char c = stream.data[at];
@@ -388,7 +388,7 @@ static int give_candle(struct sl__binance *binance, const sl_venue_message *mess
     SL_TRY(sl__binance_int(binance, fields, SL__BINANCE_LETTER('n'), what, "n", &trades));
     SL_TRY(get(binance, fields, SL__BINANCE_LETTER('x'), SL_JSON_BOOL, what, "x", &closed));
     if (end_ns < candle->open_time_ns || trades < 0) {
-        return sl__problem(&binance->base, SL_EPROTO, "kline: it ends before it begins, or has less than no trades");
+        return sl__refuse(&binance->base, SL_EPROTO, "kline: it ends before it begins, or has less than no trades");
     }
     /* It ends one unit of time before the next begins. */
     candle->interval_ns = end_ns - candle->open_time_ns + (end_ns % 1000000 == 0 ? 1000000 : 1000);
@@ -436,7 +436,7 @@ static int give_liquidation(struct sl__binance *binance, const sl_venue_message 
     SL_TRY(DECIMALS(binance, fields, what, true, {'p', &liquidation->price}, {'q', &liquidation->quantity}));
     SL_TRY(get(binance, fields, SL__BINANCE_LETTER('S'), SL_JSON_STRING, what, "S", &side));
     if (!sl_json_is(side, "BUY") && !sl_json_is(side, "SELL")) {
-        return sl__problem(&binance->base, SL_EPROTO, "forceOrder: \"S\" is neither BUY nor SELL");
+        return sl__refuse(&binance->base, SL_EPROTO, "forceOrder: \"S\" is neither BUY nor SELL");
     }
     liquidation->side = sl_json_is(side, "BUY") ? SL_SIDE_BUY : SL_SIDE_SELL;
     return sl__give_event(&binance->base, output, &event);
@@ -501,8 +501,8 @@ static int give_untyped(struct sl__binance *binance, const sl_venue_message *mes
         (sl__binance_has(fields, SL__BINANCE_CODE) && sl__binance_has(fields, SL__BINANCE_MSG))) {
         return give_answer(binance, output);
     }
-    return sl__problem(&binance->base, SL_EPROTO,
-                       "unknown form: neither \"e\" nor \"lastUpdateId\", no book ticker, no answer");
+    return sl__refuse(&binance->base, SL_EPROTO,
+                      "unknown form: neither \"e\" nor \"lastUpdateId\", no book ticker, no answer");
 }
 
 typedef int give_fn(struct sl__binance *binance, const sl_venue_message *message, const sl_venue_output *output);
@@ -545,8 +545,8 @@ static int give(struct sl__binance *binance, const sl_venue_message *message, co
             return types[at].give(binance, message, output);
         }
     }
-    return sl__problem(&binance->base, SL_ENOTSUP, "events of type \"%s\" are not decoded (stream \"%s\")",
-                       sl__excerpt(type).text, sl__excerpt(binance->stream).text);
+    return sl__refuse(&binance->base, SL_ENOTSUP, "events of type \"%s\" are not decoded (stream \"%s\")",
+                      sl__excerpt(type).text, sl__excerpt(binance->stream).text);
 }
 
 int sl__binance_decode(sl_venue_decoder *decoder, const sl_venue_message *message, const sl_venue_output *output)
@@ -556,7 +556,7 @@ int sl__binance_decode(sl_venue_decoder *decoder, const sl_venue_message *messag
     SL_TRY(sl__binance_read(binance));
     int code = sl_json_finish(decoder->json);
     if (code < 0) {
-        return sl__problem_json(decoder, code, "message");
+        return sl__refuse_json(decoder, code, "message");
     }
     return give(binance, message, output);
 }

@@ -195,8 +195,8 @@ static int refuse(struct sl__binance *binance, int64_t code, sl_json_text text, 
     /* Unknown, disconnected, unexpected response, timeout, overloaded, shutting down: nothing is wrong with the request. */
     bool again = answer->rate_limited || code == -1000 || code == -1001 || code == -1006 || code == -1007 ||
                  code == -1008 || code == -1016;
-    return sl__problem(&binance->base, again ? SL_EAGAIN : SL_EPROTO, "the venue answered with error %lld: %s",
-                       (long long)code, sl__excerpt(text).text);
+    return sl__refuse(&binance->base, again ? SL_EAGAIN : SL_EPROTO, "the venue answered with error %lld: %s",
+                      (long long)code, sl__excerpt(text).text);
 }
 
 static int read_instrument_filters(struct sl__binance *binance, sl_instrument *definition)
@@ -219,7 +219,7 @@ static int read_instrument_filters(struct sl__binance *binance, sl_instrument *d
             definition->lot = sl_decimal_normalize(step);
         }
     }
-    return code < 0 ? sl__problem_json(decoder, code, "filters") : 0;
+    return code < 0 ? sl__refuse_json(decoder, code, "filters") : 0;
 }
 
 /* One field of a symbol of exchangeInfo. */
@@ -237,7 +237,7 @@ static int read_instrument_field(struct sl__binance *binance, sl_json_text key, 
     }
     int code = sl_json_get_scalar(decoder->json, &value);
     if (code < 0) {
-        return sl__problem_json(decoder, code, what);
+        return sl__refuse_json(decoder, code, what);
     }
     if (sl_json_is(key, "symbol")) {
         return sl__text_copy(decoder, what, "symbol", value, definition->symbol, sizeof(definition->symbol));
@@ -284,7 +284,7 @@ static int read_instrument(struct answer *answer, sl_instruments *instruments)
         }
     }
     if (code < 0) {
-        return sl__problem_json(&binance->base, code, "a symbol");
+        return sl__refuse_json(&binance->base, code, "a symbol");
     }
     if (sl__binance_is_spot(&binance->base)) {
         definition.type = SL_INSTRUMENT_SPOT;
@@ -293,7 +293,7 @@ static int read_instrument(struct answer *answer, sl_instruments *instruments)
     code = fits ? sl_instruments_add(instruments, &definition, NULL) : SL_EINVAL;
     binance->base.stats.unknown_symbols += code == SL_EINVAL;
     answer->answer->rows += code >= 0;
-    return code < 0 && code != SL_EINVAL ? sl__problem(&binance->base, code, "no room for more instruments") : 0;
+    return code < 0 && code != SL_EINVAL ? sl__refuse(&binance->base, code, "no room for more instruments") : 0;
 }
 
 static int read_instruments(struct answer *answer, sl_instruments *instruments)
@@ -319,13 +319,13 @@ static int read_instruments(struct answer *answer, sl_instruments *instruments)
         }
     }
     if (code < 0) {
-        return sl__problem_json(&binance->base, code, "exchangeInfo");
+        return sl__refuse_json(&binance->base, code, "exchangeInfo");
     }
     if (error != 0) {
         return refuse(binance, error, text, answer->answer);
     }
     binance->base.gave_event = true;
-    return found ? 0 : sl__problem(&binance->base, SL_EPROTO, "exchangeInfo: \"symbols\" is missing");
+    return found ? 0 : sl__refuse(&binance->base, SL_EPROTO, "exchangeInfo: \"symbols\" is missing");
 }
 
 static int read_trade(struct answer *answer)
@@ -397,7 +397,7 @@ static int read_rows(struct answer *answer)
         rows++;
     }
     if (code < 0) {
-        return sl__problem_json(decoder, code, "rows");
+        return sl__refuse_json(decoder, code, "rows");
     }
     decoder->gave_event = true;
     answer->answer->rows = rows;
@@ -432,7 +432,7 @@ static int read_one(struct answer *answer)
         return refuse(binance, error, values[3], answer->answer);
     }
     if (request->kind != SL_REQUEST_OPEN_INTEREST) {
-        return sl__problem(decoder, SL_EPROTO, "an object where rows were asked for");
+        return sl__refuse(decoder, SL_EPROTO, "an object where rows were asked for");
     }
     sl_market_event event =
         sl__event(decoder, answer->message, SL_EVENT_OPEN_INTEREST, SL_FEED_OPEN_INTEREST, request->instrument);
@@ -452,11 +452,11 @@ int sl__binance_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *r
         code = instruments == NULL ? SL_EINVAL : read_instruments(&answer, instruments);
     } else if (sl_json_peek(decoder->json) == SL_JSON_ARRAY) {
         bool rows = request->kind == SL_REQUEST_TRADES || request->kind == SL_REQUEST_CANDLES;
-        code = rows ? read_rows(&answer) : sl__problem(decoder, SL_EPROTO, "an array where one object was asked for");
+        code = rows ? read_rows(&answer) : sl__refuse(decoder, SL_EPROTO, "an array where one object was asked for");
     } else {
         code = read_one(&answer);
     }
     SL_TRY(code);
     code = sl_json_finish(decoder->json);
-    return code < 0 ? sl__problem_json(decoder, code, "answer") : 0;
+    return code < 0 ? sl__refuse_json(decoder, code, "answer") : 0;
 }

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* One event to several outlets: encoded once, copied into each queue. See outlet.h. */
+#include "outlet.h"
+
+#include <string.h>
+
+struct sl_fanout {
+    sl_outlet *outlets[SL_FANOUT_MAX]; /* those that block come last */
+    size_t count;
+    uint8_t *record;
+    size_t record_capacity;
+    bool busy; /* a writer waits in an outlet: `record` is its event */
+    sl_event idle;
+};
+
+int sl_fanout_new(sl_fanout **ret_fanout)
+{
+    sl_fanout *fanout = sl_calloc(1, sizeof(*fanout));
+    if (fanout == NULL) {
+        return SL_ENOMEM;
+    }
+    sl_event_init(&fanout->idle);
+    *ret_fanout = fanout;
+    return 0;
+}
+
+void sl_fanout_free(sl_fanout *fanout)
+{
+    if (fanout != NULL) {
+        sl_free(fanout->record);
+        sl_free(fanout);
+    }
+}
+
+int sl_fanout_attach(sl_fanout *fanout, sl_outlet *outlet)
+{
+    size_t at = fanout->count;
+    for (size_t index = 0; index < fanout->count; index++) {
+        if (fanout->outlets[index] == outlet) {
+            return sl_fail(SL_EEXIST, "the outlet '%s' is attached already", sl_outlet_name(outlet));
+        }
+        if (!sl_outlet_blocks(outlet) && sl_outlet_blocks(fanout->outlets[index]) && at == fanout->count) {
+            at = index;
+        }
+    }
+    if (fanout->count == SL_FANOUT_MAX) {
+        return sl_fail(SL_EMSGSIZE, "more than %d outlets", SL_FANOUT_MAX);
+    }
+    memmove(&fanout->outlets[at + 1], &fanout->outlets[at], (fanout->count - at) * sizeof(sl_outlet *));
+    fanout->outlets[at] = outlet;
+    fanout->count++;
+    return 0;
+}
+
+void sl_fanout_detach(sl_fanout *fanout, sl_outlet *outlet)
+{
+    for (size_t index = 0; index < fanout->count; index++) {
+        if (fanout->outlets[index] == outlet) {
+            fanout->count--;
+            memmove(&fanout->outlets[index], &fanout->outlets[index + 1],
+                    (fanout->count - index) * sizeof(sl_outlet *));
+            return;
+        }
+    }
+}
+
+static int reserve(sl_fanout *fanout, size_t size_bytes)
+{
+    if (size_bytes > fanout->record_capacity) {
+        uint8_t *record = sl_realloc(fanout->record, size_bytes);
+        if (record == NULL) {
+            return SL_ENOMEM;
+        }
+        fanout->record = record;
+        fanout->record_capacity = size_bytes;
+    }
+    return 0;
+}
+
+static int write_record(sl_fanout *fanout, const sl_market_event *event)
+{
+    size_t bound = sl_record_bound(event);
+    if (bound == 0) {
+        return sl_fail(SL_EMSGSIZE, "an event without kind or instrument, or with too many levels");
+    }
+    SL_TRY(reserve(fanout, bound));
+    size_t size = sl_record_encode(event, fanout->record);
+    for (size_t index = 0; index < fanout->count; index++) {
+        SL_TRY(sl_outlet_put(fanout->outlets[index], fanout->record, size));
+    }
+    return 0;
+}
+
+int sl_fanout_write(sl_fanout *fanout, const sl_market_event *event)
+{
+    while (fanout->busy) {
+        sl_event_reset(&fanout->idle);
+        SL_TRY(sl_event_wait(&fanout->idle));
+    }
+    fanout->busy = true;
+    int code = write_record(fanout, event);
+    fanout->busy = false;
+    sl_event_set(&fanout->idle);
+    return code;
+}

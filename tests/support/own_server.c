@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* See own_server.h. */
+#include "own_server.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "peer_process.h"
+#include "sl_test.h"
+
+#define TRIES 3000
+#define PAUSE_NS 20000000
+
+void own_server_need(const char *program)
+{
+    char command[256];
+    (void)snprintf(command, sizeof(command), "command -v '%s' >/dev/null", program);
+    if (system(command) != 0) {
+        sl_test_skip("no %s here", program);
+    }
+}
+
+void own_server_prepare(struct own_server *server)
+{
+    *server = (struct own_server){.port = peer_free_port(), .folder = scratch_folder_make()};
+}
+
+static void run(const struct own_server *server)
+{
+    char log[SCRATCH_PATH_MAX + 16];
+    (void)snprintf(log, sizeof(log), "%s/log", server->folder.path);
+    int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the test, whatever becomes of that */
+    (void)dup2(file, STDOUT_FILENO);
+    (void)dup2(file, STDERR_FILENO);
+    for (const char *const *pair = server->environment; pair != NULL && *pair != NULL; pair++) {
+        (void)putenv((char *)(uintptr_t)*pair);
+    }
+    (void)execvp(server->arguments[0], (char *const *)(uintptr_t)server->arguments);
+    _exit(127);
+}
+
+static int port_is_open(const struct own_server *server)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons((uint16_t)server->port)};
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int code = connect(descriptor, (struct sockaddr *)&address, sizeof(address));
+    (void)close(descriptor);
+    return code;
+}
+
+int own_server_start(struct own_server *server)
+{
+    server->pid = fork();
+    if (server->pid == 0) {
+        run(server);
+    }
+    for (int i = 0; i < TRIES && waitpid(server->pid, NULL, WNOHANG) == 0; i++) {
+        if ((server->ready == NULL ? port_is_open : server->ready)(server) == 0) {
+            return 0;
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    }
+    (void)fprintf(stderr, "%s did not start; see %s/log\n", server->arguments[0], server->folder.path);
+    own_server_stop(server, SIGKILL);
+    return -1;
+}
+
+void own_server_stop(struct own_server *server, int signal)
+{
+    if (server->pid > 0) {
+        (void)kill(server->pid, signal);
+        (void)waitpid(server->pid, NULL, 0);
+        server->pid = 0;
+    }
+}
+
+void own_server_end(struct own_server *server)
+{
+    own_server_stop(server, SIGKILL);
+    scratch_folder_remove(&server->folder);
+}
+
+void own_redis_prepare(struct own_server *server, struct redis_arguments *arguments)
+{
+    own_server_need("redis-server");
+    own_server_prepare(server);
+    (void)snprintf(arguments->port, sizeof(arguments->port), "%d", server->port);
+    const char *const list[] = {"redis-server", "--port", arguments->port,     "--bind", "127.0.0.1",
+                                "--save",       "",       "--appendonly",      "yes",    "--appendfsync",
+                                "always",       "--dir",  server->folder.path, NULL};
+    memcpy(arguments->list, list, sizeof(list));
+    server->arguments = arguments->list;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Servers that tests start, kill, stop for a while and start again on the same port, with a folder of their own. */
+#ifndef OWN_SERVER_H
+#define OWN_SERVER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "scratch_folder.h"
+
+struct own_server {
+    pid_t pid; /* 0: not running */
+    int port;
+    struct scratch_folder folder;
+    const char *const *arguments;                  /* NULL-terminated; borrowed */
+    const char *const *environment;                /* "NAME=value"...; NULL-terminated, or NULL; borrowed */
+    int (*ready)(const struct own_server *server); /* 0 when it serves; NULL: when its port is open */
+};
+
+/* Chooses a port of 127.0.0.1 and makes the folder, to be put into the arguments. */
+void own_server_prepare(struct own_server *server);
+
+/* Starts arguments[0] and waits until it serves, at most a minute. 0; -1 after a line on standard error. Blocks. */
+int own_server_start(struct own_server *server);
+
+/* Sends the signal and waits for its end. Blocks. */
+void own_server_stop(struct own_server *server, int signal);
+
+/* Kills it if it runs and removes the folder. */
+void own_server_end(struct own_server *server);
+
+/* A redis-server that keeps every write on disk. The arguments must live as long as the server. */
+struct redis_arguments {
+    char port[16];
+    const char *list[24];
+};
+void own_redis_prepare(struct own_server *server, struct redis_arguments *arguments);
+
+/* Skips the case when there is no such program. */
+void own_server_need(const char *program);
+
+#endif

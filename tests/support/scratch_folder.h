@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* A folder for one case, and its end with all that is in it. */
+#ifndef SCRATCH_FOLDER_H
+#define SCRATCH_FOLDER_H
+
+#define SCRATCH_PATH_MAX 256
+
+struct scratch_folder {
+    char path[SCRATCH_PATH_MAX];
+};
+
+/* Makes one under TMPDIR or /tmp; ends the case when that fails. */
+struct scratch_folder scratch_folder_make(void);
+void scratch_folder_remove(const struct scratch_folder *folder);
+
+/* Removes a path, and below it everything. Blocks. */
+void scratch_remove(const char *path);
+
+#endif

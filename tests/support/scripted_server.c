@@ -61,17 +61,19 @@ int scripted_server_start(struct scripted_server *server)
 {
     *server = (struct scripted_server){.listener = NULL};
     if (sl_conformance_simulated()) {
-        SL_TRY(sl_network_simulate());
+        int code = sl_network_simulate();
+        SL_TRY(code == SL_EALREADY ? 0 : code);
     }
     SL_TRY(sl_listener_open("127.0.0.1", 0, &server->listener));
     (void)snprintf(server->url, sizeof server->url, "http://127.0.0.1:%d/", sl_listener_port(server->listener));
     SL_TRY(sl_scope_open(&server->scope, NULL));
+    server->open = true;
     return sl_spawn(&server->scope, serve, server, .daemon = true);
 }
 
 int scripted_server_stop(struct scripted_server *server)
 {
-    int code = sl_scope_close(&server->scope, 0);
+    int code = server->open ? sl_scope_close(&server->scope, 0) : 0;
     sl_listener_close(server->listener);
     return code;
 }

@@ -26,10 +26,12 @@ struct scripted_server {
     sl_time times[SCRIPTED_TIMES_MAX]; /* when requests came */
     char last_method[16];
     sl_scope scope;
+    bool open;
 };
 
 /* Listens on 127.0.0.1, in the simulated network when the world is simulated, and serves in a task of server->scope. */
 int scripted_server_start(struct scripted_server *server);
+/* Also after a start that failed. */
 int scripted_server_stop(struct scripted_server *server);
 
 /* A new script; forgets what was noted. */

@@ -19,12 +19,15 @@ struct kit {
 
 static inline int kit_open(struct kit *kit, const struct sl_policy_options *options, size_t connections)
 {
+    kit->policy = NULL;
+    kit->client = NULL;
     SL_TRY(scripted_server_start(&kit->server));
     SL_TRY(sl_policy_create(options, &kit->policy));
     struct sl_http_client_options http = {.policy = kit->policy, .connections_per_origin = connections};
     return sl_http_client_open(&http, &kit->client);
 }
 
+/* Also after an opening that failed. */
 static inline int kit_close(struct kit *kit)
 {
     sl_http_client_free(kit->client);

@@ -61,7 +61,10 @@ EXAMPLE(supervisor)
 EXAMPLE(pipeline)
 EXAMPLE(config)
 EXAMPLE(rate_limited)
+EXAMPLE(fetch_policy)
+EXAMPLE(poll_many)
 
 SL_TEST_MAIN(cmocka_unit_test(example_two_tasks), cmocka_unit_test(example_deadline), cmocka_unit_test(example_cleanup),
              cmocka_unit_test(example_supervisor), cmocka_unit_test(example_pipeline), cmocka_unit_test(example_config),
-             cmocka_unit_test(example_rate_limited))
+             cmocka_unit_test(example_rate_limited), cmocka_unit_test(example_fetch_policy),
+             cmocka_unit_test(example_poll_many))

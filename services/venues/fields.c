@@ -90,8 +90,8 @@ static int take_value(sl__reading *reading, sl__fields *fields, unsigned at)
         return code < 0 ? sl__bad_json(reading, code) : 0;
     }
     if (wanted != SL_JSON_NONE && type != wanted) {
-        return sl__bad(reading, SL_EPROTO, "\"%s\" is %s, not %s, at byte %zu", fields->names[at].text,
-                       type_name(type), type_name(wanted), reading->origin + sl_json_here(json));
+        return sl__bad(reading, SL_EPROTO, "\"%s\" is %s, not %s, at byte %zu", fields->names[at].text, type_name(type),
+                       type_name(wanted), reading->origin + sl_json_here(json));
     }
     fields->present |= UINT32_C(1) << at;
     fields->values[at].text = (sl_json_text){"", 0};

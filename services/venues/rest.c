@@ -6,8 +6,8 @@ int sl__rest_begin(sl__rest *rest, sl_venue_decoder *decoder, const sl_venue_req
                    const sl_venue_message *message, const sl_venue_output *output, sl_instruments *instruments,
                    sl_venue_answer *ret_answer)
 {
-    static const char *const kinds[SL_REQUEST_KIND_COUNT] = {"answer",       "instruments", "book snapshot",
-                                                             "trades",       "candles",     "open interest"};
+    static const char *const kinds[SL_REQUEST_KIND_COUNT] = {"answer", "instruments", "book snapshot",
+                                                             "trades", "candles",     "open interest"};
     *ret_answer = (sl_venue_answer){0};
     rest->request = request;
     rest->instruments = instruments;
@@ -15,7 +15,7 @@ int sl__rest_begin(sl__rest *rest, sl_venue_decoder *decoder, const sl_venue_req
     rest->oldest_id = 0;
     if ((unsigned)request->kind >= SL_REQUEST_KIND_COUNT || request->kind == SL_REQUEST_NONE ||
         (request->kind == SL_REQUEST_INSTRUMENTS ? instruments == NULL : request->instrument == NULL)) {
-        return sl__problem(decoder, SL_EINVAL, "the request has no kind, instrument or table");
+        return sl__refuse(decoder, SL_EINVAL, "the request has no kind, instrument or table");
     }
     int code = sl__reading_begin(&rest->reading, decoder, message, output);
     rest->reading.what = kinds[request->kind];
@@ -109,8 +109,8 @@ int sl__give_candle(sl__reading *reading, const sl__candle_columns *columns, con
         const char *name;
         sl_decimal *value;
     } values[] = {
-        {columns->open, "open", &candle->open},    {columns->high, "high", &candle->high},
-        {columns->low, "low", &candle->low},       {columns->close, "close", &candle->close},
+        {columns->open, "open", &candle->open},       {columns->high, "high", &candle->high},
+        {columns->low, "low", &candle->low},          {columns->close, "close", &candle->close},
         {columns->volume, "volume", &candle->volume},
     };
     SL_TRY(sl__text_when(reading, "time", texts[columns->time], columns->unit_ns, &candle->open_time_ns));

@@ -3,11 +3,23 @@
 #include "venue.h"
 
 #include "venues/binance/binance.h"
+#include "venues/bitstamp/bitstamp.h"
+#include "venues/bybit/bybit.h"
+#include "venues/coinbase/coinbase.h"
+#include "venues/kraken/kraken.h"
+#include "venues/okx/okx.h"
 
 static const sl_venue_driver *const drivers[SL_VENUE_COUNT] = {
     [SL_VENUE_BINANCE_SPOT] = &sl__binance_spot,
     [SL_VENUE_BINANCE_USDM] = &sl__binance_usdm,
     [SL_VENUE_BINANCE_COINM] = &sl__binance_coinm,
+    [SL_VENUE_COINBASE] = &sl__coinbase,
+    [SL_VENUE_KRAKEN] = &sl__kraken,
+    [SL_VENUE_BYBIT_SPOT] = &sl__bybit_spot,
+    [SL_VENUE_BYBIT_LINEAR] = &sl__bybit_linear,
+    [SL_VENUE_BYBIT_INVERSE] = &sl__bybit_inverse,
+    [SL_VENUE_OKX] = &sl__okx,
+    [SL_VENUE_BITSTAMP] = &sl__bitstamp,
 };
 
 const sl_venue_driver *sl_venue_driver_of(sl_venue venue)

@@ -46,7 +46,7 @@ typedef struct sl_subscription {
 /* What a message was, when it is not market data. */
 typedef enum sl_notice_kind {
     SL_NOTICE_NONE = 0,
-    SL_NOTICE_SUBSCRIBED,   /* acknowledged: by request_id, or by feed and instrument, whichever is set */
+    SL_NOTICE_SUBSCRIBED,   /* acknowledged: what request_id, feed and instrument, as far as set, all fit */
     SL_NOTICE_UNSUBSCRIBED, /* likewise; Binance answers both alike: there the request_id says what it was */
     SL_NOTICE_REFUSED,      /* a subscription was refused: `text` says why; permanent when `permanent` */
     SL_NOTICE_HEARTBEAT,    /* the venue is alive */

@@ -177,9 +177,9 @@ static int on_event(void *arg, const sl_market_event *event)
 
 static int on_notice(void *arg, const sl_venue_notice *notice)
 {
-    static const char *const kinds[SL_NOTICE_COUNT] = {
-        "none", "subscribed", "unsubscribed", "refused", "heartbeat", "pong", "ping", "reconnect", "rate limited",
-        "status", "error", "last trade"};
+    static const char *const kinds[SL_NOTICE_COUNT] = {"none",         "subscribed", "unsubscribed", "refused",
+                                                       "heartbeat",    "pong",       "ping",         "reconnect",
+                                                       "rate limited", "status",     "error",        "last trade"};
     venue_kit *kit = arg;
     kit->notices++;
     assert_true(notice->kind > SL_NOTICE_NONE && notice->kind < SL_NOTICE_COUNT);
@@ -269,9 +269,9 @@ static int decode_exact(venue_kit *kit, const sl_venue_request *request, const c
     sl_venue_message message = {.text = exact, .size_bytes = size_bytes, .receive_time_ns = VENUE_KIT_NOW_NS};
     kit->length = 0;
     kit->text[0] = '\0';
-    int code = request == NULL ? sl_venue_decode(kit->decoder, &message, &output)
-                               : sl_venue_decode_rest(kit->decoder, request, &message, &output, kit->instruments,
-                                                      &kit->answer);
+    int code = request == NULL
+                   ? sl_venue_decode(kit->decoder, &message, &output)
+                   : sl_venue_decode_rest(kit->decoder, request, &message, &output, kit->instruments, &kit->answer);
     free(exact);
     return code;
 }
@@ -291,7 +291,8 @@ static void expect(venue_kit *kit, const sl_venue_request *request, const venue_
     for (; cases->json != NULL; cases++) {
         int code = decode_exact(kit, request, cases->json, strlen(cases->json));
         if (code != cases->code) {
-            fail_msg("%s\n  gave %d (%s) instead of %d", cases->json, code, sl_venue_problem(kit->decoder), cases->code);
+            fail_msg("%s\n  gave %d (%s) instead of %d", cases->json, code, sl_venue_problem(kit->decoder),
+                     cases->code);
         }
         if (code == 0 && strcmp(kit->text, cases->text) != 0) {
             fail_msg("%s\n  gave:\n%s  instead of:\n%s", cases->json, kit->text, cases->text);

@@ -21,9 +21,9 @@ typedef struct venue_kit {
     sl_venue_decoder *decoder;
     sl_venue_answer answer; /* of the last request */
     uint64_t events, notices;
-    int refuse;    /* what the output returns from now on, 0: it takes everything */
-    bool silent;   /* counts, and writes no lines */
-    void *arg;     /* for `event` */
+    int refuse;  /* what the output returns from now on, 0: it takes everything */
+    bool silent; /* counts, and writes no lines */
+    void *arg;   /* for `event` */
     int (*event)(void *arg, const sl_market_event *event); /* sees each event first; may be NULL */
     size_t length;
     char *text; /* what came out: one line each */

@@ -35,8 +35,8 @@ static int check(venue_kit *kit, const sl_venue_request *request, const char *te
     uint64_t events = kit->events;
     uint64_t given = kit->decoder->stats.events;
     kit->decoder->problem[0] = '\0';
-    int code = request == NULL ? venue_kit_decode(kit, text, size_bytes)
-                               : venue_kit_answer(kit, request, text, size_bytes);
+    int code =
+        request == NULL ? venue_kit_decode(kit, text, size_bytes) : venue_kit_answer(kit, request, text, size_bytes);
     if (!is_documented(code, request != NULL)) {
         fail_msg("%.*s\n  gave %d", (int)size_bytes, text, code);
     }
@@ -101,9 +101,14 @@ static int replaced(venue_kit *kit, const sl_venue_request *request, const char 
 static void swap_values(venue_kit *kit, const sl_venue_request *request, const char *json)
 {
     static const char *const others[] = {
-        "null", "true", "-1", "0", "1.5", "99999999999999999999", "1e400", "\"\"", "\"x\"", "\"-1\"", "\"\\u0041\"",
-        "\"123456789012345678901234567890.123\"", "[]", "{}", "[[]]", "[{}]", "{\"a\":1}", "[[\"1\",\"2\"]]", "[1,2,3]",
-        "-", "\"2023-13-45T99:99:99Z\"", "\"1\",\"1\"",
+        "null",        "true",        "-1",
+        "0",           "1.5",         "99999999999999999999",
+        "1e400",       "\"\"",        "\"x\"",
+        "\"-1\"",      "\"\\u0041\"", "\"123456789012345678901234567890.123\"",
+        "[]",          "{}",          "[[]]",
+        "[{}]",        "{\"a\":1}",   "[[\"1\",\"2\"]]",
+        "[1,2,3]",     "-",           "\"2023-13-45T99:99:99Z\"",
+        "\"1\",\"1\"",
     };
     for (size_t at = 0; json[at] != '\0'; at++) {
         if (strchr(",:]} \n", json[at]) != NULL) {
@@ -127,7 +132,8 @@ static void change_bytes(venue_kit *kit, const sl_venue_request *request, const 
     for (int times = 0; times < RANDOM_CHANGES; times++) {
         memcpy(text, json, size_bytes);
         for (uint64_t changes = 1 + next(random) % 3; changes > 0; changes--) {
-            text[next(random) % size_bytes] = next(random) % 2 == 0 ? (char)next(random) : "\"[]{},:0-."[next(random) % 10];
+            text[next(random) % size_bytes] =
+                next(random) % 2 == 0 ? (char)next(random) : "\"[]{},:0-."[next(random) % 10];
         }
         (void)check(kit, request, text, size_bytes);
     }

@@ -131,8 +131,9 @@ static int read_candle(sl__rest *rest)
 {
     enum { TIME, OPEN, HIGH, LOW, CLOSE, VOLUME, COUNT };
     static const sl__name names[COUNT] = {
-        [TIME] = SL__NAME("timestamp", STRING), [OPEN] = SL__NAME("open", STRING),   [HIGH] = SL__NAME("high", STRING),
-        [LOW] = SL__NAME("low", STRING),        [CLOSE] = SL__NAME("close", STRING), [VOLUME] = SL__NAME("volume", STRING),
+        [TIME] = SL__NAME("timestamp", STRING), [OPEN] = SL__NAME("open", STRING),
+        [HIGH] = SL__NAME("high", STRING),      [LOW] = SL__NAME("low", STRING),
+        [CLOSE] = SL__NAME("close", STRING),    [VOLUME] = SL__NAME("volume", STRING),
     };
     static const sl__candle_columns columns = {
         .time = TIME, .open = OPEN, .high = HIGH, .low = LOW, .close = CLOSE, .volume = VOLUME, .unit_ns = SL__S};
@@ -143,7 +144,8 @@ static int read_candle(sl__rest *rest)
         SL_TRY(sl__field_text(&rest->reading, &fields, at, &texts[at]));
     }
     rest->answer->rows++;
-    return sl__give_candle(&rest->reading, &columns, texts, rest->request->instrument, rest->request->interval_ns, NULL);
+    return sl__give_candle(&rest->reading, &columns, texts, rest->request->instrument, rest->request->interval_ns,
+                           NULL);
 }
 
 static int read_rows(sl__rest *rest, int (*read)(sl__rest *rest))
@@ -162,7 +164,8 @@ static int fault(sl__rest *rest, sl_json_text code, sl_json_text reason)
         sl__contains(reason, "rate limit")) {
         return sl__rest_fault(rest, SL__FAULT_RATE, 400, reason);
     }
-    if (sl__contains(code, "404") || sl__contains(reason, "not found") || sl__contains(reason, "invalid currency pair")) {
+    if (sl__contains(code, "404") || sl__contains(reason, "not found") ||
+        sl__contains(reason, "invalid currency pair")) {
         return sl__rest_fault(rest, SL__FAULT_SYMBOL, 404, reason);
     }
     bool again = sl__contains(code, "500") || sl__contains(code, "503") || sl__contains(reason, "unavailable");
@@ -175,8 +178,7 @@ static int give_snapshot(sl__rest *rest, const sl__fields *fields)
 {
     sl__reading *reading = &rest->reading;
     sl_json_text none;
-    sl_market_event event =
-        sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
+    sl_market_event event = sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
     SL_TRY(sl__field_text(reading, fields, O_BIDS, &none));
     SL_TRY(sl__field_text(reading, fields, O_ASKS, &none));
     SL_TRY(sl__field_time(reading, fields, O_TIME, SL__US, &event.venue_time_ns));
@@ -238,8 +240,8 @@ static int read_object(sl__rest *rest)
 }
 
 int sl__bitstamp_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *request,
-                             const sl_venue_message *message, const sl_venue_output *output, sl_instruments *instruments,
-                             sl_venue_answer *ret_answer)
+                             const sl_venue_message *message, const sl_venue_output *output,
+                             sl_instruments *instruments, sl_venue_answer *ret_answer)
 {
     sl__rest rest;
     SL_TRY(sl__rest_begin(&rest, decoder, request, message, output, instruments, ret_answer));

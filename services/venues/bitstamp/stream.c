@@ -60,9 +60,8 @@ static sl_feed split_channel(sl_json_text channel, sl_json_text *ret_symbol)
     static const struct {
         const char *prefix;
         sl_feed feed;
-    } channels[] = {{"live_trades_", SL_FEED_TRADES},
-                    {"diff_order_book_", SL_FEED_DEPTH},
-                    {"order_book_", SL_FEED_BEST}};
+    } channels[] = {
+        {"live_trades_", SL_FEED_TRADES}, {"diff_order_book_", SL_FEED_DEPTH}, {"order_book_", SL_FEED_BEST}};
     for (size_t at = 0; at < sizeof(channels) / sizeof(channels[0]); at++) {
         size_t size_bytes = strlen(channels[at].prefix);
         if (channel.size_bytes > size_bytes && memcmp(channel.data, channels[at].prefix, size_bytes) == 0) {

@@ -6,16 +6,15 @@
 static const struct {
     uint32_t seconds;
     const char *name;
-} intervals[] = {{60, "1"},     {180, "3"},     {300, "5"},     {900, "15"},  {1800, "30"},  {3600, "60"},
+} intervals[] = {{60, "1"},     {180, "3"},     {300, "5"},     {900, "15"},    {1800, "30"}, {3600, "60"},
                  {7200, "120"}, {14400, "240"}, {21600, "360"}, {43200, "720"}, {86400, "D"}, {604800, "W"}};
 
 static const struct {
     const char *name;
     sl_feed feed;
 } kinds[] = {
-    {"orderbook", SL_FEED_DEPTH},    {"publicTrade", SL_FEED_TRADES},
-    {"tickers", SL_FEED_TICKER},     {"kline", SL_FEED_CANDLES},
-    {"liquidation", SL_FEED_LIQUIDATIONS}, {"allLiquidation", SL_FEED_LIQUIDATIONS},
+    {"orderbook", SL_FEED_DEPTH}, {"publicTrade", SL_FEED_TRADES},       {"tickers", SL_FEED_TICKER},
+    {"kline", SL_FEED_CANDLES},   {"liquidation", SL_FEED_LIQUIDATIONS}, {"allLiquidation", SL_FEED_LIQUIDATIONS},
 };
 
 static int decoder_new(const sl_venue_decoder_options *options, sl_venue_decoder **ret_decoder)
@@ -93,9 +92,8 @@ sl__bybit_topic sl__bybit_topic_of(sl_json_text text)
 
 static const char *path_of(sl_venue venue)
 {
-    return venue == SL_VENUE_BYBIT_SPOT
-               ? "/v5/public/spot"
-               : (venue == SL_VENUE_BYBIT_LINEAR ? "/v5/public/linear" : "/v5/public/inverse");
+    return venue == SL_VENUE_BYBIT_SPOT ? "/v5/public/spot"
+                                        : (venue == SL_VENUE_BYBIT_LINEAR ? "/v5/public/linear" : "/v5/public/inverse");
 }
 
 static int stream_path(const sl_subscription *subscriptions, size_t count, char *buffer, size_t size_bytes)
@@ -245,8 +243,7 @@ static int path_inverse(const sl_venue_request *request, char *buffer, size_t si
     (SL_FEED_BIT(SL_FEED_TRADES) | SL_FEED_BIT(SL_FEED_DEPTH) | SL_FEED_BIT(SL_FEED_BEST) |                            \
      SL_FEED_BIT(SL_FEED_TICKER) | SL_FEED_BIT(SL_FEED_CANDLES))
 #define FEEDS_DERIVATIVES                                                                                              \
-    (FEEDS_SPOT | SL_FEED_BIT(SL_FEED_FUNDING) | SL_FEED_BIT(SL_FEED_LIQUIDATIONS) |                                   \
-     SL_FEED_BIT(SL_FEED_OPEN_INTEREST))
+    (FEEDS_SPOT | SL_FEED_BIT(SL_FEED_FUNDING) | SL_FEED_BIT(SL_FEED_LIQUIDATIONS) | SL_FEED_BIT(SL_FEED_OPEN_INTEREST))
 #define REQUESTS_SPOT                                                                                                  \
     (1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES | 1u << SL_REQUEST_CANDLES)
 

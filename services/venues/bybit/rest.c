@@ -85,7 +85,8 @@ int sl__bybit_rest_path_of(sl_venue venue, const sl_venue_request *request, char
             return SL_ENOTSUP;
         }
         SL_TRY(put_symbol(&writer, "open-interest", venue, request->instrument));
-        put_number(&writer, "&intervalTime=5min&limit=", request->limit == 0 ? 1 : at_most(request->limit, INTEREST_MAX));
+        put_number(&writer,
+                   "&intervalTime=5min&limit=", request->limit == 0 ? 1 : at_most(request->limit, INTEREST_MAX));
         break;
     default:
         return SL_ENOTSUP;
@@ -138,9 +139,9 @@ static bool define(const sl__fields *fields, sl_venue venue, sl_instrument *defi
 static int read_instrument(sl__rest *rest)
 {
     static const sl__name names[I_COUNT] = {
-        [I_SYMBOL] = SL__NAME("symbol", STRING),     [I_TYPE] = SL__NAME("contractType", STRING),
-        [I_STATUS] = SL__NAME("status", STRING),     [I_BASE] = SL__NAME("baseCoin", STRING),
-        [I_QUOTE] = SL__NAME("quoteCoin", STRING),   [I_SETTLE] = SL__NAME("settleCoin", STRING),
+        [I_SYMBOL] = SL__NAME("symbol", STRING),         [I_TYPE] = SL__NAME("contractType", STRING),
+        [I_STATUS] = SL__NAME("status", STRING),         [I_BASE] = SL__NAME("baseCoin", STRING),
+        [I_QUOTE] = SL__NAME("quoteCoin", STRING),       [I_SETTLE] = SL__NAME("settleCoin", STRING),
         [I_DELIVERY] = SL__NAME("deliveryTime", STRING), [I_PRICE] = SL__NAME("priceFilter", OBJECT),
         [I_LOT] = SL__NAME("lotSizeFilter", OBJECT),
     };
@@ -170,8 +171,9 @@ static int read_trade(sl__rest *rest)
 {
     enum { ID, PRICE, SIZE, SIDE, TIME, BLOCK, COUNT };
     static const sl__name names[COUNT] = {
-        [ID] = SL__NAME("execId", STRING), [PRICE] = SL__NAME("price", STRING), [SIZE] = SL__NAME("size", STRING),
-        [SIDE] = SL__NAME("side", STRING), [TIME] = SL__NAME("time", STRING),   [BLOCK] = SL__NAME("isBlockTrade", BOOL),
+        [ID] = SL__NAME("execId", STRING), [PRICE] = SL__NAME("price", STRING),
+        [SIZE] = SL__NAME("size", STRING), [SIDE] = SL__NAME("side", STRING),
+        [TIME] = SL__NAME("time", STRING), [BLOCK] = SL__NAME("isBlockTrade", BOOL),
     };
     sl__reading *reading = &rest->reading;
     sl__fields fields;
@@ -218,7 +220,7 @@ static int read_interest(sl__rest *rest)
 
 static int read_list(sl__rest *rest)
 {
-    static int (*const readers[SL_REQUEST_KIND_COUNT])(sl__rest *rest) = {
+    static int (*const readers[SL_REQUEST_KIND_COUNT])(sl__rest * rest) = {
         [SL_REQUEST_INSTRUMENTS] = read_instrument,
         [SL_REQUEST_TRADES] = read_trade,
         [SL_REQUEST_CANDLES] = read_candle,
@@ -237,8 +239,7 @@ static int give_snapshot(sl__rest *rest, const sl__fields *fields)
 {
     sl__reading *reading = &rest->reading;
     sl_json_text none;
-    sl_market_event event =
-        sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
+    sl_market_event event = sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
     SL_TRY(sl__field_text(reading, fields, R_BIDS, &none));
     SL_TRY(sl__field_text(reading, fields, R_ASKS, &none));
     SL_TRY(sl__field_int(reading, fields, R_UPDATE, &event.as.snapshot.last_id));
@@ -293,16 +294,17 @@ static int fault(sl__rest *rest, int64_t code, sl_json_text text)
     if (code == 10000 || code == 10016 || code == 10019) {
         return sl__rest_fault(rest, SL__FAULT_AGAIN, code, text);
     }
-    return sl__rest_fault(rest, code == 10001 && sl__contains(text, "symbol") ? SL__FAULT_SYMBOL : SL__FAULT_OTHER, code,
-                          text);
+    return sl__rest_fault(rest, code == 10001 && sl__contains(text, "symbol") ? SL__FAULT_SYMBOL : SL__FAULT_OTHER,
+                          code, text);
 }
 
 int sl__bybit_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *request, const sl_venue_message *message,
                           const sl_venue_output *output, sl_instruments *instruments, sl_venue_answer *ret_answer)
 {
     enum { CODE, MESSAGE, RESULT, COUNT };
-    static const sl__name names[COUNT] = {
-        [CODE] = SL__NAME("retCode", NUMBER), [MESSAGE] = SL__NAME("retMsg", STRING), [RESULT] = SL__NAME("result", OBJECT)};
+    static const sl__name names[COUNT] = {[CODE] = SL__NAME("retCode", NUMBER),
+                                          [MESSAGE] = SL__NAME("retMsg", STRING),
+                                          [RESULT] = SL__NAME("result", OBJECT)};
     sl__rest rest;
     sl__fields fields;
     int64_t venue_code = 0;

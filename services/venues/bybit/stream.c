@@ -7,9 +7,11 @@
 
 enum { TOPIC, TYPE, TS, DATA, CTS, SUCCESS, RET_MSG, REQ_ID, OP, COUNT };
 static const sl__name names[COUNT] = {
-    [TOPIC] = SL__NAME("topic", STRING),  [TYPE] = SL__NAME("type", STRING),       [TS] = SL__NAME("ts", NUMBER),
-    [DATA] = SL__NAME("data", NONE),      [CTS] = SL__NAME("cts", NUMBER),         [SUCCESS] = SL__NAME("success", BOOL),
-    [RET_MSG] = SL__NAME("ret_msg", STRING), [REQ_ID] = SL__NAME("req_id", STRING), [OP] = SL__NAME("op", STRING),
+    [TOPIC] = SL__NAME("topic", STRING),     [TYPE] = SL__NAME("type", STRING),
+    [TS] = SL__NAME("ts", NUMBER),           [DATA] = SL__NAME("data", NONE),
+    [CTS] = SL__NAME("cts", NUMBER),         [SUCCESS] = SL__NAME("success", BOOL),
+    [RET_MSG] = SL__NAME("ret_msg", STRING), [REQ_ID] = SL__NAME("req_id", STRING),
+    [OP] = SL__NAME("op", STRING),
 };
 
 /* The data of a message, and what was said around them. */
@@ -20,6 +22,7 @@ struct around {
     bool snapshot;
     bool has_book; /* levels are read: to be given out when the rest of the message is known, too */
     int64_t update_id;
+    int64_t book_time; /* "cts"; 0: not told */
 };
 
 /* What is remembered of an instrument's ticker; NULL: out of memory. */
@@ -47,7 +50,7 @@ static void update_best(sl_level *best, const sl_level *levels, size_t count)
     }
 }
 
-static int give_best(sl__reading *reading, const struct around *around, int64_t time_ns)
+static int give_best(sl__reading *reading, const struct around *around)
 {
     struct sl__bybit_ticker *known = ticker_of(reading, around->instrument);
     const sl_levels levels = sl__levels(reading->decoder);
@@ -61,33 +64,29 @@ static int give_best(sl__reading *reading, const struct around *around, int64_t 
     update_best(&known->best.ask, levels.asks, levels.ask_count);
     known->best.update_id = around->update_id;
     sl_market_event event = sl__event_of(reading, SL_EVENT_BEST, SL_FEED_BEST, around->instrument);
-    event.venue_time_ns = time_ns;
+    event.venue_time_ns = around->book_time;
     event.as.best = known->best;
     return sl__give(reading, &event);
 }
 
 /* u == 1 tells of a restart of the service: what comes is the whole book. "cts" is when the engine made it. */
-static int give_book(sl__reading *reading, const sl__fields *fields, const struct around *around)
+static int give_book(sl__reading *reading, const struct around *around)
 {
-    int64_t time_ns = 0;
-    SL_TRY(sl__field_time_if(reading, fields, CTS, SL__MS, &time_ns));
     if (around->instrument == NULL) {
         return 0;
     }
     if (around->feed == SL_FEED_BEST) {
-        return give_best(reading, around, time_ns);
+        return give_best(reading, around);
     }
     bool snapshot = around->snapshot || around->update_id == 1;
     sl_market_event event = sl__event_of(reading, snapshot ? SL_EVENT_BOOK_SNAPSHOT : SL_EVENT_BOOK_DELTA,
                                          SL_FEED_DEPTH, around->instrument);
-    event.venue_time_ns = time_ns;
+    event.venue_time_ns = around->book_time;
     if (snapshot) {
-        event.as.snapshot =
-            (sl_book_snapshot){.last_id = around->update_id, .levels = sl__levels(reading->decoder)};
+        event.as.snapshot = (sl_book_snapshot){.last_id = around->update_id, .levels = sl__levels(reading->decoder)};
     } else {
-        event.as.delta = (sl_book_delta){.first_id = around->update_id,
-                                         .last_id = around->update_id,
-                                         .levels = sl__levels(reading->decoder)};
+        event.as.delta = (sl_book_delta){
+            .first_id = around->update_id, .last_id = around->update_id, .levels = sl__levels(reading->decoder)};
     }
     return sl__give(reading, &event);
 }
@@ -145,9 +144,9 @@ int sl__bybit_trade_id(sl__reading *reading, sl_json_text text, sl_trade *trade)
         digits++;
     }
     trade->uuid = (sl_uuid){halves[0], halves[1]};
-    return digits == 32 ? 0
-                        : sl__bad(reading, SL_EPROTO, "\"i\" is neither a number nor a UUID: \"%s\"",
-                                  sl__excerpt(text).text);
+    return digits == 32
+               ? 0
+               : sl__bad(reading, SL_EPROTO, "\"i\" is neither a number nor a UUID: \"%s\"", sl__excerpt(text).text);
 }
 
 static int read_trade(sl__reading *reading, struct around *around)
@@ -178,10 +177,14 @@ static int read_liquidation(sl__reading *reading, struct around *around)
 {
     enum { TIME, SIDE, QUANTITY, PRICE, OLD_TIME, OLD_SIDE, OLD_QUANTITY, OLD_PRICE, LIQUIDATION_COUNT };
     static const sl__name liquidation_names[LIQUIDATION_COUNT] = {
-        [TIME] = SL__NAME("T", NUMBER),           [SIDE] = SL__NAME("S", STRING),
-        [QUANTITY] = SL__NAME("v", STRING),       [PRICE] = SL__NAME("p", STRING),
-        [OLD_TIME] = SL__NAME("updatedTime", NUMBER), [OLD_SIDE] = SL__NAME("side", STRING),
-        [OLD_QUANTITY] = SL__NAME("size", STRING),    [OLD_PRICE] = SL__NAME("price", STRING),
+        [TIME] = SL__NAME("T", NUMBER),
+        [SIDE] = SL__NAME("S", STRING),
+        [QUANTITY] = SL__NAME("v", STRING),
+        [PRICE] = SL__NAME("p", STRING),
+        [OLD_TIME] = SL__NAME("updatedTime", NUMBER),
+        [OLD_SIDE] = SL__NAME("side", STRING),
+        [OLD_QUANTITY] = SL__NAME("size", STRING),
+        [OLD_PRICE] = SL__NAME("price", STRING),
     };
     sl__fields fields;
     sl_side position = SL_SIDE_NONE;
@@ -200,8 +203,9 @@ static int read_candle(sl__reading *reading, struct around *around)
 {
     enum { START, OPEN, HIGH, LOW, CLOSE, VOLUME, CONFIRM, CANDLE_COUNT };
     static const sl__name candle_names[CANDLE_COUNT] = {
-        [START] = SL__NAME("start", NUMBER), [OPEN] = SL__NAME("open", STRING),   [HIGH] = SL__NAME("high", STRING),
-        [LOW] = SL__NAME("low", STRING),     [CLOSE] = SL__NAME("close", STRING), [VOLUME] = SL__NAME("volume", STRING),
+        [START] = SL__NAME("start", NUMBER),   [OPEN] = SL__NAME("open", STRING),
+        [HIGH] = SL__NAME("high", STRING),     [LOW] = SL__NAME("low", STRING),
+        [CLOSE] = SL__NAME("close", STRING),   [VOLUME] = SL__NAME("volume", STRING),
         [CONFIRM] = SL__NAME("confirm", BOOL),
     };
     static const sl__candle_columns columns = {
@@ -269,13 +273,20 @@ static int update_ticker(sl__reading *reading, const sl__fields *fields, struct 
         unsigned field;
         sl_decimal *value;
     } values[] = {
-        {T_LAST, &known->ticker.last},           {T_OPEN, &known->ticker.open},
-        {T_HIGH, &known->ticker.high},           {T_LOW, &known->ticker.low},
-        {T_TURNOVER, &known->ticker.quote_volume}, {T_VOLUME, &known->ticker.volume},
-        {T_BID, &known->ticker.bid.price},       {T_BID_SIZE, &known->ticker.bid.quantity},
-        {T_ASK, &known->ticker.ask.price},       {T_ASK_SIZE, &known->ticker.ask.quantity},
-        {T_MARK, &known->funding.mark_price},    {T_INDEX, &known->funding.index_price},
-        {T_RATE, &known->funding.rate},          {T_INTEREST, &known->interest.quantity},
+        {T_LAST, &known->ticker.last},
+        {T_OPEN, &known->ticker.open},
+        {T_HIGH, &known->ticker.high},
+        {T_LOW, &known->ticker.low},
+        {T_TURNOVER, &known->ticker.quote_volume},
+        {T_VOLUME, &known->ticker.volume},
+        {T_BID, &known->ticker.bid.price},
+        {T_BID_SIZE, &known->ticker.bid.quantity},
+        {T_ASK, &known->ticker.ask.price},
+        {T_ASK_SIZE, &known->ticker.ask.quantity},
+        {T_MARK, &known->funding.mark_price},
+        {T_INDEX, &known->funding.index_price},
+        {T_RATE, &known->funding.rate},
+        {T_INTEREST, &known->interest.quantity},
         {T_INTEREST_VALUE, &known->interest.value},
     };
     for (size_t at = 0; at < sizeof(values) / sizeof(values[0]); at++) {
@@ -290,8 +301,7 @@ static int update_ticker(sl__reading *reading, const sl__fields *fields, struct 
 /* Up to three events, of those groups that something was told of. */
 static int read_ticker(sl__reading *reading, struct around *around)
 {
-    const unsigned funding =
-        T_BIT(T_MARK) | T_BIT(T_INDEX) | T_BIT(T_RATE) | T_BIT(T_NEXT);
+    const unsigned funding = T_BIT(T_MARK) | T_BIT(T_INDEX) | T_BIT(T_RATE) | T_BIT(T_NEXT);
     const unsigned interest = T_BIT(T_INTEREST) | T_BIT(T_INTEREST_VALUE);
     struct sl__bybit_ticker unwanted = {0};
     struct sl__bybit_ticker *known = around->instrument == NULL ? &unwanted : ticker_of(reading, around->instrument);
@@ -336,10 +346,9 @@ static int read_ticker(sl__reading *reading, struct around *around)
 /* The data under the cursor: an object, or an array of them. */
 static int read_data(sl__reading *reading, struct around *around)
 {
-    static int (*const readers[SL_FEED_COUNT])(sl__reading *reading, struct around *around) = {
-        [SL_FEED_TRADES] = read_trade,   [SL_FEED_DEPTH] = read_book,
-        [SL_FEED_BEST] = read_book,      [SL_FEED_TICKER] = read_ticker,
-        [SL_FEED_CANDLES] = read_candle, [SL_FEED_LIQUIDATIONS] = read_liquidation,
+    static int (*const readers[SL_FEED_COUNT])(sl__reading * reading, struct around * around) = {
+        [SL_FEED_TRADES] = read_trade,  [SL_FEED_DEPTH] = read_book,     [SL_FEED_BEST] = read_book,
+        [SL_FEED_TICKER] = read_ticker, [SL_FEED_CANDLES] = read_candle, [SL_FEED_LIQUIDATIONS] = read_liquidation,
     };
     bool one = around->feed == SL_FEED_DEPTH || around->feed == SL_FEED_BEST || around->feed == SL_FEED_TICKER;
     if (one || sl_json_peek(reading->decoder->json) == SL_JSON_OBJECT) {
@@ -407,8 +416,7 @@ static int make_answer(sl__reading *reading, const sl__fields *fields)
         notice.kind = sl__contains(notice.text, "too many") ? SL_NOTICE_RATE_LIMITED : notice.kind;
         take_refused(reading, &notice);
     } else if (!off && !sl__field_is(fields, OP, "subscribe")) {
-        return sl__bad(reading, SL_ENOTSUP, "an answer to \"%s\"",
-                       sl__excerpt(sl__field_or_empty(fields, OP)).text);
+        return sl__bad(reading, SL_ENOTSUP, "an answer to \"%s\"", sl__excerpt(sl__field_or_empty(fields, OP)).text);
     }
     return sl__notify(reading, &notice);
 }
@@ -435,10 +443,13 @@ int sl__bybit_decode(sl_venue_decoder *decoder, const sl_venue_message *message,
     if (!sl__field_has(&fields, TOPIC)) {
         return make_answer(&reading, &fields);
     }
-    if (!done) { /* something was said behind the data */
+    if (done) {
+        SL_TRY(sl__field_time_if(&reading, &fields, CTS, SL__MS, &around.book_time));
+    } else { /* something was said behind the data, which are opened once more */
         SL_TRY(take_topic(&reading, &fields, &around));
+        SL_TRY(sl__field_time_if(&reading, &fields, CTS, SL__MS, &around.book_time));
         SL_TRY(sl__field_again(&reading, &fields, DATA));
         SL_TRY(read_data(&reading, &around));
     }
-    return around.has_book ? give_book(&reading, &fields, &around) : 0;
+    return around.has_book ? give_book(&reading, &around) : 0;
 }

@@ -31,10 +31,8 @@ static const struct channel {
     const char *name;
     unsigned feeds;
 } channels[] = {
-    {"matches", SL_FEED_BIT(SL_FEED_TRADES)},
-    {"heartbeat", SL_FEED_BIT(SL_FEED_TRADES)},
-    {"level2_batch", SL_FEED_BIT(SL_FEED_DEPTH)},
-    {"ticker", SL_FEED_BIT(SL_FEED_TICKER) | SL_FEED_BIT(SL_FEED_BEST)},
+    {"matches", SL_FEED_BIT(SL_FEED_TRADES)},     {"heartbeat", SL_FEED_BIT(SL_FEED_TRADES)},
+    {"level2_batch", SL_FEED_BIT(SL_FEED_DEPTH)}, {"ticker", SL_FEED_BIT(SL_FEED_TICKER) | SL_FEED_BIT(SL_FEED_BEST)},
     {"status", SL_FEED_BIT(SL_FEED_STATUS)},
 };
 
@@ -47,7 +45,8 @@ static bool is_in(const struct channel *channel, const sl_subscription *subscrip
 static bool is_repeat(const struct channel *channel, const sl_subscription *subscriptions, size_t at)
 {
     for (size_t before = 0; before < at; before++) {
-        if (is_in(channel, &subscriptions[before]) && subscriptions[before].instrument == subscriptions[at].instrument) {
+        if (is_in(channel, &subscriptions[before]) &&
+            subscriptions[before].instrument == subscriptions[at].instrument) {
             return true;
         }
     }
@@ -126,8 +125,8 @@ const sl_venue_driver sl__coinbase = {
     .rest_origin = "https://api.exchange.coinbase.com",
     .feeds = SL_FEED_BIT(SL_FEED_TRADES) | SL_FEED_BIT(SL_FEED_DEPTH) | SL_FEED_BIT(SL_FEED_BEST) |
              SL_FEED_BIT(SL_FEED_TICKER) | SL_FEED_BIT(SL_FEED_STATUS),
-    .requests = 1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES |
-                1u << SL_REQUEST_CANDLES,
+    .requests =
+        1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES | 1u << SL_REQUEST_CANDLES,
     .consecutive_trades = true,
     .book_rule = SL_BOOK_RULE_TRUSTED,
     .limits =

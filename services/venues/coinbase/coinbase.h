@@ -20,8 +20,8 @@ struct sl__coinbase {
 int sl__coinbase_decode(sl_venue_decoder *decoder, const sl_venue_message *message, const sl_venue_output *output);
 int sl__coinbase_rest_path(const sl_venue_request *request, char *buffer, size_t size_bytes);
 int sl__coinbase_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *request,
-                             const sl_venue_message *message, const sl_venue_output *output, sl_instruments *instruments,
-                             sl_venue_answer *ret_answer);
+                             const sl_venue_message *message, const sl_venue_output *output,
+                             sl_instruments *instruments, sl_venue_answer *ret_answer);
 
 /* What a product's flags come to. */
 sl_instrument_status sl__coinbase_status(sl_json_text status, bool restricted);

@@ -94,7 +94,8 @@ int sl__coinbase_rest_path(const sl_venue_request *request, char *buffer, size_t
 /* {"message":"NotFound"} */
 static int fault(sl__rest *rest, sl_json_text message)
 {
-    if (sl__contains(message, "rate limit") || sl__contains(message, "too many") || sl__contains(message, "slow down")) {
+    if (sl__contains(message, "rate limit") || sl__contains(message, "too many") ||
+        sl__contains(message, "slow down")) {
         return sl__rest_fault(rest, SL__FAULT_RATE, 0, message);
     }
     if (sl__contains(message, "notfound") || sl__contains(message, "not found")) {
@@ -191,7 +192,7 @@ static int read_object(sl__rest *rest)
 {
     enum { BIDS, ASKS, SEQUENCE, MESSAGE, TIME, COUNT };
     static const sl__name names[COUNT] = {
-        [BIDS] = SL__NAME("bids", ARRAY),         [ASKS] = SL__NAME("asks", ARRAY),
+        [BIDS] = SL__NAME("bids", ARRAY),          [ASKS] = SL__NAME("asks", ARRAY),
         [SEQUENCE] = SL__NAME("sequence", NUMBER), [MESSAGE] = SL__NAME("message", STRING),
         [TIME] = SL__NAME("time", STRING),
     };
@@ -213,8 +214,7 @@ static int read_object(sl__rest *rest)
     if (rest->request->kind != SL_REQUEST_SNAPSHOT) {
         return sl__bad(reading, SL_EPROTO, "an object instead of an array");
     }
-    sl_market_event event =
-        sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
+    sl_market_event event = sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
     SL_TRY(sl__field_text(reading, &fields, BIDS, &none));
     SL_TRY(sl__field_text(reading, &fields, ASKS, &none));
     SL_TRY(sl__field_int(reading, &fields, SEQUENCE, &event.as.snapshot.last_id));
@@ -225,8 +225,8 @@ static int read_object(sl__rest *rest)
 }
 
 int sl__coinbase_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *request,
-                             const sl_venue_message *message, const sl_venue_output *output, sl_instruments *instruments,
-                             sl_venue_answer *ret_answer)
+                             const sl_venue_message *message, const sl_venue_output *output,
+                             sl_instruments *instruments, sl_venue_answer *ret_answer)
 {
     sl__rest rest;
     SL_TRY(sl__rest_begin(&rest, decoder, request, message, output, instruments, ret_answer));

@@ -140,8 +140,8 @@ static int make_book(sl__reading *reading, const sl__fields *fields, bool snapsh
     sl_json_text none;
     int known = instrument_of(reading, fields, &instrument);
     SL_TRY(known);
-    sl_market_event event = sl__event_of(reading, snapshot ? SL_EVENT_BOOK_SNAPSHOT : SL_EVENT_BOOK_DELTA,
-                                         SL_FEED_DEPTH, instrument);
+    sl_market_event event =
+        sl__event_of(reading, snapshot ? SL_EVENT_BOOK_SNAPSHOT : SL_EVENT_BOOK_DELTA, SL_FEED_DEPTH, instrument);
     if (snapshot) {
         SL_TRY(sl__field_text(reading, fields, BIDS, &none));
         SL_TRY(sl__field_text(reading, fields, ASKS, &none));
@@ -203,7 +203,8 @@ static int make_error(sl__reading *reading, const sl__fields *fields)
     sl_json_text message = sl__field_or_empty(fields, MESSAGE);
     sl_json_text reason = sl__field_or_empty(fields, REASON);
     sl_venue_notice notice = {.kind = SL_NOTICE_ERROR, .text = reason.size_bytes > 0 ? reason : message};
-    if (sl__contains(message, "rate limit") || sl__contains(message, "too many") || sl__contains(reason, "rate limit")) {
+    if (sl__contains(message, "rate limit") || sl__contains(message, "too many") ||
+        sl__contains(reason, "rate limit")) {
         notice.kind = SL_NOTICE_RATE_LIMITED;
     } else if (sl__contains(message, "subscribe")) {
         notice.kind = SL_NOTICE_REFUSED;
@@ -236,8 +237,7 @@ static int notify_feeds(sl__reading *reading, sl_notice_kind kind, unsigned feed
 {
     for (int feed = SL_FEED_NONE + 1; feed < SL_FEED_COUNT; feed++) {
         if ((feeds & SL_FEED_BIT(feed)) != 0) {
-            sl_venue_notice notice = {
-                .kind = kind, .feed = (sl_feed)feed, .instrument = instrument, .symbol = symbol};
+            sl_venue_notice notice = {.kind = kind, .feed = (sl_feed)feed, .instrument = instrument, .symbol = symbol};
             SL_TRY(sl__notify(reading, &notice));
         }
     }
@@ -282,8 +282,8 @@ static int make_subscriptions(sl__reading *reading)
             code = read_acknowledged(reading, name);
         }
         if (code == 0 && sl__field_is(&fields, NAME, "status")) {
-            code = notify_feeds(reading, SL_NOTICE_SUBSCRIBED, SL_FEED_BIT(SL_FEED_STATUS), NULL,
-                                (sl_json_text){"", 0});
+            code =
+                notify_feeds(reading, SL_NOTICE_SUBSCRIBED, SL_FEED_BIT(SL_FEED_STATUS), NULL, (sl_json_text){"", 0});
         }
     }
     SL_TRY(code);

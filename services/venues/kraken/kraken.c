@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <zlib.h>
 
-const uint32_t sl__kraken_intervals[SL__KRAKEN_INTERVALS] = {60,    300,   900,    1800,   3600,
-                                                             14400, 86400, 604800, 1296000};
+const uint32_t sl__kraken_intervals[SL__KRAKEN_INTERVALS] = {60, 300, 900, 1800, 3600, 14400, 86400, 604800, 1296000};
 
 /* Depths that the book channel offers. */
 static const uint32_t depths[] = {10, 25, 100, 500, 1000};
@@ -246,8 +245,8 @@ const sl_venue_driver sl__kraken = {
     .rest_origin = "https://api.kraken.com",
     .feeds = SL_FEED_BIT(SL_FEED_TRADES) | SL_FEED_BIT(SL_FEED_DEPTH) | SL_FEED_BIT(SL_FEED_BEST) |
              SL_FEED_BIT(SL_FEED_TICKER) | SL_FEED_BIT(SL_FEED_CANDLES) | SL_FEED_BIT(SL_FEED_STATUS),
-    .requests = 1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES |
-                1u << SL_REQUEST_CANDLES,
+    .requests =
+        1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES | 1u << SL_REQUEST_CANDLES,
     .consecutive_trades = true,
     .book_rule = SL_BOOK_RULE_CHECKSUM,
     .book_checksum = sl__kraken_checksum,

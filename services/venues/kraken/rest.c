@@ -85,7 +85,8 @@ int sl__kraken_rest_path(const sl_venue_request *request, char *buffer, size_t s
 
 static int fault(sl__rest *rest, sl_json_text text)
 {
-    if (sl__contains(text, "too many requests") || sl__contains(text, "rate limit") || sl__contains(text, "throttled")) {
+    if (sl__contains(text, "too many requests") || sl__contains(text, "rate limit") ||
+        sl__contains(text, "throttled")) {
         return sl__rest_fault(rest, SL__FAULT_RATE, 0, text);
     }
     if (sl__contains(text, "unknown asset pair") || sl__contains(text, "invalid asset pair")) {
@@ -156,8 +157,7 @@ static int read_book(sl__rest *rest)
     SL_TRY(code);
     SL_TRY(sl__field_text(reading, &fields, ASKS, &none));
     SL_TRY(sl__field_text(reading, &fields, BIDS, &none));
-    sl_market_event event =
-        sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
+    sl_market_event event = sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
     event.as.snapshot.levels = sl__levels(decoder);
     rest->answer->rows = 1;
     return sl__give(reading, &event);
@@ -200,7 +200,7 @@ static int read_candle(sl__rest *rest)
 
 static int read_value(sl__rest *rest)
 {
-    int (*read)(sl__rest *rest) = rest->request->kind == SL_REQUEST_TRADES ? read_trade : read_candle;
+    int (*read)(sl__rest * rest) = rest->request->kind == SL_REQUEST_TRADES ? read_trade : read_candle;
     if (rest->request->kind == SL_REQUEST_INSTRUMENTS) {
         return read_pair(rest);
     }

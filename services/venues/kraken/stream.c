@@ -7,16 +7,11 @@
 
 enum { CHANNEL, TYPE, DATA, METHOD, RESULT, SUCCESS, ERROR, SYMBOL, REQ_ID, ERROR_ALONE, EVENT, COUNT };
 static const sl__name names[COUNT] = {
-    [CHANNEL] = SL__NAME("channel", STRING),
-    [TYPE] = SL__NAME("type", STRING),
-    [DATA] = SL__NAME("data", NONE),
-    [METHOD] = SL__NAME("method", STRING),
-    [RESULT] = SL__NAME("result", OBJECT),
-    [SUCCESS] = SL__NAME("success", BOOL),
-    [ERROR] = SL__NAME("error", STRING),
-    [SYMBOL] = SL__NAME("symbol", STRING),
-    [REQ_ID] = SL__NAME("req_id", NUMBER),
-    [ERROR_ALONE] = SL__NAME("Error", STRING),
+    [CHANNEL] = SL__NAME("channel", STRING), [TYPE] = SL__NAME("type", STRING),
+    [DATA] = SL__NAME("data", NONE),         [METHOD] = SL__NAME("method", STRING),
+    [RESULT] = SL__NAME("result", OBJECT),   [SUCCESS] = SL__NAME("success", BOOL),
+    [ERROR] = SL__NAME("error", STRING),     [SYMBOL] = SL__NAME("symbol", STRING),
+    [REQ_ID] = SL__NAME("req_id", NUMBER),   [ERROR_ALONE] = SL__NAME("Error", STRING),
     [EVENT] = SL__NAME("event", STRING),
 };
 
@@ -74,8 +69,8 @@ static int give_book(sl__reading *reading, const sl_instrument *instrument, bool
                      int64_t time_ns)
 {
     sl_venue_decoder *decoder = reading->decoder;
-    sl_market_event event = sl__event_of(reading, snapshot ? SL_EVENT_BOOK_SNAPSHOT : SL_EVENT_BOOK_DELTA,
-                                         SL_FEED_DEPTH, instrument);
+    sl_market_event event =
+        sl__event_of(reading, snapshot ? SL_EVENT_BOOK_SNAPSHOT : SL_EVENT_BOOK_DELTA, SL_FEED_DEPTH, instrument);
     uint32_t depth = 0;
     fill_scales(&decoder->bids, instrument);
     fill_scales(&decoder->asks, instrument);
@@ -94,8 +89,10 @@ static int read_book(sl__reading *reading, bool snapshot)
 {
     enum { B_SYMBOL, BIDS, ASKS, CHECKSUM, TIMESTAMP, B_COUNT };
     static const sl__name book_names[B_COUNT] = {
-        [B_SYMBOL] = SL__NAME("symbol", STRING),     [BIDS] = SL__NAME("bids", ARRAY),
-        [ASKS] = SL__NAME("asks", ARRAY),            [CHECKSUM] = SL__NAME("checksum", NUMBER),
+        [B_SYMBOL] = SL__NAME("symbol", STRING),
+        [BIDS] = SL__NAME("bids", ARRAY),
+        [ASKS] = SL__NAME("asks", ARRAY),
+        [CHECKSUM] = SL__NAME("checksum", NUMBER),
         [TIMESTAMP] = SL__NAME("timestamp", STRING),
     };
     sl_venue_decoder *decoder = reading->decoder;
@@ -193,10 +190,10 @@ static int read_candle(sl__reading *reading, bool snapshot)
 {
     enum { C_SYMBOL, OPEN, HIGH, LOW, CLOSE, TRADES, VOLUME, BEGIN, INTERVAL, C_COUNT };
     static const sl__name candle_names[C_COUNT] = {
-        [C_SYMBOL] = SL__NAME("symbol", STRING),      [OPEN] = SL__NAME("open", NUMBER),
-        [HIGH] = SL__NAME("high", NUMBER),            [LOW] = SL__NAME("low", NUMBER),
-        [CLOSE] = SL__NAME("close", NUMBER),          [TRADES] = SL__NAME("trades", NUMBER),
-        [VOLUME] = SL__NAME("volume", NUMBER),        [BEGIN] = SL__NAME("interval_begin", STRING),
+        [C_SYMBOL] = SL__NAME("symbol", STRING),   [OPEN] = SL__NAME("open", NUMBER),
+        [HIGH] = SL__NAME("high", NUMBER),         [LOW] = SL__NAME("low", NUMBER),
+        [CLOSE] = SL__NAME("close", NUMBER),       [TRADES] = SL__NAME("trades", NUMBER),
+        [VOLUME] = SL__NAME("volume", NUMBER),     [BEGIN] = SL__NAME("interval_begin", STRING),
         [INTERVAL] = SL__NAME("interval", NUMBER),
     };
     static const sl__candle_columns columns = {.time = BEGIN,
@@ -303,8 +300,11 @@ static sl_feed feed_of(sl_json_text channel, bool best)
     static const struct {
         const char *name;
         sl_feed feed;
-    } feeds[] = {{"book", SL_FEED_DEPTH},   {"trade", SL_FEED_TRADES},     {"ticker", SL_FEED_TICKER},
-                 {"ohlc", SL_FEED_CANDLES}, {"instrument", SL_FEED_STATUS}};
+    } feeds[] = {{"book", SL_FEED_DEPTH},
+                 {"trade", SL_FEED_TRADES},
+                 {"ticker", SL_FEED_TICKER},
+                 {"ohlc", SL_FEED_CANDLES},
+                 {"instrument", SL_FEED_STATUS}};
     for (size_t at = 0; at < sizeof(feeds) / sizeof(feeds[0]); at++) {
         if (sl_json_is(channel, feeds[at].name)) {
             return best ? SL_FEED_BEST : feeds[at].feed;
@@ -325,8 +325,8 @@ static void judge(sl_venue_notice *notice, bool off)
         notice->kind = SL_NOTICE_UNSUBSCRIBED; /* "Subscription Not Found": it is not there, as was wanted */
     } else {
         notice->kind = SL_NOTICE_REFUSED;
-        notice->permanent = sl__contains(text, "not supported") || sl__contains(text, "invalid") ||
-                            sl__contains(text, "malformed");
+        notice->permanent =
+            sl__contains(text, "not supported") || sl__contains(text, "invalid") || sl__contains(text, "malformed");
     }
 }
 

@@ -109,14 +109,13 @@ static int read_book(sl__reading *reading, const struct v1 *v1, const sl_instrum
     if (instrument == NULL) {
         return 0;
     }
-    sl_market_event event = sl__event_of(reading, snapshot ? SL_EVENT_BOOK_SNAPSHOT : SL_EVENT_BOOK_DELTA,
-                                         SL_FEED_DEPTH, instrument);
+    sl_market_event event =
+        sl__event_of(reading, snapshot ? SL_EVENT_BOOK_SNAPSHOT : SL_EVENT_BOOK_DELTA, SL_FEED_DEPTH, instrument);
     if (snapshot) {
-        event.as.snapshot = (sl_book_snapshot){
-            .checksum = checksum, .depth = (uint32_t)depth, .levels = sl__levels(decoder)};
+        event.as.snapshot =
+            (sl_book_snapshot){.checksum = checksum, .depth = (uint32_t)depth, .levels = sl__levels(decoder)};
     } else {
-        event.as.delta =
-            (sl_book_delta){.checksum = checksum, .depth = (uint32_t)depth, .levels = sl__levels(decoder)};
+        event.as.delta = (sl_book_delta){.checksum = checksum, .depth = (uint32_t)depth, .levels = sl__levels(decoder)};
     }
     return sl__give(reading, &event);
 }
@@ -195,8 +194,7 @@ int sl__kraken_read_v1_data(sl__reading *reading)
     struct v1 v1 = {.count = 0};
     reading->what = "v1 data";
     SL_TRY(read_parts(reading, &v1));
-    const sl_instrument *instrument =
-        sl__instrument(reading->decoder, (sl_json_text){v1.symbol, strlen(v1.symbol)});
+    const sl_instrument *instrument = sl__instrument(reading->decoder, (sl_json_text){v1.symbol, strlen(v1.symbol)});
     if (strncmp(v1.channel, "book-", 5) == 0) {
         reading->what = "v1 book";
         return read_book(reading, &v1, instrument);

@@ -10,19 +10,25 @@
 static const struct {
     uint32_t seconds;
     const char *bar;
-} bars[] = {{60, "1m"},   {180, "3m"},    {300, "5m"},      {900, "15m"},     {1800, "30m"},   {3600, "1H"},
+} bars[] = {{60, "1m"},   {180, "3m"},   {300, "5m"},      {900, "15m"},      {1800, "30m"},    {3600, "1H"},
             {7200, "2H"}, {14400, "4H"}, {21600, "6Hutc"}, {43200, "12Hutc"}, {86400, "1Dutc"}, {604800, "1Wutc"}};
 
 static const struct {
     const char *name;
     sl_feed feed;
 } channels[] = {
-    {"books", SL_FEED_DEPTH},           {"trades", SL_FEED_AGG_TRADES},
-    {"bbo-tbt", SL_FEED_BEST},          {"trades-all", SL_FEED_TRADES},
-    {"tickers", SL_FEED_TICKER},        {"books5", SL_FEED_DEPTH},
-    {"mark-price", SL_FEED_FUNDING},    {"funding-rate", SL_FEED_FUNDING},
-    {"books-l2-tbt", SL_FEED_DEPTH},    {"books50-l2-tbt", SL_FEED_DEPTH},
-    {"instruments", SL_FEED_STATUS},    {"open-interest", SL_FEED_OPEN_INTEREST},
+    {"books", SL_FEED_DEPTH},
+    {"trades", SL_FEED_AGG_TRADES},
+    {"bbo-tbt", SL_FEED_BEST},
+    {"trades-all", SL_FEED_TRADES},
+    {"tickers", SL_FEED_TICKER},
+    {"books5", SL_FEED_DEPTH},
+    {"mark-price", SL_FEED_FUNDING},
+    {"funding-rate", SL_FEED_FUNDING},
+    {"books-l2-tbt", SL_FEED_DEPTH},
+    {"books50-l2-tbt", SL_FEED_DEPTH},
+    {"instruments", SL_FEED_STATUS},
+    {"open-interest", SL_FEED_OPEN_INTEREST},
     {"liquidation-orders", SL_FEED_LIQUIDATIONS},
 };
 

@@ -52,7 +52,7 @@ static int put_candles(struct sl__writer *writer, const sl_venue_request *reques
         int64_t end_ns = request->from_time_ns + rows * request->interval_ns;
         bool sooner = request->to_time_ns > 0 && request->to_time_ns < end_ns;
         put_number(writer, "&after=", (sooner ? request->to_time_ns : end_ns) / SL__MS); /* earlier than it */
-        put_number(writer, "&before=", request->from_time_ns / SL__MS - 1);             /* later than it */
+        put_number(writer, "&before=", request->from_time_ns / SL__MS - 1);              /* later than it */
         put_number(writer, "&limit=", rows);
     } else {
         put_number(writer, "&limit=", at_most(request->limit, CANDLES_MAX));
@@ -106,7 +106,21 @@ int sl__okx_rest_path(const sl_venue_request *request, char *buffer, size_t size
 
 /* ---- answers ---- */
 
-enum { I_ID, I_TYPE, I_FAMILY, I_BASE, I_QUOTE, I_SETTLE, I_VALUE, I_MULTIPLIER, I_EXPIRY, I_TICK, I_LOT, I_STATE, I_COUNT };
+enum {
+    I_ID,
+    I_TYPE,
+    I_FAMILY,
+    I_BASE,
+    I_QUOTE,
+    I_SETTLE,
+    I_VALUE,
+    I_MULTIPLIER,
+    I_EXPIRY,
+    I_TICK,
+    I_LOT,
+    I_STATE,
+    I_COUNT
+};
 
 /* Base and quote of derivatives stand in the name of their underlying; false when something does not fit. */
 static bool define(const sl__fields *fields, sl_instrument *definition)
@@ -141,12 +155,12 @@ static int take_contract(sl__reading *reading, const sl__fields *fields, sl_deci
 static int read_instrument(sl__rest *rest)
 {
     static const sl__name names[I_COUNT] = {
-        [I_ID] = SL__NAME("instId", STRING),       [I_TYPE] = SL__NAME("instType", STRING),
-        [I_FAMILY] = SL__NAME("uly", STRING),      [I_BASE] = SL__NAME("baseCcy", STRING),
-        [I_QUOTE] = SL__NAME("quoteCcy", STRING),  [I_SETTLE] = SL__NAME("settleCcy", STRING),
-        [I_VALUE] = SL__NAME("ctVal", STRING),     [I_MULTIPLIER] = SL__NAME("ctMult", STRING),
-        [I_EXPIRY] = SL__NAME("expTime", STRING),  [I_TICK] = SL__NAME("tickSz", STRING),
-        [I_LOT] = SL__NAME("lotSz", STRING),       [I_STATE] = SL__NAME("state", STRING),
+        [I_ID] = SL__NAME("instId", STRING),      [I_TYPE] = SL__NAME("instType", STRING),
+        [I_FAMILY] = SL__NAME("uly", STRING),     [I_BASE] = SL__NAME("baseCcy", STRING),
+        [I_QUOTE] = SL__NAME("quoteCcy", STRING), [I_SETTLE] = SL__NAME("settleCcy", STRING),
+        [I_VALUE] = SL__NAME("ctVal", STRING),    [I_MULTIPLIER] = SL__NAME("ctMult", STRING),
+        [I_EXPIRY] = SL__NAME("expTime", STRING), [I_TICK] = SL__NAME("tickSz", STRING),
+        [I_LOT] = SL__NAME("lotSz", STRING),      [I_STATE] = SL__NAME("state", STRING),
     };
     sl__reading *reading = &rest->reading;
     sl_instrument definition = {.type = SL_INSTRUMENT_UNKNOWN};
@@ -189,8 +203,7 @@ static int read_book(sl__rest *rest)
         code = sl__read_levels(decoder, side, false);
     }
     SL_TRY(code);
-    sl_market_event event =
-        sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
+    sl_market_event event = sl__event_of(reading, SL_EVENT_BOOK_SNAPSHOT, SL_FEED_SNAPSHOT, rest->request->instrument);
     SL_TRY(sl__field_text(reading, &fields, ASKS, &none));
     SL_TRY(sl__field_text(reading, &fields, BIDS, &none));
     SL_TRY(sl__field_time(reading, &fields, TIME, SL__MS, &event.venue_time_ns));
@@ -250,7 +263,7 @@ static int fault(sl__rest *rest, int64_t code, sl_json_text text)
 
 static int read_data(sl__rest *rest)
 {
-    static int (*const readers[SL_REQUEST_KIND_COUNT])(sl__rest *rest) = {
+    static int (*const readers[SL_REQUEST_KIND_COUNT])(sl__rest * rest) = {
         [SL_REQUEST_INSTRUMENTS] = read_instrument, [SL_REQUEST_SNAPSHOT] = read_book,
         [SL_REQUEST_TRADES] = read_trade,           [SL_REQUEST_CANDLES] = read_candle,
         [SL_REQUEST_OPEN_INTEREST] = read_interest,

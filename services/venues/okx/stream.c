@@ -7,9 +7,9 @@
 
 enum { ARG, ACTION, DATA, EVENT, CODE, MSG, ID, CHANNEL, COUNT };
 static const sl__name names[COUNT] = {
-    [ARG] = SL__NAME("arg", OBJECT),   [ACTION] = SL__NAME("action", STRING), [DATA] = SL__NAME("data", ARRAY),
-    [EVENT] = SL__NAME("event", STRING), [CODE] = SL__NAME("code", STRING),   [MSG] = SL__NAME("msg", STRING),
-    [ID] = SL__NAME("id", STRING),     [CHANNEL] = SL__NAME("channel", STRING),
+    [ARG] = SL__NAME("arg", OBJECT),     [ACTION] = SL__NAME("action", STRING),   [DATA] = SL__NAME("data", ARRAY),
+    [EVENT] = SL__NAME("event", STRING), [CODE] = SL__NAME("code", STRING),       [MSG] = SL__NAME("msg", STRING),
+    [ID] = SL__NAME("id", STRING),       [CHANNEL] = SL__NAME("channel", STRING),
 };
 
 /* What the "arg" says of the data. */
@@ -91,9 +91,12 @@ static int give_best(sl__reading *reading, const sl__fields *fields, const struc
 static int read_book(sl__reading *reading, const struct around *around)
 {
     static const sl__name book_names[B_COUNT] = {
-        [B_ASKS] = SL__NAME("asks", ARRAY),          [B_BIDS] = SL__NAME("bids", ARRAY),
-        [B_TIME] = SL__NAME("ts", STRING),           [B_CHECKSUM] = SL__NAME("checksum", NUMBER),
-        [B_PREVIOUS] = SL__NAME("prevSeqId", NUMBER), [B_SEQUENCE] = SL__NAME("seqId", NUMBER),
+        [B_ASKS] = SL__NAME("asks", ARRAY),
+        [B_BIDS] = SL__NAME("bids", ARRAY),
+        [B_TIME] = SL__NAME("ts", STRING),
+        [B_CHECKSUM] = SL__NAME("checksum", NUMBER),
+        [B_PREVIOUS] = SL__NAME("prevSeqId", NUMBER),
+        [B_SEQUENCE] = SL__NAME("seqId", NUMBER),
     };
     sl_venue_decoder *decoder = reading->decoder;
     sl__fields fields;
@@ -155,11 +158,16 @@ static int read_ticker(sl__reading *reading, const struct around *around)
 {
     enum { LAST, ASK, ASK_SIZE, BID, BID_SIZE, OPEN, HIGH, LOW, QUOTE_VOLUME, VOLUME, TIME, T_COUNT };
     static const sl__name ticker_names[T_COUNT] = {
-        [LAST] = SL__NAME("last", STRING),      [ASK] = SL__NAME("askPx", STRING),
-        [ASK_SIZE] = SL__NAME("askSz", STRING), [BID] = SL__NAME("bidPx", STRING),
-        [BID_SIZE] = SL__NAME("bidSz", STRING), [OPEN] = SL__NAME("open24h", STRING),
-        [HIGH] = SL__NAME("high24h", STRING),   [LOW] = SL__NAME("low24h", STRING),
-        [QUOTE_VOLUME] = SL__NAME("volCcy24h", STRING), [VOLUME] = SL__NAME("vol24h", STRING),
+        [LAST] = SL__NAME("last", STRING),
+        [ASK] = SL__NAME("askPx", STRING),
+        [ASK_SIZE] = SL__NAME("askSz", STRING),
+        [BID] = SL__NAME("bidPx", STRING),
+        [BID_SIZE] = SL__NAME("bidSz", STRING),
+        [OPEN] = SL__NAME("open24h", STRING),
+        [HIGH] = SL__NAME("high24h", STRING),
+        [LOW] = SL__NAME("low24h", STRING),
+        [QUOTE_VOLUME] = SL__NAME("volCcy24h", STRING),
+        [VOLUME] = SL__NAME("vol24h", STRING),
         [TIME] = SL__NAME("ts", STRING),
     };
     sl__fields fields;
@@ -302,7 +310,7 @@ static int read_instrument(sl__reading *reading, const struct around *around)
 /* The array under the cursor. */
 static int read_data(sl__reading *reading, const struct around *around)
 {
-    static int (*const readers[SL_FEED_COUNT])(sl__reading *reading, const struct around *around) = {
+    static int (*const readers[SL_FEED_COUNT])(sl__reading * reading, const struct around *around) = {
         [SL_FEED_TRADES] = read_trade,
         [SL_FEED_AGG_TRADES] = read_trade,
         [SL_FEED_DEPTH] = read_book,
@@ -372,8 +380,7 @@ static int make_event(sl__reading *reading, const sl__fields *fields, const stru
             return sl__bad(reading, SL_EPROTO, "\"arg\" is missing");
         }
         notice.kind = off ? SL_NOTICE_UNSUBSCRIBED : SL_NOTICE_SUBSCRIBED;
-        take_feed(reading, &notice, (sl_json_text){around->channel.text, strlen(around->channel.text)},
-                  around->symbol);
+        take_feed(reading, &notice, (sl_json_text){around->channel.text, strlen(around->channel.text)}, around->symbol);
     } else if (sl__field_is(fields, EVENT, "error")) {
         judge(reading, &notice);
     } else if (sl__field_is(fields, EVENT, "notice")) {

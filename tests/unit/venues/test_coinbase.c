@@ -39,13 +39,11 @@ static const venue_case messages[] = {
      0, "ticker BTC-USD last=14.7775 open=0 high=0 low=0 volume=0 quote=0 b 14.7550x0 a 14.8060x0\n"},
     {"{\"type\":\"snapshot\",\"product_id\":\"BTC-USD\",\"bids\":[[\"10101.10\",\"0.45054140\"],[\"10101\",\"1\"]],"
      "\"asks\":[[\"10102.55\",\"0.57753524\"]],\"time\":\"2019-08-14T20:42:27.265Z\"}",
-     0,
-     "book_snapshot BTC-USD 0 b 10101.10x0.45054140,10101x1 a 10102.55x0.57753524 @1565815347265000000\n"},
+     0, "book_snapshot BTC-USD 0 b 10101.10x0.45054140,10101x1 a 10102.55x0.57753524 @1565815347265000000\n"},
     {"{\"type\":\"snapshot\",\"product_id\":\"BTC-USD\",\"bids\":[],\"asks\":[]}", 0, "book_snapshot BTC-USD 0\n"},
     {"{\"type\":\"l2update\",\"product_id\":\"BTC-USD\",\"changes\":[[\"buy\",\"10101.80000000\",\"0.162567\"],"
      "[\"sell\",\"10102\",\"0\"],[\"buy\",\"10101.80000000\",\"0.2\"]],\"time\":\"2022-08-04T15:25:05.010758Z\"}",
-     0,
-     "book_delta BTC-USD 0-0 b 10101.80000000x0.162567,10101.80000000x0.2 a 10102x0 @1659626705010758000\n"},
+     0, "book_delta BTC-USD 0-0 b 10101.80000000x0.162567,10101.80000000x0.2 a 10102x0 @1659626705010758000\n"},
     {"{\"type\":\"heartbeat\",\"sequence\":90,\"last_trade_id\":20,\"product_id\":\"BTC-USD\","
      "\"time\":\"2014-11-07T08:19:28.464459Z\"}",
      0, "! last trade trades BTC-USD id=20\n"},
@@ -54,13 +52,14 @@ static const venue_case messages[] = {
     /* each answer lists the whole state */
     {"{\"type\":\"subscriptions\",\"channels\":[{\"name\":\"level2_batch\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"]},"
      "{\"name\":\"heartbeat\",\"product_ids\":[\"BTC-USD\"]},{\"name\":\"matches\",\"product_ids\":[\"BTC-USD\"],"
-     "\"account_ids\":null},{\"name\":\"status\",\"product_ids\":[]},{\"name\":\"full\",\"product_ids\":[\"BTC-USD\"]}]}",
-     0,
-     "! subscribed depth BTC-USD\n! subscribed depth ETH-USD\n! subscribed trades BTC-USD\n! subscribed status\n"},
+     "\"account_ids\":null},{\"name\":\"status\",\"product_ids\":[]},{\"name\":\"full\",\"product_ids\":[\"BTC-USD\"]}]"
+     "}",
+     0, "! subscribed depth BTC-USD\n! subscribed depth ETH-USD\n! subscribed trades BTC-USD\n! subscribed status\n"},
     {"{\"type\":\"subscriptions\",\"channels\":[{\"name\":\"ticker\",\"product_ids\":[\"BTC-USD\",\"FOO-USD\"]},"
      "{\"name\":\"level2_batch\",\"product_ids\":[\"ETH-USD\"]}]}",
      0,
-     "! subscribed best BTC-USD\n! subscribed ticker BTC-USD\n! subscribed best ?FOO-USD\n! subscribed ticker ?FOO-USD\n"
+     "! subscribed best BTC-USD\n! subscribed ticker BTC-USD\n! subscribed best ?FOO-USD\n! subscribed ticker "
+     "?FOO-USD\n"
      "! subscribed depth ETH-USD\n! unsubscribed trades BTC-USD\n! unsubscribed depth BTC-USD\n"},
     {"{\"type\":\"subscriptions\",\"channels\":[]}", 0,
      "! unsubscribed best BTC-USD\n! unsubscribed ticker BTC-USD\n! unsubscribed depth ETH-USD\n"},
@@ -118,15 +117,16 @@ static void subscriptions(void **state)
     const sl_instrument *btc = sl_instruments_at(kit.instruments, 0);
     const sl_instrument *eth = sl_instruments_at(kit.instruments, 1);
     const sl_subscription wanted[] = {
-        {.feed = SL_FEED_DEPTH, .instrument = btc}, {.feed = SL_FEED_TRADES, .instrument = btc},
-        {.feed = SL_FEED_BEST, .instrument = eth},  {.feed = SL_FEED_TICKER, .instrument = eth},
+        {.feed = SL_FEED_DEPTH, .instrument = btc},   {.feed = SL_FEED_TRADES, .instrument = btc},
+        {.feed = SL_FEED_BEST, .instrument = eth},    {.feed = SL_FEED_TICKER, .instrument = eth},
         {.feed = SL_FEED_STATUS, .instrument = NULL}, {.feed = SL_FEED_TRADES, .instrument = eth},
     };
-    venue_kit_expect_subscribe(kit.driver, wanted, 6, false, 6,
-                               "{\"type\":\"subscribe\",\"channels\":[{\"name\":\"matches\",\"product_ids\":[\"BTC-USD\","
-                               "\"ETH-USD\"]},{\"name\":\"heartbeat\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"]},"
-                               "{\"name\":\"level2_batch\",\"product_ids\":[\"BTC-USD\"]},{\"name\":\"ticker\","
-                               "\"product_ids\":[\"ETH-USD\"]},{\"name\":\"status\",\"product_ids\":[]}]}");
+    venue_kit_expect_subscribe(
+        kit.driver, wanted, 6, false, 6,
+        "{\"type\":\"subscribe\",\"channels\":[{\"name\":\"matches\",\"product_ids\":[\"BTC-USD\","
+        "\"ETH-USD\"]},{\"name\":\"heartbeat\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"]},"
+        "{\"name\":\"level2_batch\",\"product_ids\":[\"BTC-USD\"]},{\"name\":\"ticker\","
+        "\"product_ids\":[\"ETH-USD\"]},{\"name\":\"status\",\"product_ids\":[]}]}");
     venue_kit_expect_subscribe(kit.driver, wanted, 1, true, 1,
                                "{\"type\":\"unsubscribe\",\"channels\":[{\"name\":\"level2_batch\","
                                "\"product_ids\":[\"BTC-USD\"]}]}");
@@ -185,8 +185,7 @@ static void requests(void **state)
 static const venue_case books[] = {
     {"{\"bids\":[[\"295.96\",\"4.39088265\",2]],\"asks\":[[\"295.97\",\"25.23542881\",12]],\"sequence\":13051505638,"
      "\"auction_mode\":false,\"auction\":null,\"time\":\"2022-08-04T15:25:05.010758Z\"}",
-     0,
-     "book_snapshot BTC-USD 13051505638 b 295.96x4.39088265 a 295.97x25.23542881 [snapshot] @1659626705010758000\n"},
+     0, "book_snapshot BTC-USD 13051505638 b 295.96x4.39088265 a 295.97x25.23542881 [snapshot] @1659626705010758000\n"},
     {"{\"message\":\"NotFound\"}", SL_EPROTO, "the venue answered with error 0: NotFound"},
     {"{\"message\":\"Public rate limit exceeded\"}", SL_EAGAIN, "Public rate limit exceeded"},
     {"{\"message\":\"Internal server error\"}", SL_EAGAIN, "Internal"},
@@ -317,8 +316,8 @@ static void take(void *arg, int64_t time_ns, const char *text, size_t size_bytes
 static void captured_session(void **state)
 {
     (void)state;
-    static const char *const symbols[] = {"SKL-USD", "SKL-BTC", "BAND-GBP", "NMR-EUR", "BAND-BTC",
-                                          "YFI-BTC", "DASH-BTC", "NU-GBP",  "CRV-EUR", "SKL-GBP"};
+    static const char *const symbols[] = {"SKL-USD", "SKL-BTC",  "BAND-GBP", "NMR-EUR", "BAND-BTC",
+                                          "YFI-BTC", "DASH-BTC", "NU-GBP",   "CRV-EUR", "SKL-GBP"};
     struct session session = {0};
     venue_kit_instrument none = {.symbol = NULL};
     venue_kit_open(&session.kit, SL_VENUE_COINBASE, &none);

@@ -27,11 +27,13 @@ static const venue_case messages[] = {
     {"{\"method\":\"subscribe\",\"result\":{\"channel\":\"ticker\",\"event_trigger\":\"bbo\",\"symbol\":\"BTC/USD\"},"
      "\"success\":true}",
      0, "! subscribed best BTC-USD\n"},
-    {"{\"method\":\"subscribe\",\"result\":{\"channel\":\"ticker\",\"event_trigger\":\"trades\",\"symbol\":\"BTC/USD\"},"
+    {"{\"method\":\"subscribe\",\"result\":{\"channel\":\"ticker\",\"event_trigger\":\"trades\",\"symbol\":\"BTC/"
+     "USD\"},"
      "\"success\":true}",
      0, "! subscribed ticker BTC-USD\n"},
-    {"{\"method\":\"subscribe\",\"result\":{\"channel\":\"instrument\",\"snapshot\":true},\"success\":true,\"req_id\":1}", 0,
-     "! subscribed #1 status\n"},
+    {"{\"method\":\"subscribe\",\"result\":{\"channel\":\"instrument\",\"snapshot\":true},\"success\":true,\"req_id\":"
+     "1}",
+     0, "! subscribed #1 status\n"},
     {"{\"method\":\"unsubscribe\",\"result\":{\"channel\":\"trade\",\"symbol\":\"BTC/USD\"},\"success\":true}", 0,
      "! unsubscribed trades BTC-USD\n"},
     {"{\"error\":\"Currency pair not supported FOO/USD\",\"method\":\"subscribe\",\"req_id\":7,\"success\":false,"
@@ -51,7 +53,8 @@ static const venue_case messages[] = {
      "\"time_out\":\"2023-09-24T14:10:23.799703Z\"}",
      0, "! pong #101\n"},
     {"{\"channel\":\"book\",\"type\":\"snapshot\",\"data\":[{\"symbol\":\"MATIC/USD\",\"bids\":[{\"price\":0.5666,"
-     "\"qty\":4831.75496356},{\"price\":0.5665,\"qty\":6658.22734739}],\"asks\":[{\"price\":0.5668,\"qty\":4410.79769741}],"
+     "\"qty\":4831.75496356},{\"price\":0.5665,\"qty\":6658.22734739}],\"asks\":[{\"price\":0.5668,\"qty\":4410."
+     "79769741}],"
      "\"checksum\":2439117997}]}",
      0,
      "book_snapshot MATIC-USD 0 sum=2439117997 cut=25 b 0.5666x4831.75496356,0.5665x6658.22734739 "
@@ -63,13 +66,16 @@ static const venue_case messages[] = {
      0,
      "book_delta MATIC-USD 0-0 sum=2114181697 cut=25 b 0.5657x1098.39475580,0.5600x0.00000000 @1696613755440295000\n"},
     /* without an acknowledgement the depth is the smallest that the snapshot fits into */
-    {"{\"channel\":\"book\",\"type\":\"snapshot\",\"data\":[{\"symbol\":\"ETH/USD\",\"bids\":[{\"price\":1E-2,\"qty\":1e0}],"
+    {"{\"channel\":\"book\",\"type\":\"snapshot\",\"data\":[{\"symbol\":\"ETH/"
+     "USD\",\"bids\":[{\"price\":1E-2,\"qty\":1e0}],"
      "\"asks\":[],\"checksum\":0}]}",
      0, "book_snapshot ETH-USD 0 sum=0 cut=10 b 0.01x1\n"},
-    {"{\"data\":[{\"checksum\":1,\"asks\":[{\"price\":45285.2,\"qty\":0.00100000}],\"bids\":[],\"symbol\":\"BTC/USD\"}],"
+    {"{\"data\":[{\"checksum\":1,\"asks\":[{\"price\":45285.2,\"qty\":0.00100000}],\"bids\":[],\"symbol\":\"BTC/"
+     "USD\"}],"
      "\"type\":\"snapshot\",\"channel\":\"book\"}",
      0, "book_snapshot BTC-USD 0 sum=1 cut=10 a 45285.2x0.00100000\n"},
-    {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"FOO/USD\",\"bids\":[],\"asks\":[],\"checksum\":1}]}",
+    {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"FOO/"
+     "USD\",\"bids\":[],\"asks\":[],\"checksum\":1}]}",
      0, ""},
     {"{\"channel\":\"trade\",\"type\":\"update\",\"data\":[{\"symbol\":\"MATIC/USD\",\"side\":\"buy\",\"price\":0.5147,"
      "\"qty\":6423.46326,\"ord_type\":\"limit\",\"trade_id\":4665846,\"timestamp\":\"2023-09-25T07:48:36.925533Z\"},"
@@ -78,7 +84,8 @@ static const venue_case messages[] = {
      0,
      "trade MATIC-USD 4665846 0.5147x6423.46326 buy @1695628116925533000\n"
      "trade MATIC-USD 4665847 0.5147x1136.19677815 sell @1695628176925603000\n"},
-    {"{\"channel\":\"ticker\",\"type\":\"snapshot\",\"data\":[{\"symbol\":\"ETH/USD\",\"bid\":0.10025,\"bid_qty\":740.0,"
+    {"{\"channel\":\"ticker\",\"type\":\"snapshot\",\"data\":[{\"symbol\":\"ETH/"
+     "USD\",\"bid\":0.10025,\"bid_qty\":740.0,"
      "\"ask\":0.10036,\"ask_qty\":1361.44813783,\"last\":0.10035,\"volume\":997038.98383185,\"vwap\":0.10148,"
      "\"low\":0.09979,\"high\":0.10285,\"change\":-0.00017,\"change_pct\":-0.17}]}",
      0,
@@ -99,9 +106,10 @@ static const venue_case messages[] = {
     {"{\"channel\":\"book\",\"type\":\"update\"}", SL_EPROTO, "\"data\" is missing"},
     {"{\"channel\":\"book\",\"type\":\"update\",\"data\":7}", SL_EPROTO, "\"data\" is neither an object nor an array"},
     {"{}", SL_EPROTO, "neither \"channel\" nor \"method\" nor \"error\""},
-    {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[{\"price\":\"1\"}]}]}", SL_EPROTO,
-     "book: \"price\" is a string, not a number, at byte"},
-    {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[],\"checksum\":4294967296}]}",
+    {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[{\"price\":\"1\"}]}]}",
+     SL_EPROTO, "book: \"price\" is a string, not a number, at byte"},
+    {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/"
+     "USD\",\"bids\":[],\"checksum\":4294967296}]}",
      SL_ERANGE, "\"checksum\" does not fit into 32 bits"},
     {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[]}]}", SL_EPROTO,
      "book: \"checksum\" is missing"},
@@ -112,8 +120,8 @@ static const venue_case messages[] = {
 };
 
 static const venue_case v1_messages[] = {
-    {"{\"connectionID\":18239578009413566319,\"event\":\"systemStatus\",\"status\":\"online\",\"version\":\"1.8.3\"}", 0,
-     "! status \"online\"\n"},
+    {"{\"connectionID\":18239578009413566319,\"event\":\"systemStatus\",\"status\":\"online\",\"version\":\"1.8.3\"}",
+     0, "! status \"online\"\n"},
     {"{\"event\":\"heartbeat\"}", 0, "! heartbeat\n"},
     {"{\"event\":\"pong\",\"reqid\":42}", 0, "! pong #42\n"},
     {"{\"channelID\":1664,\"channelName\":\"book-1000\",\"event\":\"subscriptionStatus\",\"pair\":\"XBT/USD\","
@@ -137,7 +145,8 @@ static const venue_case v1_messages[] = {
      "trade DOGE-BTC 0 5541.20000x0.15850568 sell @1534614057321597000\n"
      "trade DOGE-BTC 0 6060.00000x0.02455000 buy @1534614057324998000\n"},
     {"[1668,{\"a\":[\"13.253900\",35,\"35.72892241\"],\"b\":[\"13.232900\",185,\"185.18432037\"],\"c\":[\"13.253900\","
-     "\"3.71672000\"],\"v\":[\"26560.85364463\",\"72035.05488104\"],\"p\":[\"13.529003\",\"13.734728\"],\"t\":[640,1353],"
+     "\"3.71672000\"],\"v\":[\"26560.85364463\",\"72035.05488104\"],\"p\":[\"13.529003\",\"13.734728\"],\"t\":[640,"
+     "1353],"
      "\"l\":[\"13.021800\",\"13.021801\"],\"h\":[\"13.942000\",\"14.211200\"],\"o\":[\"13.804000\",\"13.428300\"]},"
      "\"ticker\",\"ETH/USD\"]",
      0,
@@ -187,20 +196,24 @@ static void subscriptions(void **state)
         "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\",\"symbol\":[\"BTC/USD\",\"ETH/USD\"],\"depth\":10},"
         "\"req_id\":42}",
         NULL,
-        "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\",\"symbol\":[\"ETH/USD\"],\"depth\":1000},\"req_id\":42}",
-        "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ticker\",\"symbol\":[\"BTC/USD\"],\"event_trigger\":\"bbo\"},"
+        "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\",\"symbol\":[\"ETH/"
+        "USD\"],\"depth\":1000},\"req_id\":42}",
+        "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ticker\",\"symbol\":[\"BTC/"
+        "USD\"],\"event_trigger\":\"bbo\"},"
         "\"req_id\":42}",
         "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ticker\",\"symbol\":[\"BTC/USD\"]},\"req_id\":42}",
-        "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ohlc\",\"symbol\":[\"BTC/USD\"],\"interval\":5},\"req_id\":42}",
+        "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ohlc\",\"symbol\":[\"BTC/"
+        "USD\"],\"interval\":5},\"req_id\":42}",
         "{\"method\":\"subscribe\",\"params\":{\"channel\":\"instrument\"},\"req_id\":42}",
         "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"ETH/USD\"]},\"req_id\":42}",
     };
     for (size_t at = 0; at < 8; at++) {
         venue_kit_expect_subscribe(kit.driver, wanted + at, 8 - at, false, at == 0 ? 2 : 1, texts[at]);
     }
-    venue_kit_expect_subscribe(kit.driver, wanted + 7, 1, true, 1,
-                               "{\"method\":\"unsubscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"ETH/USD\"]},"
-                               "\"req_id\":42}");
+    venue_kit_expect_subscribe(
+        kit.driver, wanted + 7, 1, true, 1,
+        "{\"method\":\"unsubscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"ETH/USD\"]},"
+        "\"req_id\":42}");
     const sl_subscription wrong[] = {{.feed = SL_FEED_DEPTH, .instrument = btc, .depth = 11},
                                      {.feed = SL_FEED_FUNDING, .instrument = btc},
                                      {.feed = SL_FEED_CANDLES, .instrument = btc, .interval_ns = 1},
@@ -230,11 +243,9 @@ static void requests(void **state)
     request.from_id = 5;
     venue_kit_expect_path(kit.driver, &request, SL_ENOTSUP, NULL);
     request.from_time_ns = INT64_C(1700000000000000000);
-    venue_kit_expect_path(kit.driver, &request, 0,
-                          "/0/public/Trades?pair=XDGXBT&count=1000&since=1699999999999999999");
+    venue_kit_expect_path(kit.driver, &request, 0, "/0/public/Trades?pair=XDGXBT&count=1000&since=1699999999999999999");
     (void)snprintf(request.cursor, sizeof(request.cursor), "1688671969993150842");
-    venue_kit_expect_path(kit.driver, &request, 0,
-                          "/0/public/Trades?pair=XDGXBT&count=1000&since=1688671969993150842");
+    venue_kit_expect_path(kit.driver, &request, 0, "/0/public/Trades?pair=XDGXBT&count=1000&since=1688671969993150842");
     request.kind = SL_REQUEST_CANDLES;
     venue_kit_expect_path(kit.driver, &request, SL_EINVAL, NULL);
     request.interval_ns = SL_MINUTES(60);
@@ -245,7 +256,8 @@ static void requests(void **state)
 }
 
 static const venue_case books[] = {
-    {"{\"error\":[],\"result\":{\"XXBTZUSD\":{\"asks\":[[\"52523.00000\",\"1.199\",1616663113]],\"bids\":[[\"52522.90000\","
+    {"{\"error\":[],\"result\":{\"XXBTZUSD\":{\"asks\":[[\"52523.00000\",\"1.199\",1616663113]],\"bids\":[[\"52522."
+     "90000\","
      "\"0.753\",1616663112],[\"52522.80000\",\"0.006\",1616663109]]}}}",
      0, "book_snapshot BTC-USD 0 b 52522.90000x0.753,52522.80000x0.006 a 52523.00000x1.199 [snapshot]\n"},
     {"{\"error\":[\"EGeneral:Too many requests\"]}", SL_EAGAIN, "EGeneral:Too many requests"},
@@ -258,8 +270,10 @@ static const venue_case books[] = {
 };
 
 static const venue_case trades[] = {
-    {"{\"error\":[],\"result\":{\"XXBTZUSD\":[[\"30243.40000\",\"0.34507674\",1688669597.8277369,\"b\",\"m\",\"\",61044952],"
-     "[\"30243.30000\",\"0.00376960\",1688669598.2804112,\"s\",\"l\",\"\",61044953]],\"last\":\"1688671969993150842\"}}",
+    {"{\"error\":[],\"result\":{\"XXBTZUSD\":[[\"30243.40000\",\"0.34507674\",1688669597.8277369,\"b\",\"m\",\"\","
+     "61044952],"
+     "[\"30243.30000\",\"0.00376960\",1688669598.2804112,\"s\",\"l\",\"\",61044953]],\"last\":\"1688671969993150842\"}"
+     "}",
      0,
      "trade BTC-USD 61044952 30243.40000x0.34507674 buy @1688669597827736900\n"
      "trade BTC-USD 61044953 30243.30000x0.00376960 sell @1688669598280411200\n"},
@@ -276,7 +290,8 @@ static const venue_case candles[] = {
 
 static const venue_case pairs[] = {
     {"{\"error\":[],\"result\":{\"XXBTZUSD\":{\"altname\":\"XBTUSD\",\"wsname\":\"XBT\\/USD\",\"base\":\"XXBT\","
-     "\"quote\":\"ZUSD\",\"pair_decimals\":1,\"lot_decimals\":8,\"tick_size\":\"0.1\",\"status\":\"online\",\"fees\":[[0,0.26]]},"
+     "\"quote\":\"ZUSD\",\"pair_decimals\":1,\"lot_decimals\":8,\"tick_size\":\"0.1\",\"status\":\"online\",\"fees\":[["
+     "0,0.26]]},"
      "\"XXDGXXBT\":{\"wsname\":\"XDG/XBT\",\"pair_decimals\":8,\"lot_decimals\":8,\"status\":\"maintenance\"},"
      "\"last\":{\"wsname\":\"SOL/EUR\",\"pair_decimals\":2,\"lot_decimals\":8,\"tick_size\":\"0.5\"},"
      "\"ETHUSDT.d\":{\"altname\":\"ETHUSDT.d\",\"pair_decimals\":2,\"lot_decimals\":8}}}",

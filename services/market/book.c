@@ -415,6 +415,30 @@ int sl_book_set(sl_book *book, const sl_levels *levels)
     return 0;
 }
 
+/* The worst levels stand at the front. */
+static void side_cut(sl_book *book, struct side *side, size_t depth)
+{
+    while (side->level_count > depth) {
+        struct block *block = side->slots[0].block;
+        size_t excess = side->level_count - depth;
+        if (excess >= block->count) {
+            side->level_count -= block->count;
+            remove_slot(book, side, 0);
+        } else {
+            block->count -= excess;
+            side->level_count -= excess;
+            memmove(block->levels, block->levels + excess, block->count * sizeof(block->levels[0]));
+            side->slots[0].first = block->levels[0].price;
+        }
+    }
+}
+
+void sl_book_cut(sl_book *book, size_t depth)
+{
+    side_cut(book, &book->bids, depth);
+    side_cut(book, &book->asks, depth);
+}
+
 int sl_book_new(size_t levels_max, sl_book **ret_book)
 {
     if (levels_max > SL_BOOK_LEVELS_MAX) {

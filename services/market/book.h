@@ -45,6 +45,9 @@ SL_MUST_CHECK int sl_book_set(sl_book *book, const sl_levels *levels);
  */
 SL_MUST_CHECK int sl_book_apply(sl_book *book, const sl_levels *changes);
 
+/* Keeps the best `depth` levels of each side and removes the others. */
+void sl_book_cut(sl_book *book, size_t depth);
+
 /* The best level of a side (SL_SIDE_BUY: bids, SL_SIDE_SELL: asks), NULL when it is empty. Borrowed until the next change. */
 const sl_level *sl_book_best(const sl_book *book, sl_side side);
 

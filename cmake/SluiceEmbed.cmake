@@ -4,6 +4,7 @@
 # at build time, anew when a file changes. Run as a script (cmake -P) it does the work for one C file.
 if(CMAKE_SCRIPT_MODE_FILE)
   set(text "/* SPDX-License-Identifier: MIT */\n/* Made by cmake/SluiceEmbed.cmake. */\n#include <stddef.h>\n\n")
+  string(REPLACE "|" ";" PAIRS "${PAIRS}")
   foreach(pair ${PAIRS})
     string(REGEX MATCH "^([^=]+)=(.*)$" _ ${pair})
     set(name ${CMAKE_MATCH_1})
@@ -24,7 +25,7 @@ function(sluice_embed out)
     string(REGEX REPLACE "^[^=]+=" "" file ${pair})
     list(APPEND files ${file})
   endforeach()
-  string(REPLACE ";" "\\;" pairs "${ARGN}")
+  string(REPLACE ";" "|" pairs "${ARGN}")
   add_custom_command(OUTPUT ${out}
     COMMAND ${CMAKE_COMMAND} "-DPAIRS=${pairs}" -DOUT=${out} -P ${PROJECT_SOURCE_DIR}/cmake/SluiceEmbed.cmake
     DEPENDS ${files} ${PROJECT_SOURCE_DIR}/cmake/SluiceEmbed.cmake

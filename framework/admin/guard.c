@@ -85,6 +85,7 @@ bool sl__admin_token_fits(const sl_admin *admin, const char *authorization)
 int sl__admin_respond(sl_http_exchange *exchange, int status, const char *content_type, const void *body,
                       size_t body_bytes, const struct sl_http_field *more, size_t more_count)
 {
+    bool cached = more_count > 0 && strcmp(more[0].name, "ETag") == 0; /* kept, but asked for each time */
     struct sl_http_field headers[HEADERS_MAX] = {
         {"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
                                     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
@@ -93,11 +94,12 @@ int sl__admin_respond(sl_http_exchange *exchange, int status, const char *conten
         {"Referrer-Policy", "no-referrer"},
         {"Cross-Origin-Resource-Policy", "same-origin"},
         {"Cross-Origin-Opener-Policy", "same-origin"},
-        {"Cache-Control", "no-store"}};
-    size_t count = 7;
-    for (size_t i = 0; i < more_count && count < HEADERS_MAX; i++) {
+    };
+    size_t count = 6;
+    for (size_t i = 0; i < more_count && count < HEADERS_MAX - 1; i++) {
         headers[count++] = more[i];
     }
+    headers[count++] = (struct sl_http_field){"Cache-Control", cached ? "no-cache" : "no-store"};
     return sl_http_respond_with(exchange, &(struct sl_http_answer){.status = status,
                                                                    .content_type = content_type,
                                                                    .headers = headers,

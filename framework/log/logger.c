@@ -10,6 +10,7 @@
 struct sl_logger {
     pthread_mutex_t lock;
     struct sl_logger_options options;
+    enum sl_log_level most; /* the least important that anything is done with */
     bool colours;
     struct sl__log_filter filter;
     struct sl__recent recent;
@@ -25,12 +26,15 @@ static void write_line(sl_logger *logger, const struct sl_log_record *record)
 {
     const char *time = sl__log_time(&logger->time, sl_now_wall());
     struct sl__line *line = &logger->line;
-    sl__render_json(line, time, ++logger->sequence, record);
+    sl__log_render_json(line, time, ++logger->sequence, record);
     sl__recent_add(&logger->recent, logger->sequence, record->level, line->data, line->bytes);
+    if (record->level > logger->options.level) {
+        return;
+    }
     if (logger->options.format == SL_LOG_FORMAT_TEXT) {
-        sl__render_text(line, time, logger->colours, record);
+        sl__log_render_text(line, time, logger->colours, record);
     } else {
-        sl__render_json(line, time, 0, record);
+        sl__log_render_json(line, time, 0, record);
     }
     if (sl__log_writer_put(&logger->writer, line->data, line->bytes) && (size_t)record->level < 4) {
         logger->written[record->level]++;
@@ -68,7 +72,7 @@ static void tick(void *context)
 
 void sl_logger_take(sl_logger *logger, const struct sl_log_record *record)
 {
-    if (record->level > logger->options.level) {
+    if (record->level > logger->most) {
         return;
     }
     (void)pthread_mutex_lock(&logger->lock);
@@ -86,7 +90,7 @@ static void sink(void *context, const struct sl_log_record *record)
 
 int sl_logger_attach(sl_logger *logger)
 {
-    return sl_log_sink_set(sink, logger, logger->options.level);
+    return sl_log_sink_set(sink, logger, logger->most);
 }
 
 static void release(sl_logger *logger)
@@ -106,6 +110,7 @@ int sl_logger_open(const struct sl_logger_options *options, sl_logger **ret_logg
     struct sl_logger_options *own = &logger->options;
     *own = *options;
     own->descriptor = own->descriptor == 0 ? STDERR_FILENO : own->descriptor;
+    logger->most = own->recent_level > own->level ? own->recent_level : own->level;
     own->queue_bytes = own->queue_bytes == 0 ? SL_LOG_QUEUE_BYTES : own->queue_bytes;
     own->recent_bytes = own->recent_bytes == 0 ? SL_LOG_RECENT_BYTES : own->recent_bytes;
     own->site_lines = own->site_lines == 0 ? SL_LOG_SITE_LINES : own->site_lines;

@@ -179,7 +179,7 @@ static void json_text(sl_json_writer *out, const char *text, size_t bytes_max, b
     sl_json_put_string(out, scratch, clean(scratch, text, bytes));
 }
 
-void sl__render_json(struct sl__line *line, const char *time, uint64_t sequence, const struct sl_log_record *record)
+void sl__log_render_json(struct sl__line *line, const char *time, uint64_t sequence, const struct sl_log_record *record)
 {
     sl_json_writer out;
     sl_json_text text;
@@ -291,7 +291,7 @@ static void text_field(struct sl__line *line, const struct sl_log_field *field)
     puts_line(line, quote ? "\"" : "");
 }
 
-void sl__render_text(struct sl__line *line, const char *time, bool colours, const struct sl_log_record *record)
+void sl__log_render_text(struct sl__line *line, const char *time, bool colours, const struct sl_log_record *record)
 {
     static const char *const names[] = {"ERROR", "WARN ", "INFO ", "DEBUG"};
     static const char *const colour[] = {"\033[31m", "\033[33m", "\033[32m", "\033[2m"};

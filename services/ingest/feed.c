@@ -19,6 +19,7 @@
 #define URL_BYTES (PATH_BYTES + 256)
 #define CONNECT_TIMEOUT SL_SECONDS(10)
 #define SNAPSHOT_TIMEOUT SL_SECONDS(10)
+#define PAUSED_LOOK SL_MILLISECONDS(50)
 
 /* How long a gap may wait for room among the rows, though the stream is being stopped. */
 #define GAP_BUDGET SL_SECONDS(1)
@@ -56,11 +57,28 @@ static sl_market_event row(const struct feed *feed, sl_event_kind kind, sl_feed 
                              .receive_time_ns = sl_now_wall()};
 }
 
+/* Each gap is told of twice, the second time when it is healed; others may lie between. */
+static void keep_gap(sl_worker *worker, sl_feed channel, const sl_gap *gap)
+{
+    struct sl_worker_gap *kept = NULL;
+    for (size_t i = 0; gap->healed && kept == NULL && i < SL_WORKER_GAPS; i++) {
+        struct sl_worker_gap *old = &worker->recent_gaps[i];
+        kept = old->seen_ns != 0 && old->healed_ns == 0 && old->channel == channel ? old : NULL;
+    }
+    if (kept == NULL) {
+        kept = &worker->recent_gaps[worker->gaps_told++ % SL_WORKER_GAPS];
+        *kept = (struct sl_worker_gap){.channel = channel, .seen_ns = sl_now_wall()};
+    }
+    kept->gap = *gap;
+    kept->healed_ns = gap->healed ? sl_now_wall() : 0;
+}
+
 /* A gap is told in any case: the writer ends after the stream. */
 static int give_gap(const struct feed *feed, sl_feed channel, const sl_gap *gap)
 {
     sl_market_event event = row(feed, SL_EVENT_GAP, channel);
     event.as.gap = *gap;
+    keep_gap(feed->worker, channel, gap);
     SL_SCOPE(shield, .name = "gap", .shield = true, .timeout = GAP_BUDGET);
     int code = give(feed->worker, &event);
     return sl_scope_close(&shield, code);
@@ -293,8 +311,21 @@ static int on_trade(struct feed *feed, const sl_market_event *event)
     return 0;
 }
 
+/* A session that is played again has times of long ago: they tell nothing of the way here. */
+#define LAG_MAX_NS SL_MINUTES(60)
+
+static void note_lag(sl_worker *worker, const sl_market_event *event)
+{
+    int64_t sent_ns = event->sent_time_ns != 0 ? event->sent_time_ns : event->venue_time_ns;
+    int64_t lag = event->receive_time_ns - sent_ns;
+    if (sent_ns != 0 && lag > -LAG_MAX_NS && lag < LAG_MAX_NS) {
+        sl_histogram_record(&worker->lag, lag);
+    }
+}
+
 static int on_event(void *arg, const sl_market_event *event)
 {
+    note_lag(((struct feed *)arg)->worker, event);
     switch (event->kind) {
     case SL_EVENT_TRADE:
         return on_trade(arg, event);
@@ -321,6 +352,7 @@ static int on_message(struct feed *feed, const struct sl_ws_message *message)
     const sl_venue_message raw = {message->data, message->size_bytes, SL_JSON_PADDED, sl_now_wall()};
     worker->stats.messages++;
     worker->stats.bytes += message->size_bytes;
+    worker->last_message_ns = raw.receive_time_ns;
     feed->message = message;
     int code = sl_venue_decode(feed->decoder, &raw, &output);
     if (code == SL_ENOTSUP) { /* something else that the venue tells of */
@@ -430,6 +462,9 @@ static int follow(sl_worker *worker)
 static int stream(void *arg)
 {
     sl_worker *worker = arg;
+    while (worker->paused) {
+        SL_TRY(sl_sleep(PAUSED_LOOK));
+    }
     int code = follow(worker);
     if (code == 0 || code == SL_ECANCELED) {
         return code;
@@ -449,6 +484,9 @@ int sl__worker_feed(void *arg)
     SL_TRY(sl_spawn(&scope, sl__worker_cancel_on_stop, &scope, .daemon = true));
     SL_TRY(sl_spawn(&scope, stream, arg, .id = "stream", .restart = SL_ON_FAILURE,
                     .backoff = {.initial = SL_MILLISECONDS(50), .max = SL_SECONDS(2)}));
-    SL_TRY(sl_scope_wait(&scope));
+    worker->feed_scope = &scope;
+    int code = sl_scope_wait(&scope);
+    worker->feed_scope = NULL;
+    SL_TRY(code);
     return worker->refused ? sl_fail(SL_EINVAL, "%s", worker->problem) : 0;
 }

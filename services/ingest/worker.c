@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sluice/lock.h"
+#include "sluice/log_record.h"
 #include "sluice/thread.h"
 
 #define CLOSE_BUDGET SL_SECONDS(10)
@@ -34,6 +35,8 @@ void sl__worker_note(sl_worker *worker, const char *what, int code)
     worker->stats.problems++;
     (void)snprintf(worker->problem, sizeof worker->problem, "%s%s", what,
                    error == NULL || *sl_error_message(error) == '\0' ? sl_strerror(code) : sl_error_message(error));
+    sl_log_with(SL_LOG_INFO, "worker: a problem", sl_field_text("symbol", worker->options.symbol),
+                sl_field_text("problem", worker->problem), sl_field_code("code", code));
 }
 
 /* ---- the lock ---- */

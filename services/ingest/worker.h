@@ -12,6 +12,7 @@
 #include "market/sequence.h"
 #include "sinks/sqlite.h"
 #include "sluice/channel.h"
+#include "sluice/histogram.h"
 #include "sluice/scope.h"
 
 #ifdef __cplusplus
@@ -49,13 +50,28 @@ struct sl_worker_stats {
 /* The longest text of a failure that is kept. */
 #define SL_WORKER_PROBLEM_MAX 160
 
+/* The last gaps, for those who watch. */
+#define SL_WORKER_GAPS 32
+struct sl_worker_gap {
+    sl_gap gap;
+    sl_feed channel;
+    int64_t seen_ns, healed_ns; /* wall clock; 0 while it is not healed */
+};
+
 typedef struct sl_worker {
     struct sl_worker_options options;
     struct sl_worker_stats stats;
     char problem[SL_WORKER_PROBLEM_MAX]; /* the last failure of stream, snapshot or database; "" if there was none */
     bool refused;                /* the venue has no such symbol, or the address is none: trying again is no use */
     bool unheard;                /* standard output was closed */
+    bool paused;                 /* set and unset by who watches: the stream is not opened */
+    struct sl_histogram lag;     /* from the venue's sending to our receiving */
+    struct sl_histogram latency; /* from receiving to the commit */
+    int64_t last_message_ns;     /* wall clock; 0 before the first */
+    struct sl_worker_gap recent_gaps[SL_WORKER_GAPS];
+    uint64_t gaps_told;          /* the last one is at (gaps_told - 1) % SL_WORKER_GAPS */
     sl_scope *scope;             /* around all of it, while it runs */
+    sl_scope *feed_scope;        /* the supervisor of the child "stream" */
     sl_instruments *instruments; /* the one of the options */
     const sl_instrument *instrument;
     sl_book *book;

@@ -33,6 +33,9 @@ static int store_in_the_end(struct batch *batch)
     for (;;) {
         int code = sl_offload(store, batch);
         worker->stats.sink = *sl_sqlite_get_stats(worker->sink);
+        for (size_t i = 0; code == 0 && i < batch->count; i++) {
+            sl_histogram_record(&worker->latency, sl_now_wall() - batch->rows[i].receive_time_ns);
+        }
         if (code != SL_EBUSY) {
             return code;
         }

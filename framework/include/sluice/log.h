@@ -26,10 +26,11 @@ enum sl_log_format {
 struct sl_logger_options {
     int descriptor; /* borrowed; 0: standard error */
     enum sl_log_format format;
-    enum sl_log_level level; /* the least important that is written; 0 is SL_LOG_ERROR, so set it */
-    size_t queue_bytes;      /* lines that wait to be written; 0: SL_LOG_QUEUE_BYTES */
-    size_t recent_bytes;     /* lines kept for sl_logger_recent(); 0: SL_LOG_RECENT_BYTES */
-    unsigned site_lines;     /* lines a second from one place in the code; 0: SL_LOG_SITE_LINES */
+    enum sl_log_level level;        /* the least important that is written; 0 is SL_LOG_ERROR, so set it */
+    enum sl_log_level recent_level; /* the least important that is kept, if that is more than `level` */
+    size_t queue_bytes;             /* lines that wait to be written; 0: SL_LOG_QUEUE_BYTES */
+    size_t recent_bytes;            /* lines kept for sl_logger_recent(); 0: SL_LOG_RECENT_BYTES */
+    unsigned site_lines;            /* lines a second from one place in the code; 0: SL_LOG_SITE_LINES */
     sl_time merge; /* a line like the last one from its place is merged for so long; 0: SL_LOG_MERGE; negative: never */
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "exchange/server.h"
+#include "ingest/board.h"
 #include "ingest/commands.h"
 #include "ingest/worker.h"
 #include "sluice/runtime.h"
@@ -23,7 +24,7 @@ struct program {
     const char *address;
     sl_time lock_ttl;
     uint64_t seed, messages;
-    int port;
+    int port, admin_port;
     bool generate, quiet;
     bool refused; /* the venue has not what was asked for */
 };
@@ -87,7 +88,8 @@ static int print_verdict(const sl_exchange *exchange, const sl_worker *worker)
     return same && whole ? 0 : sl_fail(SL_EPROTO, "what was received is not what was sent");
 }
 
-static int run_worker(struct program *program, const char *address, int port, const sl_exchange *exchange)
+static int run_worker(struct program *program, const char *address, int port, const sl_exchange *exchange,
+                      sl_board *board)
 {
     sl_worker worker = {.options = {.address = address,
                                     .port = port,
@@ -96,7 +98,13 @@ static int run_worker(struct program *program, const char *address, int port, co
                                     .redis = program->redis,
                                     .lock_ttl = program->lock_ttl,
                                     .quiet = program->quiet}};
+    if (board != NULL) {
+        sl_board_show(board, &worker);
+    }
     int code = sl_worker_run(&worker);
+    if (board != NULL) {
+        sl_board_show(board, NULL);
+    }
     program->refused = worker.refused;
     bool begun = code == 0 || worker.stats.connections > 0;
     if (begun) {
@@ -122,9 +130,14 @@ static int demo(void *arg)
     printf("playing %s on 127.0.0.1:%d into %s; Ctrl-C stops\n",
            program->capture == NULL ? "a generated session" : program->capture, sl_exchange_port(exchange),
            program->database);
+    sl_auto(sl_board) *board = NULL;
+    SL_TRY(sl_board_open(&(struct sl_board_options){.port = program->admin_port, .level = SL_LOG_WARNING}, &board));
+    printf("dashboard at %s\n", sl_board_url(board));
+    (void)fflush(stdout);
     SL_SCOPE(scope, .name = "demo");
+    SL_TRY(sl_spawn(&scope, sl_board_run, board, .name = "admin", .daemon = true));
     SL_TRY(sl_spawn(&scope, sl_exchange_run, exchange, .name = "exchange", .daemon = true));
-    return sl_scope_close(&scope, run_worker(program, "127.0.0.1", sl_exchange_port(exchange), exchange));
+    return sl_scope_close(&scope, run_worker(program, "127.0.0.1", sl_exchange_port(exchange), exchange, board));
 }
 
 static int exchange_alone(void *arg)
@@ -143,7 +156,7 @@ static int exchange_alone(void *arg)
 static int worker_alone(void *arg)
 {
     struct program *program = arg;
-    return run_worker(program, program->address, program->port, NULL);
+    return run_worker(program, program->address, program->port, NULL, NULL);
 }
 
 /* ---- the commands ---- */
@@ -227,7 +240,10 @@ static int run_worker_alone(const struct sl_cli_arguments *arguments)
 static const struct sl_cli_option demo_options[] = {PLAYS,
                                                     WRITES,
                                                     {SL_CLI_OPTION("port", struct program, port), .type = SL_CLI_PORT,
-                                                     .help = "of the exchange; 0 lets the system choose"}};
+                                                     .help = "of the exchange; 0 lets the system choose"},
+                                                    {SL_CLI_OPTION("admin-port", struct program, admin_port),
+                                                     .type = SL_CLI_PORT, .default_text = "8080",
+                                                     .help = "of the dashboard; another one when it is taken"}};
 static const struct sl_cli_option exchange_options[] = {PLAYS,
                                                         {SL_CLI_OPTION("port", struct program, port),
                                                          .type = SL_CLI_PORT,

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// The dashboard of a running `sluice demo` in headless Chromium: every view shows live data, the actions work, nothing
+// is said on the console, and it fits narrow screens. Screenshots go to the folder that is named.
+//   node dashboard.js PROGRAM FOLDER light|dark|actions|token|end
+"use strict";
+
+const { spawn } = require("node:child_process");
+const fs = require("node:fs");
+const path = require("node:path");
+const { chromium } = require("playwright-core");
+
+const [program, folder, chosen] = process.argv.slice(2);
+const TABS = ["feeds", "tasks", "limits", "sinks", "partitions", "gaps", "logs"];
+const PATIENCE_MS = 20000;
+
+function check(condition, text) {
+  if (!condition) throw new Error("not so: " + text);
+  console.log("ok: " + text);
+}
+
+// Starts the demo; gives its process and the address that it prints.
+function startDemo() {
+  const database = path.join(folder, chosen + ".db");
+  fs.rmSync(database, { force: true });
+  const demo = spawn(program, ["demo", "--generate", "--speed", "5", "--cut-every", "3s", "--quiet", "--admin-port", "0", "--database", database], { stdio: ["ignore", "pipe", "inherit"] });
+  return new Promise((resolve, reject) => {
+    let text = "";
+    demo.on("exit", (code) => reject(new Error("the demo ended with " + code)));
+    demo.stdout.on("data", (data) => {
+      text += data;
+      const match = /dashboard at (http:\S+)/.exec(text);
+      if (match !== null) resolve({ demo, address: match[1] });
+    });
+  });
+}
+
+function listenForErrors(page, errors) {
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") errors.push(message.text());
+  });
+  page.on("pageerror", (error) => errors.push(String(error)));
+}
+
+async function shoot(page, name) {
+  await page.screenshot({ path: path.join(folder, name + ".png"), fullPage: true });
+}
+
+async function number(page, selector, label) {
+  return page.$eval(selector, (card, wanted) => {
+    const entry = [...card.querySelectorAll("dl div")].find((div) => div.querySelector("dt").textContent === wanted);
+    const [value, unit] = entry.querySelector("dd").textContent.split(/[\s/(]+/);
+    return Number(value) * ({ k: 1e3, M: 1e6, G: 1e9 }[unit] || 1);
+  }, label);
+}
+
+async function waitForState(page, state) {
+  await page.waitForSelector(`#feeds-list .card.is-${state}`, { timeout: PATIENCE_MS });
+}
+
+async function waitForMore(page, selector, label) {
+  const before = await number(page, selector, label);
+  await page.waitForFunction(([where, wanted, low]) => {
+    const entry = [...document.querySelectorAll(where + " dl div")].find((div) => div.querySelector("dt").textContent === wanted);
+    if (entry === undefined) return false;
+    const [value, unit] = entry.querySelector("dd").textContent.split(/[\s/(]+/);
+    return Number(value) * ({ k: 1e3, M: 1e6, G: 1e9 }[unit] || 1) > low;
+  }, [selector, label, before], { timeout: PATIENCE_MS });
+}
+
+// What each view must show before it counts as alive.
+const ALIVE = {
+  feeds: async (page) => {
+    await waitForState(page, "ok");
+    await waitForMore(page, "#feeds-list .card", "messages");
+    await page.waitForFunction(() => [...document.querySelectorAll(".plot canvas")].length === 3 &&
+      [...document.querySelectorAll("#plot-rate canvas, #plot-latency canvas")].every((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte !== 0)), null, { timeout: PATIENCE_MS });
+    await page.waitForFunction(() => document.querySelector("#feeds-list svg polyline").getAttribute("points").split(" ").length >= 3, null, { timeout: PATIENCE_MS });
+  },
+  tasks: async (page) => {
+    await page.waitForFunction(() => [...document.querySelectorAll("#tasks-table td.tree")].some((cell) => cell.textContent.trim() === "stream"), null, { timeout: PATIENCE_MS });
+    const waits = await page.$$eval("#tasks-table tbody tr", (rows) => rows.filter((row) => row.children[2].textContent !== "-").length);
+    check(waits >= 5, "tasks tell what they wait for");
+    await page.fill("#find-task", "exchange");
+    check((await page.$$("#tasks-table tbody tr")).length < waits, "tasks can be found by name");
+    await page.fill("#find-task", "");
+  },
+  limits: async (page) => {
+    await page.waitForFunction(() => document.querySelector("#limits-table tbody tr") !== null && document.querySelector("#breakers-table tbody tr") !== null, null, { timeout: PATIENCE_MS });
+  },
+  sinks: async (page) => {
+    await page.waitForSelector("#sinks-list .card.is-ok", { timeout: PATIENCE_MS });
+    await waitForMore(page, "#sinks-list .card", "commits");
+  },
+  partitions: async (page) => {
+    await page.waitForSelector("#partitions-grid .mine", { timeout: PATIENCE_MS });
+  },
+  gaps: async (page) => {
+    await page.waitForFunction(() => [...document.querySelectorAll("#gaps-table tbody td")].some((cell) => cell.textContent === "snapshot"), null, { timeout: PATIENCE_MS });
+  },
+  logs: async (page) => {
+    await page.waitForFunction(() => document.querySelectorAll("#logs-list li").length >= 2, null, { timeout: PATIENCE_MS });
+    await page.selectOption("#log-level", "error");
+    const errors = (await page.$$("#logs-list li")).length;
+    await page.selectOption("#log-level", "debug");
+    check((await page.$$("#logs-list li")).length > errors, "lines of the log are chosen by level");
+  },
+};
+
+async function showAll(browser, address, look) {
+  const errors = [];
+  const context = await browser.newContext({ viewport: { width: look.width, height: 800 }, colorScheme: look.theme });
+  const page = await context.newPage();
+  listenForErrors(page, errors);
+  await page.goto(address);
+  check(!page.url().includes("token"), "the token does not stay in the address");
+  for (const [place, tab] of TABS.entries()) {
+    await page.keyboard.press("Escape"); // out of what was typed into
+    await page.keyboard.press(String(place + 1));
+    check(await page.$eval("#" + tab, (panel) => !panel.hidden), tab + " is reached by its key");
+    await ALIVE[tab](page);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    check(wide <= look.width, tab + " fits " + look.width + " pixels");
+    await shoot(page, `${look.theme}-${look.width}-${tab}`);
+  }
+  const paper = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number)[0]);
+  check(look.theme === "dark" ? paper < 60 : paper > 200, "the theme is " + look.theme);
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("7");
+  await page.keyboard.press("ArrowLeft");
+  check(await page.isVisible("#gaps"), "arrows go from tab to tab");
+  check(errors.length === 0, "nothing on the console " + JSON.stringify(errors));
+  await context.close();
+}
+
+async function act(page, name) {
+  await page.click(`#feeds-list button:text-is("${name}")`);
+  await page.waitForFunction((wanted) => !document.getElementById("notice").hidden && document.getElementById("notice").textContent === wanted, name.toLowerCase() + ": done", { timeout: PATIENCE_MS });
+}
+
+async function tryActions(browser, address) {
+  const errors = [];
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  listenForErrors(page, errors);
+  await page.goto(address);
+  await waitForState(page, "ok");
+  await act(page, "Pause");
+  await waitForState(page, "paused");
+  await shoot(page, "paused");
+  const still = await number(page, "#feeds-list .card", "messages");
+  await page.waitForTimeout(1500);
+  check((await number(page, "#feeds-list .card", "messages")) === still, "a paused feed takes nothing in");
+  await act(page, "Resume");
+  await waitForState(page, "ok");
+  await waitForMore(page, "#feeds-list .card", "messages");
+  check(true, "pause and resume");
+  const gaps = await number(page, "#feeds-list .card", "gaps");
+  await act(page, "Resync");
+  await page.waitForFunction(() => document.querySelector("#feeds-list .card.is-ok") !== null, null, { timeout: PATIENCE_MS });
+  await waitForMore(page, "#feeds-list .card", "gaps");
+  check((await number(page, "#feeds-list .card", "gaps")) > gaps, "resync");
+  const connections = await number(page, "#feeds-list .card", "reconnects");
+  await act(page, "Restart");
+  await waitForMore(page, "#feeds-list .card", "reconnects");
+  check((await number(page, "#feeds-list .card", "reconnects")) > connections, "restart");
+  check(errors.length === 0, "nothing on the console " + JSON.stringify(errors));
+  await context.close();
+}
+
+async function tryWithoutToken(browser, address) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(address.replace(/#.*/, ""));
+  await waitForState(page, "ok");
+  await page.click('#feeds-list button:text-is("Pause")');
+  await page.waitForSelector("#token-dialog[open]");
+  await page.fill("#token-input", "not-the-right-token");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#token-dialog:not([open])", { state: "attached" });
+  await page.click('#feeds-list button:text-is("Pause")');
+  await page.waitForFunction(() => document.getElementById("notice").textContent.includes("needs the token"), null, { timeout: PATIENCE_MS });
+  check((await page.$("#feeds-list .card.is-paused")) === null, "nothing is changed without the right token");
+  await context.close();
+}
+
+async function tryEnd(browser, address, demo) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(address);
+  await waitForState(page, "ok");
+  demo.removeAllListeners("exit");
+  const ended = new Promise((resolve) => demo.on("exit", (code) => resolve(code)));
+  demo.kill("SIGTERM");
+  await page.waitForFunction(() => ["away", "draining"].includes(document.getElementById("health").textContent), null, { timeout: PATIENCE_MS });
+  check((await ended) === 143, "the demo ends in order");
+  await context.close();
+}
+
+const CASES = {
+  light: (browser, address) => showAll(browser, address, { width: 1280, theme: "light" }),
+  dark: (browser, address) => showAll(browser, address, { width: 390, theme: "dark" }),
+  actions: tryActions,
+  token: tryWithoutToken,
+  end: tryEnd,
+};
+
+async function main() {
+  fs.mkdirSync(folder, { recursive: true });
+  const { demo, address } = await startDemo();
+  const browser = await chromium.launch({ executablePath: process.env.SLUICE_CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
+  try {
+    await CASES[chosen](browser, address, demo);
+  } finally {
+    await browser.close();
+    demo.kill("SIGKILL");
+  }
+}
+
+main().then(() => process.exit(0), (error) => {
+  console.error(error);
+  process.exit(1);
+});

@@ -13,6 +13,9 @@
 
 static void free_client(sl_redis *redis)
 {
+    if (redis->free_hub != NULL) {
+        redis->free_hub(redis->hub);
+    }
     sl__redis_connection_free(redis->main);
     sl__redis_connection_free(redis->urgent);
     sl__redis_store_drop(redis->store);
@@ -30,18 +33,22 @@ static int end_client(void *arg)
     return 0;
 }
 
-static int locate(void *context, struct sl__redis_address *ret_address)
+int sl__redis_locate(void *context, struct sl__redis_address *ret_address)
 {
     sl_redis *redis = context;
     *ret_address = redis->settings->hosts[0];
     return 0;
 }
 
+struct sl__redis_connection *sl__redis_connection_of(sl_redis *redis, const struct sl__redis_hooks *hooks)
+{
+    return sl__redis_connection_new(redis->settings, redis->store, &redis->stats, hooks);
+}
+
 static struct sl__redis_connection *new_connection(sl_redis *redis)
 {
-    const struct sl__redis_hooks hooks = {.context = redis, .locate = locate};
-    struct sl__redis_connection *connection =
-        sl__redis_connection_new(redis->settings, redis->store, &redis->stats, &hooks);
+    const struct sl__redis_hooks hooks = {.locate = sl__redis_locate, .locate_context = redis};
+    struct sl__redis_connection *connection = sl__redis_connection_of(redis, &hooks);
     if (connection != NULL) {
         connection->alone = redis->alone;
     }

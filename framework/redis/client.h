@@ -31,8 +31,7 @@ struct sl__redis_settings {
     char name[SL__REDIS_TEXT_BYTES];
     int database;
     bool encrypted;
-    struct sl_tls_config *tls;     /* NULL unless encrypted */
-    struct sl_tls_config *own_tls; /* made here */
+    struct sl_tls_config *tls; /* NULL unless encrypted */
     int protocol;
     sl_time timeout, connect_timeout, drain_timeout, ping_every;
     struct sl_backoff backoff;
@@ -114,6 +113,7 @@ struct sl__redis_hooks {
     void *context;
     /* Where to connect to. May wait. */
     int (*locate)(void *context, struct sl__redis_address *ret_address);
+    void *locate_context;
     /* Greeted: may talk over the stream of the connection with sl__redis_exchange(). NULL: fine. */
     int (*greet)(void *context, struct sl__redis_connection *connection);
     /* A message out of turn, and whether replies are messages too (RESP2's pub/sub). NULL: thrown away. */
@@ -152,6 +152,7 @@ struct sl__redis_connection {
     struct sl__redis_command *spare;
     sl_scope *serving; /* while it is up */
     sl_time last_reply;
+    sl_time pinged;   /* when it was, if nothing came since; else 0 */
     sl_time watching; /* until when the watch sleeps */
 };
 
@@ -161,6 +162,9 @@ struct sl__redis_connection *sl__redis_connection_new(const struct sl__redis_set
                                                       const struct sl__redis_hooks *hooks);
 int sl__redis_connection_start(struct sl__redis_connection *connection, sl_scope *scope);
 void sl__redis_connection_free(struct sl__redis_connection *connection);
+
+/* Writes a command whose reply is no reply: over connections where all is pushed. 0, SL_ENOMEM; dropped while it is not up. */
+int sl__redis_post(struct sl__redis_connection *connection, const struct sl_bytes *pieces, size_t count);
 
 /* Breaks what is there; it is made anew. */
 void sl__redis_connection_lose(struct sl__redis_connection *connection, int code, const char *why);
@@ -194,6 +198,10 @@ int sl__redis_allowed(const struct sl_bytes *pieces, size_t count, bool alone);
 
 #define SL__REDIS_SCRIPTS_KEPT 32
 
+/* A connection of a client, where its settings say. */
+struct sl__redis_connection *sl__redis_connection_of(sl_redis *redis, const struct sl__redis_hooks *hooks);
+int sl__redis_locate(void *redis, struct sl__redis_address *ret_address);
+
 struct sl__redis_script {
     const char *text;
     size_t size_bytes;
@@ -209,6 +217,8 @@ struct sl_redis {
     struct sl__redis_connection *main;
     struct sl__redis_connection *urgent; /* made when it is first asked for */
     bool alone;
+    void *hub; /* of those who wait for locks; made and freed by framework/coordination */
+    void (*free_hub)(void *hub);
     struct sl__redis_script scripts[SL__REDIS_SCRIPTS_KEPT];
 };
 

@@ -217,6 +217,19 @@ static void enqueue(struct sl__redis_connection *connection, const struct sl_byt
     sl_event_set(&connection->output);
 }
 
+int sl__redis_post(struct sl__redis_connection *connection, const struct sl_bytes *pieces, size_t count)
+{
+    if (!connection->up) {
+        return 0;
+    }
+    SL_TRY(prepare(connection, 0, sl__resp_command_bytes(pieces, count)));
+    struct sl__redis_buffer *out = &connection->out;
+    out->size_bytes = (size_t)(sl__resp_command_put(out->data + out->size_bytes, pieces, count) - out->data);
+    connection->stats->commands++;
+    sl_event_set(&connection->output);
+    return 0;
+}
+
 /* The caller is cancelled: what is under way keeps its place, and its reply is thrown away. */
 static bool forget(sl_task *task, void *object)
 {
@@ -320,6 +333,7 @@ static int read_all(struct sl__redis_connection *connection)
         struct sl_view view;
         SL_TRY(sl_stream_peek(connection->stream, 1, &view));
         connection->last_reply = sl_now();
+        connection->pinged = 0;
         connection->stats->reads++;
         connection->stats->read_bytes += view.size_bytes;
         size_t used = 0;
@@ -409,8 +423,16 @@ static sl_time first_deadline(const struct sl__redis_connection *connection)
 
 static sl_time next_ping(const struct sl__redis_connection *connection)
 {
-    return connection->up && connection->first == NULL && !connection->hooks.all_pushed
+    return connection->up && connection->first == NULL && connection->pinged == 0
                ? sl_time_add(connection->last_reply, connection->settings->ping_every)
+               : SL_NEVER;
+}
+
+/* A ping that nothing came after. */
+static sl_time pong_deadline(const struct sl__redis_connection *connection)
+{
+    return connection->up && connection->pinged > 0
+               ? sl_time_add(connection->pinged, connection->settings->drain_timeout)
                : SL_NEVER;
 }
 
@@ -418,7 +440,9 @@ static sl_time earliest(const struct sl__redis_connection *connection)
 {
     sl_time first = connection->up ? first_deadline(connection) : SL_NEVER;
     sl_time ping = next_ping(connection);
+    sl_time pong = pong_deadline(connection);
     first = ping < first ? ping : first;
+    first = pong < first ? pong : first;
     for (const struct sl__redis_turn *turn = connection->first_turn; turn != NULL; turn = turn->next) {
         first = turn->deadline < first && !turn->woken ? turn->deadline : first;
     }
@@ -428,10 +452,12 @@ static sl_time earliest(const struct sl__redis_connection *connection)
 static void ping(struct sl__redis_connection *connection, sl_time now)
 {
     const struct sl_bytes pieces[] = {{"PING", 4}};
-    if (prepare(connection, 1, sl__resp_command_bytes(pieces, 1)) == 0) {
+    connection->pinged = now;
+    if (connection->hooks.all_pushed) {
+        (void)sl__redis_post(connection, pieces, 1);
+    } else if (prepare(connection, 1, sl__resp_command_bytes(pieces, 1)) == 0) {
         enqueue(connection, pieces, 1, NULL, NULL, sl_time_add(now, connection->settings->drain_timeout));
     }
-    connection->last_reply = now;
 }
 
 static void expire(struct sl__redis_connection *connection)
@@ -445,7 +471,7 @@ static void expire(struct sl__redis_connection *connection)
     }
     if (connection->cut) {
         sl__redis_connection_lose(connection, SL_ECANCELED, "a blocking command was cancelled");
-    } else if (connection->up && first_deadline(connection) <= now) {
+    } else if (connection->up && (first_deadline(connection) <= now || pong_deadline(connection) <= now)) {
         connection->stats->timeouts++;
         sl__redis_connection_lose(connection, SL_ETIMEDOUT, "no reply in time");
     } else if (next_ping(connection) <= now) {
@@ -497,7 +523,7 @@ static void note_problem(struct sl__redis_connection *connection, int code)
 static int connect_and_greet(struct sl__redis_connection *connection)
 {
     const struct sl__redis_settings *settings = connection->settings;
-    SL_TRY(connection->hooks.locate(connection->hooks.context, &connection->address));
+    SL_TRY(connection->hooks.locate(connection->hooks.locate_context, &connection->address));
     const struct sl_connect_options options = {
         .address = connection->address.host, .port = connection->address.port, .tls = settings->tls};
     SL_TRY(sl_connect_with(&options, &connection->stream));
@@ -550,6 +576,7 @@ static int serve(struct sl__redis_connection *connection)
         connection->up = true;
         connection->stats->connected = true;
         connection->last_reply = sl_now();
+        connection->pinged = 0;
         sl_event_set(&connection->news); /* pings */
         if (connection->hooks.up != NULL) {
             connection->hooks.up(connection->hooks.context);
@@ -620,6 +647,9 @@ static int run(void *arg)
     int code = keep_alive(connection);
     connection->ended = true;
     fail_turns(connection, SL_ECLOSED);
+    if (connection->hooks.down != NULL) {
+        connection->hooks.down(connection->hooks.context);
+    }
     return code;
 }
 

@@ -270,14 +270,12 @@ int sl__redis_settings_init(struct sl__redis_settings *settings, const struct sl
     SL_TRY(take_numbers(settings, options));
     settings->tls = settings->encrypted ? options->tls : NULL;
     if (settings->encrypted && settings->tls == NULL) {
-        SL_TRY(sl_tls_config_open(&(struct sl_tls_options){0}, &settings->own_tls));
-        settings->tls = settings->own_tls;
+        SL_TRY(sl_tls_default(&settings->tls)); /* lent until the run ends */
     }
     return 0;
 }
 
 void sl__redis_settings_done(struct sl__redis_settings *settings)
 {
-    sl_tls_config_free(settings->own_tls);
     explicit_bzero(settings, sizeof *settings);
 }

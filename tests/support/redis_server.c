@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Starts and stops a redis-server for the tests. */
+/* Starts and stops redis-servers for the tests. */
 #include "redis_server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,48 +17,49 @@
 
 #define TRIES 500
 #define PORTS_TRIED 5
+#define ARGUMENTS_MAX 48
 
-static pid_t server;
-static pid_t owner;
-static int server_port;
-static char folder[64];
-
-static void stop_server(void)
-{
-    if (server > 0 && getpid() == owner) {
-        (void)kill(server, SIGKILL);
-        (void)waitpid(server, NULL, 0);
-        (void)rmdir(folder);
-        server = 0;
-    }
-}
-
-static int bind_any(struct sockaddr_in *address)
+static int free_port(void)
 {
     int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    socklen_t bytes = sizeof *address;
-    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    if (descriptor >= 0 && bind(descriptor, (struct sockaddr *)address, sizeof *address) == 0) {
-        (void)getsockname(descriptor, (struct sockaddr *)address, &bytes);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t bytes = sizeof address;
+    if (descriptor >= 0 && bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0) {
+        (void)getsockname(descriptor, (struct sockaddr *)&address, &bytes);
     }
-    return descriptor;
+    (void)close(descriptor);
+    return ntohs(address.sin_port);
 }
 
-static void run_server(int port)
+static void run_server(const struct redis_process *process)
 {
-    char text[16];
-    (void)snprintf(text, sizeof text, "%d", port);
+    char port[16];
+    const char *list[ARGUMENTS_MAX] = {process->sentinel ? "redis-sentinel" : "redis-server"};
+    int count = 1;
+    (void)snprintf(port, sizeof port, "%d", process->port);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the test, whatever becomes of that */
-    if (freopen("/dev/null", "w", stdout) == NULL) {
+    int nothing = open("/dev/null", O_RDWR);
+    if (nothing < 0 || chdir(process->folder) != 0 || dup2(nothing, STDOUT_FILENO) < 0 ||
+        dup2(nothing, STDIN_FILENO) < 0) {
         _exit(127);
     }
-    execlp("redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-           "--dir", folder, (char *)NULL);
+    if (process->sentinel) {
+        list[count++] = "sentinel.conf"; /* in its folder */
+    }
+    const char *const usual[] = {"--port", port, "--bind", "127.0.0.1", "--dir", process->folder, NULL};
+    const char *const volatile_data[] = {"--save", "", "--appendonly", "no", NULL};
+    const char *const *const lists[] = {usual, process->sentinel ? usual + 6 : volatile_data, process->arguments};
+    for (size_t i = 0; i < 3; i++) {
+        for (const char *const *at = lists[i]; at != NULL && *at != NULL && count < ARGUMENTS_MAX - 1; at++) {
+            list[count++] = *at;
+        }
+    }
+    execvp(list[0], (char *const *)list);
     _exit(127);
 }
 
 /* Whether it is our server that listens there: another test may have got the port in between. */
-static bool is_ours(int descriptor)
+static bool is_ours(int descriptor, pid_t pid)
 {
     static const char question[] = "INFO server\r\n";
     char expected[32];
@@ -66,60 +67,97 @@ static bool is_ours(int descriptor)
     size_t length = 0;
     const struct timeval patience = {.tv_sec = 1};
     (void)setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    (void)snprintf(expected, sizeof expected, "process_id:%d\r", (int)server);
+    (void)snprintf(expected, sizeof expected, "process_id:%d\r", (int)pid);
     ssize_t got = send(descriptor, question, sizeof question - 1, MSG_NOSIGNAL);
     while (got > 0 && length < sizeof answer - 1 && strstr(answer, "\r\n\r\n") == NULL) {
         got = recv(descriptor, answer + length, sizeof answer - 1 - length, 0);
         length += got > 0 ? (size_t)got : 0;
         answer[length] = '\0';
-        if (strstr(answer, expected) != NULL) {
+        if (strstr(answer, expected) != NULL || strncmp(answer, "-NOAUTH", 7) == 0) {
             return true;
         }
     }
     return false;
 }
 
-/* Starts one on a port that was free a moment ago. False when it did not come up there. */
-static bool start_server(void)
+bool redis_process_restart(struct redis_process *process)
 {
-    struct sockaddr_in address;
-    int probe = bind_any(&address);
-    (void)close(probe);
-    server_port = ntohs(address.sin_port);
-    owner = getpid();
-    server = fork();
-    if (server == 0) {
-        run_server(server_port);
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)process->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    process->pid = fork();
+    if (process->pid == 0) {
+        run_server(process);
     }
-    for (int i = 0; i < TRIES && waitpid(server, NULL, WNOHANG) == 0; i++) {
+    for (int i = 0; i < TRIES && waitpid(process->pid, NULL, WNOHANG) == 0; i++) {
         int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        bool ours = connect(descriptor, (struct sockaddr *)&address, sizeof address) == 0 && is_ours(descriptor);
+        bool ours = connect(descriptor, (const struct sockaddr *)&address, sizeof address) == 0 &&
+                    is_ours(descriptor, process->pid);
         (void)close(descriptor);
         if (ours) {
             return true;
         }
         (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
-    (void)kill(server, SIGKILL);
-    (void)waitpid(server, NULL, 0);
-    server = 0;
+    redis_process_kill(process);
     return false;
+}
+
+void redis_process_kill(struct redis_process *process)
+{
+    if (process->pid > 0) {
+        (void)kill(process->pid, SIGKILL);
+        (void)waitpid(process->pid, NULL, 0);
+        process->pid = 0;
+    }
+}
+
+bool redis_process_start(struct redis_process *process, const char *const *arguments)
+{
+    process->arguments = arguments;
+    if (process->folder[0] == '\0') {
+        (void)snprintf(process->folder, sizeof process->folder, "/tmp/sluice-redis-XXXXXX");
+        if (mkdtemp(process->folder) == NULL) {
+            return false;
+        }
+    }
+    for (int i = 0; i < PORTS_TRIED; i++) {
+        process->port = free_port();
+        if (redis_process_restart(process)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void redis_process_stop(struct redis_process *process)
+{
+    static const char *const files[] = {"nodes.conf", "sentinel.conf", "dump.rdb", "redis.sock"};
+    redis_process_kill(process);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s/%s", process->folder, files[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(process->folder);
+}
+
+static struct redis_process shared;
+static pid_t owner;
+
+static void stop_shared(void)
+{
+    if (shared.pid > 0 && getpid() == owner) {
+        redis_process_stop(&shared);
+    }
 }
 
 int redis_server_port(void)
 {
-    if (server > 0 && getpid() == owner) {
-        return server_port;
+    if (shared.pid > 0 && getpid() == owner) {
+        return shared.port;
     }
-    (void)snprintf(folder, sizeof folder, "/tmp/sluice-redis-XXXXXX");
-    if (mkdtemp(folder) == NULL) {
-        return -1;
-    }
-    (void)atexit(stop_server);
-    for (int i = 0; i < PORTS_TRIED; i++) {
-        if (start_server()) {
-            return server_port;
-        }
-    }
-    return -1;
+    shared = (struct redis_process){.pid = 0};
+    owner = getpid();
+    (void)atexit(stop_shared);
+    return redis_process_start(&shared, NULL) ? shared.port : -1;
 }

@@ -74,10 +74,11 @@ struct sl_redis_options {
 
 /*
  * Makes a client whose connection is a daemon in `scope`; it ends with the scope and is made anew, with backoff, as
- * often as it breaks. Does not wait: commands wait until it is up. Cleanups of the same scope that were registered
+ * often as it breaks. Commands wait until it is up; this does not (but for
+ * rediss:// without `tls`, see sl_tls_default()). Cleanups of the same scope that were registered
  * after this call may still send commands. Everything in the options but `tls` is copied. 0; SL_EINVAL with a message
  * (never the URL: it may hold a password); SL_ENOMEM; SL_ECLOSED; for rediss:// without `tls` the codes of
- * sl_tls_config_open().
+ * sl_tls_default().
  */
 SL_MUST_CHECK int sl_redis_open(sl_scope *scope, const struct sl_redis_options *options, sl_redis **ret_redis);
 
@@ -166,6 +167,49 @@ SL_MUST_CHECK int sl_redis_eval(sl_redis *redis, const struct sl_redis_eval *eva
 
 /* A text as bytes. NULL: nothing. */
 struct sl_bytes sl_redis_text(const char *text);
+
+/* ---- publish and subscribe ---- */
+
+typedef struct sl_redis_pubsub sl_redis_pubsub;
+
+#define SL_REDIS_CHANNELS_MAX 4096
+#define SL_REDIS_MESSAGES_MAX 1024
+#define SL_REDIS_MESSAGES_BYTES_MAX ((size_t)4 * 1024 * 1024)
+
+struct sl_redis_pubsub_options {
+    size_t messages_max;       /* that nobody took yet; then the oldest is dropped (a GAP); 0: SL_REDIS_MESSAGES_MAX */
+    size_t messages_bytes_max; /* 0: SL_REDIS_MESSAGES_BYTES_MAX */
+};
+
+enum sl_redis_news {
+    SL_REDIS_MESSAGE,
+    SL_REDIS_SUBSCRIBED, /* the server has confirmed this channel or pattern: nothing is missed from here on */
+    SL_REDIS_GAP         /* messages may have been missed: the connection was made anew, or the queue was full */
+};
+
+/* Borrowed until the next call; texts have NUL behind them. */
+struct sl_redis_message {
+    enum sl_redis_news kind;
+    const char *channel; /* "" for a GAP */
+    const char *pattern; /* by which it came; "" for none */
+    const char *text;
+    size_t size_bytes;
+    uint64_t dropped; /* GAP: messages that were dropped here; 0: the connection was lost */
+};
+
+/*
+ * A connection of its own for messages, as a daemon in `scope`, which must end before the client's. After each loss
+ * everything is subscribed again, behind a GAP. `options` may be NULL. 0, SL_EINVAL, SL_ENOMEM, SL_ECLOSED.
+ */
+SL_MUST_CHECK int sl_redis_pubsub_open(sl_scope *scope, sl_redis *redis, const struct sl_redis_pubsub_options *options,
+                                       sl_redis_pubsub **ret_pubsub);
+
+/* Adds or takes a channel or (`pattern`) a glob of channels; again: no effect. Does not wait. 0; SL_EMSGSIZE; SL_ENOMEM. */
+SL_MUST_CHECK int sl_redis_subscribe(sl_redis_pubsub *pubsub, const char *channel, bool pattern);
+int sl_redis_unsubscribe(sl_redis_pubsub *pubsub, const char *channel, bool pattern);
+
+/* The next piece of news. One task at a time (SL_EBUSY). 0; SL_ECLOSED at the scope's end. Cancellation point. */
+SL_MUST_CHECK int sl_redis_pubsub_next(sl_redis_pubsub *pubsub, struct sl_redis_message *ret_message);
 
 /* ---- replies ---- */
 

@@ -260,10 +260,20 @@ static int await_change(struct sl__lock_waiter *waiter, const struct sl__lock_an
     wait += (sl_time)(sl_random_unit() * (double)POLL_JITTER) - (wait == POLL_MAX ? POLL_JITTER : 0);
     sl_time now = sl_now();
     wait = give_up == SL_NEVER ? wait : earlier(wait, give_up - now);
-    struct sl_select_clause woken = {.kind = SL_SELECT_EVENT, .event = &waiter->woken};
+    struct sl_select_clause woken = {.kind = SL_SELECT_EVENT, .event = &waiter->ear.heard};
     int code = sl_select(&woken, 1, wait > 0 ? wait : 0);
-    sl_event_reset(&waiter->woken);
+    sl_event_reset(&waiter->ear.heard);
     return code == SL_ECANCELED ? code : 0;
+}
+
+static void listen_for(sl_lock *lock, struct sl__lock_waiter *waiter, const char *key)
+{
+    if (waiter->key != key) {
+        sl_redis_unlisten(lock->redis, &waiter->ear);
+        waiter->key = key;
+        (void)snprintf(waiter->channel, sizeof waiter->channel, SL__LOCK_CHANNEL "%s", key);
+        sl_redis_listen(lock->redis, &waiter->ear, waiter->channel);
+    }
 }
 
 static int wait_and_take(sl_lock *lock, struct sl__lock_waiter *waiter, sl_time give_up)
@@ -282,10 +292,7 @@ static int wait_and_take(sl_lock *lock, struct sl__lock_waiter *waiter, sl_time 
             return sl_fail(SL_ETIMEDOUT, "lock '%s' was held by someone else for all of %" PRId64 " ms", key,
                            lock->options.wait / 1000000);
         }
-        if (!waiter->listening || strcmp(waiter->channel + sizeof SL__LOCK_CHANNEL - 1, key) != 0) {
-            sl__lock_unlisten(lock->redis, waiter);
-            sl__lock_listen(lock->redis, waiter, key);
-        }
+        listen_for(lock, waiter, key);
         if (await_change(waiter, &answer, give_up) < 0) {
             return sl_fail(SL_ECANCELED, "waiting for lock '%s', which someone else holds", key);
         }
@@ -294,11 +301,11 @@ static int wait_and_take(sl_lock *lock, struct sl__lock_waiter *waiter, sl_time 
 
 static int acquire(sl_lock *lock)
 {
-    struct sl__lock_waiter waiter = {.listening = false};
-    sl_event_init(&waiter.woken);
+    struct sl__lock_waiter waiter = {.key = NULL};
+    sl_event_init(&waiter.ear.heard);
     sl_time give_up = lock->options.wait == 0 ? SL_NEVER : sl_time_add(sl_now(), lock->options.wait);
     int code = wait_and_take(lock, &waiter, give_up);
-    sl__lock_unlisten(lock->redis, &waiter);
+    sl_redis_unlisten(lock->redis, &waiter.ear);
     if (code == 0 && !lock->options.no_renewal) {
         code = sl_spawn(lock->scope, keep, lock, .name = "lock keeper", .daemon = true);
     }

@@ -54,15 +54,10 @@ int sl__lock_give(sl_lock *lock, enum sl__lock_given *ret_given);
 
 /* A task that waits for one key to be given back. */
 struct sl__lock_waiter {
-    struct sl__lock_waiter *next, *prev;
+    struct sl_redis_ear ear;
+    const char *key; /* what it listens for; NULL: nothing yet */
     char channel[sizeof SL__LOCK_CHANNEL + SL_LOCK_KEY_BYTES_MAX];
-    sl_event woken;
-    bool listening;
 };
-
-/* Begins and ends to listen; without a hub (the client's scope ends, or memory is short) only timers wake. Never waits. */
-void sl__lock_listen(sl_redis *redis, struct sl__lock_waiter *waiter, const char *key);
-void sl__lock_unlisten(sl_redis *redis, struct sl__lock_waiter *waiter);
 
 /* ---- time ---- */
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "client.h"
+#include "sluice/runtime.h"
+#include "sluice/supervisor.h"
 
 #define TRIES_MAX 16
 #define FREE_BUDGET SL_SECONDS(1)
@@ -13,9 +15,8 @@
 
 static void free_client(sl_redis *redis)
 {
-    if (redis->free_hub != NULL) {
-        redis->free_hub(redis->hub);
-    }
+    sl_free(redis->hub);
+    sl__redis_cluster_free(redis->cluster);
     sl__redis_connection_free(redis->main);
     sl__redis_connection_free(redis->urgent);
     sl__redis_store_drop(redis->store);
@@ -36,7 +37,11 @@ static int end_client(void *arg)
 int sl__redis_locate(void *context, struct sl__redis_address *ret_address)
 {
     sl_redis *redis = context;
-    *ret_address = redis->settings->hosts[0];
+    const struct sl__redis_settings *settings = redis->settings;
+    if (settings->kind == SL__REDIS_SENTINEL) {
+        return sl__redis_ask_sentinels(settings, ret_address);
+    }
+    *ret_address = settings->hosts[redis->located++ % settings->hosts_count];
     return 0;
 }
 
@@ -62,6 +67,9 @@ static int start_client(sl_redis *redis, sl_scope *scope, sl_redis **ret_redis)
     redis->store = sl__redis_store_new();
     redis->main = redis->store == NULL ? NULL : new_connection(redis);
     int code = redis->main == NULL ? sl_fail(SL_ENOMEM, "no memory for a Redis client") : 0;
+    if (code == 0 && redis->settings->kind == SL__REDIS_CLUSTER && !redis->alone) {
+        code = sl__redis_cluster_open(redis);
+    }
     code = code == 0 ? sl_cleanup_reserve(scope, &cleanup) : code;
     code = code == 0 ? sl__redis_connection_start(redis->main, scope) : code;
     if (code < 0) {
@@ -107,36 +115,42 @@ int sl_redis_open_blocking(sl_scope *scope, sl_redis *redis, sl_redis **ret_redi
 void sl_redis_stats_get(const sl_redis *redis, struct sl_redis_stats *ret_stats)
 {
     *ret_stats = redis->stats;
-    ret_stats->connected = redis->main->up;
 }
 
 /* ---- sending ---- */
 
 /* The connection for a request; urgent ones get theirs when the first one comes. */
-static struct sl__redis_connection *choose(sl_redis *redis, const struct sl_redis_request *request)
+static int choose(sl_redis *redis, const struct sl_redis_request *request, struct sl__redis_connection **ret_connection)
 {
+    if (redis->cluster != NULL) {
+        return sl__redis_cluster_route(redis, request, ret_connection);
+    }
+    *ret_connection = redis->main;
     if (!request->urgent || redis->alone || redis->main->ended) {
-        return redis->main;
+        return 0;
     }
     if (redis->urgent == NULL) {
         struct sl__redis_connection *connection = new_connection(redis);
         if (connection == NULL || sl__redis_connection_start(connection, redis->scope) < 0) {
             sl__redis_connection_free(connection);
-            return redis->main;
+            return 0;
         }
         redis->urgent = connection;
     }
-    return redis->urgent;
+    *ret_connection = redis->urgent;
+    return 0;
 }
 
 /* When the client's scope has ended its tasks, cleanups may still send: over a connection just for that. */
-static int perform_detached(sl_redis *redis, const struct sl_redis_request *requests, size_t count,
-                            struct sl__redis_slot *slots, sl_time timeout)
+static int perform_detached(const struct sl__redis_connection *old, const struct sl_redis_request *requests,
+                            size_t count, struct sl__redis_slot *slots, sl_time timeout)
 {
-    struct sl__redis_connection *connection = new_connection(redis);
+    struct sl__redis_connection *connection =
+        sl__redis_connection_new(old->settings, old->store, old->stats, &old->hooks);
     if (connection == NULL) {
         return sl_fail(SL_ENOMEM, "no memory for a Redis connection");
     }
+    connection->alone = old->alone;
     sl_scope scope = SL_SCOPE_INIT;
     int code = sl_scope_open(&scope, &(struct sl_scope_options){.name = "redis"});
     if (code == 0) {
@@ -148,15 +162,14 @@ static int perform_detached(sl_redis *redis, const struct sl_redis_request *requ
     return code;
 }
 
-static int perform(sl_redis *redis, const struct sl_redis_request *requests, size_t count, struct sl__redis_slot *slots,
-                   sl_time timeout)
+static int perform_on(struct sl__redis_connection *connection, const struct sl_redis_request *requests, size_t count,
+                      struct sl__redis_slot *slots, sl_time timeout)
 {
-    struct sl__redis_connection *connection = choose(redis, requests);
     int code = SL_ECLOSED;
     if (!connection->ended) {
         code = sl__redis_perform(connection, requests, count, slots, timeout);
     }
-    return code == SL_ECLOSED ? perform_detached(redis, requests, count, slots, timeout) : code;
+    return code == SL_ECLOSED ? perform_detached(connection, requests, count, slots, timeout) : code;
 }
 
 /* Whether all that failed may be sent again. */
@@ -194,26 +207,123 @@ static void free_replies(struct sl__redis_slot *slots, size_t count)
     }
 }
 
-/* All replies, or a code; tries again while that is safe and there is time. */
-static int perform_until(sl_redis *redis, const struct sl_redis_request *requests, size_t count,
-                         struct sl__redis_slot *slots, sl_time timeout)
+static int lost(int code)
 {
-    sl_time deadline = timeout == SL_NEVER ? SL_NEVER : sl_time_add(sl_now(), timeout);
+    return sl_fail(code, code == SL_ETIMEDOUT ? "no reply from Redis in time"
+                                              : "the connection to Redis was lost before the reply");
+}
+
+static sl_time time_left(sl_time deadline)
+{
+    sl_time left = deadline == SL_NEVER ? SL_NEVER : deadline - sl_now();
+    return left < 0 ? 0 : left;
+}
+
+/* All replies, or a code; tries again while that is safe and there is time. `connection` NULL: the one for the first. */
+static int perform_until(sl_redis *redis, struct sl__redis_connection *connection,
+                         const struct sl_redis_request *requests, size_t count, struct sl__redis_slot *slots,
+                         sl_time deadline)
+{
     for (int tries = 1;; tries++) {
-        sl_time left = deadline == SL_NEVER ? SL_NEVER : deadline - sl_now();
-        SL_TRY(perform(redis, requests, count, slots, left < 0 ? 0 : left));
-        int code = first_failure(slots, count);
+        struct sl__redis_connection *chosen = connection;
+        if (chosen == NULL) {
+            SL_TRY(choose(redis, requests, &chosen));
+        }
+        int code = perform_on(chosen, requests, count, slots, time_left(deadline));
+        bool elsewhere = redis->cluster != NULL && connection == NULL && !chosen->up && code != SL_ECANCELED;
+        if (code < 0 && elsewhere && tries < TRIES_MAX && sl_now() < deadline) {
+            continue; /* nothing was sent: by now another node may serve it */
+        }
+        SL_TRY(code);
+        code = first_failure(slots, count);
         if (code == 0) {
             return 0;
         }
         bool again = may_repeat(requests, count, slots) && tries < TRIES_MAX && sl_now() < deadline;
         free_replies(slots, count);
         if (!again) {
-            return sl_fail(code, code == SL_ETIMEDOUT ? "no reply from Redis in time"
-                                                      : "the connection to Redis was lost before the reply");
+            return lost(code);
         }
         redis->stats.retried += count;
     }
+}
+
+/* ---- redirects ---- */
+
+/* The command again, at the node that asked for it, with the word that lets us in. */
+static int ask_there(sl_redis *redis, struct sl__redis_connection *connection, const struct sl_redis_request *request,
+                     struct sl__redis_slot *slot, sl_time deadline)
+{
+    const struct sl_redis_request pair[2] = {{.texts = sl__redis_asking, .idempotent = true}, *request};
+    struct sl__redis_slot slots[2] = {{0}, {0}};
+    SL_TRY(perform_until(redis, connection, pair, 2, slots, deadline));
+    sl_redis_reply_free(slots[0].reply);
+    *slot = slots[1];
+    return 0;
+}
+
+/* Follows what a node of a cluster answered until another serves the command, or there is no more time. */
+static int settle(sl_redis *redis, const struct sl_redis_request *request, struct sl__redis_slot *slot,
+                  sl_time deadline)
+{
+    for (int tries = 0; tries < TRIES_MAX; tries++) {
+        struct sl_redis_value value = sl_redis_reply_value(slot->reply);
+        enum sl_redis_problem problem = value.type == SL_REDIS_ERROR ? sl_redis_problem_of(&value) : SL_REDIS_OTHER;
+        bool moved = problem == SL_REDIS_MOVED || problem == SL_REDIS_ASK;
+        bool later = problem == SL_REDIS_TRYAGAIN || problem == SL_REDIS_CLUSTERDOWN;
+        struct sl__redis_connection *connection = NULL;
+        if ((!moved && !later) || sl_now() >= deadline) {
+            return 0;
+        }
+        int code = moved ? sl__redis_cluster_follow(redis, &value, request->urgent, &connection)
+                         : sl_sleep(sl_backoff_delay(&redis->settings->backoff, (uint32_t)tries, sl_random_unit()));
+        sl_redis_reply_free(slot->reply);
+        slot->reply = NULL;
+        SL_TRY(code);
+        redis->stats.redirects += moved;
+        redis->stats.retried += later;
+        SL_TRY(problem == SL_REDIS_ASK ? ask_there(redis, connection, request, slot, deadline)
+                                       : perform_until(redis, connection, request, 1, slot, deadline));
+    }
+    return 0;
+}
+
+/* A cluster's commands go node by node, as long as the next one is for the same. */
+static int perform_in_cluster(sl_redis *redis, const struct sl_redis_request *requests, size_t count,
+                              struct sl__redis_slot *slots, sl_time deadline)
+{
+    size_t done = 0;
+    int code = 0;
+    while (code == 0 && done < count) {
+        struct sl__redis_connection *connection = NULL, *next = NULL;
+        size_t run = 1;
+        code = choose(redis, &requests[done], &connection);
+        for (; code == 0 && done + run < count; run++) {
+            code = choose(redis, &requests[done + run], &next);
+            if (code < 0 || next != connection) {
+                break;
+            }
+        }
+        code = code == 0
+                   ? perform_until(redis, run == 1 ? NULL : connection, &requests[done], run, &slots[done], deadline)
+                   : code;
+        done += code == 0 ? run : 0;
+    }
+    for (size_t i = 0; i < count && code == 0; i++) {
+        code = settle(redis, &requests[i], &slots[i], deadline);
+    }
+    if (code < 0) {
+        free_replies(slots, count);
+    }
+    return code;
+}
+
+static int perform_all(sl_redis *redis, const struct sl_redis_request *requests, size_t count,
+                       struct sl__redis_slot *slots, sl_time timeout)
+{
+    sl_time deadline = timeout == SL_NEVER ? SL_NEVER : sl_time_add(sl_now(), timeout);
+    return redis->cluster != NULL ? perform_in_cluster(redis, requests, count, slots, deadline)
+                                  : perform_until(redis, NULL, requests, count, slots, deadline);
 }
 
 /* A request's own timeout is a scope of its own: then only its caller gives up. */
@@ -226,11 +336,11 @@ static int perform_within(sl_redis *redis, const struct sl_redis_request *reques
         return sl_fail(SL_EINVAL, "a negative timeout of a Redis command");
     }
     if (timeout == 0 || timeout == SL_NEVER) {
-        return perform_until(redis, requests, count, slots, timeout == 0 ? usual : timeout);
+        return perform_all(redis, requests, count, slots, timeout == 0 ? usual : timeout);
     }
     sl_scope limit = SL_SCOPE_INIT;
     SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "redis", .timeout = timeout}));
-    int code = perform_until(redis, requests, count, slots, timeout > usual ? timeout : usual);
+    int code = perform_all(redis, requests, count, slots, timeout > usual ? timeout : usual);
     bool gone = code == SL_ECANCELED;
     code = sl_scope_close(&limit, code);
     if (code == SL_ETIMEDOUT && gone) {
@@ -246,9 +356,14 @@ int sl_redis_send(sl_redis *redis, const struct sl_redis_request *request, sl_re
     int code = 0;
     struct sl_redis_value value = sl_redis_reply_value(slot.reply);
     if (value.type == SL_REDIS_ERROR) {
+        enum sl_redis_problem problem = sl_redis_problem_of(&value);
         redis->stats.errors++;
+        if (problem == SL_REDIS_READONLY && redis->settings->kind == SL__REDIS_SENTINEL) {
+            sl__redis_connection_lose(request->urgent && redis->urgent != NULL ? redis->urgent : redis->main,
+                                      SL_ECONNRESET, "it is no master any more");
+        }
         if (!request->keep_errors) {
-            code = sl_fail(sl__redis_problem_code(sl_redis_problem_of(&value)), "Redis: %s", value.text);
+            code = sl_fail(sl__redis_problem_code(problem), "Redis: %s", value.text);
         }
     }
     if (code < 0 || ret_reply == NULL) {

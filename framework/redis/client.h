@@ -114,8 +114,6 @@ struct sl__redis_hooks {
     /* Where to connect to. May wait. */
     int (*locate)(void *context, struct sl__redis_address *ret_address);
     void *locate_context;
-    /* Greeted: may talk over the stream of the connection with sl__redis_exchange(). NULL: fine. */
-    int (*greet)(void *context, struct sl__redis_connection *connection);
     /* A message out of turn, and whether replies are messages too (RESP2's pub/sub). NULL: thrown away. */
     void (*push)(void *context, struct sl_redis_value message);
     void (*up)(void *context);
@@ -128,13 +126,14 @@ struct sl__redis_connection {
     struct sl__redis_store *store;
     struct sl_redis_stats *stats;
     struct sl__redis_hooks hooks;
-    bool alone;  /* for blocking commands: one at a time, cancelled by closing */
-    bool ended;  /* its scope has */
-    bool cut;    /* a blocking command was cancelled */
-    int lost;    /* sl__redis_connection_lose() */
-    bool up;     /* commands may be sent */
-    int refused; /* the last greeting was refused: why; commands fail at once */
-    int problem; /* why it is not up, or went down */
+    sl_time patience; /* a command waits no longer for it to come up; 0: as long as its timeout */
+    bool alone;       /* for blocking commands: one at a time, cancelled by closing */
+    bool ended;       /* its scope has */
+    bool cut;         /* a blocking command was cancelled */
+    int lost;         /* sl__redis_connection_lose() */
+    bool up;          /* commands may be sent */
+    int refused;      /* the last greeting was refused: why; commands fail at once */
+    int problem;      /* why it is not up, or went down */
     char problem_text[SL__REDIS_PROBLEM_BYTES];
     int protocol;
     struct sl__redis_address address;
@@ -191,6 +190,9 @@ int sl__redis_perform(struct sl__redis_connection *connection, const struct sl_r
 int sl__redis_pieces(const struct sl_redis_request *request, struct sl_bytes room[SL__REDIS_TEXTS_MAX],
                      const struct sl_bytes **ret_pieces, size_t *ret_count);
 
+/* ASKING, which only the client itself may send: a request is that one when its texts are these. */
+extern const char *const sl__redis_asking[];
+
 /* 0, or SL_EINVAL for a command that must not go over this connection. */
 int sl__redis_allowed(const struct sl_bytes *pieces, size_t count, bool alone);
 
@@ -208,7 +210,35 @@ struct sl__redis_script {
     char hash[41];
 };
 
+/* ---- sentinels and clusters ---- */
+
+/* Asks the sentinels, one after the other, where the master is. In the connection's task. */
+int sl__redis_ask_sentinels(const struct sl__redis_settings *settings, struct sl__redis_address *ret_address);
+/* Whether it is a master that we have reached; SL_ENOTREADY otherwise. */
+int sl__redis_check_role(struct sl__redis_connection *connection);
+
+#define SL__REDIS_SLOTS 16384
+#define SL__REDIS_NODES_MAX 128
+
+/* The slot of a key: CRC16 of its hash tag, or of all of it. */
+unsigned sl__redis_slot_of(struct sl_bytes key);
+/* The key that decides where a command goes; false: it may go anywhere. */
+bool sl__redis_key_of(const struct sl_redis_request *request, const struct sl_bytes *pieces, size_t count,
+                      struct sl_bytes *ret_key);
+
+struct sl__redis_cluster;
+int sl__redis_cluster_open(sl_redis *redis);
+void sl__redis_cluster_free(struct sl__redis_cluster *cluster);
+/* The connection to the node that serves it; asks for the map of slots first when that is not known. Waits. */
+int sl__redis_cluster_route(sl_redis *redis, const struct sl_redis_request *request,
+                            struct sl__redis_connection **ret_connection);
+/* Where "MOVED 1 host:port" or "ASK 1 host:port" points; MOVED is remembered. */
+int sl__redis_cluster_follow(sl_redis *redis, const struct sl_redis_value *error, bool urgent,
+                             struct sl__redis_connection **ret_connection);
+
 struct sl_redis {
+    struct sl__redis_cluster *cluster;   /* NULL unless it is one */
+    unsigned located;                    /* attempts to connect: the hosts of a cluster take turns */
     struct sl__redis_settings *settings; /* the owner's */
     struct sl_redis *owner;              /* of a client for blocking commands; else itself */
     sl_scope *scope;
@@ -217,8 +247,7 @@ struct sl_redis {
     struct sl__redis_connection *main;
     struct sl__redis_connection *urgent; /* made when it is first asked for */
     bool alone;
-    void *hub; /* of those who wait for locks; made and freed by framework/coordination */
-    void (*free_hub)(void *hub);
+    struct sl__redis_hub *hub; /* of the ears; made for the first */
     struct sl__redis_script scripts[SL__REDIS_SCRIPTS_KEPT];
 };
 

@@ -133,6 +133,9 @@ static int wait_for_turn(struct sl__redis_connection *connection, size_t command
     if (connection->first_turn == NULL && room_for(connection, commands, bytes)) {
         return 0;
     }
+    sl_time patience =
+        connection->up || connection->patience == 0 ? SL_NEVER : sl_time_add(sl_now(), connection->patience);
+    deadline = deadline < patience ? deadline : patience;
     struct sl__redis_turn turn = {.task = sl_current(), .commands = commands, .bytes = bytes, .deadline = deadline};
     add_turn(connection, &turn);
     int code = 0;
@@ -259,7 +262,9 @@ static int measure(const struct sl__redis_connection *connection, const struct s
         const struct sl_bytes *pieces = NULL;
         size_t pieces_count = 0;
         SL_TRY(sl__redis_pieces(&requests[i], room, &pieces, &pieces_count));
-        SL_TRY(sl__redis_allowed(pieces, pieces_count, connection->alone));
+        if (requests[i].texts != sl__redis_asking) {
+            SL_TRY(sl__redis_allowed(pieces, pieces_count, connection->alone));
+        }
         *ret_bytes += sl__resp_command_bytes(pieces, pieces_count);
     }
     return 0;
@@ -528,7 +533,7 @@ static int connect_and_greet(struct sl__redis_connection *connection)
         .address = connection->address.host, .port = connection->address.port, .tls = settings->tls};
     SL_TRY(sl_connect_with(&options, &connection->stream));
     SL_TRY(sl__redis_greet(connection));
-    return connection->hooks.greet != NULL ? connection->hooks.greet(connection->hooks.context, connection) : 0;
+    return settings->kind == SL__REDIS_SENTINEL ? sl__redis_check_role(connection) : 0;
 }
 
 /* Waiting is of no use when the server, or we, will not have it. */

@@ -69,6 +69,8 @@ static bool blocks(const struct sl_bytes *pieces, size_t count)
     return in_list(pieces[0], blocking);
 }
 
+const char *const sl__redis_asking[] = {"ASKING", NULL};
+
 int sl__redis_allowed(const struct sl_bytes *pieces, size_t count, bool alone)
 {
     const char *first = pieces[0].data;

@@ -24,6 +24,7 @@
 
 #include "sluice/scope.h"
 #include "sluice/stream.h"
+#include "sluice/sync.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -210,6 +211,22 @@ int sl_redis_unsubscribe(sl_redis_pubsub *pubsub, const char *channel, bool patt
 
 /* The next piece of news. One task at a time (SL_EBUSY). 0; SL_ECLOSED at the scope's end. Cancellation point. */
 SL_MUST_CHECK int sl_redis_pubsub_next(sl_redis_pubsub *pubsub, struct sl_redis_message *ret_message);
+
+/*
+ * An ear: `heard` is set when something may have been published on a channel: a message came, the subscription was
+ * confirmed, or messages may have been missed. All ears of a client share one connection, opened for the first. A hint, no more:
+ * who waits for it has a timer too. Kept by the caller, who resets the event.
+ */
+struct sl_redis_ear {
+    sl_event heard;
+    const char *channel;              /* borrowed while it listens */
+    struct sl_redis_ear *next, *prev; /* private, as what follows */
+    bool listening;
+};
+
+/* Begins and ends to listen. Without memory, and when the client's scope ends, nothing is heard. They do not wait. */
+void sl_redis_listen(sl_redis *redis, struct sl_redis_ear *ear, const char *channel);
+void sl_redis_unlisten(sl_redis *redis, struct sl_redis_ear *ear);
 
 /* ---- replies ---- */
 

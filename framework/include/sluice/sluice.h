@@ -25,6 +25,7 @@
 #include "sluice/policy.h"
 #include "sluice/rate_limit.h"
 #include "sluice/redis.h"
+#include "sluice/redis_stream.h"
 #include "sluice/retry.h"
 #include "sluice/runtime.h"
 #include "sluice/scope.h"

@@ -73,7 +73,7 @@ static int work_under_lock(void *arg)
     SL_SCOPE(scope);
     sl_redis *redis = NULL;
     SL_TRY(open_client(&scope, &redis));
-    worker->code = sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(300));
+    worker->code = sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(900));
     SL_TRY(worker->code);
     worker->working = true;
     worker->ended = sl_sleep(SL_SECONDS(60));
@@ -127,7 +127,7 @@ C_TEST_REAL_FEW(lock_is_exclusive_and_renewed,
         CHECK_EQ(open_client(&other, &redis), 0);
         CHECK_EQ(sl_redis_lock(&other, redis, KEY, .ttl = SL_SECONDS(1), .try_only = true), SL_EBUSY);
     }
-    CHECK_EQ(sl_sleep(SL_MILLISECONDS(900)), 0); /* three times the TTL */
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(2000)), 0); /* beyond the TTL */
     CHECK(!second.working);
     CHECK_HELD();
     CHECK_EQ(sl_task_cancel(task, NULL), 0);
@@ -168,7 +168,7 @@ static int hold_and_die(void *arg)
     SL_SCOPE(scope);
     sl_redis *redis = NULL;
     SL_TRY(open_client(&scope, &redis));
-    SL_TRY(sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(300)));
+    SL_TRY(sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(900)));
     (void)!write(*(int *)arg, "x", 1);
     return sl_sleep(SL_SECONDS(60));
 }
@@ -179,7 +179,7 @@ static int take_over(void *arg)
     SL_SCOPE(scope, .timeout = SL_SECONDS(20));
     sl_redis *redis = NULL;
     SL_TRY(open_client(&scope, &redis));
-    SL_TRY(sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(300)));
+    SL_TRY(sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(900)));
     return sl_scope_wait(&scope);
 }
 

@@ -261,8 +261,8 @@ C_TEST_REAL_FEW(lock_b26_a_renewal_is_tried_again,
         SL_SCOPE(inner);
         sl_lock *lock = NULL;
         sl_time before = sl_now();
-        CHECK_EQ(sl_redis_lock(&inner, proxied, KEY, .ttl = SL_MILLISECONDS(600), .ret_lock = &lock), 0);
-        while (sl_now() < before + SL_MILLISECONDS(1500)) {
+        CHECK_EQ(sl_redis_lock(&inner, proxied, KEY, .ttl = SL_MILLISECONDS(1200), .ret_lock = &lock), 0);
+        while (sl_now() < before + SL_MILLISECONDS(2500)) {
             CHECK_EQ(sl_sleep(SL_MILLISECONDS(5)), 0);
         }
         CHECK(proxy.counts[REDIS_PROXY_RENEW] >= 5);
@@ -308,12 +308,12 @@ C_TEST_REAL_FEW(lock_b28_not_ours_ends_it_at_once,
     CHECK_EQ(kit_begin_proxied(&scope, &proxy, &redis, &proxied), 0);
     {
         SL_SCOPE(inner);
-        CHECK_EQ(sl_redis_lock(&inner, proxied, KEY, .ttl = SL_MILLISECONDS(600)), 0);
+        CHECK_EQ(sl_redis_lock(&inner, proxied, KEY, .ttl = SL_MILLISECONDS(1500)), 0);
         KIT_UNTIL(proxy.counts[REDIS_PROXY_RENEW] == 1);
         sl_time before = sl_now();
         CHECK_EQ(take_away(redis, NULL), 0);
         CHECK_EQ(sl_sleep(SL_SECONDS(60)), SL_ECANCELED);
-        CHECK(sl_now() - before < SL_MILLISECONDS(350)); /* the next renewal, not the deadline */
+        CHECK(sl_now() - before < SL_MILLISECONDS(1000)); /* the next renewal, not the deadline */
         CHECK_EQ(sl_scope_close(&inner, SL_ECANCELED), SL_ELOCKLOST);
     }
     CHECK_EQ(proxy.counts[REDIS_PROXY_RENEW], 2);
@@ -350,7 +350,7 @@ C_TEST_REAL_FEW(lock_silent_server_ends_the_work_in_time,
                 "cancelled before the key expires",
                 "coordination 1.3, 4.6.3")
 {
-    const sl_time ttl = SL_MILLISECONDS(800);
+    const sl_time ttl = SL_MILLISECONDS(1500);
     SL_SCOPE(scope);
     sl_redis *redis = NULL, *proxied = NULL;
     struct redis_proxy proxy = {.plan = {[REDIS_PROXY_RENEW] = {REDIS_PROXY_SWALLOW, REDIS_PROXY_SWALLOW,
@@ -380,11 +380,11 @@ C_TEST_REAL_FEW(lock_late_answer_is_no_lock,
 {
     SL_SCOPE(scope);
     sl_redis *redis = NULL, *proxied = NULL;
-    struct redis_proxy proxy = {.plan = {[REDIS_PROXY_TAKE] = {REDIS_PROXY_DELAY}}, .delay = SL_MILLISECONDS(150)};
+    struct redis_proxy proxy = {.plan = {[REDIS_PROXY_TAKE] = {REDIS_PROXY_DELAY}}, .delay = SL_MILLISECONDS(400)};
     CHECK_EQ(kit_begin_proxied(&scope, &proxy, &redis, &proxied), 0);
     {
         SL_SCOPE(inner);
-        CHECK_EQ(sl_redis_lock(&inner, proxied, KEY, .ttl = SL_MILLISECONDS(100)), 0);
+        CHECK_EQ(sl_redis_lock(&inner, proxied, KEY, .ttl = SL_MILLISECONDS(300)), 0);
         CHECK_EQ(proxy.counts[REDIS_PROXY_TAKE], 2);
         CHECK_EQ(proxy.counts[REDIS_PROXY_GIVE], 1);
         CHECK_EQ(sl_scope_close(&inner, 0), 0);

@@ -64,7 +64,8 @@ int sl_redis_stream_add(sl_redis *redis, const struct sl_redis_stream_add *add, 
     struct sl_bytes pieces[8 + 2 * SL_REDIS_STREAM_FIELDS_MAX];
     struct number length;
     size_t count = 0;
-    if (add->fields_count < 2 || add->fields_count % 2 != 0 || add->fields_count > (size_t)2 * SL_REDIS_STREAM_FIELDS_MAX) {
+    if (add->fields_count < 2 || add->fields_count % 2 != 0 ||
+        add->fields_count > (size_t)2 * SL_REDIS_STREAM_FIELDS_MAX) {
         return sl_fail(SL_EINVAL, "an entry of a Redis stream has 1 to %d fields", SL_REDIS_STREAM_FIELDS_MAX);
     }
     pieces[count++] = sl_redis_text("XADD");

@@ -34,7 +34,7 @@ static int free_port(void)
 static void run_server(const struct redis_process *process)
 {
     char port[16];
-    const char *list[ARGUMENTS_MAX] = {process->sentinel ? "redis-sentinel" : "redis-server"};
+    const char *list[ARGUMENTS_MAX] = {"redis-server"};
     int count = 1;
     (void)snprintf(port, sizeof port, "%d", process->port);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the test, whatever becomes of that */
@@ -45,6 +45,7 @@ static void run_server(const struct redis_process *process)
     }
     if (process->sentinel) {
         list[count++] = "sentinel.conf"; /* in its folder */
+        list[count++] = "--sentinel";
     }
     const char *const usual[] = {"--port", port, "--bind", "127.0.0.1", "--dir", process->folder, NULL};
     const char *const volatile_data[] = {"--save", "", "--appendonly", "no", NULL};
@@ -133,12 +134,16 @@ void redis_process_stop(struct redis_process *process)
 {
     static const char *const files[] = {"nodes.conf", "sentinel.conf", "dump.rdb", "redis.sock"};
     redis_process_kill(process);
+    if (process->folder[0] == '\0') {
+        return;
+    }
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[128];
         (void)snprintf(path, sizeof path, "%s/%s", process->folder, files[i]);
         (void)unlink(path);
     }
     (void)rmdir(process->folder);
+    process->folder[0] = '\0';
 }
 
 static struct redis_process shared;

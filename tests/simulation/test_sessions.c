@@ -3,6 +3,8 @@
  * WebSocket sessions (connect, upgrade, messages, close) over the simulated network with faults of all kinds, a
  * seed each: every session ends by itself, with an error that is known, and nothing is left behind.
  *
+ * The second case does the same over TLS: a cut must never look like the end of a message.
+ *
  * SL_SIMULATE_SEEDS: how many (100; ./dev simulate has more). SL_SIMULATE_SEED: the first one (1).
  */
 #include <stdlib.h>
@@ -14,18 +16,22 @@
 #include "sluice/scope.h"
 #include "sluice/simulation.h"
 #include "sluice/ws.h"
+#include "tls_pair.h"
 
 #define SEEDS UINT64_C(100)
 #define CLIENTS 3
 #define MESSAGES 12
 #define MESSAGE_BYTES_MAX 20000
 #define END_OF_TIME SL_SECONDS(86400) /* virtual: who is there then hangs */
-#define SERVER_PORT 80
+#define SERVER_PORT 443
+#define VENUE "server.test" /* which the certificate is for */
 
 enum outcome { WELL, CUT, TIMED_OUT, OUTCOMES };
 
 struct world {
     sl_listener *listener;
+    bool tls;
+    sl_tls_config *of_server, *of_client; /* NULL: in the clear */
     unsigned clients[OUTCOMES], servers[OUTCOMES];
     int unknown; /* a code that nobody should see, or 0 */
     const char *who;
@@ -85,7 +91,8 @@ static int handle(void *arg, sl_http_exchange *exchange)
 static int serve(void *arg)
 {
     struct world *world = arg;
-    return sl_http_serve(world->listener, handle, world);
+    return sl_http_serve_with(
+        world->listener, &(struct sl_http_server_options){.handler = handle, .arg = world, .tls = world->of_server});
 }
 
 /* ---- the clients ---- */
@@ -110,10 +117,13 @@ static int one_message(sl_ws *ws, char *text)
     return sl_sleep(SL_MILLISECONDS(sl_random() % 500));
 }
 
-static int session(char *text)
+static int session(const struct world *world, char *text)
 {
     sl_auto(sl_ws) *ws = NULL;
-    struct sl_ws_options options = {.url = "ws://venue/stream", .deflate.on = sl_random() % 2 == 0};
+    bool tls = world->of_client != NULL;
+    struct sl_ws_options options = {.url = tls ? "wss://" VENUE "/stream" : "ws://" VENUE ":443/stream",
+                                    .tls = world->of_client,
+                                    .deflate.on = sl_random() % 2 == 0};
     SL_TRY(sl_ws_connect_with(&options, &ws));
     for (int i = 0; i < MESSAGES; i++) {
         SL_TRY(one_message(ws, text));
@@ -128,7 +138,7 @@ static int client(void *arg)
     if (text == NULL) {
         return SL_ENOMEM;
     }
-    int code = session(text);
+    int code = session(world, text);
     sl_free(text);
     note_end(world, world->clients, "a client", code);
     return code == SL_ECANCELED ? code : 0;
@@ -165,10 +175,10 @@ static int build_world(struct world *world)
     };
     struct sl_chaos_options chaos = {.every = SL_MILLISECONDS(50 + drawn % 5000), .duration = SL_SECONDS(60)};
     SL_TRY(sl_network_simulate());
-    SL_TRY(sl_network_host("venue", NULL));
+    SL_TRY(sl_network_host(VENUE, NULL));
     SL_TRY(sl_network_link(NULL, NULL, &link));
     SL_TRY(sl_network_chaos(&chaos));
-    SL_TRY(sl_network_enter("venue"));
+    SL_TRY(sl_network_enter(VENUE));
     SL_TRY(sl_listener_open("0.0.0.0", SERVER_PORT, &world->listener));
     return 0;
 }
@@ -186,7 +196,15 @@ static int play(struct world *world)
 static int play_a_run(void *arg)
 {
     struct world *world = arg;
+    struct sl_tls_options of_server = tls_server_options(TLS_SERVER);
+    struct sl_tls_options of_client = tls_client_options();
+    if (world->tls) {
+        SL_TRY(sl_tls_config_open(&of_server, &world->of_server));
+        SL_TRY(sl_tls_config_open(&of_client, &world->of_client));
+    }
     int code = play(world);
+    sl_tls_config_free(world->of_server);
+    sl_tls_config_free(world->of_client);
     sl_listener_close(world->listener);
     world->listener = NULL;
     world->counts = sl_network_counts_get();
@@ -202,12 +220,12 @@ static void log_nothing(void *context, enum sl_log_level level, const char *text
     (void)text;
 }
 
-static int run_seed(uint64_t seed, struct world *ret_world, sl_error **reterr_error)
+static int run_seed(uint64_t seed, bool tls, struct world *ret_world, sl_error **reterr_error)
 {
     struct sl_simulation_options simulation = {.seed = seed};
     struct sl_run_options options = {
         .simulation = &simulation, .shuffle_seed = seed, .watchdog = SL_NEVER, .log = log_nothing};
-    *ret_world = (struct world){.unknown = 0};
+    *ret_world = (struct world){.tls = tls};
     return sl_run(&options, play_a_run, ret_world, reterr_error);
 }
 
@@ -218,12 +236,12 @@ static uint64_t number_from_environment(const char *name, uint64_t otherwise)
 }
 
 /* True when the seed ended as it should; prints why not, and how to get it again. */
-static bool seed_is_good(uint64_t seed, struct world *total)
+static bool seed_is_good(uint64_t seed, bool tls, struct world *total)
 {
     struct world world;
     sl_error *error = NULL;
     int64_t held = sl_memory_held();
-    int code = run_seed(seed, &world, &error);
+    int code = run_seed(seed, tls, &world, &error);
     char story[1024] = "";
     (void)sl_error_print(error, story, sizeof story);
     sl_error_unref(error);
@@ -242,15 +260,14 @@ static bool seed_is_good(uint64_t seed, struct world *total)
     return good;
 }
 
-static void sessions_with_faults(void **state)
+static void sessions(bool tls)
 {
     uint64_t first = number_from_environment("SL_SIMULATE_SEED", 1);
     uint64_t seeds = number_from_environment("SL_SIMULATE_SEEDS", getenv("SL_SIMULATE_SEED") == NULL ? SEEDS : 1);
     struct world total = {.unknown = 0};
     uint64_t bad = 0;
-    (void)state;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
-        bad += !seed_is_good(seed, &total);
+        bad += !seed_is_good(seed, tls, &total);
     }
     print_message("%llu seeds, %llu bad; clients: %u well, %u cut, %u timed out; server: %u, %u, %u; %llu bytes\n",
                   (unsigned long long)seeds, (unsigned long long)bad, total.clients[WELL], total.clients[CUT],
@@ -263,16 +280,30 @@ static void sessions_with_faults(void **state)
     }
 }
 
+static void sessions_with_faults(void **state)
+{
+    (void)state;
+    sessions(false);
+}
+
+/* Keys and signatures come from OpenSSL's own randomness: these runs are not the same each time, down to the byte. */
+static void sessions_over_tls_with_faults(void **state)
+{
+    (void)state;
+    sessions(true);
+}
+
 static void same_seed_same_session(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 10; seed++) {
         struct world one;
         struct world other;
-        assert_int_equal(run_seed(seed, &one, NULL), 0);
-        assert_int_equal(run_seed(seed, &other, NULL), 0);
+        assert_int_equal(run_seed(seed, false, &one, NULL), 0);
+        assert_int_equal(run_seed(seed, false, &other, NULL), 0);
         assert_true(one.trace == other.trace);
     }
 }
 
-SL_TEST_MAIN(cmocka_unit_test(sessions_with_faults), cmocka_unit_test(same_seed_same_session))
+SL_TEST_MAIN(cmocka_unit_test(sessions_with_faults), cmocka_unit_test(sessions_over_tls_with_faults),
+             cmocka_unit_test(same_seed_same_session))

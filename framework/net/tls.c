@@ -110,11 +110,27 @@ static int ended(struct tls_stream *self, int result)
 
 static void before_call(struct tls_stream *self)
 {
-    ERR_clear_error();
+    if (ERR_peek_error() != 0) { /* looking is much cheaper than clearing */
+        ERR_clear_error();
+    }
     self->wire.starved = false;
 }
 
 /* ---- reading ---- */
+
+/* Whether OpenSSL has, or may get now, anything to read: asking it in vain takes as long as reading a short record. */
+static bool has_input(struct tls_stream *self)
+{
+    struct sl__tls_wire *wire = &self->wire;
+    bool ended = wire->read_code != 0 || (SSL_get_shutdown(self->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+    if (ended || SSL_has_pending(self->ssl) == 1 || sl_stream_buffered(wire->inner).size_bytes > 0) {
+        return true;
+    }
+    int code = sl__stream_fill_now(wire->inner);
+    wire->starved = code == SL_EAGAIN;
+    wire->read_code = code == SL_EAGAIN ? 0 : code;
+    return code != SL_EAGAIN;
+}
 
 static int tls_receive(sl_stream *stream, void *buffer, size_t size_bytes, size_t *ret_bytes)
 {
@@ -128,6 +144,10 @@ static int tls_receive(sl_stream *stream, void *buffer, size_t size_bytes, size_
     try_to_flush(self); /* answers, if the writer does not come for them */
     for (int quiet = 0; total < room && quiet < QUIET_RECORDS_MAX;) {
         size_t bytes = 0;
+        if (!has_input(self)) {
+            code = SL_EAGAIN;
+            break;
+        }
         before_call(self);
         int result = SSL_read_ex(self->ssl, (char *)buffer + total, room - total, &bytes);
         total += bytes;

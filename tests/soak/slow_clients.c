@@ -97,9 +97,10 @@ static int run_server(void *arg)
     SL_SCOPE(scope);
     SL_TRY(sl_spawn(&scope, serve, service, .daemon = true));
     service->base_bytes = resident_bytes();
-    int port = sl_listener_port(service->listener);
-    if (!say(plan->port_pipe[1], port) || !say(plan->port_pipe[1], port)) {
-        return SL_EPIPE;
+    for (int reader = 0; reader < 2; reader++) {
+        if (!say(plan->port_pipe[1], sl_listener_port(service->listener))) {
+            return SL_EPIPE;
+        }
     }
     while (service->counts.open < (uint64_t)plan->count) {
         SL_TRY(sl_sleep(SL_MILLISECONDS(10)));

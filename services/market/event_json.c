@@ -253,6 +253,16 @@ size_t sl_event_json_bound(const sl_market_event *event)
     return FIXED_MAX + levels * LEVEL_MAX;
 }
 
+size_t sl_levels_json_bound(size_t count)
+{
+    return 2 + count * LEVEL_MAX;
+}
+
+size_t sl_levels_json_write(const sl_level *levels, size_t count, char *buffer)
+{
+    return (size_t)(put_side(buffer, levels, count) - buffer);
+}
+
 static char *put_stamp(char *at, sl_stamp stamp)
 {
     unsigned shift = 60;

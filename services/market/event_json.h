@@ -24,6 +24,10 @@ size_t sl_event_json_bound(const sl_market_event *event);
  */
 size_t sl_event_json_write(const sl_market_event *event, const sl_stamp *stamp, char *buffer);
 
+/* One side of a book by itself, [["price","quantity"],...]: the room it needs, and writing it. */
+size_t sl_levels_json_bound(size_t count);
+size_t sl_levels_json_write(const sl_level *levels, size_t count, char *buffer);
+
 /* "18a5c7d2-17": 0, SL_EPROTO. */
 SL_MUST_CHECK int sl_stamp_parse(const char *text, size_t size_bytes, sl_stamp *ret_stamp);
 

@@ -374,7 +374,7 @@ static unsigned get_flags(struct input *in, unsigned known)
 
 static int32_t get_exponent(struct input *in)
 {
-    int32_t exponent = (int8_t)get_u8(in);
+    int32_t exponent = (int32_t)(get_u8(in) ^ 0x80) - 0x80; /* its sign */
     if (exponent < SL_DECIMAL_EXPONENT_MIN || exponent > SL_DECIMAL_EXPONENT_MAX) {
         in->bad = true;
         return 0;

@@ -73,6 +73,7 @@ typedef struct sl_outlet_options {
  * in_batch + spooled, but for what an earlier life of the program left in the spool: recovered counts that.
  */
 typedef struct sl_outlet_stats {
+    uint64_t run; /* of this life's stamps */
     uint64_t received;
     uint64_t recovered;                           /* events of an earlier life that were read from the spool */
     uint64_t written, repeated, skipped, refused; /* see sl_sink_result */

@@ -129,15 +129,15 @@ static int find_stream(sl_redis_sink *sink, struct call *call, const sl_market_e
 /* A call that the next event may be part of. */
 static int call_for(sl_redis_sink *sink, const sl_market_event *event, sl_stamp stamp, size_t *ret_place)
 {
-    for (bool fresh = false;; fresh = true) {
-        struct call *call = sink->call_count == 0 ? NULL : &sink->calls[sink->call_count - 1];
-        if (call == NULL || fresh || call->events == CALL_EVENTS || call->run != stamp.run) {
-            SL_TRY(grow(&sink->calls, &sink->call_capacity, sink->call_count, sizeof(struct call)));
-            call = &sink->calls[sink->call_count++];
-            call->first = sink->piece_count;
-            call->events = 0;
-            call->stream_count = 0;
-            call->run = stamp.run;
+    SL_TRY(grow(&sink->calls, &sink->call_capacity, sink->call_count + 1, sizeof(struct call)));
+    for (bool fresh = sink->call_count == 0;; fresh = true) {
+        struct call *call = &sink->calls[sink->call_count - (fresh ? 0 : 1)];
+        if (!fresh && (call->events == CALL_EVENTS || call->run != stamp.run)) {
+            continue;
+        }
+        if (fresh) {
+            *call = (struct call){.first = sink->piece_count, .run = stamp.run};
+            sink->call_count++;
         }
         SL_TRY(find_stream(sink, call, event, ret_place));
         if (*ret_place < CALL_STREAMS) {

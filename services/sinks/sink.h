@@ -21,7 +21,7 @@ extern "C" {
 
 typedef struct sl_sink sl_sink;
 
-/* Events on their way to a sink: read them with sl_sink_batch_next(), as often as needed after a rewind. */
+/* Events of one run, in the order of their numbers, on their way to a sink: read them with sl_sink_batch_next(), as often as needed after a rewind. */
 typedef struct sl_sink_batch sl_sink_batch;
 
 /* What became of a batch that was written. Together they are its events. */

@@ -435,14 +435,21 @@ static uint64_t open_reader(sl_spool *spool)
     return spool->reader >= 0 && fstat(spool->reader, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
-/* Keeps the whole slots at the front of what was read, and notes where the next ones begin. */
+/* Keeps the whole slots at the front of what was read, as far as they are of one run; notes where the next ones begin. */
 static void keep_whole(sl_spool *spool, struct sl__slots *slots, size_t read_bytes)
 {
     size_t end = 0;
     size_t slot = 0;
     slots->count = 0;
     slots->size_bytes = 0;
+    uint64_t run = 0;
     while (sl__slots_find(slots->data, read_bytes, slots->size_bytes, false, &slot, &end)) {
+        slot += SL__SLOT_HEAD_BYTES;
+        uint64_t its_run = sl__slot_stamp(slots->data + slot, end - slot).run;
+        if (slots->count > 0 && its_run != run) {
+            break;
+        }
+        run = its_run;
         slots->size_bytes = end;
         slots->count++;
     }

@@ -59,8 +59,8 @@ SL_AUTO_DECLARE(sl_spool, sl_spool_close)
 SL_MUST_CHECK int sl_spool_append(sl_spool *spool, struct sl__slots *slots);
 
 /*
- * Fills `slots`, which keeps its capacity but for a record that is larger, with the oldest records that wait: 1; 0
- * when none do. The same ones again until sl_spool_advance(). Codes of the disk, SL_ENOMEM.
+ * Fills `slots`, which keeps its capacity but for a record that is larger, with the oldest records that wait, all of one
+ * run (so that the last number of a run tells a sink what of a batch it has): 1; 0 when none wait. The same ones again until sl_spool_advance(). Codes of the disk, SL_ENOMEM.
  */
 SL_MUST_CHECK int sl_spool_read(sl_spool *spool, struct sl__slots *slots);
 

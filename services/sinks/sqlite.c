@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The sink into SQLite. See sqlite.h. */
+/* SQLite: the connection, transactions, rows. See sqlite.h; the tables are in sqlite_schema.c. */
 #include "sqlite.h"
 
 #include <inttypes.h>
@@ -8,77 +8,31 @@
 
 #include <sqlite3.h>
 
+#include "market/event_json.h"
+#include "sinks/sqlite_schema.h"
+#include "sluice/time.h"
+
 /* PRAGMA application_id: "SLUI". */
 #define APPLICATION_ID 0x534c5549
 
-enum statement {
-    BEGIN,
-    COMMIT,
-    ROLLBACK,
-    TRADE,
-    BEST,
-    GAP,
-    STATEMENT_COUNT,
-};
+/* Decimals of one row, at most: a ticker's. */
+#define NUMBERS_MAX 10
 
 struct sl_sqlite {
     sqlite3 *database;
-    sqlite3_stmt *statements[STATEMENT_COUNT];
+    sqlite3_stmt *statements[SL__SQLITE_STATEMENTS];
     size_t batch_events;
     bool in_transaction;
     size_t new_rows; /* in the open transaction */
     size_t old_rows;
+    sl_stamp stamp;        /* for events that come without one */
+    sl_instruments *known; /* have a row, in what is committed or in the open transaction */
     sl_sqlite_stats stats;
     char problem[SL_SQLITE_PROBLEM_MAX];
-};
-
-/*
- * The tables are sorted by their identity (WITHOUT ROWID): there is no second index to keep. STRICT makes
- * SQLite refuse a value of the wrong type.
- */
-static const char schema[] = "CREATE TABLE trades ("
-                             " venue TEXT NOT NULL, instrument TEXT NOT NULL, channel TEXT NOT NULL,"
-                             " trade_id INTEGER NOT NULL, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL,"
-                             " price TEXT NOT NULL, quantity TEXT NOT NULL, taker TEXT NOT NULL,"
-                             " off_book INTEGER NOT NULL, venue_time_ns INTEGER NOT NULL,"
-                             " receive_time_ns INTEGER NOT NULL,"
-                             " PRIMARY KEY (venue, instrument, channel, trade_id)) STRICT, WITHOUT ROWID;"
-                             "CREATE TABLE top_of_book ("
-                             " venue TEXT NOT NULL, instrument TEXT NOT NULL, channel TEXT NOT NULL,"
-                             " update_id INTEGER NOT NULL, bid_price TEXT NOT NULL, bid_quantity TEXT NOT NULL,"
-                             " ask_price TEXT NOT NULL, ask_quantity TEXT NOT NULL, venue_time_ns INTEGER NOT NULL,"
-                             " receive_time_ns INTEGER NOT NULL,"
-                             " PRIMARY KEY (venue, instrument, channel, update_id)) STRICT, WITHOUT ROWID;"
-                             "CREATE TABLE gaps ("
-                             " venue TEXT NOT NULL, instrument TEXT NOT NULL, channel TEXT NOT NULL,"
-                             " from_id INTEGER NOT NULL, to_id INTEGER NOT NULL, reason TEXT NOT NULL,"
-                             " seen_time_ns INTEGER NOT NULL, healed_time_ns INTEGER, healed_id INTEGER,"
-                             " PRIMARY KEY (venue, instrument, channel, from_id)) STRICT, WITHOUT ROWID;";
-
-/* ON CONFLICT names the identity: INSERT OR IGNORE would also swallow values that are missing or of a wrong type. */
-static const char *const texts[STATEMENT_COUNT] = {
-    [BEGIN] = "BEGIN IMMEDIATE",
-    [COMMIT] = "COMMIT",
-    [ROLLBACK] = "ROLLBACK",
-    [TRADE] = "INSERT INTO trades (venue, instrument, channel, trade_id, first_id, last_id, price, quantity, taker,"
-              " off_book, venue_time_ns, receive_time_ns) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)"
-              " ON CONFLICT (venue, instrument, channel, trade_id) DO NOTHING",
-    [BEST] = "INSERT INTO top_of_book (venue, instrument, channel, update_id, bid_price, bid_quantity, ask_price,"
-             " ask_quantity, venue_time_ns, receive_time_ns) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"
-             " ON CONFLICT (venue, instrument, channel, update_id) DO NOTHING",
-    /* A gap is written when it is seen and again when it is healed: the second adds to the first. */
-    [GAP] = "INSERT INTO gaps (venue, instrument, channel, from_id, to_id, reason, seen_time_ns, healed_time_ns,"
-            " healed_id) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)"
-            " ON CONFLICT (venue, instrument, channel, from_id) DO UPDATE SET"
-            " to_id = CASE WHEN to_id = 0 THEN excluded.to_id ELSE to_id END,"
-            " healed_time_ns = excluded.healed_time_ns, healed_id = excluded.healed_id"
-            " WHERE healed_time_ns IS NULL AND excluded.healed_time_ns IS NOT NULL",
-};
-
-/* What the statements are for, in messages. */
-static const char *const purposes[STATEMENT_COUNT] = {
-    [BEGIN] = "cannot begin a transaction", [COMMIT] = "cannot commit",      [ROLLBACK] = "cannot roll back",
-    [TRADE] = "cannot store a trade",       [BEST] = "cannot store the top", [GAP] = "cannot store a gap",
+    char numbers[NUMBERS_MAX][SL_DECIMAL_TEXT_MAX]; /* bound texts that live until the statement has run */
+    size_t number_count;
+    char *levels; /* likewise: two JSON arrays */
+    size_t levels_capacity;
 };
 
 static int code_of(int status)
@@ -107,11 +61,11 @@ static int fail(sl_sqlite *sink, const char *what, int status)
 }
 
 /* Runs a prepared statement that returns no rows. */
-static int run(sl_sqlite *sink, enum statement index)
+static int run(sl_sqlite *sink, enum sl__sqlite_statement index)
 {
     sqlite3_stmt *statement = sink->statements[index];
     int status = sqlite3_step(statement);
-    int code = status == SQLITE_DONE ? 0 : fail(sink, purposes[index], status);
+    int code = status == SQLITE_DONE ? 0 : fail(sink, sl__sqlite_purposes[index], status);
     (void)sqlite3_reset(statement); /* repeats the status of the step */
     return code;
 }
@@ -169,17 +123,19 @@ static int ensure_schema(sl_sqlite *sink)
     if (code == 0) {
         (void)snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d;", APPLICATION_ID,
                        SL_SQLITE_SCHEMA);
-        SL_TRY(execute(sink, schema));
+        for (const char *const *table = sl__sqlite_schema; *table != NULL; table++) {
+            SL_TRY(execute(sink, *table));
+        }
         SL_TRY(execute(sink, sql));
     }
     SL_TRY(code);
     return execute(sink, "COMMIT");
 }
 
-static int prepare(sl_sqlite *sink, enum statement index)
+static int prepare(sl_sqlite *sink, enum sl__sqlite_statement index)
 {
-    int status =
-        sqlite3_prepare_v3(sink->database, texts[index], -1, SQLITE_PREPARE_PERSISTENT, &sink->statements[index], NULL);
+    int status = sqlite3_prepare_v3(sink->database, sl__sqlite_texts[index], -1, SQLITE_PREPARE_PERSISTENT,
+                                    &sink->statements[index], NULL);
     return status == SQLITE_OK ? 0 : fail(sink, "cannot prepare a statement", status);
 }
 
@@ -196,9 +152,10 @@ static int set_up(sl_sqlite *sink, const sl_sqlite_options *options)
     (void)sqlite3_busy_timeout(sink->database, busy_ms);
     SL_TRY(inspect(sink)); /* before anything in the file is changed */
     SL_TRY(execute(sink, "PRAGMA journal_mode = WAL"));
+    SL_TRY(execute(sink, "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8192"));
     SL_TRY(execute(sink, options->sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
     SL_TRY(ensure_schema(sink));
-    for (enum statement index = 0; index < STATEMENT_COUNT; index++) {
+    for (enum sl__sqlite_statement index = 0; index < SL__SQLITE_STATEMENTS; index++) {
         SL_TRY(prepare(sink, index));
     }
     return 0;
@@ -220,6 +177,7 @@ int sl_sqlite_open(const sl_sqlite_options *options, sl_sqlite **ret_sink, char 
         }
         return SL_ENOMEM;
     }
+    sink->stamp.run = (uint64_t)sl_now_wall() & INT64_MAX;
     sink->batch_events = options->batch_events == 0 ? SL_SQLITE_BATCH_DEFAULT : options->batch_events;
     int code = set_up(sink, options);
     if (code < 0) {
@@ -238,9 +196,11 @@ void sl_sqlite_close(sl_sqlite *sink)
     if (sink == NULL) {
         return;
     }
-    for (size_t index = 0; index < STATEMENT_COUNT; index++) {
+    for (size_t index = 0; index < SL__SQLITE_STATEMENTS; index++) {
         (void)sqlite3_finalize(sink->statements[index]);
     }
+    sl_instruments_free(sink->known);
+    sl_free(sink->levels);
     (void)sqlite3_close(sink->database); /* rolls back; cannot fail with all statements finalized */
     sl_free(sink);
 }
@@ -257,83 +217,215 @@ static void bind_int(sqlite3_stmt *statement, int index, int64_t value)
     (void)sqlite3_bind_int64(statement, index, value);
 }
 
-static void bind_decimal(sqlite3_stmt *statement, int index, sl_decimal decimal)
+/* An optional one. */
+static void bind_int_if(sqlite3_stmt *statement, int index, int64_t value, bool given)
 {
-    char text[SL_DECIMAL_TEXT_MAX];
-    size_t length = sl_decimal_format(decimal, SL_DECIMAL_SCALED, text);
-    (void)sqlite3_bind_text(statement, index, text, (int)length, SQLITE_TRANSIENT);
+    if (given) {
+        bind_int(statement, index, value);
+    } else {
+        (void)sqlite3_bind_null(statement, index);
+    }
 }
 
-static void bind_trade(sqlite3_stmt *statement, const sl_market_event *event)
+static void bind_decimal(sl_sqlite *sink, sqlite3_stmt *statement, int index, sl_decimal decimal)
+{
+    char *text = sink->numbers[sink->number_count++];
+    size_t length = sl_decimal_format(decimal, SL_DECIMAL_SCALED, text);
+    (void)sqlite3_bind_text(statement, index, text, (int)length, SQLITE_STATIC);
+}
+
+static void bind_decimal_if(sl_sqlite *sink, sqlite3_stmt *statement, int index, sl_decimal decimal, bool given)
+{
+    if (given) {
+        bind_decimal(sink, statement, index, decimal);
+    } else {
+        (void)sqlite3_bind_null(statement, index);
+    }
+}
+
+/* Places 1 to 7: whose, when, which. */
+static void bind_head(sqlite3_stmt *statement, const sl_market_event *event, sl_stamp stamp)
+{
+    bind_text(statement, 1, sl_venue_name(event->instrument->venue));
+    bind_text(statement, 2, event->instrument->symbol);
+    bind_text(statement, 3, sl_feed_name(event->feed));
+    bind_int(statement, 4, event->venue_time_ns);
+    bind_int(statement, 5, event->receive_time_ns);
+    bind_int(statement, 6, (int64_t)stamp.run);
+    bind_int(statement, 7, (int64_t)stamp.number);
+}
+
+static void bind_trade(sl_sqlite *sink, sqlite3_stmt *statement, const sl_market_event *event, sl_stamp stamp)
 {
     const sl_trade *trade = &event->as.trade;
-    bind_int(statement, 4, trade->id);
-    bind_int(statement, 5, trade->first_id);
-    bind_int(statement, 6, trade->last_id);
-    bind_decimal(statement, 7, trade->price);
-    bind_decimal(statement, 8, trade->quantity);
-    bind_text(statement, 9, sl_side_name(trade->taker));
-    bind_int(statement, 10, trade->off_book);
-    bind_int(statement, 11, event->venue_time_ns);
-    bind_int(statement, 12, event->receive_time_ns);
+    bool uuid = trade->uuid.high != 0 || trade->uuid.low != 0;
+    if (!uuid && trade->id != 0) {
+        bind_int(statement, 8, trade->id);
+    } else {
+        char text[SL_STAMP_TEXT_MAX > SL_TRADE_ID_MAX ? SL_STAMP_TEXT_MAX : SL_TRADE_ID_MAX];
+        size_t length = uuid ? sl_trade_id_format(trade, text) : sl_stamp_format(stamp, text);
+        (void)sqlite3_bind_text(statement, 8, text, (int)length, SQLITE_TRANSIENT);
+    }
+    bind_int(statement, 9, trade->first_id);
+    bind_int(statement, 10, trade->last_id);
+    bind_decimal(sink, statement, 11, trade->price);
+    bind_decimal(sink, statement, 12, trade->quantity);
+    bind_text(statement, 13, sl_side_name(trade->taker));
+    bind_int(statement, 14, trade->off_book);
 }
 
-static void bind_best(sqlite3_stmt *statement, const sl_market_event *event)
+static void bind_best(sl_sqlite *sink, sqlite3_stmt *statement, const sl_best *best)
 {
-    const sl_best *best = &event->as.best;
-    bind_int(statement, 4, best->update_id);
-    bind_decimal(statement, 5, best->bid.price);
-    bind_decimal(statement, 6, best->bid.quantity);
-    bind_decimal(statement, 7, best->ask.price);
-    bind_decimal(statement, 8, best->ask.quantity);
-    bind_int(statement, 9, event->venue_time_ns);
-    bind_int(statement, 10, event->receive_time_ns);
+    if (best->update_id != 0) { /* the venue's number is identity enough */
+        bind_int(statement, 6, 0);
+        bind_int(statement, 7, 0);
+    }
+    bind_int(statement, 8, best->update_id);
+    bind_decimal(sink, statement, 9, best->bid.price);
+    bind_decimal(sink, statement, 10, best->bid.quantity);
+    bind_decimal(sink, statement, 11, best->ask.price);
+    bind_decimal(sink, statement, 12, best->ask.quantity);
+}
+
+/* Both sides as JSON, [["price","quantity"],...]. */
+static int bind_levels(sl_sqlite *sink, sqlite3_stmt *statement, int index, const sl_levels *levels)
+{
+    size_t room = sl_levels_json_bound(levels->bid_count) + sl_levels_json_bound(levels->ask_count);
+    if (room > sink->levels_capacity) {
+        char *bigger = sl_realloc(sink->levels, room);
+        if (bigger == NULL) {
+            return SL_ENOMEM;
+        }
+        sink->levels = bigger;
+        sink->levels_capacity = room;
+    }
+    size_t bids = sl_levels_json_write(levels->bids, levels->bid_count, sink->levels);
+    size_t asks = sl_levels_json_write(levels->asks, levels->ask_count, sink->levels + bids);
+    (void)sqlite3_bind_text(statement, index, sink->levels, (int)bids, SQLITE_STATIC);
+    (void)sqlite3_bind_text(statement, index + 1, sink->levels + bids, (int)asks, SQLITE_STATIC);
+    return 0;
+}
+
+static int bind_delta(sl_sqlite *sink, sqlite3_stmt *statement, const sl_book_delta *delta)
+{
+    bind_int(statement, 8, delta->first_id);
+    bind_int(statement, 9, delta->last_id);
+    bind_int_if(statement, 10, delta->previous_id, delta->has_previous);
+    bind_int_if(statement, 11, delta->checksum.value, delta->checksum.given);
+    bind_int(statement, 12, delta->depth);
+    return bind_levels(sink, statement, 13, &delta->levels);
+}
+
+static int bind_snapshot(sl_sqlite *sink, sqlite3_stmt *statement, const sl_book_snapshot *snapshot)
+{
+    bind_int(statement, 8, snapshot->last_id);
+    bind_int_if(statement, 9, snapshot->checksum.value, snapshot->checksum.given);
+    bind_int(statement, 10, snapshot->depth);
+    return bind_levels(sink, statement, 11, &snapshot->levels);
+}
+
+static void bind_ticker(sl_sqlite *sink, sqlite3_stmt *statement, const sl_ticker *ticker)
+{
+    const sl_decimal numbers[NUMBERS_MAX] = {
+        ticker->last,         ticker->open,      ticker->high,         ticker->low,       ticker->volume,
+        ticker->quote_volume, ticker->bid.price, ticker->bid.quantity, ticker->ask.price, ticker->ask.quantity};
+    for (int at = 0; at < NUMBERS_MAX; at++) {
+        bind_decimal(sink, statement, 8 + at, numbers[at]);
+    }
+}
+
+static void bind_candle(sl_sqlite *sink, sqlite3_stmt *statement, const sl_candle *candle)
+{
+    bind_int(statement, 8, candle->interval_ns);
+    bind_int(statement, 9, candle->open_time_ns);
+    bind_decimal(sink, statement, 10, candle->open);
+    bind_decimal(sink, statement, 11, candle->high);
+    bind_decimal(sink, statement, 12, candle->low);
+    bind_decimal(sink, statement, 13, candle->close);
+    bind_decimal(sink, statement, 14, candle->volume);
+    bind_int(statement, 15, (int64_t)candle->trades);
+    bind_int(statement, 16, candle->closed);
+}
+
+static void bind_funding(sl_sqlite *sink, sqlite3_stmt *statement, const sl_funding *funding)
+{
+    bind_decimal_if(sink, statement, 8, funding->mark_price, funding->has_mark);
+    bind_decimal_if(sink, statement, 9, funding->index_price, funding->has_index);
+    bind_decimal_if(sink, statement, 10, funding->rate, funding->has_rate);
+    bind_int_if(statement, 11, funding->next_time_ns, funding->next_time_ns != 0);
 }
 
 static void bind_gap(sqlite3_stmt *statement, const sl_market_event *event)
 {
     const sl_gap *gap = &event->as.gap;
-    bind_int(statement, 4, gap->from_id);
-    bind_int(statement, 5, gap->to_id);
-    bind_text(statement, 6, sl_gap_reason_name(gap->reason));
-    bind_int(statement, 7, event->receive_time_ns);
-    if (gap->healed) {
-        bind_int(statement, 8, event->receive_time_ns);
-        bind_int(statement, 9, gap->healed_id);
-    } else {
-        (void)sqlite3_bind_null(statement, 8);
-        (void)sqlite3_bind_null(statement, 9);
-    }
+    bind_int(statement, 8, gap->from_id);
+    bind_int(statement, 9, gap->to_id);
+    bind_text(statement, 10, sl_gap_reason_name(gap->reason));
+    bind_int_if(statement, 11, event->receive_time_ns, gap->healed);
+    bind_int_if(statement, 12, gap->healed_id, gap->healed);
 }
 
-/* The statement that stores such an event; STATEMENT_COUNT when there is no table for it. */
-static enum statement statement_for(sl_event_kind kind)
+static int bind(sl_sqlite *sink, const sl_market_event *event, sl_stamp stamp)
 {
-    switch (kind) {
+    sqlite3_stmt *statement = sink->statements[SL__SQLITE_KINDS + event->kind];
+    sink->number_count = 0;
+    bind_head(statement, event, stamp);
+    switch (event->kind) {
     case SL_EVENT_TRADE:
-        return TRADE;
+        bind_trade(sink, statement, event, stamp);
+        return 0;
+    case SL_EVENT_BOOK_DELTA:
+        return bind_delta(sink, statement, &event->as.delta);
+    case SL_EVENT_BOOK_SNAPSHOT:
+        return bind_snapshot(sink, statement, &event->as.snapshot);
     case SL_EVENT_BEST:
-        return BEST;
-    case SL_EVENT_GAP:
-        return GAP;
+        bind_best(sink, statement, &event->as.best);
+        return 0;
+    case SL_EVENT_TICKER:
+        bind_ticker(sink, statement, &event->as.ticker);
+        return 0;
+    case SL_EVENT_CANDLE:
+        bind_candle(sink, statement, &event->as.candle);
+        return 0;
+    case SL_EVENT_FUNDING:
+        bind_funding(sink, statement, &event->as.funding);
+        return 0;
+    case SL_EVENT_LIQUIDATION:
+        bind_text(statement, 8, sl_side_name(event->as.liquidation.side));
+        bind_decimal(sink, statement, 9, event->as.liquidation.price);
+        bind_decimal(sink, statement, 10, event->as.liquidation.quantity);
+        return 0;
+    case SL_EVENT_OPEN_INTEREST:
+        bind_decimal(sink, statement, 8, event->as.open_interest.quantity);
+        bind_decimal(sink, statement, 9, event->as.open_interest.value);
+        return 0;
+    case SL_EVENT_STATUS:
+        bind_text(statement, 8, sl_instrument_status_name(event->as.status));
+        return 0;
     default:
-        return STATEMENT_COUNT;
+        bind_gap(statement, event);
+        return 0;
     }
 }
 
-static void bind(sl_sqlite *sink, enum statement index, const sl_market_event *event)
+/* The instrument's row, once. */
+static int note_instrument(sl_sqlite *sink, const sl_instrument *instrument)
 {
-    sqlite3_stmt *statement = sink->statements[index];
-    bind_text(statement, 1, sl_venue_name(event->instrument->venue));
-    bind_text(statement, 2, event->instrument->symbol);
-    bind_text(statement, 3, sl_feed_name(event->feed));
-    if (index == TRADE) {
-        bind_trade(statement, event);
-    } else if (index == BEST) {
-        bind_best(statement, event);
-    } else {
-        bind_gap(statement, event);
+    const sl_instrument *known =
+        sl_instruments_find(sink->known, instrument->venue, instrument->symbol, strlen(instrument->symbol));
+    if (known != NULL) {
+        return 0;
     }
+    sqlite3_stmt *statement = sink->statements[SL__SQLITE_INSTRUMENT];
+    bind_text(statement, 1, sl_venue_name(instrument->venue));
+    bind_text(statement, 2, instrument->symbol);
+    bind_text(statement, 3, instrument->name);
+    SL_TRY(run(sink, SL__SQLITE_INSTRUMENT));
+    int code = sl_instruments_add(sink->known, instrument, &known);
+    if (code < 0) {
+        (void)snprintf(sink->problem, sizeof(sink->problem), "cannot note an instrument: %s", sl_strerror(code));
+    }
+    return code < 0 ? code : 0;
 }
 
 /* Gives the transaction up after an error. SQLite may have done so itself. */
@@ -342,32 +434,37 @@ static void undo(sl_sqlite *sink)
     char problem[SL_SQLITE_PROBLEM_MAX];
     memcpy(problem, sink->problem, sizeof(problem)); /* the first cause is the one to tell */
     if (sqlite3_get_autocommit(sink->database) == 0) {
-        (void)(run(sink, ROLLBACK) < 0);
+        (void)(run(sink, SL__SQLITE_ROLLBACK) < 0);
     }
     memcpy(sink->problem, problem, sizeof(problem));
     sink->stats.undone += sl_sqlite_pending(sink);
     sink->new_rows = 0;
     sink->old_rows = 0;
     sink->in_transaction = false;
+    sl_instruments_free(sink->known); /* their rows may be gone, too; without a table the next write fails */
+    sink->known = NULL;
 }
 
-static int write_one(sl_sqlite *sink, const sl_market_event *event)
+static int write_one(sl_sqlite *sink, const sl_market_event *event, sl_stamp stamp)
 {
     if (event->instrument == NULL) {
         (void)snprintf(sink->problem, sizeof(sink->problem), "an event without an instrument");
         return SL_EINVAL;
     }
-    enum statement index = statement_for(event->kind);
-    if (index == STATEMENT_COUNT) {
+    if (event->kind <= SL_EVENT_NONE || event->kind >= SL_EVENT_KIND_COUNT) {
         sink->stats.skipped++;
         return 0;
     }
+    if (sink->known == NULL) {
+        SL_TRY(sl_instruments_new(SL_INSTRUMENTS_MAX, &sink->known));
+    }
     if (!sink->in_transaction) {
-        SL_TRY(run(sink, BEGIN));
+        SL_TRY(run(sink, SL__SQLITE_BEGIN));
         sink->in_transaction = true;
     }
-    bind(sink, index, event);
-    SL_TRY(run(sink, index));
+    SL_TRY(note_instrument(sink, event->instrument));
+    SL_TRY(bind(sink, event, stamp));
+    SL_TRY(run(sink, SL__SQLITE_KINDS + event->kind));
     if (sqlite3_changes(sink->database) > 0) {
         sink->new_rows++;
     } else {
@@ -376,14 +473,20 @@ static int write_one(sl_sqlite *sink, const sl_market_event *event)
     return sl_sqlite_pending(sink) >= sink->batch_events ? sl_sqlite_flush(sink) : 0;
 }
 
+int sl_sqlite_write_stamped(sl_sqlite *sink, const sl_market_event *event, sl_stamp stamp)
+{
+    int code = write_one(sink, event, stamp);
+    if (code < 0) {
+        undo(sink);
+    }
+    return code;
+}
+
 int sl_sqlite_write(sl_sqlite *sink, const sl_market_event *events, size_t count)
 {
     for (size_t at = 0; at < count; at++) {
-        int code = write_one(sink, &events[at]);
-        if (code < 0) {
-            undo(sink);
-            return code;
-        }
+        sink->stamp.number++;
+        SL_TRY(sl_sqlite_write_stamped(sink, &events[at], sink->stamp));
     }
     return 0;
 }
@@ -393,7 +496,7 @@ int sl_sqlite_flush(sl_sqlite *sink)
     if (!sink->in_transaction) {
         return 0;
     }
-    int code = run(sink, COMMIT);
+    int code = run(sink, SL__SQLITE_COMMIT);
     if (code < 0) {
         undo(sink);
         return code;

@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sink into a SQLite file: trades, top of book and gaps. Every call may block on the disk: run it on a
- * worker thread. Calls may come from different threads, but only one at a time.
+ * A sink into a SQLite file: a table for each kind of event, and one of the instruments. Every call of sl_sqlite_*() may
+ * block on the disk: run it on a worker thread. Calls may come from different threads, but only one at a time.
  *
- * Writing is idempotent: every row has an identity (venue, instrument, channel and the venue's id) and a
- * repeat of it is counted and dropped, so that a batch whose fate is unknown can simply be written again.
- * Events are durable when sl_sqlite_flush() has returned 0, or the commit that each `batch_events` makes.
+ * Writing is idempotent: every row has an identity and a repeat of it is counted and dropped, so that a batch whose
+ * fate is unknown can simply be written again. It is the venue's own where there is one: of trades their id (a UUID as
+ * text), of top_of_book the update's id, of candles interval and opening time (a later state replaces an earlier one),
+ * of gaps where they begin; otherwise the event's stamp (columns run and number).
+ * Events are durable when sl_sqlite_flush() has returned 0, or the commit that each `batch_events` makes; of the sink,
+ * when write() has.
  *
  * Prices and quantities are TEXT as the venue wrote them ("61800.20"): exact and readable. REAL would round;
  * a mantissa with an exponent is exact too, but nobody can read or compare it in a query without knowing
- * how. To compute with them use CAST(price AS REAL), or the decimal extension of SQLite's shell.
+ * how. To compute with them use CAST(price AS REAL), or the decimal extension of SQLite's shell. Levels of books are
+ * JSON arrays of [price, quantity]. The column `instrument` has the venue's own symbol, the table `instruments` the name
+ * that is the same for all venues.
  */
 #ifndef SLUICE_SINKS_SQLITE_H
 #define SLUICE_SINKS_SQLITE_H
 
-#include "market/event.h"
-#include "sluice/memory.h"
+#include "market/record.h"
+#include "sinks/sink.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,7 +38,7 @@ extern "C" {
 #define SL_SQLITE_BUSY_MAX_MS 600000
 
 /* The version of the tables; kept in the file as PRAGMA user_version. */
-#define SL_SQLITE_SCHEMA 1
+#define SL_SQLITE_SCHEMA 2
 
 typedef struct sl_sqlite_options {
     const char *path;    /* created if it is not there; ":memory:" for tests */
@@ -45,7 +50,7 @@ typedef struct sl_sqlite_options {
 typedef struct sl_sqlite_stats {
     uint64_t written;  /* rows added (or, of gaps, completed), committed */
     uint64_t repeated; /* events whose row was there already, committed */
-    uint64_t skipped;  /* events of a kind that has no table: book deltas and snapshots */
+    uint64_t skipped;  /* events of no kind */
     uint64_t undone;   /* events of transactions that failed: to be written again */
     uint64_t commits;
 } sl_sqlite_stats;
@@ -73,6 +78,12 @@ SL_AUTO_DECLARE(sl_sqlite, sl_sqlite_close)
  */
 SL_MUST_CHECK int sl_sqlite_write(sl_sqlite *sink, const sl_market_event *events, size_t count);
 
+/*
+ * The same for one event with its stamp. Without one, as above, each call makes its own: what has no identity of the
+ * venue's is then stored again.
+ */
+SL_MUST_CHECK int sl_sqlite_write_stamped(sl_sqlite *sink, const sl_market_event *event, sl_stamp stamp);
+
 /* Commits what was written. Errors as sl_sqlite_write(); nothing to do is 0. */
 SL_MUST_CHECK int sl_sqlite_flush(sl_sqlite *sink);
 
@@ -83,6 +94,11 @@ const sl_sqlite_stats *sl_sqlite_get_stats(const sl_sqlite *sink);
 
 /* What was wrong last, in SQLite's words; "" if nothing was. */
 const char *sl_sqlite_problem(const sl_sqlite *sink);
+
+/* ---- the sink ---- */
+
+/* Makes a sink for an outlet, whose batches are the transactions: `batch_events` does not count. 0, SL_EINVAL, SL_ENOMEM. */
+SL_MUST_CHECK int sl_sqlite_sink_new(const sl_sqlite_options *options, sl_sink **ret_sink);
 
 #ifdef __cplusplus
 }

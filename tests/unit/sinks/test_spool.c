@@ -163,7 +163,7 @@ static void one_process_at_a_time(void **state)
 {
     (void)state;
     struct scratch_folder folder = scratch_folder_make();
-    sl_auto(sl_spool) *spool = open_spool(&folder, 0);
+    sl_spool *spool = open_spool(&folder, 0);
     sl_spool *other = NULL;
     sl_spool_options options = {.folder = folder.path};
     assert_int_equal(sl_spool_open(&options, &other), SL_EBUSY);
@@ -171,6 +171,7 @@ static void one_process_at_a_time(void **state)
     assert_int_equal(sl_spool_open(&options, &other), SL_EINVAL);
     options.folder = "/proc/nowhere/spool";
     assert_int_equal(sl_spool_open(&options, &other), SL_ENOENT);
+    sl_spool_close(spool);
     scratch_folder_remove(&folder);
 }
 

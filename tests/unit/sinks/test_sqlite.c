@@ -12,7 +12,10 @@
 #include <sqlite3.h>
 
 #include "exchange/session.h"
+#include "market/event_json.h"
 #include "market_kit.h"
+#include "sample_events.h"
+#include "sinks/slots.h"
 #include "sinks/sqlite.h"
 
 /* A database file in a folder of its own, because SQLite puts others beside it. */
@@ -209,7 +212,7 @@ static void what_has_no_table_is_counted(void **state)
     struct place place = new_place();
     sl_sqlite *sink = open_sink(&place, 0);
     sl_market_event event = trade_event(1);
-    event.kind = SL_EVENT_BOOK_DELTA;
+    event.kind = SL_EVENT_NONE;
     assert_int_equal(sl_sqlite_write(sink, &event, 1), 0);
     assert_int_equal(sl_sqlite_pending(sink), 0);
     assert_int_equal(sl_sqlite_get_stats(sink)->skipped, 1);
@@ -356,7 +359,7 @@ static void files_of_others_are_refused(void **state)
     sl_sqlite_close(open_sink(&place, 0));
     (void)ask(&place, "PRAGMA user_version = 99");
     assert_int_equal(sl_sqlite_open(&options, &sink, problem), SL_EEXIST);
-    assert_non_null(strstr(problem, "version 99, not 1"));
+    assert_non_null(strstr(problem, "version 99, not 2"));
 
     options.path = "/nonexistent/folder/x.db";
     assert_int_equal(sl_sqlite_open(&options, &sink, problem), SL_ENOENT);
@@ -403,6 +406,89 @@ static void what_was_flushed_survives_a_kill(void **state)
     remove_place(&place);
 }
 
+/* A batch for the sink: sample events `from` to `to` - 1. */
+static int write_samples(sl_sink *sink, uint64_t from, uint64_t to, sl_sink_result *ret_result)
+{
+    struct sl__slots slots = {0};
+    static uint8_t record[16384];
+    sl_sink_batch batch = {.slots = &slots};
+    assert_int_equal(sl_record_reader_new(&batch.reader), 0);
+    assert_int_equal(sl__slots_reserve(&slots, (to - from) * 4096 + 64), 0);
+    for (; from < to; from++) {
+        sl_market_event event = sample_event(from);
+        size_t size = sl_record_encode(&event, record);
+        sl_record_set_stamp(record, (sl_stamp){7, from + 1});
+        sl__slots_add(&slots, record, size);
+    }
+    *ret_result = (sl_sink_result){0};
+    int code = sink->driver->write(sink, &batch, ret_result);
+    sl_record_reader_free(batch.reader);
+    sl__slots_free(&slots);
+    return code;
+}
+
+/* Every kind has its table, a repeat adds nothing, also in the next life. */
+static void every_kind_is_stored_once(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {
+        "trades",  "book_deltas",  "book_snapshots", "top_of_book",       "tickers", "candles",
+        "funding", "liquidations", "open_interest",  "instrument_status", "gaps"};
+    struct place place = new_place();
+    for (int life = 0; life < 2; life++) {
+        sl_sink *sink = NULL;
+        sl_sink_result result;
+        assert_int_equal(sl_sqlite_sink_new(&(sl_sqlite_options){.path = place.path}, &sink), 0);
+        assert_int_equal(sink->driver->open(sink, NULL), 0);
+        assert_int_equal(sink->driver->open(sink, NULL), 0);
+        assert_int_equal(write_samples(sink, 0, 1100, &result), 0);
+        assert_int_equal(result.written, life == 0 ? 1100 : 0);
+        assert_int_equal(result.repeated, life == 0 ? 0 : 1100);
+        assert_int_equal(write_samples(sink, 550, 1100, &result), 0);
+        assert_int_equal(result.repeated, 550);
+        sl_sink_free(sink);
+    }
+    for (size_t at = 0; at < sizeof(tables) / sizeof(tables[0]); at++) {
+        char sql[96];
+        (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", tables[at]);
+        assert_answer(&place, sql, "100");
+    }
+    assert_answer(&place, "SELECT count(*) FROM instruments", "7");
+    assert_answer(&place, "SELECT name FROM instruments WHERE venue = 'kraken'", "BTC-USD");
+    sl_market_event delta = sample_event(1); /* levels as they are, in JSON */
+    char expected[8192];
+    assert_in_range(sl_levels_json_bound(delta.as.delta.levels.bid_count), 1, sizeof(expected));
+    expected[sl_levels_json_write(delta.as.delta.levels.bids, delta.as.delta.levels.bid_count, expected)] = '\0';
+    struct answer answer = ask(&place, "SELECT bids FROM book_deltas WHERE number = 2");
+    assert_memory_equal(answer.text, expected, strlen(answer.text));
+    assert_answer(&place, "SELECT count(*) FROM book_deltas WHERE json_valid(bids) AND json_valid(asks)", "100");
+    remove_place(&place);
+}
+
+static void a_candle_grows_until_it_is_closed(void **state)
+{
+    (void)state;
+    struct place place = new_place();
+    sl_sqlite *sink = open_sink(&place, 0);
+    sl_market_event event = sample_event_of(SL_EVENT_CANDLE, 1);
+    event.as.candle.close = (sl_decimal){1, 0};
+    event.as.candle.closed = false;
+    assert_int_equal(sl_sqlite_write_stamped(sink, &event, (sl_stamp){1, 1}), 0);
+    event.as.candle.close = (sl_decimal){2, 0};
+    assert_int_equal(sl_sqlite_write_stamped(sink, &event, (sl_stamp){1, 2}), 0);
+    event.as.candle.close = (sl_decimal){3, 0};
+    event.as.candle.closed = true;
+    assert_int_equal(sl_sqlite_write_stamped(sink, &event, (sl_stamp){1, 3}), 0);
+    event.as.candle.close = (sl_decimal){2, 0};
+    event.as.candle.closed = false;
+    assert_int_equal(sl_sqlite_write_stamped(sink, &event, (sl_stamp){1, 2}), 0);
+    assert_int_equal(sl_sqlite_flush(sink), 0);
+    assert_int_equal(sl_sqlite_get_stats(sink)->repeated, 1);
+    sl_sqlite_close(sink);
+    assert_answer(&place, "SELECT count(*)||' '||close||' '||closed FROM candles", "1 3 1");
+    remove_place(&place);
+}
+
 /* The whole captured session: every trade once, the sums exact. */
 static void captured_session_is_stored_whole(void **state)
 {
@@ -425,11 +511,12 @@ static void captured_session_is_stored_whole(void **state)
         }
     }
     assert_int_equal(sl_sqlite_flush(sink), 0);
-    assert_int_equal(sl_sqlite_get_stats(sink)->written, 21313 + 66089);
+    assert_int_equal(sl_sqlite_get_stats(sink)->written, 21313 + 66089 + 6551);
     assert_int_equal(sl_sqlite_get_stats(sink)->repeated, 0);
-    assert_int_equal(sl_sqlite_get_stats(sink)->skipped, 6551);
+    assert_int_equal(sl_sqlite_get_stats(sink)->skipped, 0);
     assert_answer(&place, "SELECT count(*)||' '||(max(trade_id)-min(trade_id)+1) FROM trades", "21313 21313");
     assert_answer(&place, "SELECT count(*) FROM top_of_book", "66089");
+    assert_answer(&place, "SELECT count(*) FROM book_deltas", "6551");
     char expected[SL_DECIMAL_TEXT_MAX];
     sl_decimal thousandths = {0, 0};
     assert_int_equal(sl_decimal_rescale(quantity, -3, &thousandths), 0);
@@ -446,4 +533,5 @@ SL_TEST_MAIN(cmocka_unit_test(rows_are_exact), cmocka_unit_test(repeats_are_harm
              cmocka_unit_test(an_error_undoes_the_batch), cmocka_unit_test(a_locked_file_is_busy),
              cmocka_unit_test(sqlites_words_are_passed_on), cmocka_unit_test(a_full_disk_is_told_and_survived),
              cmocka_unit_test(files_of_others_are_refused), cmocka_unit_test(what_was_flushed_survives_a_kill),
+             cmocka_unit_test(every_kind_is_stored_once), cmocka_unit_test(a_candle_grows_until_it_is_closed),
              cmocka_unit_test(captured_session_is_stored_whole))

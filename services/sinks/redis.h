@@ -23,7 +23,7 @@ extern "C" {
 
 #define SL_REDIS_STREAM_DEFAULT "market:<kind>"
 #define SL_REDIS_STREAM_EVENTS_DEFAULT UINT64_C(1000000)
-#define SL_REDIS_SEEN_SECONDS_DEFAULT (7 * 24 * 3600)
+#define SL_REDIS_SEEN_SECONDS_DEFAULT 604800
 
 typedef struct sl_redis_sink_options {
     const struct sl_redis_options *client; /* borrowed as long as the sink lives */

@@ -114,6 +114,7 @@ static struct content read_all(const struct place *place)
     struct content content = {0};
     struct dirent **entries = NULL;
     int count = scandir(place->folder.path, &entries, NULL, by_name);
+    assert_true(count >= 0 && entries != NULL);
     for (int at = 0; at < count; at++) {
         char path[SCRATCH_PATH_MAX + 300];
         (void)snprintf(path, sizeof(path), "%s/%s", place->folder.path, entries[at]->d_name);

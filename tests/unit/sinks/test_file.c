@@ -85,7 +85,7 @@ static void add_file(struct content *content, const char *path)
     struct stat status;
     int file = open(path, O_RDONLY);
     assert_true(file >= 0 && fstat(file, &status) == 0);
-    char *data = sl_malloc((size_t)status.st_size);
+    char *data = sl_calloc(1, (size_t)status.st_size);
     assert_non_null(data);
     assert_int_equal(read(file, data, (size_t)status.st_size), status.st_size);
     (void)close(file);

@@ -11,6 +11,7 @@
 
 #include <zlib.h>
 
+#include "block.h"
 #include "sluice/json.h"
 
 /* What is read from the file at once, and the least room that is offered to the inflater. */
@@ -32,6 +33,11 @@ struct sl_capture {
     size_t tail;
     size_t scanned; /* no line end before this place */
     uint64_t line;
+    bool recorded; /* one of our own recordings: none of the above but the file */
+    struct sl__block block;
+    size_t record;   /* the next one in the block */
+    uint64_t offset; /* of the next block */
+    uint64_t damaged;
     char problem[160];
 };
 
@@ -152,28 +158,152 @@ static int make_room(sl_capture *capture)
     return 0;
 }
 
-/* Takes `<ns> <json>` apart. */
+/* A time of whole `unit_ns` and, behind a point, their fraction; *at goes on behind it. */
+static int read_time(const char *text, size_t size_bytes, int64_t unit_ns, size_t *at, int64_t *ret_time_ns)
+{
+    int64_t time_ns = 0;
+    size_t start = *at;
+    for (; *at < size_bytes && text[*at] >= '0' && text[*at] <= '9'; (*at)++) {
+        if (__builtin_mul_overflow(time_ns, (int64_t)10, &time_ns) ||
+            __builtin_add_overflow(time_ns, (int64_t)(text[*at] - '0'), &time_ns)) {
+            return SL_ERANGE;
+        }
+    }
+    if (*at == start) {
+        return SL_EPROTO;
+    }
+    if (__builtin_mul_overflow(time_ns, unit_ns, &time_ns)) {
+        return SL_ERANGE;
+    }
+    if (unit_ns > 1 && *at < size_bytes && text[*at] == '.') {
+        for ((*at)++; *at < size_bytes && text[*at] >= '0' && text[*at] <= '9'; (*at)++) {
+            unit_ns /= 10;
+            time_ns += unit_ns * (text[*at] - '0');
+        }
+    }
+    *ret_time_ns = time_ns;
+    return 0;
+}
+
+static bool has_at(const char *text, size_t size_bytes, size_t at, const char *word)
+{
+    size_t length = strlen(word);
+    return at <= size_bytes && size_bytes - at >= length && memcmp(text + at, word, length) == 0;
+}
+
+/* cryptofeed's `<URL> <-> <time>`, `<URL> <- <time>: <text>`, `<URL> -> <time>: <body>`. */
+static int split_url(sl_capture *capture, const char *text, size_t size_bytes, sl_capture_line *ret_line)
+{
+    static const struct {
+        const char *arrow;
+        sl_capture_kind kind;
+    } arrows[] = {{" <-> ", SL_CAPTURE_CONNECTED}, {" <- ", SL_CAPTURE_SENT}, {" -> ", SL_CAPTURE_RESPONSE}};
+    const char *space = memchr(text, ' ', size_bytes);
+    size_t url_bytes = space == NULL ? size_bytes : (size_t)(space - text);
+    for (size_t arrow = 0; arrow < sizeof(arrows) / sizeof(arrows[0]); arrow++) {
+        size_t at = url_bytes + strlen(arrows[arrow].arrow);
+        int64_t time_ns = 0;
+        if (!has_at(text, size_bytes, url_bytes, arrows[arrow].arrow) ||
+            read_time(text, size_bytes, INT64_C(1000000000), &at, &time_ns) < 0) {
+            continue;
+        }
+        bool has_text = arrows[arrow].kind != SL_CAPTURE_CONNECTED;
+        if (has_text ? !has_at(text, size_bytes, at, ": ") : at != size_bytes) {
+            break;
+        }
+        at += has_text ? 2 : 0;
+        *ret_line = (sl_capture_line){.receive_time_ns = time_ns,
+                                      .text = text + at,
+                                      .size_bytes = size_bytes - at,
+                                      .kind = arrows[arrow].kind,
+                                      .url = text,
+                                      .url_bytes = url_bytes};
+        return 1;
+    }
+    return fail(capture, SL_EPROTO, "neither '<URL> <-> <time>' nor '<URL> <- <time>: <text>' nor '->'");
+}
+
+/* Takes a line apart: 1; 0: it is to be skipped. */
 static int split(sl_capture *capture, const char *text, size_t size_bytes, sl_capture_line *ret_line)
 {
     size_t at = 0;
     int64_t time_ns = 0;
     size_bytes -= size_bytes > 0 && text[size_bytes - 1] == '\r';
-    for (; at < size_bytes && text[at] >= '0' && text[at] <= '9'; at++) {
-        if (__builtin_mul_overflow(time_ns, (int64_t)10, &time_ns) ||
-            __builtin_add_overflow(time_ns, (int64_t)(text[at] - '0'), &time_ns)) {
+    int code = 1;
+    if (size_bytes == 0 || has_at(text, size_bytes, 0, "configuration: ")) {
+        code = 0;
+    } else if (text[0] < '0' || text[0] > '9') {
+        code = has_at(text, size_bytes, 0, "ws") || has_at(text, size_bytes, 0, "http")
+                   ? split_url(capture, text, size_bytes, ret_line)
+                   : fail(capture, SL_EPROTO, "not of the form '<receipt time in ns> <JSON>', nor one of cryptofeed's");
+    } else {
+        size_t digits = strspn(text, "0123456789");
+        bool seconds = digits < size_bytes && (text[digits] == '.' || text[digits] == ':');
+        code = read_time(text, size_bytes, seconds ? INT64_C(1000000000) : 1, &at, &time_ns);
+        if (code == SL_ERANGE) {
             return fail(capture, SL_EPROTO, "the receipt time is too large");
         }
+        at += seconds;
+        if (code < 0 || at + 1 >= size_bytes || text[at] != ' ' || (seconds && text[at - 1] != ':')) {
+            return fail(capture, SL_EPROTO, "not of the form '<receipt time in ns> <JSON>', nor one of cryptofeed's");
+        }
+        *ret_line =
+            (sl_capture_line){.receive_time_ns = time_ns, .text = text + at + 1, .size_bytes = size_bytes - at - 1};
+        code = 1;
     }
-    if (at == 0 || at + 1 >= size_bytes || text[at] != ' ') {
-        return fail(capture, SL_EPROTO, "not of the form '<receipt time in ns> <JSON>'");
-    }
+    SL_TRY(code);
     capture->line++;
-    *ret_line = (sl_capture_line){time_ns, text + at + 1, size_bytes - at - 1, capture->line};
-    return 1;
+    ret_line->number = capture->line;
+    return code;
+}
+
+/* The next record of a recording; damaged blocks are counted and passed over. */
+static int next_record(sl_capture *capture, sl_capture_line *ret_line)
+{
+    for (;;) {
+        int code = sl__block_next(&capture->block, &capture->record, ret_line);
+        if (code < 0) {
+            return fail(capture, code, "the block before byte %" PRIu64 " has a good checksum and bad records",
+                        capture->offset);
+        }
+        if (code > 0) {
+            ret_line->number = ++capture->line;
+            return 1;
+        }
+        if (capture->ended) {
+            return 0;
+        }
+        code = sl__block_read(&capture->block, capture->file, capture->offset, true);
+        capture->record = 0;
+        if (code > 0) {
+            capture->offset += SL__BLOCK_HEAD_BYTES + capture->block.packed_bytes;
+            continue;
+        }
+        capture->block.plain_bytes = 0;
+        uint64_t next = 0;
+        code = code < 0 ? code : sl__block_search(capture->file, capture->offset + 1, &next);
+        if (code < 0) {
+            return fail(capture, code, "cannot read the file");
+        }
+        if (fseeko(capture->file, 0, SEEK_END) == 0 && (uint64_t)ftello(capture->file) <= next) {
+            capture->ended = true;
+            next = (uint64_t)ftello(capture->file);
+        }
+        capture->damaged += next - capture->offset;
+        capture->offset = next;
+    }
+}
+
+uint64_t sl_capture_damaged(const sl_capture *capture)
+{
+    return capture->damaged;
 }
 
 int sl_capture_next(sl_capture *capture, sl_capture_line *ret_line)
 {
+    if (capture->failed == 0 && capture->recorded) {
+        return next_record(capture, ret_line);
+    }
     while (capture->failed == 0) {
         const char *start = capture->window + capture->head;
         size_t unscanned = capture->tail - capture->scanned;
@@ -185,7 +315,11 @@ int sl_capture_next(sl_capture *capture, sl_capture_line *ret_line)
             }
             capture->head += size_bytes + (end != NULL);
             capture->scanned = capture->head;
-            return split(capture, start, size_bytes, ret_line);
+            int code = split(capture, start, size_bytes, ret_line);
+            if (code == 0) {
+                continue;
+            }
+            return code;
         }
         if (capture->ended) {
             return 0;
@@ -202,6 +336,10 @@ static int begin(sl_capture *capture)
 {
     SL_TRY(make_room(capture));
     SL_TRY(read_input(capture));
+    if (sl__block_begins(capture->input, capture->inflater.avail_in)) {
+        capture->recorded = true;
+        return 0;
+    }
     capture->compressed = capture->inflater.avail_in >= 2 && capture->input[0] == 0x1f && capture->input[1] == 0x8b;
     if (!capture->compressed) {
         return 0;
@@ -261,6 +399,7 @@ void sl_capture_close(sl_capture *capture)
     if (capture->file != NULL) {
         (void)fclose(capture->file);
     }
+    sl__block_free(&capture->block);
     sl_free(capture->input);
     sl_free(capture->window);
     sl_free(capture);

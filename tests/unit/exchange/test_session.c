@@ -168,6 +168,34 @@ static void assert_equals_naive(const sl_book *book, int64_t last_id, const stru
     assert_int_equal(sl_book_verify(book), 0);
 }
 
+/* One side of what a diff changed: the book has it as the naive one does. With equal counts before, both are equal. */
+static void assert_changes(const sl_book *book, sl_side name, const struct naive_side *side, const char *json,
+                           const char *key)
+{
+    const char *at = strstr(json, key);
+    assert_non_null(at);
+    at += strlen(key);
+    while (*at == '[' || *at == ',') {
+        struct naive_level level;
+        sl_decimal price = {0, 0};
+        at += *at == ',';
+        at = naive_text(at + 1, level.price);
+        at = naive_text(at + 1, level.quantity) + 1;
+        assert_int_equal(sl_decimal_parse(level.price, strlen(level.price), &price), 0);
+        const sl_decimal *quantity = sl_book_find(book, name, price);
+        const char *last = strspn(level.quantity, "0.") == strlen(level.quantity) ? NULL : level.quantity;
+        if (last == NULL) {
+            assert_null(quantity);
+        } else {
+            char text[SL_DECIMAL_TEXT_MAX] = "";
+            assert_non_null(quantity);
+            (void)sl_decimal_format(*quantity, SL_DECIMAL_SCALED, text);
+            assert_string_equal(text, last);
+        }
+    }
+    assert_int_equal(sl_book_count(book, name), side->count);
+}
+
 /* What a whole session must give. */
 struct expected {
     uint64_t trades;
@@ -199,7 +227,12 @@ static void play_against_naive(const sl_session_options *options, FILE *raw, con
             }
         }
         if (message.kind == SL_EVENT_BOOK_DELTA && sl_session_ready(session)) {
-            assert_false(sl_book_crossed(sl_session_book(session)));
+            const sl_book *book = sl_session_book(session);
+            assert_false(sl_book_crossed(book));
+            if (naive.begun) { /* at every update */
+                assert_changes(book, SL_SIDE_BUY, &naive.sides[0], message.text.data, "\"b\":[");
+                assert_changes(book, SL_SIDE_SELL, &naive.sides[1], message.text.data, "\"a\":[");
+            }
             if (stats->deltas % 500 == 0) {
                 assert_equals_naive(sl_session_book(session), sl_session_last_id(session), &naive);
             }

@@ -149,7 +149,11 @@ static void bad_lines_are_named(void **state)
         const char *problem;
     } cases[] = {
         {"1 {}\nx {}\n", "line 2: not of the form"},
-        {"1 {}\n\n", "line 2: not of the form"},
+        {"wss://a <-> x\n", "line 1: neither '<URL> <-> <time>'"},
+        {"wss://a <-> 1 x\n", "line 1: neither '<URL> <-> <time>'"},
+        {"http://a -> 1.5 {}\n", "line 1: neither '<URL> <-> <time>'"},
+        {"1.5 {}\n", "line 1: not of the form"},
+        {"1.5:{}\n", "line 1: not of the form"},
         {"{}\n", "line 1: not of the form"},
         {"12\n", "line 1: not of the form"},
         {"12 \n", "line 1: not of the form"},
@@ -173,6 +177,43 @@ static void bad_lines_are_named(void **state)
             fail_msg("%s: %s", cases[at].text, sl_capture_problem(capture));
         }
     }
+    (void)unlink(file.path);
+}
+
+/* cryptofeed's files: four kinds of lines, two that are passed over. */
+static void reads_the_form_of_cryptofeed(void **state)
+{
+    (void)state;
+    static const char text[] = "configuration: {}\n"
+                               "wss://a.b/c <-> 1633998511.159679\n"
+                               "wss://a.b/c <- 1633998511.5: {\"op\": 1}\n"
+                               "\n"
+                               "1633998512.0633569: {\"e\": \"x -> y\"}\n"
+                               "https://a.b/d?e=f -> 1633998513: [1]\n";
+    static const struct {
+        sl_capture_kind kind;
+        int64_t time_ns;
+        const char *url, *text;
+    } expected[] = {
+        {SL_CAPTURE_CONNECTED, 1633998511159679000, "wss://a.b/c", ""},
+        {SL_CAPTURE_SENT, 1633998511500000000, "wss://a.b/c", "{\"op\": 1}"},
+        {SL_CAPTURE_RECEIVED, 1633998512063356900, "", "{\"e\": \"x -> y\"}"},
+        {SL_CAPTURE_RESPONSE, 1633998513000000000, "https://a.b/d?e=f", "[1]"},
+    };
+    struct file file = new_file();
+    write_gzip(&file, "wb", text, strlen(text));
+    sl_auto(sl_capture) *capture = open_capture(&file, 0);
+    sl_capture_line line;
+    for (size_t at = 0; at < 4; at++) {
+        assert_int_equal(sl_capture_next(capture, &line), 1);
+        assert_int_equal(line.kind, expected[at].kind);
+        assert_true(line.receive_time_ns == expected[at].time_ns);
+        assert_int_equal(line.url_bytes, strlen(expected[at].url));
+        assert_memory_equal(line.url_bytes > 0 ? line.url : "", expected[at].url, line.url_bytes);
+        assert_int_equal(line.size_bytes, strlen(expected[at].text));
+        assert_memory_equal(line.text, expected[at].text, line.size_bytes);
+    }
+    assert_int_equal(sl_capture_next(capture, &line), 0);
     (void)unlink(file.path);
 }
 
@@ -253,5 +294,6 @@ static void survives_every_failed_allocation(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(reads_plain_and_gzip), cmocka_unit_test(reads_long_lines),
-             cmocka_unit_test(bad_lines_are_named), cmocka_unit_test(damaged_files_are_harmless),
-             cmocka_unit_test(a_missing_file_is_told), cmocka_unit_test(survives_every_failed_allocation))
+             cmocka_unit_test(bad_lines_are_named), cmocka_unit_test(reads_the_form_of_cryptofeed),
+             cmocka_unit_test(damaged_files_are_harmless), cmocka_unit_test(a_missing_file_is_told),
+             cmocka_unit_test(survives_every_failed_allocation))

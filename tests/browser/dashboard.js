@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The dashboard of a running `sluice demo` in headless Chromium: every view shows live data, the actions work, nothing
 // is said on the console, and it fits narrow screens. Screenshots go to the folder that is named.
-//   node dashboard.js PROGRAM FOLDER light|dark|actions|token|end
+//   node dashboard.js PROGRAM FOLDER light|dark|actions|token|schema|end
 "use strict";
 
 const { spawn } = require("node:child_process");
 const fs = require("node:fs");
 const path = require("node:path");
 const { chromium } = require("playwright-core");
+const { problems } = require("./schema.js");
 
 const [program, folder, chosen] = process.argv.slice(2);
 const TABS = ["feeds", "tasks", "limits", "sinks", "partitions", "gaps", "logs"];
@@ -196,7 +197,24 @@ async function tryEnd(browser, address, demo) {
   await context.close();
 }
 
+// Every view is as /api/schema says, and every view that it lists is there.
+async function trySchema(browser, address) {
+  const base = address.replace(/\/#.*/, "");
+  const schema = await (await fetch(base + "/api/schema")).json();
+  await new Promise((resolve) => setTimeout(resolve, 5000)); // a cut, and so a gap
+  for (const name of Object.keys(schema.$defs).filter((name) => name.startsWith("/"))) {
+    const response = await fetch(base + name);
+    check(response.status === 200, name + " answers");
+    const wrong = problems(schema, schema.$defs[name], await response.json(), name);
+    check(wrong.length === 0, name + " is as the schema says " + JSON.stringify(wrong.slice(0, 5)));
+  }
+  const refused = await fetch(base + "/api/none");
+  check(refused.status === 404 && problems(schema, schema.$defs.error, await refused.json(), "error").length === 0, "errors are as the schema says");
+  check(problems(schema, schema.$defs["/api/feeds"], { feeds: [{ id: 1, state: "fine" }] }, "x").length > 4, "what is wrong is found");
+}
+
 const CASES = {
+  schema: trySchema,
   light: (browser, address) => showAll(browser, address, { width: 1280, theme: "light" }),
   dark: (browser, address) => showAll(browser, address, { width: 390, theme: "dark" }),
   actions: tryActions,

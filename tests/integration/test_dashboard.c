@@ -65,6 +65,12 @@ static void without_the_token_nothing_is_changed(void **state)
     browse("token");
 }
 
+static void answers_are_as_the_schema_says(void **state)
+{
+    (void)state;
+    browse("schema");
+}
+
 static void the_end_is_seen(void **state)
 {
     (void)state;
@@ -73,4 +79,5 @@ static void the_end_is_seen(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(every_view_is_alive_wide_and_light),
              cmocka_unit_test(every_view_is_alive_narrow_and_dark), cmocka_unit_test(actions_work),
-             cmocka_unit_test(without_the_token_nothing_is_changed), cmocka_unit_test(the_end_is_seen))
+             cmocka_unit_test(without_the_token_nothing_is_changed), cmocka_unit_test(answers_are_as_the_schema_says),
+             cmocka_unit_test(the_end_is_seen))

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* sluice top | tasks | feeds | ctl: what a running process shows at its admin endpoint, and what it can be told. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ingest/commands.h"
+#include "ingest/commands/table.h"
+#include "sluice/fetch.h"
+#include "sluice/json_write.h"
+#include "sluice/runtime.h"
+#include "sluice/scope.h"
+
+#define URL_BYTES 512
+#define HEADER_BYTES 320
+#define TOKEN_VARIABLE "SLUICE_TOKEN"
+
+struct watch {
+    const char *admin, *token;
+    sl_time every;
+    bool json, once;
+};
+
+struct session {
+    const struct watch *options;
+    const struct sl_cli_arguments *arguments;
+    int (*run)(struct session *session);
+    sl_http_client *client;
+    char authorization[HEADER_BYTES];
+    struct sl_table_memory feeds;
+};
+
+static const struct sl_table_column feed_columns[] = {{"FEED", "id", SL_TABLE_TEXT},
+                                                      {"STATE", "state", SL_TABLE_TEXT},
+                                                      {"MSG/S", "messages", SL_TABLE_RATE},
+                                                      {"BYTES", "bytes", SL_TABLE_BYTES},
+                                                      {"LAG P99", "lag_seconds.p99", SL_TABLE_SECONDS},
+                                                      {"TO SINK P99", "latency_seconds.p99", SL_TABLE_SECONDS},
+                                                      {"AGE", "age_seconds", SL_TABLE_SECONDS},
+                                                      {"GAPS", "gaps", SL_TABLE_COUNT},
+                                                      {"LOST", "lost", SL_TABLE_COUNT},
+                                                      {"RECONNECTS", "reconnects", SL_TABLE_COUNT},
+                                                      {"WHY", "reason", SL_TABLE_TEXT}};
+static const struct sl_table_column sink_columns[] = {
+    {"SINK", "id", SL_TABLE_TEXT},           {"KIND", "kind", SL_TABLE_TEXT},
+    {"STATE", "state", SL_TABLE_TEXT},       {"WRITTEN", "written", SL_TABLE_COUNT},
+    {"QUEUED", "queued", SL_TABLE_COUNT},    {"DROPPED", "dropped", SL_TABLE_COUNT},
+    {"SPOOL", "spool_bytes", SL_TABLE_BYTES}};
+static const struct sl_table_column task_columns[] = {
+    {"TASK", "name", SL_TABLE_TREE},          {"STATE", "state", SL_TABLE_TEXT},
+    {"WAITS ON", "wait", SL_TABLE_TEXT},      {"FOR", "wait_seconds", SL_TABLE_SECONDS},
+    {"RESTARTS", "restarts", SL_TABLE_COUNT}, {"STACK", "stack_bytes", SL_TABLE_BYTES},
+    {"SCOPE", "scope", SL_TABLE_TEXT}};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- asking ---- */
+
+/* What an answer that is no 200 says of itself, as text. */
+static int refused(const sl_response *response, const char *url)
+{
+    size_t bytes = 0;
+    const char *body = sl_response_body(response, &bytes);
+    sl_auto(sl_json) *json = NULL;
+    sl_json_text message = {"", 0};
+    SL_TRY(sl_json_new(0, &json));
+    bool told = sl_json_open(json, body, bytes, 0) == 0 && sl_json_enter_object(json) == 0 &&
+                sl_json_find_field(json, "error") == 0 && sl_json_enter_object(json) == 0 &&
+                sl_json_find_field(json, "message") == 0 && sl_json_get_string(json, &message) == 0;
+    return sl_fail(SL_EPROTO, "%s: status %d%s%.*s", url, sl_response_status(response), told ? ": " : "",
+                   (int)(message.size_bytes < 300 ? message.size_bytes : 300), message.data);
+}
+
+static int ask(struct session *session, const char *path, const char *body, sl_response **ret_response)
+{
+    char url[URL_BYTES];
+    const char *admin = session->options->admin;
+    size_t length = strlen(admin);
+    (void)snprintf(url, sizeof url, "%.*s%s", (int)(length > 0 && admin[length - 1] == '/' ? length - 1 : length),
+                   admin, path);
+    const struct sl_http_field headers[] = {{"Content-Type", "application/json"},
+                                            {"Authorization", session->authorization}};
+    sl_auto(sl_response) *response = NULL;
+    SL_TRY(sl_fetch(session->client,
+                    &(sl_request){.method = body == NULL ? "GET" : "POST",
+                                  .url = url,
+                                  .headers = headers,
+                                  .header_count = session->authorization[0] == '\0' ? 1 : 2,
+                                  .body = body,
+                                  .body_bytes = body == NULL ? 0 : strlen(body)},
+                    &response));
+    if (sl_response_status(response) != 200) {
+        return refused(response, url);
+    }
+    *ret_response = response;
+    response = NULL;
+    return 0;
+}
+
+/* A view as a table, or as it came. */
+static int show(struct session *session, const char *path, const char *name, const struct sl_table_column *columns,
+                size_t column_count, struct sl_table_memory *memory)
+{
+    sl_auto(sl_response) *response = NULL;
+    size_t bytes = 0;
+    SL_TRY(ask(session, path, NULL, &response));
+    const char *body = sl_response_body(response, &bytes);
+    if (session->options->json) {
+        return printf("%s\n", body) < 0 ? SL_EPIPE : 0;
+    }
+    return sl_table_print(body, bytes, name, columns, column_count, memory, stdout);
+}
+
+/* ---- the commands ---- */
+
+static int show_feeds(struct session *session)
+{
+    return show(session, "/api/feeds", "feeds", feed_columns, COUNT(feed_columns), &session->feeds);
+}
+
+static int show_tasks(struct session *session)
+{
+    return show(session, "/api/tasks", "tasks", task_columns, COUNT(task_columns), NULL);
+}
+
+/* One line about the process: "running, up 12.3 s, 24 tasks, ...". */
+static int show_runtime(struct session *session)
+{
+    static const struct sl_table_column columns[] = {{"uptime_seconds", "up", SL_TABLE_SECONDS},
+                                                     {"tasks", "tasks", SL_TABLE_COUNT},
+                                                     {"restarts", "restarts", SL_TABLE_COUNT},
+                                                     {"resident_bytes", "memory", SL_TABLE_BYTES}};
+    sl_auto(sl_response) *response = NULL;
+    sl_auto(sl_json) *json = NULL;
+    sl_json_text key;
+    size_t bytes = 0;
+    int more;
+    SL_TRY(ask(session, "/api/runtime", NULL, &response));
+    const char *body = sl_response_body(response, &bytes);
+    if (session->options->json) {
+        return printf("%s\n", body) < 0 ? SL_EPIPE : 0;
+    }
+    SL_TRY(sl_json_new(0, &json));
+    SL_TRY(sl_json_open(json, body, bytes, 0));
+    SL_TRY(sl_json_enter_object(json));
+    printf("sluice");
+    while ((more = sl_json_next_field(json, &key)) > 0) {
+        for (size_t i = 0; i < COUNT(columns); i++) {
+            sl_json_text value;
+            if (sl_json_is(key, columns[i].title) && sl_json_get_number(json, &value) == 0) {
+                char cell[SL_TABLE_CELL_BYTES];
+                sl_table_number(columns[i].kind, strtod(value.data, NULL), cell);
+                printf("  %s %s", columns[i].key, cell);
+            }
+        }
+    }
+    printf("\n\n");
+    return more;
+}
+
+static int show_top(struct session *session)
+{
+    if (!session->options->json && isatty(STDOUT_FILENO) != 0) {
+        printf("\033[H\033[2J");
+    }
+    SL_TRY(show_runtime(session));
+    SL_TRY(show_feeds(session));
+    printf("\n");
+    return show(session, "/api/sinks", "sinks", sink_columns, COUNT(sink_columns), NULL);
+}
+
+static int cancel_on_stop(void *scope)
+{
+    SL_TRY(sl_stop_wait());
+    sl_scope_cancel_for(scope, SL_CAUSE_STOP, "stopped");
+    return 0;
+}
+
+/* Again and again, until somebody ends it or nobody reads. */
+static int repeat(struct session *session, int (*once)(struct session *))
+{
+    sl_time every = session->options->every == 0 ? SL_SECONDS(1) : session->options->every;
+    for (;;) {
+        SL_TRY(once(session));
+        if (fflush(stdout) != 0) {
+            return SL_EPIPE;
+        }
+        if (session->options->once) {
+            return 0;
+        }
+        SL_TRY(sl_sleep(every));
+    }
+}
+
+static int top(struct session *session)
+{
+    return repeat(session, show_top);
+}
+
+static int feeds(struct session *session)
+{
+    return session->options->every == 0 ? show_feeds(session) : repeat(session, show_feeds);
+}
+
+static int tasks(struct session *session)
+{
+    return session->options->every == 0 ? show_tasks(session) : repeat(session, show_tasks);
+}
+
+static int ctl(struct session *session)
+{
+    char body[1024];
+    char path[128];
+    sl_json_writer out;
+    sl_json_text text;
+    const struct sl_cli_arguments *arguments = session->arguments;
+    sl_json_writer_init_in(&out, body, sizeof body);
+    sl_json_begin_object(&out);
+    if (arguments->operand_count > 1) {
+        sl_json_put_key(&out, "feed");
+        sl_json_put_text(&out, arguments->operands[1]);
+    }
+    sl_json_end_object(&out);
+    SL_TRY(sl_json_writer_finish(&out, &text));
+    (void)snprintf(path, sizeof path, "/api/ctl/%s", arguments->operands[0]);
+    sl_auto(sl_response) *response = NULL;
+    SL_TRY(ask(session, path, text.data, &response));
+    if (session->options->json) {
+        printf("%s\n", sl_response_body(response, NULL));
+    } else {
+        printf("%s: done\n", arguments->operands[0]);
+    }
+    return 0;
+}
+
+/* ---- running them ---- */
+
+static int work(void *arg)
+{
+    struct session *session = arg;
+    SL_SCOPE(scope, .name = "watch", .move_on = true);
+    SL_TRY(sl_spawn(&scope, cancel_on_stop, &scope, .name = "stop", .daemon = true));
+    return sl_scope_close(&scope, session->run(session));
+}
+
+static int open_and_work(void *arg)
+{
+    struct session *session = arg;
+    const char *token = session->options->token == NULL ? getenv(TOKEN_VARIABLE) : session->options->token;
+    if (token != NULL) {
+        (void)snprintf(session->authorization, sizeof session->authorization, "Bearer %s", token);
+    }
+    SL_TRY(sl_http_client_open(
+        &(struct sl_http_client_options){.user_agent = "sluice", .total_timeout = SL_SECONDS(10)}, &session->client));
+    int code = work(session);
+    sl_http_client_free(session->client);
+    sl_table_memory_free(&session->feeds);
+    return code;
+}
+
+static int run(const struct sl_cli_arguments *arguments, int (*command)(struct session *))
+{
+    struct session session = {.options = arguments->options, .arguments = arguments, .run = command};
+    return sl_main(open_and_work, &session);
+}
+
+static int run_top(const struct sl_cli_arguments *arguments)
+{
+    return run(arguments, top);
+}
+
+static int run_feeds(const struct sl_cli_arguments *arguments)
+{
+    return run(arguments, feeds);
+}
+
+static int run_tasks(const struct sl_cli_arguments *arguments)
+{
+    return run(arguments, tasks);
+}
+
+static int run_ctl(const struct sl_cli_arguments *arguments)
+{
+    return run(arguments, ctl);
+}
+
+#define ASKS                                                                                                           \
+    {SL_CLI_OPTION("admin", struct watch, admin), .type = SL_CLI_TEXT, .value = "URL",                                 \
+     .default_text = "http://127.0.0.1:8080", .help = "the admin endpoint of the process"},                            \
+        {SL_CLI_OPTION("token", struct watch, token), .type = SL_CLI_TEXT,                                             \
+         .help = "of the endpoint; better in the variable " TOKEN_VARIABLE},                                           \
+    {                                                                                                                  \
+        SL_CLI_OPTION("json", struct watch, json), .type = SL_CLI_FLAG, .help = "answers as they come, one a line"     \
+    }
+
+#define EVERY                                                                                                          \
+    {                                                                                                                  \
+        SL_CLI_OPTION("every", struct watch, every), .type = SL_CLI_DURATION, .min = 100000000,                        \
+                                                     .max = UINT64_C(3600000000000), .range = "100ms to 1h",           \
+                                                     .help = "again after this long"                                   \
+    }
+
+static const struct sl_cli_option top_options[] = {
+    ASKS,
+    EVERY,
+    {SL_CLI_OPTION("once", struct watch, once), .type = SL_CLI_FLAG, .help = "one look, not again and again"}};
+static const struct sl_cli_option view_options[] = {ASKS, EVERY};
+static const struct sl_cli_option ctl_options[] = {ASKS};
+static const char *const ctl_actions[] = {"reload", "drain", "pause", "resume", "resync", "restart", NULL};
+
+const struct sl_cli_command sl__command_top = {.name = "top",
+                                               .summary = "a running process at a glance, again and again",
+                                               SL_CLI_OPTIONS(top_options, struct watch),
+                                               .run = run_top};
+const struct sl_cli_command sl__command_feeds = {.name = "feeds",
+                                                 .summary = "the feeds of a running process",
+                                                 SL_CLI_OPTIONS(view_options, struct watch),
+                                                 .run = run_feeds};
+const struct sl_cli_command sl__command_tasks = {.name = "tasks",
+                                                 .summary = "the task tree of a running process",
+                                                 SL_CLI_OPTIONS(view_options, struct watch),
+                                                 .run = run_tasks};
+const struct sl_cli_command sl__command_ctl = {
+    .name = "ctl",
+    .summary = "tell a running process what to do",
+    .description =
+        "ACTION is one that the process has: reload, drain, pause, resume, resync, restart. The last four want "
+        "the id of a feed, as `sluice feeds` shows it. It needs the token of the endpoint.",
+    .operands = "ACTION [FEED]",
+    .operand_min = 1,
+    .operand_max = 2,
+    .operand_choices = ctl_actions,
+    SL_CLI_OPTIONS(ctl_options, struct watch),
+    .run = run_ctl};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Validates YAML files against the JSON Schema in SCHEMA, by ajv: node schema_ajv.js NODE_MODULES SCHEMA FILE...
+// Validates YAML files against the JSON Schema in SCHEMA, by ajv: node ajv.js NODE_MODULES SCHEMA FILE...
 // One line a file: "good FILE" or "bad FILE: where: why". The exit status is 1 when any file is bad.
 'use strict';
 const fs = require('fs');

@@ -143,7 +143,7 @@ struct sl_conf_poll {
     const char *url; /* template: {instrument} {symbol} {base} {quote}; a path is below the venue's REST address */
     int method;      /* enum sl_conf_method */
     struct sl_config_map headers; /* const char *: secrets */
-    const char *body;             /* template; NULL: none */
+    const char *body;             /* template in which braces around anything else are plain; NULL: none */
     sl_time interval;             /* of each instrument; 0: as fast as the limit lets all of them go round */
     bool spread;                  /* begin at different times in the interval */
     uint64_t concurrency;         /* requests at once */

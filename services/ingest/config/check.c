@@ -12,27 +12,30 @@
 void sl__conf_check_template(sl_config_check *check, const char *key, const char *text, const char *known)
 {
     for (const char *at = text == NULL ? "" : text; *at != '\0'; at++) {
-        if (*at == '}') {
-            sl_config_reject(check, key, "a } without its {; expected a placeholder such as %.*s",
-                             (int)strcspn(known, " "), known);
-            return;
-        }
-        if (*at != '{') {
-            continue;
-        }
         size_t bytes = strcspn(at, "}");
-        if (at[bytes] == '\0') {
-            sl_config_reject(check, key, "a { without its }; expected a placeholder such as %.*s",
+        if (*at == '}' || (*at == '{' && at[bytes] == '\0')) {
+            sl_config_reject(check, key, "a %c alone; expected a placeholder such as %.*s", *at,
                              (int)strcspn(known, " "), known);
             return;
         }
-        bytes++;
-        const char *found = memmem(known, strlen(known), at, bytes);
-        if (found == NULL) {
+        if (*at == '{') {
+            if (memmem(known, strlen(known), at, bytes + 1) == NULL) {
+                sl_config_reject(check, key, "a placeholder that is not known; expected %s", known);
+                return;
+            }
+            at += bytes;
+        }
+    }
+}
+
+void sl__conf_check_body(sl_config_check *check, const char *key, const char *text, const char *known)
+{
+    for (const char *at = text == NULL ? NULL : strchr(text, '{'); at != NULL; at = strchr(at + 1, '{')) {
+        size_t letters = strspn(at + 1, "abcdefghijklmnopqrstuvwxyz_");
+        if (letters > 0 && at[1 + letters] == '}' && memmem(known, strlen(known), at, letters + 2) == NULL) {
             sl_config_reject(check, key, "a placeholder that is not known; expected %s", known);
             return;
         }
-        at += bytes - 1;
     }
 }
 

@@ -29,14 +29,14 @@ void sl__conf_check(const void *value, sl_config_check *check);
 /* Complains when a template has a placeholder that is none of `known` ("{a} {b}"), or a brace alone. NULL is fine. */
 void sl__conf_check_template(sl_config_check *check, const char *key, const char *text, const char *known);
 
+/* The same for a text that has braces of its own, such as JSON: only {letters} is a placeholder. */
+void sl__conf_check_body(sl_config_check *check, const char *key, const char *text, const char *known);
+
 /* Complains when a text is no "host:port". */
 void sl__conf_check_listen(sl_config_check *check, const char *key, const char *text);
 
 /* Complains when a server that others can reach has nothing that keeps strangers out; `guards` names what would. */
 void sl__conf_check_guard(sl_config_check *check, const char *listen, bool guarded, const char *guards);
-
-/* Complains when one of two files was given without the other. */
-void sl__conf_check_pair(sl_config_check *check, const struct sl_conf_client_tls *tls);
 
 /* Complains when a URL has a password and `password` is given too. */
 void sl__conf_check_password(sl_config_check *check, const struct sl_config_url *url, const char *password);

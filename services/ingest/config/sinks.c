@@ -302,11 +302,8 @@ static void check_kafka(const void *value, sl_config_check *check)
     if (kafka->idempotent && kafka->acks != SL_CONF_ACKS_ALL) {
         sl_config_reject(check, "acks", "too few for idempotent; expected all, or idempotent: false");
     }
-    if ((kafka->sasl == SL_CONF_SASL_NONE) != (kafka->user == NULL && kafka->password == NULL)) {
-        sl_config_reject(check, "sasl",
-                         kafka->sasl == SL_CONF_SASL_NONE
-                             ? "none, but there is a user or password; expected how to log in"
-                             : "a login without its user and password; expected both");
+    if (kafka->sasl == SL_CONF_SASL_NONE && (kafka->user != NULL || kafka->password != NULL)) {
+        sl_config_reject(check, "sasl", "none, but there is a user or password; expected how to log in");
     } else if (kafka->sasl != SL_CONF_SASL_NONE && (kafka->user == NULL || kafka->password == NULL)) {
         sl_config_reject(check, "sasl", "a login without its user or password; expected both");
     }

@@ -11,6 +11,7 @@
 #ifndef SL_INGEST_CONFIG_H
 #define SL_INGEST_CONFIG_H
 
+#include "market/event.h"
 #include "sluice/breaker.h"
 #include "sluice/bulkhead.h"
 #include "sluice/config.h"
@@ -91,8 +92,8 @@ struct sl_conf_service {
 /* Which venue and which of its instruments; the member `market` of all but `receive`. */
 struct sl_conf_market {
     int venue;                         /* enum sl_conf_venue_id */
-    struct sl_config_list instruments; /* const char *: normalised names or globs, at least one; changes live */
-    struct sl_config_list exclude;     /* const char *: globs of what is left out; changes live */
+    struct sl_config_list instruments; /* const char *: for sl_instrument_matches(), at least one; changes live */
+    struct sl_config_list exclude;     /* const char *: likewise, of what is left out; changes live */
     bool partitioned;                  /* its instruments are split among the replicas */
 };
 
@@ -491,10 +492,13 @@ const struct sl_conf_sink *sl_conf_sink(const struct sl_config_variant *variant)
 /* The venue and instruments of a service; NULL for `receive`, which has none. */
 const struct sl_conf_market *sl_conf_market(const struct sl_config_variant *service);
 
-/* "binance-usdm", "open_interest"; NULL out of range. The reverse: a negative number when there is none. */
+/* "binance-usdm", "open_interest"; NULL out of range. */
 const char *sl_conf_venue_name(int venue);
-int sl_conf_venue_find(const char *name);
 const char *sl_conf_channel_name(int channel);
+
+/* The same for services/market and services/venues; SL_VENUE_NONE and SL_FEED_NONE out of range. */
+sl_venue sl_conf_venue_of(int venue);
+sl_feed sl_conf_feed_of(int channel);
 
 /* An entry by name, or NULL. */
 const struct sl_config_variant *sl_conf_service_find(const struct sl_conf *conf, const char *name);
@@ -550,12 +554,6 @@ bool sl_conf_host_is_loopback(const char *host);
  * 1970. False: it is none of these.
  */
 bool sl_conf_time_parse(const char *text, int64_t now_ns, int64_t *ret_ns);
-
-/*
- * Whether the name of an instrument ("ETH-USDT") fits a glob ("ETH-*", "[BE]TH-USD?"); no difference of case. Linear in
- * both lengths but for the stars.
- */
-bool sl_conf_glob(const char *pattern, const char *name);
 
 #ifdef __cplusplus
 }

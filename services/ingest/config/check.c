@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What several tables check in the same way, and what only the whole configuration can tell. */
+#include <stdio.h>
 #include <string.h>
 
 #include "ingest/config/internal.h"
+#include "venues/venue.h"
 
 #define NAME_BYTES_MAX 64
+#define CHANNELS_BYTES 128
 #define PATH(...) (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
 
 /* ---- texts ---- */
@@ -226,6 +229,63 @@ static void check_costs(sl_config_check *check, const struct sl_conf *conf)
     }
 }
 
+/* ---- what the venue does not have ---- */
+
+/* "trades, best, candles": what a venue's streams offer, without books, which are a kind of their own. */
+static void list_channels(unsigned feeds, char *buffer, size_t size_bytes)
+{
+    size_t used = 0;
+    buffer[0] = '\0';
+    for (int i = 0; i < SL_CONF_CHANNEL_COUNT; i++) {
+        if (i != SL_CONF_CHANNEL_BOOK && (feeds & SL_FEED_BIT(sl_conf_feed_of(i))) != 0 && used < size_bytes) {
+            used += (size_t)snprintf(buffer + used, size_bytes - used, "%s%s", used == 0 ? "" : ", ",
+                                     sl_conf_channel_name(i));
+        }
+    }
+}
+
+static void check_stream_channels(sl_config_check *check, const char *name, const struct sl_conf_stream *stream)
+{
+    const sl_venue_driver *driver = sl_venue_driver_of(sl_conf_venue_of(stream->market.venue));
+    for (size_t i = 0; driver != NULL && i < stream->channels.count; i++) {
+        int channel = *(const int *)sl_config_list_at(&stream->channels, i);
+        if ((driver->feeds & SL_FEED_BIT(sl_conf_feed_of(channel))) == 0) {
+            char known[CHANNELS_BYTES];
+            list_channels(driver->feeds, known, sizeof known);
+            sl_config_reject_below(check, PATH("services", name, "channels"), "%s has no %s; expected %s",
+                                   sl_conf_venue_name(stream->market.venue), sl_conf_channel_name(channel), known);
+            return;
+        }
+    }
+}
+
+static void check_history(sl_config_check *check, const char *name, const struct sl_conf_backfill *backfill)
+{
+    const sl_venue_driver *driver = sl_venue_driver_of(sl_conf_venue_of(backfill->market.venue));
+    for (size_t i = 0; driver != NULL && i < backfill->channels.count; i++) {
+        int channel = *(const int *)sl_config_list_at(&backfill->channels, i);
+        unsigned request = channel == SL_CONF_CHANNEL_TRADES ? SL_REQUEST_TRADES : SL_REQUEST_CANDLES;
+        if ((driver->requests & 1u << request) == 0) {
+            sl_config_reject_below(check, PATH("services", name, "channels"),
+                                   "%s gives no past %s; expected another venue",
+                                   sl_conf_venue_name(backfill->market.venue), sl_conf_channel_name(channel));
+            return;
+        }
+    }
+}
+
+static void check_channels(sl_config_check *check, const struct sl_conf *conf)
+{
+    for (size_t i = 0; i < conf->services.count; i++) {
+        const struct sl_config_variant *service = sl_config_map_at(&conf->services, i);
+        if (sl_conf_service_kind(service) == SL_CONF_STREAM) {
+            check_stream_channels(check, conf->services.names[i], service->value);
+        } else if (sl_conf_service_kind(service) == SL_CONF_BACKFILL) {
+            check_history(check, conf->services.names[i], service->value);
+        }
+    }
+}
+
 void sl__conf_check(const void *value, sl_config_check *check)
 {
     const struct sl_conf *conf = value;
@@ -238,4 +298,5 @@ void sl__conf_check(const void *value, sl_config_check *check)
     check_sharing(check, conf);
     check_claims(check, conf);
     check_costs(check, conf);
+    check_channels(check, conf);
 }

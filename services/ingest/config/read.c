@@ -58,19 +58,21 @@ const char *sl_conf_venue_name(int venue)
     return venue < 0 || venue >= SL_CONF_VENUE_COUNT ? NULL : sl__conf_venues[venue];
 }
 
-int sl_conf_venue_find(const char *name)
-{
-    for (int i = 0; i < SL_CONF_VENUE_COUNT; i++) {
-        if (strcmp(sl__conf_venues[i], name) == 0) {
-            return i;
-        }
-    }
-    return SL_ENOENT;
-}
-
 const char *sl_conf_channel_name(int channel)
 {
     return channel < 0 || channel >= SL_CONF_CHANNEL_COUNT ? NULL : sl__conf_channels[channel];
+}
+
+sl_venue sl_conf_venue_of(int venue)
+{
+    const char *name = sl_conf_venue_name(venue);
+    return name == NULL ? SL_VENUE_NONE : sl_venue_find(name);
+}
+
+sl_feed sl_conf_feed_of(int channel)
+{
+    const char *name = sl_conf_channel_name(channel);
+    return name == NULL ? SL_FEED_NONE : channel == SL_CONF_CHANNEL_BOOK ? SL_FEED_DEPTH : sl_feed_find(name);
 }
 
 const struct sl_config_variant *sl_conf_service_find(const struct sl_conf *conf, const char *name)

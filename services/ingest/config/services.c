@@ -108,20 +108,15 @@ static const struct sl_config_section connections = {
 
 static void check_globs(sl_config_check *check, const char *key, const struct sl_config_list *globs)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./:*?[]!";
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./:*?";
     for (size_t i = 0; i < globs->count; i++) {
         const char *text = *(const char *const *)sl_config_list_at(globs, i);
         size_t good = strspn(text, allowed);
         if (text[good] != '\0') {
             sl_config_reject(check, key,
                              "item %zu has a character that no instrument has; expected letters, digits, "
-                             "- _ . / : and the wildcards * ? [ ]",
+                             "- _ . / : and the wildcards * and ?",
                              i + 1);
-            return;
-        }
-        const char *open = strchr(text, '[');
-        if (open != NULL && strchr(open, ']') == NULL) {
-            sl_config_reject(check, key, "item %zu has a [ without its ]; expected a glob such as [BE]TH-*", i + 1);
             return;
         }
     }

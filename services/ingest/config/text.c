@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts of the configuration that are more than a type of it: addresses, times, globs. */
+/* Texts of the configuration that are more than a type of it: addresses and times. */
 #include <string.h>
 
 #include "ingest/config/internal.h"
@@ -184,68 +184,4 @@ bool sl_conf_time_parse(const char *text, int64_t now_ns, int64_t *ret_ns)
         return true;
     }
     return parse_date(text, ret_ns);
-}
-
-/* ---- globs ---- */
-
-static char upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-/* Whether `c` is in the set behind '[' at `*at`, which moves behind its ']'; a set without one is a plain '['. */
-static bool in_set(const char **at, char c)
-{
-    const char *set = *at + 1;
-    const char *end = strchr(set + (*set == '!') + 1 - (*set == '\0'), ']');
-    if (end == NULL) {
-        *at += 1;
-        return c == '[';
-    }
-    bool not = *set == '!';
-    bool found = false;
-    for (const char *item = set + not ; item < end; item++) {
-        if (item + 2 < end && item[1] == '-') {
-            found = found || (upper(c) >= upper(item[0]) && upper(c) <= upper(item[2]));
-            item += 2;
-        } else {
-            found = found || upper(c) == upper(*item);
-        }
-    }
-    *at = end + 1;
-    return found != not ;
-}
-
-bool sl_conf_glob(const char *pattern, const char *name)
-{
-    const char *star = NULL; /* the last one, and where the name was then: only that one is ever tried again */
-    const char *retry = NULL;
-    while (*name != '\0') {
-        const char *next = pattern;
-        bool fits;
-        if (*pattern == '*') {
-            star = ++pattern;
-            retry = name;
-            continue;
-        }
-        if (*pattern == '[') {
-            fits = in_set(&next, *name);
-        } else {
-            fits = *pattern == '?' || (*pattern != '\0' && upper(*pattern) == upper(*name));
-            next = pattern + (*pattern != '\0');
-        }
-        if (fits) {
-            pattern = next;
-            name++;
-        } else if (star != NULL) {
-            pattern = star;
-            name = ++retry;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*') {
-        pattern++;
-    }
-    return *pattern == '\0';
 }

@@ -105,8 +105,8 @@ static int ajv(const char *files)
         fail_msg("ajv is not in build/npm/schema; scripts/setup test installs it");
     }
     assert_int_equal(shell(PROGRAM " schema >schema.json"), 0);
-    (void)snprintf(line, sizeof line,
-                   "node " SL_TEST_SOURCE_DIR "/tests/schema/ajv.js " MODULES " schema.json %s 2>&1", files);
+    (void)snprintf(line, sizeof line, "node " SL_TEST_SOURCE_DIR "/tests/schema/ajv.js " MODULES " schema.json %s 2>&1",
+                   files);
     return shell(line);
 }
 

@@ -155,16 +155,15 @@ int sl__interval_find(int64_t interval_ns, const uint32_t *seconds, size_t count
 
 /* ---- composing ---- */
 
-int sl__compose(sl__put_fn put, const sl_subscription *subscriptions, size_t count, size_t most, size_t message_bytes,
-                bool off, int64_t request_id, char *buffer, size_t size_bytes, size_t *ret_size_bytes)
+int sl__compose(sl__put_fn put, const sl__batch *batch, char *buffer, size_t size_bytes, size_t *ret_size_bytes)
 {
-    size_t room = message_bytes != 0 && message_bytes < size_bytes ? message_bytes + 1 : size_bytes;
-    if (count == 0) {
+    bool limited = batch->message_bytes != 0 && batch->message_bytes < size_bytes;
+    if (batch->count == 0) {
         return SL_EINVAL;
     }
-    for (size_t tried = count < most ? count : most; tried > 0; tried /= 2) {
-        struct sl__writer writer = sl__writer(buffer, room);
-        SL_TRY(put(&writer, subscriptions, tried, off, request_id));
+    for (size_t tried = batch->count < batch->most ? batch->count : batch->most; tried > 0; tried /= 2) {
+        struct sl__writer writer = sl__writer(buffer, limited ? batch->message_bytes + 1 : size_bytes);
+        SL_TRY(put(&writer, batch->subscriptions, tried, batch->off, batch->request_id));
         if (!writer.full) {
             *ret_size_bytes = writer.length;
             return (int)tried;

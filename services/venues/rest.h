@@ -61,14 +61,23 @@ void sl__rest_more(sl__rest *rest, int64_t cursor);
 /* The number of an interval in a table of seconds that a venue offers, -1 when it is not there. */
 int sl__interval_find(int64_t interval_ns, const uint32_t *seconds, size_t count);
 
+/* What a driver's subscribe() is asked, and its venue's limits of one message. */
+typedef struct sl__batch {
+    const sl_subscription *subscriptions;
+    size_t count;
+    bool off;
+    int64_t request_id;
+    size_t most;          /* subscriptions in a message */
+    size_t message_bytes; /* 0: only the buffer limits it */
+} sl__batch;
+
 /*
- * Writes one control message for as many of the first `count` subscriptions as fit, at most `most` of them and
- * `message_bytes` bytes. `put` writes it for exactly `count` of them: 0 or SL_EINVAL. As subscribe() of a driver.
+ * Writes one control message for as many of the first subscriptions as fit. `put` writes it for exactly `count` of
+ * them: 0 or SL_EINVAL. As subscribe() of a driver.
  */
 typedef int (*sl__put_fn)(struct sl__writer *writer, const sl_subscription *subscriptions, size_t count, bool off,
                           int64_t request_id);
-SL_MUST_CHECK int sl__compose(sl__put_fn put, const sl_subscription *subscriptions, size_t count, size_t most,
-                              size_t message_bytes, bool off, int64_t request_id, char *buffer, size_t size_bytes,
+SL_MUST_CHECK int sl__compose(sl__put_fn put, const sl__batch *batch, char *buffer, size_t size_bytes,
                               size_t *ret_size_bytes);
 
 /* One text as the whole of a path or message; its length or SL_EMSGSIZE. */

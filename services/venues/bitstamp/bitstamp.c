@@ -40,7 +40,8 @@ static int put_message(struct sl__writer *writer, const sl_subscription *subscri
 static int subscribe(const sl_subscription *subscriptions, size_t count, bool off, int64_t request_id, char *buffer,
                      size_t size_bytes, size_t *ret_size_bytes)
 {
-    return sl__compose(put_message, subscriptions, count, 1, 0, off, request_id, buffer, size_bytes, ret_size_bytes);
+    sl__batch batch = {subscriptions, count, off, request_id, 1, 0};
+    return sl__compose(put_message, &batch, buffer, size_bytes, ret_size_bytes);
 }
 
 static int ping(int64_t request_id, char *buffer, size_t size_bytes)

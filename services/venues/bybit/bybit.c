@@ -205,8 +205,8 @@ static int subscribe(const sl_subscription *subscriptions, size_t count, bool of
         return SL_EINVAL;
     }
     const sl_venue_stream_limits *limits = &sl_venue_driver_of(subscriptions[0].instrument->venue)->limits;
-    return sl__compose(put_message, subscriptions, count, limits->per_message, limits->message_bytes, off, request_id,
-                       buffer, size_bytes, ret_size_bytes);
+    sl__batch batch = {subscriptions, count, off, request_id, limits->per_message, limits->message_bytes};
+    return sl__compose(put_message, &batch, buffer, size_bytes, ret_size_bytes);
 }
 
 static int ping(int64_t request_id, char *buffer, size_t size_bytes)

@@ -350,13 +350,17 @@ static int read_data(sl__reading *reading, struct around *around)
         [SL_FEED_TRADES] = read_trade,  [SL_FEED_DEPTH] = read_book,     [SL_FEED_BEST] = read_book,
         [SL_FEED_TICKER] = read_ticker, [SL_FEED_CANDLES] = read_candle, [SL_FEED_LIQUIDATIONS] = read_liquidation,
     };
+    int (*read)(sl__reading * reading, struct around * around) = readers[around->feed];
     bool one = around->feed == SL_FEED_DEPTH || around->feed == SL_FEED_BEST || around->feed == SL_FEED_TICKER;
+    if (read == NULL) {
+        return sl__bad(reading, SL_ENOTSUP, "data of this feed are not decoded");
+    }
     if (one || sl_json_peek(reading->decoder->json) == SL_JSON_OBJECT) {
-        return readers[around->feed](reading, around);
+        return read(reading, around);
     }
     int code = sl__array_enter(reading);
     while (code >= 0 && (code = sl__array_next(reading)) > 0) {
-        code = readers[around->feed](reading, around);
+        code = read(reading, around);
     }
     return code;
 }

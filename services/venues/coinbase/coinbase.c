@@ -103,8 +103,8 @@ static int subscribe(const sl_subscription *subscriptions, size_t count, bool of
                      size_t size_bytes, size_t *ret_size_bytes)
 {
     const sl_venue_stream_limits *limits = &sl__coinbase.limits;
-    return sl__compose(put_message, subscriptions, count, limits->per_message, limits->message_bytes, off, request_id,
-                       buffer, size_bytes, ret_size_bytes);
+    sl__batch batch = {subscriptions, count, off, request_id, limits->per_message, limits->message_bytes};
+    return sl__compose(put_message, &batch, buffer, size_bytes, ret_size_bytes);
 }
 
 static uint32_t cost(const sl_venue_request *request)

@@ -214,8 +214,8 @@ static int subscribe(const sl_subscription *subscriptions, size_t count, bool of
     while (same < count && same_message(&subscriptions[0], &subscriptions[same])) {
         same++;
     }
-    return sl__compose(put_message, subscriptions, same, limits->per_message, limits->message_bytes, off, request_id,
-                       buffer, size_bytes, ret_size_bytes);
+    sl__batch batch = {subscriptions, same, off, request_id, limits->per_message, limits->message_bytes};
+    return sl__compose(put_message, &batch, buffer, size_bytes, ret_size_bytes);
 }
 
 static int ping(int64_t request_id, char *buffer, size_t size_bytes)

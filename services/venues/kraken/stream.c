@@ -391,6 +391,7 @@ int sl__kraken_decode(sl_venue_decoder *decoder, const sl_venue_message *message
     sl__reading reading;
     sl__fields fields, result;
     bool done = false;
+    result.present = 0;
     SL_TRY(sl__reading_begin(&reading, decoder, message, output));
     if (sl_json_peek(decoder->json) == SL_JSON_ARRAY) {
         return sl__kraken_read_v1_data(&reading);

@@ -347,10 +347,9 @@ static void what_answers_tell(void **state)
         assert_string_equal(kit.answer.cursor, cursors[at]);
         memcpy(request.cursor, kit.answer.cursor, sizeof(request.cursor));
     }
-    const sl_instrument *swap = sl_instruments_find_name(kit.instruments, SL_VENUE_OKX, "BTC-USD-BTC");
     assert_non_null(sl_instruments_find_name(kit.instruments, SL_VENUE_OKX, "ETH-USD-ETH-20220527"));
     assert_non_null(sl_instruments_find_name(kit.instruments, SL_VENUE_OKX, "ETH-USDT"));
-    swap = sl_instruments_find(kit.instruments, SL_VENUE_OKX, "BTC-USD-SWAP", 12);
+    const sl_instrument *swap = sl_instruments_find(kit.instruments, SL_VENUE_OKX, "BTC-USD-SWAP", 12);
     assert_non_null(swap);
     assert_true(swap->type == SL_INSTRUMENT_PERPETUAL && swap->contract_size.mantissa == 100);
     venue_kit_close(&kit);

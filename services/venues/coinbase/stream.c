@@ -57,24 +57,40 @@ static const sl__name names[COUNT] = {
     [REASON] = SL__NAME("reason", STRING),
 };
 
+/* The next text of a change. */
+static int next_text(sl__reading *reading, sl_json_text *ret_text)
+{
+    sl_json *json = reading->decoder->json;
+    int code = sl_json_next_string(json, ret_text);
+    if (code == 0) {
+        return sl__bad(reading, SL_EPROTO, "a change of less than three texts before byte %zu", sl_json_behind(json));
+    }
+    return code < 0 ? sl__bad_json(reading, code) : 0;
+}
+
 /* [["buy","101.80","0.162567"],...] */
 static int read_changes(sl__reading *reading)
 {
     sl_venue_decoder *decoder = reading->decoder;
-    sl_json_text row[3];
+    sl_json_text side_text, price, size;
     sl_side side = SL_SIDE_NONE;
     sl_level *level = NULL;
     sl__levels_clear(decoder);
     int code = sl__array_enter(reading);
     while (code >= 0 && (code = sl__array_next(reading)) > 0) {
-        SL_TRY(sl__row_read(reading, row, 3, 3));
-        SL_TRY(sl__text_side(reading, "changes", row[0], &side));
+        SL_TRY(sl__array_enter(reading));
+        SL_TRY(next_text(reading, &side_text));
+        SL_TRY(next_text(reading, &price));
+        SL_TRY(next_text(reading, &size));
+        SL_TRY(sl__text_side(reading, "changes", side_text, &side));
         SL_TRY(sl__levels_add(decoder, side == SL_SIDE_BUY ? &decoder->bids : &decoder->asks, &level));
-        SL_TRY(sl__text_decimal(decoder, reading->what, "price", row[1], &level->price));
-        SL_TRY(sl__text_decimal(decoder, reading->what, "size", row[2], &level->quantity));
+        SL_TRY(sl__text_decimal(decoder, reading->what, "price", price, &level->price));
+        SL_TRY(sl__text_decimal(decoder, reading->what, "size", size, &level->quantity));
         if (level->quantity.mantissa < 0) {
             return sl__bad(reading, SL_EPROTO, "a negative size before byte %zu", sl_json_here(decoder->json));
         }
+        code = sl_json_leave(decoder->json);
+        code = code < 0 ? sl__bad_json(reading, code) : code;
     }
     return code;
 }

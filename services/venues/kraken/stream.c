@@ -34,15 +34,30 @@ static void fill_scale(sl_decimal *number, sl_decimal step)
     }
 }
 
-/* {"price":45283.5,"qty":0.10000000} */
+/* {"price":45283.5,"qty":0.10000000}: what books are made of, so without a table of names */
 static int read_level(sl__reading *reading, sl_level *level)
 {
-    enum { PRICE, QUANTITY, LEVEL_COUNT };
-    static const sl__name level_names[LEVEL_COUNT] = {SL__NAME("price", NUMBER), SL__NAME("qty", NUMBER)};
-    sl__fields fields;
-    SL_TRY(sl__fields_read(reading, &fields, level_names, LEVEL_COUNT));
-    SL_TRY(sl__field_decimal(reading, &fields, PRICE, &level->price));
-    return sl__field_quantity(reading, &fields, QUANTITY, &level->quantity);
+    sl_json *json = reading->decoder->json;
+    sl_json_text key, text;
+    unsigned seen = 0;
+    int code = sl_json_enter_object(json);
+    while (code >= 0 && (code = sl_json_next_field(json, &key)) > 0) {
+        bool price = sl_json_is(key, "price");
+        if ((price || sl_json_is(key, "qty")) && (code = sl_json_get_number(json, &text)) == 0) {
+            SL_TRY(sl__text_decimal(reading->decoder, reading->what, price ? "price" : "qty", text,
+                                    price ? &level->price : &level->quantity));
+            seen |= price ? 1 : 2;
+        }
+    }
+    if (code < 0) {
+        return sl__bad_json(reading, code);
+    }
+    if (seen != 3 || level->quantity.mantissa < 0) {
+        return sl__bad(reading, SL_EPROTO,
+                       "a level without \"price\" or \"qty\", or with a negative one, before byte %zu",
+                       reading->origin + sl_json_behind(json));
+    }
+    return 0;
 }
 
 static int read_levels(sl__reading *reading, struct sl__venue_side *side)

@@ -94,7 +94,7 @@ static const venue_case messages[] = {
      "\"size\":\"1234567890.12345678901\",\"price\":\"4\",\"side\":\"buy\"}",
      SL_ERANGE, "match: \"size\" has more digits than can be represented"},
     {"{\"type\":\"l2update\",\"product_id\":\"BTC-USD\",\"changes\":[[\"buy\",\"1\"]]}", SL_EPROTO,
-     "a row of 2 values instead of 3"},
+     "a change of less than three texts"},
     {"{\"type\":\"l2update\",\"product_id\":\"BTC-USD\"}", SL_EPROTO, "l2update: \"changes\" is missing"},
     {"{\"type\":\"snapshot\",\"product_id\":\"BTC-USD\",\"bids\":[]}", SL_EPROTO, "snapshot: \"asks\" is missing"},
     {"{\"type\":\"status\"}", SL_EPROTO, "status: \"products\" is missing"},

@@ -107,12 +107,17 @@ static const venue_case messages[] = {
     {"{\"channel\":\"book\",\"type\":\"update\",\"data\":7}", SL_EPROTO, "\"data\" is neither an object nor an array"},
     {"{}", SL_EPROTO, "neither \"channel\" nor \"method\" nor \"error\""},
     {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[{\"price\":\"1\"}]}]}",
-     SL_EPROTO, "book: \"price\" is a string, not a number, at byte"},
+     SL_EPROTO, "book: not a number at byte"},
     {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/"
      "USD\",\"bids\":[],\"checksum\":4294967296}]}",
      SL_ERANGE, "\"checksum\" does not fit into 32 bits"},
     {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[]}]}", SL_EPROTO,
      "book: \"checksum\" is missing"},
+    {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[{\"price\":1}]}]}",
+     SL_EPROTO, "a level without \"price\" or \"qty\""},
+    {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/"
+     "USD\",\"bids\":[{\"price\":1,\"qty\":-1}]}]}",
+     SL_EPROTO, "a level without \"price\" or \"qty\", or with a negative one"},
     {"{\"channel\":\"ohlc\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"open\":1,\"high\":1,\"low\":1,"
      "\"close\":1,\"trades\":1,\"volume\":1,\"interval_begin\":\"2023-10-04T16:25:00Z\",\"interval\":9999999999}]}",
      SL_ERANGE, "\"interval\" is out of range"},

@@ -23,6 +23,24 @@ struct sl__bybit {
     struct sl__beside tickers; /* pointers to struct sl__bybit_ticker, NULL before the first message */
 };
 
+/* The data of a message, and what was said around them. */
+struct sl__bybit_around {
+    sl_feed feed;
+    const sl_instrument *instrument; /* NULL: not wanted */
+    int64_t interval_ns;             /* of candles */
+    bool snapshot;
+    bool has_book; /* levels are read: to be given out when the rest of the message is known, too */
+    int64_t update_id;
+    int64_t book_time; /* "cts"; 0: not told */
+};
+
+/*
+ * The data under the cursor: an object, or an array of them. A book is kept: to be given out by the second function
+ * when the rest of the message is known, too.
+ */
+SL_MUST_CHECK int sl__bybit_read_data(sl__reading *reading, struct sl__bybit_around *around);
+SL_MUST_CHECK int sl__bybit_give_book(sl__reading *reading, const struct sl__bybit_around *around);
+
 int sl__bybit_decode(sl_venue_decoder *decoder, const sl_venue_message *message, const sl_venue_output *output);
 int sl__bybit_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *request, const sl_venue_message *message,
                           const sl_venue_output *output, sl_instruments *instruments, sl_venue_answer *ret_answer);

@@ -20,6 +20,9 @@ int sl__kraken_rest_path(const sl_venue_request *request, char *buffer, size_t s
 int sl__kraken_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *request, const sl_venue_message *message,
                            const sl_venue_output *output, sl_instruments *instruments, sl_venue_answer *ret_answer);
 
+/* The data under the cursor, of a channel of v2. SL_ENOTSUP for a channel that is not known. */
+SL_MUST_CHECK int sl__kraken_read_data(sl__reading *reading, sl_json_text channel, bool snapshot);
+
 /*
  * A message of v1: an array of data, or an object with an "event". The reading has begun and stands on the root.
  */

@@ -12,6 +12,21 @@ struct sl__okx {
     sl_json *inner; /* for a part that is read while its surroundings are not yet left */
 };
 
+/* What the "arg" says of the data. */
+struct sl__okx_around {
+    bool known; /* it was there */
+    sl_feed feed;
+    bool mark_price, snapshots;
+    int64_t interval_ns;
+    const sl_instrument *instrument; /* NULL: the data say it themselves, or it is not wanted */
+    struct sl__excerpt channel;
+    sl_json_text symbol; /* borrowed: for notices */
+    bool update;
+};
+
+/* The array of data under the cursor. SL_ENOTSUP for a channel that is not known. */
+SL_MUST_CHECK int sl__okx_read_data(sl__reading *reading, const struct sl__okx_around *around);
+
 int sl__okx_decode(sl_venue_decoder *decoder, const sl_venue_message *message, const sl_venue_output *output);
 int sl__okx_rest_path(const sl_venue_request *request, char *buffer, size_t size_bytes);
 int sl__okx_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *request, const sl_venue_message *message,

@@ -135,6 +135,8 @@ static const venue_case books[] = {
     {"{\"status\":\"error\",\"reason\":\"Request rate limit exceeded.\",\"code\":\"400.002\"}", SL_EAGAIN,
      "Request rate limit exceeded."},
     {"{\"code\":\"404.002\",\"reason\":\"Currency pair not found.\",\"status\":\"error\"}", SL_EPROTO, "not found"},
+    {"{\"status\":\"error\",\"reason\":\"Wait.\",\"code\":\"400.067\"}", SL_EAGAIN, "Wait."},
+    {"{\"status\":\"error\",\"reason\":\"Wait.\",\"code\":\"400.068\"}", SL_EAGAIN, "Wait."},
     {"{\"error\":\"Service unavailable\"}", SL_EAGAIN, "Service unavailable"},
     {"{\"status\":\"error\",\"reason\":{\"step\":[\"x\"]},\"code\":\"API0001\"}", SL_EPROTO, "error 0"},
     {"{\"bids\":[],\"asks\":[]}", SL_EPROTO, "\"microtimestamp\" is missing"},

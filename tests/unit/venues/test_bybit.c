@@ -168,6 +168,35 @@ static void many_trades_in_one_message(void **state)
     venue_kit_close(&kit);
 }
 
+/* What is known of the first instrument stays when room for more is made. */
+static void many_instruments(void **state)
+{
+    (void)state;
+    static const char first[] =
+        "{\"topic\":\"tickers.BTCUSDT\",\"type\":\"%s\",\"ts\":9,\"data\":{\"symbol\":\"x\",\"%s\":\"5\"}}";
+    char text[256];
+    venue_kit kit;
+    venue_kit_open(&kit, SL_VENUE_BYBIT_LINEAR, linear);
+    for (int at = 0; at < 1000; at++) {
+        sl_instrument definition = {.venue = SL_VENUE_BYBIT_LINEAR};
+        (void)snprintf(definition.symbol, sizeof(definition.symbol), "X%dUSDT", at);
+        assert_int_equal(sl_instruments_add(kit.instruments, &definition, NULL), 1);
+    }
+    (void)snprintf(text, sizeof(text), first, "snapshot", "markPrice");
+    assert_int_equal(venue_kit_decode(&kit, text, strlen(text)), 0);
+    for (int at = 0; at < 1000; at++) {
+        (void)snprintf(text, sizeof(text),
+                       "{\"topic\":\"tickers.X%dUSDT\",\"type\":\"snapshot\",\"ts\":9,\"data\":{\"symbol\":\"x\","
+                       "\"markPrice\":\"%d\"}}",
+                       at, at);
+        assert_int_equal(venue_kit_decode(&kit, text, strlen(text)), 0);
+    }
+    (void)snprintf(text, sizeof(text), first, "delta", "indexPrice");
+    assert_int_equal(venue_kit_decode(&kit, text, strlen(text)), 0);
+    assert_string_equal(kit.text, "funding BTC-USDT-USDT mark=5 index=5 -0 next=0 @9000000 ^9\n");
+    venue_kit_close(&kit);
+}
+
 static void subscriptions(void **state)
 {
     (void)state;
@@ -414,5 +443,6 @@ static void captured_session_of_the_old_form(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(every_kind_of_message), cmocka_unit_test(many_trades_in_one_message),
-             cmocka_unit_test(subscriptions), cmocka_unit_test(requests), cmocka_unit_test(answers),
-             cmocka_unit_test(what_answers_tell), cmocka_unit_test(captured_session_of_the_old_form))
+             cmocka_unit_test(many_instruments), cmocka_unit_test(subscriptions), cmocka_unit_test(requests),
+             cmocka_unit_test(answers), cmocka_unit_test(what_answers_tell),
+             cmocka_unit_test(captured_session_of_the_old_form))

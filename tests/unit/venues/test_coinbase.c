@@ -95,6 +95,8 @@ static const venue_case messages[] = {
      SL_ERANGE, "match: \"size\" has more digits than can be represented"},
     {"{\"type\":\"l2update\",\"product_id\":\"BTC-USD\",\"changes\":[[\"buy\",\"1\"]]}", SL_EPROTO,
      "a change of less than three texts"},
+    {"{\"type\":\"heartbeat\",\"last_trade_id\":20,\"last_trade_id\":null,\"product_id\":\"BTC-USD\"}", SL_EPROTO,
+     "heartbeat: \"last_trade_id\" is missing"},
     {"{\"type\":\"l2update\",\"product_id\":\"BTC-USD\"}", SL_EPROTO, "l2update: \"changes\" is missing"},
     {"{\"type\":\"snapshot\",\"product_id\":\"BTC-USD\",\"bids\":[]}", SL_EPROTO, "snapshot: \"asks\" is missing"},
     {"{\"type\":\"status\"}", SL_EPROTO, "status: \"products\" is missing"},

@@ -141,6 +141,7 @@ static const venue_case v1_messages[] = {
     {"[0,{\"as\":[[\"5541.30000\",\"2.50700000\",\"1534614248.123678\"]],\"bs\":[[\"5541.20000\",\"1.52900000\","
      "\"1534614248.765567\"],[\"5539.90000\",\"0.30000000\",\"1534614241.769870\"]]},\"book-100\",\"XBT/USD\"]",
      0, "book_snapshot BTC-USD 0 cut=100 b 5541.20000x1.52900000,5539.90000x0.30000000 a 5541.30000x2.50700000\n"},
+    {"[0,{\"bs\":[[\"1\",\"2\",\"3\"]]},\"book-10\",\"ETH/USD\"]", 0, "book_snapshot ETH-USD 0 cut=10 b 1x2\n"},
     {"[1234,{\"a\":[[\"5541.30000\",\"0.00000000\",\"1534614335.345903\",\"r\"]]},{\"b\":[[\"5541.3\",\"0.1\",\"1\"]],"
      "\"c\":\"974942666\"},\"book-10\",\"XBT/USD\"]",
      0, "book_delta BTC-USD 0-0 sum=974942666 cut=10 b 5541.3x0.1 a 5541.30000x0.00000000\n"},
@@ -177,6 +178,32 @@ static void every_kind_of_recorded_message(void **state)
 {
     (void)state;
     venue_kit_prove(SL_VENUE_KRAKEN, instruments, v1_messages);
+}
+
+/* In recordings without acknowledgements: the smallest depth on offer that holds the snapshot. */
+static void the_depth_is_guessed(void **state)
+{
+    (void)state;
+    static const int levels[][2] = {{9, 10}, {10, 10}, {11, 25}, {25, 25}, {26, 100}, {1000, 1000}, {1001, 1000}};
+    static char text[65536];
+    for (size_t at = 0; at < sizeof(levels) / sizeof(levels[0]); at++) {
+        venue_kit kit;
+        char expected[32];
+        size_t length =
+            (size_t)snprintf(text, sizeof(text),
+                             "{\"channel\":\"book\",\"type\":\"snapshot\",\"data\":[{\"symbol\":\"ETH/USD\","
+                             "\"checksum\":1,\"asks\":[],\"bids\":[");
+        for (int level = 0; level < levels[at][0]; level++) {
+            length += (size_t)snprintf(text + length, sizeof(text) - length, "%s{\"price\":%d,\"qty\":1}",
+                                       level == 0 ? "" : ",", level + 1);
+        }
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "]}]}");
+        venue_kit_open(&kit, SL_VENUE_KRAKEN, instruments);
+        assert_int_equal(venue_kit_decode(&kit, text, length), 0);
+        (void)snprintf(expected, sizeof(expected), " cut=%d ", levels[at][1]);
+        assert_non_null(strstr(kit.text, expected));
+        venue_kit_close(&kit);
+    }
 }
 
 static void subscriptions(void **state)
@@ -480,6 +507,6 @@ static void captured_session(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(every_kind_of_message), cmocka_unit_test(every_kind_of_recorded_message),
-             cmocka_unit_test(subscriptions), cmocka_unit_test(requests), cmocka_unit_test(answers),
-             cmocka_unit_test(what_answers_tell), cmocka_unit_test(the_documented_checksum),
+             cmocka_unit_test(the_depth_is_guessed), cmocka_unit_test(subscriptions), cmocka_unit_test(requests),
+             cmocka_unit_test(answers), cmocka_unit_test(what_answers_tell), cmocka_unit_test(the_documented_checksum),
              cmocka_unit_test(captured_session))

@@ -128,7 +128,9 @@ static void dump_shows_origins_and_hides_secrets(void **state)
     assert_non_null(strstr(output, "when_full: block # default\n"));
     assert_non_null(strstr(output, "redis://me:***@127.0.0.1"));
     assert_null(strstr(output, "hunter2"));
-    expect("$SLUICE config dump --json a.yaml --set log.level=debug 2>&1", 0, "\"level\":\"debug\"");
+    expect("$SLUICE config dump --json a.yaml --set log.level=debug --set log.format=json 2>&1", 0,
+           "\"level\":\"debug\"");
+    assert_non_null(strstr(output, "\"log.format\":\"--set:2:12\""));
     assert_non_null(strstr(output, "\"log.level\":\"--set:1:11\""));
     assert_non_null(strstr(output, "\"url\":\"redis://me:***@127.0.0.1\""));
     assert_null(strstr(output, "hunter2"));

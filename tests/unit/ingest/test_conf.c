@@ -2,6 +2,8 @@
 /* The program's configuration: what a file becomes, and how services read it. */
 #include "conf_support.h"
 
+#include "venues/venue.h"
+
 /* The file of the design, word for word. */
 static const char example[] =
     "services:\n"
@@ -413,7 +415,7 @@ static const struct {
     {"coinbase", "coinbase-rest", 10, SL_SECONDS(1), true},
     {"kraken", "kraken-rest", 1, SL_SECONDS(1), true},
     {"bybit", "bybit", 600, SL_SECONDS(5), true},
-    {"okx", "okx-rest", 40, SL_SECONDS(2), true},
+    {"okx", "okx-rest", 200, SL_SECONDS(2), false},
     {"bitstamp", "bitstamp-rest", 400, SL_SECONDS(1), true},
 };
 
@@ -438,6 +440,17 @@ static void ready_files_have_the_venues_limits(void **state)
         assert_int_equal(rates[0].count, true_limits[i].count);
         assert_int_equal(rates[0].period, true_limits[i].period);
         assert_int_equal(rates[0].per_call, true_limits[i].per_call);
+        /* What is built in for who has no file says the same. */
+        const struct sl_config_variant *first = sl_config_map_at(&conf->services, 0);
+        const sl_venue_driver *driver = sl_venue_driver_of(sl_conf_venue_of(sl_conf_market(first)->venue));
+        bool found = false;
+        for (size_t j = 0; j < SL_VENUE_RATES_MAX; j++) {
+            found = found || (driver->rates[j].count == rates[0].count && driver->rates[j].period == rates[0].period);
+        }
+        if (!found) {
+            fail_msg("%s: the venue's built-in limit is %llu", true_limits[i].file,
+                     (unsigned long long)driver->rates[0].count);
+        }
         for (size_t j = 0; j < conf->services.count; j++) {
             const char *name = sl_conf_limit_of(conf, sl_config_map_at(&conf->services, j));
             assert_true(name != NULL && strcmp(name, true_limits[i].limit) == 0);

@@ -129,6 +129,9 @@ static enum verdict judge(sl_book_rule rule, int64_t last_id, const sl_book_delt
     case SL_BOOK_RULE_CONSECUTIVE:
         return delta->last_id <= last_id ? OLD : delta->last_id == last_id + 1 ? FOLLOWS : HOLE;
     case SL_BOOK_RULE_LINKED:
+        if (!delta->has_previous && delta->last_id == 0) {
+            return FOLLOWS; /* recorded before the venue had ids: the checksum is the proof */
+        }
         if (delta->previous_id == last_id) {
             /* Nothing new, the venue only says that it is there; after a maintenance ids may begin anew. */
             return delta->last_id == last_id ? OLD : FOLLOWS;

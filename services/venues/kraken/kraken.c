@@ -148,6 +148,15 @@ static bool same_message(const sl_subscription *a, const sl_subscription *b)
     return a->feed == b->feed && a->depth == b->depth && a->interval_ns == b->interval_ns && a->feed != SL_FEED_STATUS;
 }
 
+/* A symbol is in a channel once on a connection: with one depth, and by trades or by best bid and offer. */
+static bool together(const sl_subscription *a, const sl_subscription *b)
+{
+    const char *channel = channel_of(a->feed);
+    const char *other = channel_of(b->feed);
+    bool same = a->instrument == b->instrument && channel != NULL && other != NULL && strcmp(channel, other) == 0;
+    return !same || a->feed == SL_FEED_STATUS || same_message(a, b);
+}
+
 static int put_parameters(struct sl__writer *writer, const sl_subscription *subscription)
 {
     uint32_t depth = subscription->depth == 0 ? DEPTH_DEFAULT : subscription->depth;
@@ -236,7 +245,8 @@ static uint32_t cost(const sl_venue_request *request)
 /*
  * Sources: docs.kraken.com: book depths, heartbeat (about each second once something is subscribed), ping; support
  * pages: 150 connections in 10 minutes and address, idle connections are cut after a minute, about one public REST
- * request a second. The limit of messages is dynamic and not published: many symbols go into one message.
+ * request a second. The limit of messages is dynamic and not published: many symbols go into one message, and the rate
+ * here is ours.
  */
 const sl_venue_driver sl__kraken = {
     .venue = SL_VENUE_KRAKEN,
@@ -269,6 +279,7 @@ const sl_venue_driver sl__kraken = {
     .decoder_free = decoder_free,
     .decode = sl__kraken_decode,
     .stream_path = stream_path,
+    .together = together,
     .subscribe = subscribe,
     .ping = ping,
     .rest_path = sl__kraken_rest_path,

@@ -133,8 +133,10 @@ static bool define(const sl__fields *fields, sl_instrument *definition)
         return sl__define_asset(sl__field_or_empty(fields, I_BASE), definition->base) &&
                sl__define_asset(sl__field_or_empty(fields, I_QUOTE), definition->quote);
     }
-    definition->type = sl__field_is(fields, I_TYPE, "SWAP") ? SL_INSTRUMENT_PERPETUAL : SL_INSTRUMENT_FUTURE;
-    return sl__define_pair(sl__field_or_empty(fields, I_FAMILY), '-', definition) &&
+    bool swap = sl__field_is(fields, I_TYPE, "SWAP");
+    definition->type = swap ? SL_INSTRUMENT_PERPETUAL : SL_INSTRUMENT_FUTURE;
+    return (swap || sl__field_is(fields, I_TYPE, "FUTURES")) && /* options are left out */
+           sl__define_pair(sl__field_or_empty(fields, I_FAMILY), '-', definition) &&
            sl__define_asset(sl__field_or_empty(fields, I_SETTLE), definition->settle);
 }
 

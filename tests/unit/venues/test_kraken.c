@@ -255,6 +255,11 @@ static void subscriptions(void **state)
     }
     assert_int_equal(kit.driver->stream_path(wanted, 8, buffer, sizeof(buffer)), 3);
     assert_string_equal(buffer, "/v2");
+    assert_true(kit.driver->together(&wanted[0], &wanted[1]));
+    assert_false(kit.driver->together(&wanted[1], &wanted[2])); /* two depths of one symbol */
+    assert_false(kit.driver->together(&wanted[3], &wanted[4])); /* two kinds of ticker */
+    assert_true(kit.driver->together(&wanted[0], &wanted[3]));
+    assert_true(kit.driver->together(&wanted[6], &wanted[6]));
     assert_true(kit.driver->ping(9, buffer, sizeof(buffer)) > 0);
     assert_string_equal(buffer, "{\"method\":\"ping\",\"req_id\":9}");
     venue_kit_close(&kit);

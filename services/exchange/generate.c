@@ -188,31 +188,31 @@ static int trade(sl_generate *generate)
 
 static void begin_message(sl_generate *generate, const char *stream)
 {
-    sl__render_begin(&generate->text);
-    sl__render_text(&generate->text, "{\"stream\":\"");
-    sl__render_text(&generate->text, generate->stream);
-    sl__render_text(&generate->text, stream);
-    sl__render_text(&generate->text, "\",\"data\":{\"e\":\"");
+    sl__write_begin(&generate->text);
+    sl__write_text(&generate->text, "{\"stream\":\"");
+    sl__write_text(&generate->text, generate->stream);
+    sl__write_text(&generate->text, stream);
+    sl__write_text(&generate->text, "\",\"data\":{\"e\":\"");
 }
 
 static void render_field(sl_generate *generate, const char *name, int64_t value)
 {
-    sl__render_text(&generate->text, name);
-    sl__render_int(&generate->text, value);
+    sl__write_text(&generate->text, name);
+    sl__write_int(&generate->text, value);
 }
 
 static void render_number(sl_generate *generate, const char *name, sl_decimal value)
 {
-    sl__render_text(&generate->text, name);
-    sl__render_decimal(&generate->text, value);
-    sl__render_text(&generate->text, "\"");
+    sl__write_text(&generate->text, name);
+    sl__write_decimal(&generate->text, value);
+    sl__write_text(&generate->text, "\"");
 }
 
 static void render_instrument(sl_generate *generate)
 {
-    sl__render_text(&generate->text, ",\"s\":\"");
-    sl__render_text(&generate->text, generate->instrument);
-    sl__render_text(&generate->text, "\"");
+    sl__write_text(&generate->text, ",\"s\":\"");
+    sl__write_text(&generate->text, generate->instrument);
+    sl__write_text(&generate->text, "\"");
 }
 
 static void render_trade(sl_generate *generate)
@@ -224,8 +224,8 @@ static void render_trade(sl_generate *generate)
     render_field(generate, ",\"t\":", ++generate->trade_id);
     render_number(generate, ",\"p\":\"", generate->sold.price);
     render_number(generate, ",\"q\":\"", generate->sold.quantity);
-    sl__render_text(&generate->text, ",\"X\":\"MARKET\",\"m\":");
-    sl__render_text(&generate->text, generate->taker == SL_SIDE_SELL ? "true}}" : "false}}");
+    sl__write_text(&generate->text, ",\"X\":\"MARKET\",\"m\":");
+    sl__write_text(&generate->text, generate->taker == SL_SIDE_SELL ? "true}}" : "false}}");
     generate->sold.quantity.mantissa = 0;
 }
 
@@ -242,7 +242,7 @@ static void render_ticker(sl_generate *generate)
     render_number(generate, ",\"A\":\"", ask->quantity);
     render_field(generate, ",\"T\":", generate->now_ns / NS_PER_MS);
     render_field(generate, ",\"E\":", generate->now_ns / NS_PER_MS);
-    sl__render_text(&generate->text, "}}");
+    sl__write_text(&generate->text, "}}");
     generate->ticker_due = false;
 }
 
@@ -254,7 +254,7 @@ static void render_changes(sl_generate *generate, sl_side side)
         if (change->side == side) {
             const sl_decimal *quantity = sl_book_find(generate->book, side, change->price);
             sl_level level = {change->price, quantity == NULL ? (sl_decimal){0, QUANTITY_EXPONENT} : *quantity};
-            sl__render_level(&generate->text, &level, first);
+            sl__write_level(&generate->text, &level, first);
             first = false;
         }
     }
@@ -269,11 +269,11 @@ static void render_depth(sl_generate *generate)
     render_field(generate, ",\"U\":", generate->first_id);
     render_field(generate, ",\"u\":", generate->update_id);
     render_field(generate, ",\"pu\":", generate->previous_id);
-    sl__render_text(&generate->text, ",\"b\":[");
+    sl__write_text(&generate->text, ",\"b\":[");
     render_changes(generate, SL_SIDE_BUY);
-    sl__render_text(&generate->text, "],\"a\":[");
+    sl__write_text(&generate->text, "],\"a\":[");
     render_changes(generate, SL_SIDE_SELL);
-    sl__render_text(&generate->text, "]}}");
+    sl__write_text(&generate->text, "]}}");
     generate->previous_id = generate->update_id;
     generate->change_count = 0;
     generate->depth_due_ns = generate->now_ns + DEPTH_INTERVAL_NS;
@@ -285,9 +285,9 @@ static int make_message(sl_generate *generate)
     uint64_t last = generate->options.messages - 1;
     uint64_t snapshot_at = last < SNAPSHOT_AT ? last : SNAPSHOT_AT;
     if (generate->made == snapshot_at && snapshot_at > 0) {
-        sl__render_begin(&generate->text);
-        sl__render_snapshot(&generate->text, SL_VENUE_BINANCE_USDM, generate->instrument, generate->book,
-                            generate->update_id, generate->now_ns, generate->now_ns, SNAPSHOT_LIMIT);
+        sl__write_begin(&generate->text);
+        sl__write_snapshot(&generate->text, SL_VENUE_BINANCE_USDM, generate->instrument, generate->book,
+                           generate->update_id, generate->now_ns, generate->now_ns, SNAPSHOT_LIMIT);
     } else if (generate->sold.quantity.mantissa != 0) {
         render_trade(generate);
     } else if (generate->ticker_due) {
@@ -391,7 +391,7 @@ void sl_generate_free(sl_generate *generate)
 {
     if (generate != NULL) {
         sl_book_free(generate->book);
-        sl__render_done(&generate->text);
+        sl__write_done(&generate->text);
         sl_free(generate);
     }
 }

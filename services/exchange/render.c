@@ -11,19 +11,19 @@
 #define CAPACITY_FIRST 4096
 #define NS_PER_MS 1000000
 
-void sl__render_begin(struct sl_render *render)
+void sl__write_begin(struct sl_render *render)
 {
     render->size_bytes = 0;
     render->failed = 0;
 }
 
-void sl__render_done(struct sl_render *render)
+void sl__write_done(struct sl_render *render)
 {
     sl_free(render->data);
     *render = (struct sl_render){0};
 }
 
-static void add(struct sl_render *render, const char *data, size_t size_bytes)
+void sl__write_bytes(struct sl_render *render, const char *data, size_t size_bytes)
 {
     if (render->failed != 0) {
         return;
@@ -47,31 +47,31 @@ static void add(struct sl_render *render, const char *data, size_t size_bytes)
     render->size_bytes += size_bytes;
 }
 
-void sl__render_text(struct sl_render *render, const char *text)
+void sl__write_text(struct sl_render *render, const char *text)
 {
-    add(render, text, strlen(text));
+    sl__write_bytes(render, text, strlen(text));
 }
 
-void sl__render_int(struct sl_render *render, int64_t value)
+void sl__write_int(struct sl_render *render, int64_t value)
 {
     char text[24];
     int length = snprintf(text, sizeof(text), "%" PRId64, value);
-    add(render, text, (size_t)length);
+    sl__write_bytes(render, text, (size_t)length);
 }
 
-void sl__render_decimal(struct sl_render *render, sl_decimal decimal)
+void sl__write_decimal(struct sl_render *render, sl_decimal decimal)
 {
     char text[SL_DECIMAL_TEXT_MAX];
-    add(render, text, sl_decimal_format(decimal, SL_DECIMAL_SCALED, text));
+    sl__write_bytes(render, text, sl_decimal_format(decimal, SL_DECIMAL_SCALED, text));
 }
 
-void sl__render_level(struct sl_render *render, const sl_level *level, bool first)
+void sl__write_level(struct sl_render *render, const sl_level *level, bool first)
 {
-    sl__render_text(render, first ? "[\"" : ",[\"");
-    sl__render_decimal(render, level->price);
-    sl__render_text(render, "\",\"");
-    sl__render_decimal(render, level->quantity);
-    sl__render_text(render, "\"]");
+    sl__write_text(render, first ? "[\"" : ",[\"");
+    sl__write_decimal(render, level->price);
+    sl__write_text(render, "\",\"");
+    sl__write_decimal(render, level->quantity);
+    sl__write_text(render, "\"]");
 }
 
 static void render_side(struct sl_render *render, const sl_book *book, sl_side side, size_t limit)
@@ -82,32 +82,32 @@ static void render_side(struct sl_render *render, const sl_book *book, sl_side s
         if (level == NULL) {
             break;
         }
-        sl__render_level(render, level, count == 0);
+        sl__write_level(render, level, count == 0);
     }
 }
 
-void sl__render_snapshot(struct sl_render *render, sl_venue venue, const char *instrument, const sl_book *book,
-                         int64_t last_id, int64_t sent_time_ns, int64_t venue_time_ns, size_t limit)
+void sl__write_snapshot(struct sl_render *render, sl_venue venue, const char *instrument, const sl_book *book,
+                        int64_t last_id, int64_t sent_time_ns, int64_t venue_time_ns, size_t limit)
 {
-    sl__render_text(render, "{\"lastUpdateId\":");
-    sl__render_int(render, last_id);
+    sl__write_text(render, "{\"lastUpdateId\":");
+    sl__write_int(render, last_id);
     if (venue != SL_VENUE_BINANCE_SPOT) {
-        sl__render_text(render, ",\"E\":");
-        sl__render_int(render, sent_time_ns / NS_PER_MS);
-        sl__render_text(render, ",\"T\":");
-        sl__render_int(render, venue_time_ns / NS_PER_MS);
+        sl__write_text(render, ",\"E\":");
+        sl__write_int(render, sent_time_ns / NS_PER_MS);
+        sl__write_text(render, ",\"T\":");
+        sl__write_int(render, venue_time_ns / NS_PER_MS);
     }
     if (venue == SL_VENUE_BINANCE_COINM) {
         size_t pair = strcspn(instrument, "_"); /* BTCUSD of BTCUSD_PERP */
-        sl__render_text(render, ",\"symbol\":\"");
-        sl__render_text(render, instrument);
-        sl__render_text(render, "\",\"pair\":\"");
-        add(render, instrument, pair);
-        sl__render_text(render, "\"");
+        sl__write_text(render, ",\"symbol\":\"");
+        sl__write_text(render, instrument);
+        sl__write_text(render, "\",\"pair\":\"");
+        sl__write_bytes(render, instrument, pair);
+        sl__write_text(render, "\"");
     }
-    sl__render_text(render, ",\"bids\":[");
+    sl__write_text(render, ",\"bids\":[");
     render_side(render, book, SL_SIDE_BUY, limit);
-    sl__render_text(render, "],\"asks\":[");
+    sl__write_text(render, "],\"asks\":[");
     render_side(render, book, SL_SIDE_SELL, limit);
-    sl__render_text(render, "]}");
+    sl__write_text(render, "]}");
 }

@@ -264,10 +264,10 @@ int sl_session_snapshot(sl_session *session, size_t limit, sl_json_text *ret_tex
     if (!sl_session_ready(session)) {
         return SL_EAGAIN;
     }
-    sl__render_begin(&session->snapshot);
-    sl__render_snapshot(&session->snapshot, session->venue, session->instrument->symbol, session->book,
-                        sl_sequence_last_id(session->sequence), session->sent_time_ns, session->venue_time_ns,
-                        limit == 0 ? SL_SESSION_LIMIT_DEFAULT : limit);
+    sl__write_begin(&session->snapshot);
+    sl__write_snapshot(&session->snapshot, session->venue, session->instrument->symbol, session->book,
+                       sl_sequence_last_id(session->sequence), session->sent_time_ns, session->venue_time_ns,
+                       limit == 0 ? SL_SESSION_LIMIT_DEFAULT : limit);
     SL_TRY(session->snapshot.failed);
     *ret_text = (sl_json_text){session->snapshot.data, session->snapshot.size_bytes};
     return 0;
@@ -317,7 +317,7 @@ void sl_session_close(sl_session *session)
         sl_instruments_free(session->instruments);
         sl_sequence_free(session->sequence);
         sl_book_free(session->book);
-        sl__render_done(&session->snapshot);
+        sl__write_done(&session->snapshot);
         sl_free(session);
     }
 }

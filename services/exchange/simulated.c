@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulated exchange as a whole: venues, the market's pace, faults that are ordered. See simulated.h. */
+#include "exchange/simulated.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "exchange/simulated_internal.h"
+#include "sluice/runtime.h"
+
+/* Between two looks at the clock. */
+#define PACE SL_MILLISECONDS(1)
+#define HEARTBEAT_LOOK SL_MILLISECONDS(100)
+
+/* Steps in a row without a look at the clock or anybody else. */
+#define STEPS_AT_ONCE 64
+
+/* ---- instruments ---- */
+
+static const char *money_of(sl_venue venue)
+{
+    return venue == SL_VENUE_COINBASE || venue == SL_VENUE_KRAKEN || venue == SL_VENUE_BITSTAMP ? "USD" : "USDT";
+}
+
+static int define_one(sl_instruments *instruments, sl_venue venue, const char *base, const sl_instrument **ret_one)
+{
+    const sl_dialect *dialect = sl_dialect_of(venue);
+    if (dialect == NULL) {
+        return sl_fail(SL_EINVAL, "no such venue");
+    }
+    sl_instrument definition = {.venue = venue, .status = SL_STATUS_TRADING};
+    dialect->define(base, money_of(venue), &definition);
+    int code = sl_instruments_add(instruments, &definition, ret_one);
+    return code < 0 ? code : 0;
+}
+
+int sl_simulated_define(sl_instruments *instruments, sl_venue venue, size_t count)
+{
+    static const char *const names[] = {"BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "DOT", "LTC", "LINK", "AVAX"};
+    for (size_t at = 0; at < count && at < 1000000; at++) {
+        char base[SL_ASSET_MAX];
+        (void)snprintf(base, sizeof base, "C%05u", (unsigned)at % 1000000u);
+        const sl_instrument *one = NULL;
+        SL_TRY(define_one(instruments, venue, at < sizeof names / sizeof *names ? names[at] : base, &one));
+    }
+    return 0;
+}
+
+/* ---- faults ---- */
+
+static const char *const fault_names[SL_FAULT_COUNT] = {
+    [SL_FAULT_NONE] = "none",
+    [SL_FAULT_DROP] = "drop",
+    [SL_FAULT_DROP_TRADE] = "drop-trade",
+    [SL_FAULT_DUPLICATE] = "duplicate",
+    [SL_FAULT_REORDER] = "reorder",
+    [SL_FAULT_CUT] = "cut",
+    [SL_FAULT_CUT_ALL] = "cut-all",
+    [SL_FAULT_CLOSE] = "close",
+    [SL_FAULT_LEAVE] = "leave",
+    [SL_FAULT_SILENT] = "silent",
+    [SL_FAULT_HEARTBEATS_ONLY] = "heartbeats-only",
+    [SL_FAULT_DEAF] = "deaf",
+    [SL_FAULT_ACKS] = "acks",
+    [SL_FAULT_GARBAGE] = "garbage",
+    [SL_FAULT_UNKNOWN] = "unknown",
+    [SL_FAULT_SNAPSHOT_OLD] = "snapshot-old",
+    [SL_FAULT_SNAPSHOT_NEVER] = "snapshot-never",
+    [SL_FAULT_HTTP_429] = "http-429",
+    [SL_FAULT_HTTP_429_AFTER] = "http-429-after",
+    [SL_FAULT_HTTP_418] = "http-418",
+    [SL_FAULT_HTTP_403] = "http-403",
+    [SL_FAULT_HTTP_500] = "http-500",
+    [SL_FAULT_BODY_LIMIT] = "body-limit",
+    [SL_FAULT_REFUSE] = "refuse",
+    [SL_FAULT_HALT] = "halt",
+    [SL_FAULT_DELIST] = "delist",
+};
+
+const char *sl_fault_name(sl_fault fault)
+{
+    return (unsigned)fault < SL_FAULT_COUNT ? fault_names[fault] : "?";
+}
+
+sl_fault sl_fault_find(const char *name)
+{
+    for (int fault = 1; fault < SL_FAULT_COUNT; fault++) {
+        if (strcmp(fault_names[fault], name) == 0) {
+            return (sl_fault)fault;
+        }
+    }
+    return SL_FAULT_NONE;
+}
+
+bool sl__fault_take(struct venue *venue, sl_fault fault)
+{
+    if (venue->orders.left[fault] == 0) {
+        return false;
+    }
+    venue->orders.left[fault]--;
+    venue->exchange->stats.faults[fault]++;
+    return true;
+}
+
+bool sl__fault_holds(const struct venue *venue, sl_fault fault)
+{
+    return venue->orders.until[fault] > sl_now();
+}
+
+/* The status of the next instruments that are traded. */
+static void change_status(struct venue *venue, sl_instrument_status status, uint64_t count)
+{
+    sl_instruments *table = venue->exchange->options.instruments;
+    for (size_t at = sl_instruments_count(table); at-- > 0 && count > 0;) {
+        const sl_instrument *one = sl_instruments_at(table, at);
+        if (one->venue == venue->dialect->venue && one->status == SL_STATUS_TRADING) {
+            sl_instruments_set_status(table, one, status);
+            count--;
+        }
+    }
+}
+
+static void tell_all_to_leave(struct venue *venue, sl_time now)
+{
+    struct sl_render text = {0};
+    venue->host.now_ns = sl_now_wall();
+    if (venue->dialect->leave != NULL && venue->dialect->leave(&venue->host, &text)) {
+        for (struct sl_venue_client *client = venue->clients; client != NULL; client = client->next) {
+            sl__client_say(client, &text);
+        }
+    }
+    sl__write_done(&text);
+    (void)now;
+}
+
+static void cut_all(struct venue *venue)
+{
+    for (struct sl_venue_client *client = venue->clients; client != NULL; client = client->next) {
+        sl__client_end(client, true, 0);
+    }
+}
+
+static void order(struct venue *venue, sl_fault fault, uint64_t count, sl_time duration)
+{
+    count = count == 0 ? 1 : count;
+    duration = duration == 0 ? SL_SECONDS(1) : duration;
+    sl_time until = sl_time_add(sl_now(), duration);
+    switch (fault) {
+    case SL_FAULT_CUT_ALL:
+        venue->exchange->stats.faults[fault]++;
+        cut_all(venue);
+        break;
+    case SL_FAULT_LEAVE:
+        venue->exchange->stats.faults[fault]++;
+        venue->orders.until[fault] = until;
+        tell_all_to_leave(venue, sl_now());
+        break;
+    case SL_FAULT_SILENT:
+    case SL_FAULT_HEARTBEATS_ONLY:
+    case SL_FAULT_DEAF:
+    case SL_FAULT_HTTP_418:
+    case SL_FAULT_REFUSE:
+        venue->exchange->stats.faults[fault]++;
+        venue->orders.until[fault] = until;
+        break;
+    case SL_FAULT_HALT:
+    case SL_FAULT_DELIST:
+        venue->exchange->stats.faults[fault]++;
+        change_status(venue, fault == SL_FAULT_HALT ? SL_STATUS_HALTED : SL_STATUS_DELISTED, count);
+        break;
+    default:
+        venue->orders.left[fault] += count;
+        venue->orders.retry_after = duration;
+    }
+}
+
+void sl_simulated_fault(sl_simulated *exchange, sl_venue venue, sl_fault fault, uint64_t count, sl_time duration)
+{
+    for (size_t at = 0; at < exchange->venue_count; at++) {
+        if (venue == SL_VENUE_NONE || exchange->list[at]->dialect->venue == venue) {
+            order(exchange->list[at], fault, count, duration);
+        }
+    }
+}
+
+void sl_simulated_heal(sl_simulated *exchange)
+{
+    for (size_t at = 0; at < exchange->venue_count; at++) {
+        exchange->list[at]->orders = (struct orders){.retry_after = 0};
+    }
+}
+
+int sl_simulated_list(sl_simulated *exchange, sl_venue venue, const char *base)
+{
+    const sl_instrument *one = NULL;
+    if (exchange->venues[venue] == NULL) {
+        return sl_fail(SL_EINVAL, "%s is not open", sl_venue_name(venue));
+    }
+    SL_TRY(define_one(exchange->options.instruments, venue, base, &one));
+    return sl_truth_list(exchange->venues[venue]->truth, one);
+}
+
+/* ---- the market ---- */
+
+static struct board *board_of(struct venue *venue, const sl_instrument *instrument)
+{
+    if (instrument->index >= venue->board_count) {
+        size_t count = venue->board_count == 0 ? 64 : venue->board_count;
+        while (count <= instrument->index) {
+            count *= 2;
+        }
+        struct board *boards = sl_realloc(venue->boards, count * sizeof *boards);
+        if (boards == NULL) {
+            return NULL;
+        }
+        memset(boards + venue->board_count, 0, (count - venue->board_count) * sizeof *boards);
+        venue->boards = boards;
+        venue->board_count = count;
+    }
+    return &venue->boards[instrument->index];
+}
+
+static int keep_trade(struct venue *venue, const sl_market_event *event)
+{
+    struct board *board = board_of(venue, event->instrument);
+    if (board == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for trades");
+    }
+    if (board->trade_count == board->trade_capacity && board->trade_capacity == 2 * SL_HISTORY_TRADES) {
+        memmove(board->trades, board->trades + SL_HISTORY_TRADES, SL_HISTORY_TRADES * sizeof *board->trades);
+        board->trade_count = SL_HISTORY_TRADES;
+    } else if (board->trade_count == board->trade_capacity) {
+        size_t capacity = board->trade_capacity == 0 ? 16 : board->trade_capacity * 2;
+        capacity = capacity < 2 * SL_HISTORY_TRADES ? capacity : 2 * SL_HISTORY_TRADES;
+        sl_market_event *trades = sl_realloc(board->trades, capacity * sizeof *trades);
+        if (trades == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for %zu trades", capacity);
+        }
+        board->trades = trades;
+        board->trade_capacity = capacity;
+    }
+    board->trades[board->trade_count++] = *event;
+    return 0;
+}
+
+static size_t history(void *arg, const sl_instrument *instrument, int64_t from_id, size_t limit,
+                      const sl_market_event **ret_events)
+{
+    struct venue *venue = arg;
+    const struct board *board = board_of(venue, instrument);
+    size_t count = board == NULL ? 0 : board->trade_count;
+    size_t first = count > limit ? count - limit : 0;
+    if (from_id > 0) {
+        for (first = 0; first < count && board->trades[first].as.trade.id < from_id; first++) {
+        }
+    }
+    *ret_events = count == 0 ? NULL : board->trades + first;
+    return count - first < limit ? count - first : limit;
+}
+
+static int step(sl_simulated *exchange)
+{
+    struct venue *venue = exchange->list[exchange->stats.steps % exchange->venue_count];
+    sl_truth_change change;
+    venue->host.now_ns = sl_now_wall();
+    SL_TRY(sl_truth_step(venue->truth, venue->host.now_ns, &change));
+    exchange->stats.steps++;
+    if (change.event.kind == SL_EVENT_TRADE) {
+        SL_TRY(keep_trade(venue, &change.event));
+    }
+    if (exchange->options.record != NULL) {
+        SL_TRY(exchange->options.record(exchange->options.arg, &change.event));
+    }
+    sl__venue_publish(venue, &change);
+    return 0;
+}
+
+static bool crowded(const sl_simulated *exchange)
+{
+    for (size_t at = 0; at < exchange->venue_count; at++) {
+        for (const struct sl_venue_client *client = exchange->list[at]->clients; client != NULL;
+             client = client->next) {
+            if (!client->gone && client->outbox.size_bytes > SL_SIMULATED_PATIENCE_BYTES) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Waits until the next steps are due: how many are. */
+static int pace(sl_simulated *exchange, sl_time start, uint64_t *ret_due)
+{
+    const struct sl_simulated_options *options = &exchange->options;
+    if (options->rate > 0) {
+        SL_TRY(sl_sleep(PACE));
+        uint64_t should = (uint64_t)((double)(sl_now() - start) / (double)SL_SECONDS(1) * options->rate);
+        *ret_due = should > exchange->stats.steps ? should - exchange->stats.steps : 0;
+    } else {
+        while (crowded(exchange)) {
+            sl_event_reset(&exchange->drained);
+            SL_TRY(sl_event_wait(&exchange->drained));
+        }
+        SL_TRY(sl_checkpoint());
+        *ret_due = STEPS_AT_ONCE;
+    }
+    *ret_due = *ret_due < STEPS_AT_ONCE * 16 ? *ret_due : STEPS_AT_ONCE * 16;
+    return 0;
+}
+
+static int move(void *arg)
+{
+    sl_simulated *exchange = arg;
+    const struct sl_simulated_options *options = &exchange->options;
+    while (exchange->wishes < options->wait) {
+        sl_event_reset(&exchange->somebody);
+        SL_TRY(sl_event_wait(&exchange->somebody));
+    }
+    sl_time start = sl_now();
+    while (options->steps == 0 || exchange->stats.steps < options->steps) {
+        uint64_t due = 0;
+        SL_TRY(pace(exchange, start, &due));
+        for (; due > 0 && (options->steps == 0 || exchange->stats.steps < options->steps); due--) {
+            SL_TRY(step(exchange));
+        }
+    }
+    exchange->stats.over = true;
+    return 0;
+}
+
+/* What is due by the clock alone. */
+static int beat(void *arg)
+{
+    sl_simulated *exchange = arg;
+    for (;;) {
+        SL_TRY(sl_sleep(HEARTBEAT_LOOK));
+        for (size_t at = 0; at < exchange->venue_count; at++) {
+            struct venue *venue = exchange->list[at];
+            sl_time leave = venue->orders.until[SL_FAULT_LEAVE];
+            if (leave != 0 && leave <= sl_now()) {
+                venue->orders.until[SL_FAULT_LEAVE] = 0;
+                cut_all(venue);
+            }
+            sl__venue_heartbeat(venue, sl_now());
+        }
+    }
+}
+
+/* ---- serving ---- */
+
+/* "/binance-usdm/public/stream?x": the venue, and what it is asked. */
+static struct venue *find_venue(const sl_simulated *exchange, const char *target, char *path, size_t size_bytes,
+                                struct sl_rest_question *question)
+{
+    for (size_t at = 0; at < exchange->venue_count && target[0] == '/'; at++) {
+        const char *name = sl_venue_name(exchange->list[at]->dialect->venue);
+        size_t length = strlen(name);
+        if (strncmp(target + 1, name, length) != 0 || strchr("/?", target[1 + length]) == NULL) {
+            continue;
+        }
+        const char *rest = target + 1 + length;
+        size_t path_bytes = strcspn(rest, "?");
+        if (path_bytes >= size_bytes) {
+            return NULL;
+        }
+        memcpy(path, rest, path_bytes);
+        path[path_bytes] = '\0';
+        question->path = path;
+        question->query = rest[path_bytes] == '?' ? rest + path_bytes + 1 : "";
+        return exchange->list[at];
+    }
+    return NULL;
+}
+
+static int handle(void *arg, sl_http_exchange *request)
+{
+    sl_simulated *exchange = arg;
+    char path[1024];
+    struct sl_rest_question question;
+    struct venue *venue = find_venue(exchange, sl_http_target(request->request), path, sizeof path, &question);
+    if (venue == NULL) {
+        return 0;
+    }
+    const char *upgrade = sl_http_header(request->request, "Upgrade");
+    return upgrade != NULL ? sl__venue_stream(venue, request, &question) : sl__venue_rest(venue, request, &question);
+}
+
+static int serve(void *arg)
+{
+    sl_simulated *exchange = arg;
+    struct sl_http_server_options options = {
+        .handler = handle, .arg = exchange, .target_bytes_max = 16384, .stop_grace = SL_MILLISECONDS(100)};
+    return sl_http_serve_with(exchange->listener, &options);
+}
+
+int sl_simulated_run(void *arg)
+{
+    sl_simulated *exchange = arg;
+    SL_SCOPE(scope, .name = "exchange");
+    SL_TRY(sl_spawn(&scope, serve, exchange));
+    SL_TRY(sl_spawn(&scope, move, exchange, .name = "market"));
+    SL_TRY(sl_spawn(&scope, beat, exchange, .name = "heartbeats"));
+    return sl_scope_wait(&scope);
+}
+
+/* ---- made and freed ---- */
+
+static int open_venue(sl_simulated *exchange, const sl_dialect *dialect)
+{
+    struct venue *venue = sl_calloc(1, sizeof *venue);
+    if (venue == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for a venue");
+    }
+    exchange->venues[dialect->venue] = venue;
+    exchange->list[exchange->venue_count++] = venue;
+    venue->exchange = exchange;
+    venue->dialect = dialect;
+    sl_truth_options truth = {.instruments = exchange->options.instruments,
+                              .venue = dialect->venue,
+                              .seed = exchange->options.seed + (uint64_t)dialect->venue,
+                              .levels = dialect->levels,
+                              .trade_weight = exchange->options.trade_weight,
+                              .timed = dialect->timed,
+                              .uuids = dialect->uuids};
+    SL_TRY(sl_truth_new(&truth, &venue->truth));
+    SL_TRY(sl_json_new(0, &venue->json));
+    venue->host = (struct sl_dialect_host){.dialect = dialect,
+                                           .venue = venue,
+                                           .instruments = exchange->options.instruments,
+                                           .truth = venue->truth,
+                                           .json = venue->json,
+                                           .say = sl__client_say,
+                                           .wish = sl__client_wish,
+                                           .history = history};
+    return 0;
+}
+
+int sl_simulated_open(const struct sl_simulated_options *options, sl_simulated **ret_exchange)
+{
+    sl_auto(sl_simulated) *exchange = sl_calloc(1, sizeof *exchange);
+    if (exchange == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for an exchange");
+    }
+    exchange->options = *options;
+    sl_event_init(&exchange->somebody);
+    sl_event_init(&exchange->drained);
+    for (size_t at = 0; at < sl_instruments_count(options->instruments); at++) {
+        sl_venue venue = sl_instruments_at(options->instruments, at)->venue;
+        if (exchange->venues[venue] == NULL) {
+            const sl_dialect *dialect = sl_dialect_of(venue);
+            SL_TRY(dialect == NULL ? sl_fail(SL_EINVAL, "no such venue") : open_venue(exchange, dialect));
+        }
+    }
+    if (exchange->venue_count == 0) {
+        return sl_fail(SL_EINVAL, "an exchange without instruments");
+    }
+    SL_TRY(sl_listener_open("127.0.0.1", options->port, &exchange->listener));
+    *ret_exchange = exchange;
+    exchange = NULL;
+    return 0;
+}
+
+static void close_venue(struct venue *venue)
+{
+    for (size_t at = 0; at < venue->board_count; at++) {
+        sl_free(venue->boards[at].wishes);
+        sl_free(venue->boards[at].trades);
+    }
+    sl_free(venue->boards);
+    sl_truth_free(venue->truth);
+    sl_json_free(venue->json);
+    sl__write_done(&venue->text);
+    sl__write_done(&venue->old_snapshot);
+    sl_free(venue);
+}
+
+void sl_simulated_close(sl_simulated *exchange)
+{
+    if (exchange != NULL) {
+        sl_listener_close(exchange->listener);
+        for (size_t at = 0; at < exchange->venue_count; at++) {
+            close_venue(exchange->list[at]);
+        }
+        sl_free(exchange);
+    }
+}
+
+int sl_simulated_port(const sl_simulated *exchange)
+{
+    return sl_listener_port(exchange->listener);
+}
+
+const sl_truth *sl_simulated_truth(const sl_simulated *exchange, sl_venue venue)
+{
+    return exchange->venues[venue] == NULL ? NULL : exchange->venues[venue]->truth;
+}
+
+const struct sl_simulated_stats *sl_simulated_get_stats(const sl_simulated *exchange)
+{
+    return &exchange->stats;
+}

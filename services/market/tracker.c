@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: MIT */
+/* First copies and holes. See tracker.h. */
+#include "tracker.h"
+
+#include <string.h>
+
+#include "sluice/memory.h"
+
+#define WORD_BITS 64
+#define WINDOW_WORDS (SL_TRACKER_WINDOW / WORD_BITS)
+
+/* A share of each new interval in the usual one: 1 / 2^3. */
+#define PULSE_SHIFT 3
+
+/* Missing ids from one to another, both included, until when they may still come. */
+struct hole {
+    int64_t from, to;
+    sl_time until;
+    int64_t wall_ns; /* when it was seen */
+    uint32_t connection;
+};
+
+/* Consecutive ids: the newest, and which of the SL_TRACKER_WINDOW up to it have come. */
+struct window {
+    int64_t high;                /* 0: none yet */
+    uint64_t seen[WINDOW_WORDS]; /* bit of id: id % SL_TRACKER_WINDOW */
+    struct hole holes[SL_TRACKER_HOLES_MAX];
+    size_t hole_count;
+};
+
+/* Ids that only can be compared. */
+struct recent {
+    uint64_t hashes[SL_TRACKER_RECENT];
+    uint32_t at, count;
+    int64_t last_id;
+};
+
+/* One feed of one instrument. */
+struct channel {
+    sl_tracker_pulse pulse;
+    struct window *window; /* consecutive trades */
+    struct recent *recent; /* other trades, liquidations */
+    int64_t last_id;       /* state: the newest that was given out */
+    int64_t last_time_ns;
+    uint64_t last_hash;
+};
+
+struct channels {
+    struct channel feeds[SL_FEED_COUNT];
+};
+
+struct sl_tracker {
+    sl_tracker_options options;
+    struct channels **table; /* by the instrument's index */
+    size_t capacity;
+    const sl_instrument **with_holes; /* instruments that may have holes */
+    size_t hole_count, hole_capacity;
+    sl_tracker_stats stats;
+};
+
+int sl_tracker_new(const sl_tracker_options *options, sl_tracker **ret_tracker)
+{
+    if (options->event == NULL || options->patience < 0) {
+        return sl_fail(SL_EINVAL, "a tracker needs somewhere to give events to, and a patience of 0 or more");
+    }
+    sl_tracker *tracker = sl_calloc(1, sizeof *tracker);
+    if (tracker == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for a tracker");
+    }
+    tracker->options = *options;
+    *ret_tracker = tracker;
+    return 0;
+}
+
+void sl_tracker_free(sl_tracker *tracker)
+{
+    if (tracker == NULL) {
+        return;
+    }
+    for (size_t at = 0; at < tracker->capacity; at++) {
+        struct channels *channels = tracker->table[at];
+        for (size_t feed = 0; channels != NULL && feed < SL_FEED_COUNT; feed++) {
+            sl_free(channels->feeds[feed].window);
+            sl_free(channels->feeds[feed].recent);
+        }
+        sl_free(channels);
+    }
+    sl_free(tracker->table);
+    sl_free(tracker->with_holes);
+    sl_free(tracker);
+}
+
+/* ---- the place of a channel ---- */
+
+static int grow_table(sl_tracker *tracker, uint32_t index)
+{
+    size_t capacity = tracker->capacity == 0 ? 64 : tracker->capacity;
+    while (capacity <= index) {
+        capacity *= 2;
+    }
+    struct channels **table = sl_realloc(tracker->table, capacity * sizeof *table);
+    if (table == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for %zu instruments", capacity);
+    }
+    memset(table + tracker->capacity, 0, (capacity - tracker->capacity) * sizeof *table);
+    tracker->table = table;
+    tracker->capacity = capacity;
+    return 0;
+}
+
+static int channel_of(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, struct channel **ret_channel)
+{
+    if (instrument->index >= tracker->capacity) {
+        SL_TRY(grow_table(tracker, instrument->index));
+    }
+    struct channels **slot = &tracker->table[instrument->index];
+    if (*slot == NULL) {
+        *slot = sl_calloc(1, sizeof **slot);
+        if (*slot == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for an instrument");
+        }
+    }
+    *ret_channel = &(*slot)->feeds[feed];
+    return 0;
+}
+
+static const struct channel *look(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
+{
+    const struct channels *channels = instrument->index < tracker->capacity ? tracker->table[instrument->index] : NULL;
+    return channels == NULL ? NULL : &channels->feeds[feed];
+}
+
+static void beat(struct channel *channel, sl_time now)
+{
+    sl_tracker_pulse *pulse = &channel->pulse;
+    if (pulse->events++ > 0) {
+        sl_time passed = now - pulse->last;
+        pulse->usual = pulse->events == 2 ? passed : pulse->usual + ((passed - pulse->usual) >> PULSE_SHIFT);
+    }
+    pulse->last = now;
+}
+
+/* ---- giving out ---- */
+
+static int give(sl_tracker *tracker, const sl_market_event *event)
+{
+    SL_TRY(tracker->options.event(tracker->options.arg, event));
+    tracker->stats.events++;
+    return 1;
+}
+
+static int give_gap(sl_tracker *tracker, const sl_market_event *like, const sl_gap *gap)
+{
+    sl_market_event event = {.kind = SL_EVENT_GAP,
+                             .feed = like->feed,
+                             .connection = like->connection,
+                             .instrument = like->instrument,
+                             .receive_time_ns = like->receive_time_ns};
+    event.as.gap = *gap;
+    SL_TRY(tracker->options.event(tracker->options.arg, &event));
+    tracker->stats.gaps++;
+    return 0;
+}
+
+/* ---- consecutive ids ---- */
+
+static bool seen(const struct window *window, int64_t id)
+{
+    size_t bit = (size_t)((uint64_t)id % SL_TRACKER_WINDOW);
+    return (window->seen[bit / WORD_BITS] >> (bit % WORD_BITS) & 1) != 0;
+}
+
+static void mark(struct window *window, int64_t id, bool value)
+{
+    size_t bit = (size_t)((uint64_t)id % SL_TRACKER_WINDOW);
+    uint64_t mask = UINT64_C(1) << (bit % WORD_BITS);
+    window->seen[bit / WORD_BITS] =
+        value ? window->seen[bit / WORD_BITS] | mask : window->seen[bit / WORD_BITS] & ~mask;
+}
+
+/* Makes `last` the newest id; of those up to it only first..last have come. */
+static void advance(struct window *window, int64_t first, int64_t last)
+{
+    if (window->high == 0 || last - window->high >= SL_TRACKER_WINDOW) {
+        memset(window->seen, window->high == 0 ? 0xff : 0, sizeof window->seen);
+    } else {
+        for (int64_t id = window->high + 1; id < first; id++) {
+            mark(window, id, false);
+        }
+    }
+    int64_t from = last - first >= SL_TRACKER_WINDOW ? last - SL_TRACKER_WINDOW + 1 : first;
+    for (int64_t id = from; id <= last; id++) {
+        mark(window, id, true);
+    }
+    window->high = last;
+}
+
+/* Tells those of the ids from..to that have not come, as one gap from the last id before them to the first after. */
+static int tell_hole(sl_tracker *tracker, const struct window *window, const struct hole *hole,
+                     const sl_instrument *instrument, sl_feed feed)
+{
+    int64_t from = hole->from, to = hole->to;
+    int64_t oldest = window->high - SL_TRACKER_WINDOW + 1;
+    while (from <= to && from >= oldest && seen(window, from)) {
+        from++;
+    }
+    while (to >= from && to >= oldest && seen(window, to)) {
+        to--;
+    }
+    if (from > to) {
+        return 0;
+    }
+    uint64_t missing = 0;
+    for (int64_t id = from > oldest ? from : oldest; id <= to; id++) {
+        missing += !seen(window, id);
+    }
+    missing += from < oldest ? (uint64_t)((to < oldest ? to + 1 : oldest) - from) : 0;
+    sl_market_event like = {
+        .feed = feed, .connection = hole->connection, .instrument = instrument, .receive_time_ns = hole->wall_ns};
+    sl_gap gap = {.reason = SL_GAP_SEQUENCE, .from_id = from - 1, .to_id = to + 1};
+    SL_TRY(give_gap(tracker, &like, &gap));
+    tracker->stats.missing += missing;
+    return 0;
+}
+
+static int remember_instrument(sl_tracker *tracker, const sl_instrument *instrument)
+{
+    if (tracker->hole_count == tracker->hole_capacity) {
+        size_t capacity = tracker->hole_capacity == 0 ? 16 : tracker->hole_capacity * 2;
+        const sl_instrument **all = sl_realloc(tracker->with_holes, capacity * sizeof *all);
+        if (all == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for %zu holes", capacity);
+        }
+        tracker->with_holes = all;
+        tracker->hole_capacity = capacity;
+    }
+    tracker->with_holes[tracker->hole_count++] = instrument;
+    return 0;
+}
+
+/* Forgets the holes that have been filled. */
+static void drop_filled(struct window *window)
+{
+    size_t kept = 0;
+    for (size_t at = 0; at < window->hole_count; at++) {
+        const struct hole *hole = &window->holes[at];
+        bool open = hole->from <= window->high - SL_TRACKER_WINDOW;
+        for (int64_t id = hole->from; id <= hole->to && !open; id++) {
+            open = !seen(window, id);
+        }
+        if (open) {
+            window->holes[kept++] = *hole;
+        }
+    }
+    window->hole_count = kept;
+}
+
+/* Ids are missing before an event: told at once, or kept for another connection's copy. */
+static int open_hole(sl_tracker *tracker, struct window *window, const struct hole *hole,
+                     const sl_instrument *instrument, sl_feed feed)
+{
+    bool listed = window->hole_count > 0; /* among those with holes */
+    if (window->hole_count == SL_TRACKER_HOLES_MAX) {
+        drop_filled(window);
+    }
+    bool wait = tracker->options.patience > 0 && window->hole_count < SL_TRACKER_HOLES_MAX &&
+                hole->to - hole->from < SL_TRACKER_WINDOW / 2;
+    if (!wait) {
+        return tell_hole(tracker, window, hole, instrument, feed);
+    }
+    if (!listed) {
+        SL_TRY(remember_instrument(tracker, instrument));
+    }
+    window->holes[window->hole_count++] = *hole;
+    return 0;
+}
+
+static int window_of(struct channel *channel, struct window **ret_window)
+{
+    if (channel->window == NULL) {
+        channel->window = sl_calloc(1, sizeof *channel->window);
+        if (channel->window == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for a sequence");
+        }
+    }
+    *ret_window = channel->window;
+    return 0;
+}
+
+/* An id, or several of an aggregate, at or before the newest. */
+static int see_late(sl_tracker *tracker, struct window *window, const sl_market_event *event)
+{
+    int64_t id = event->as.trade.id;
+    if (window->high - id >= SL_TRACKER_WINDOW || seen(window, id)) {
+        tracker->stats.repeated++;
+        return 0;
+    }
+    SL_TRY(give(tracker, event));
+    mark(window, id, true);
+    tracker->stats.late++;
+    return 1;
+}
+
+/* Goes over a hole: its last id becomes the newest. On an error nothing has changed. */
+static int skip_to(sl_tracker *tracker, struct window *window, const struct hole *hole, const sl_instrument *instrument,
+                   sl_feed feed)
+{
+    struct window old = *window;
+    advance(window, hole->to, hole->to);
+    mark(window, hole->to, false);
+    int code = open_hole(tracker, window, hole, instrument, feed);
+    if (code < 0) {
+        *window = old;
+    }
+    return code;
+}
+
+static int see_consecutive(sl_tracker *tracker, struct channel *channel, const sl_market_event *event, sl_time now)
+{
+    int64_t id = event->as.trade.id;
+    if (id <= 0) {
+        return sl_fail(SL_EINVAL, "trade id %lld", (long long)id);
+    }
+    struct window *window = NULL;
+    SL_TRY(window_of(channel, &window));
+    if (window->high != 0 && id <= window->high) {
+        return see_late(tracker, window, event);
+    }
+    if (window->high != 0 && id > window->high + 1) {
+        struct hole hole = {.from = window->high + 1,
+                            .to = id - 1,
+                            .until = sl_time_add(now, tracker->options.patience),
+                            .wall_ns = event->receive_time_ns,
+                            .connection = event->connection};
+        SL_TRY(skip_to(tracker, window, &hole, event->instrument, event->feed));
+    }
+    advance(window, id, id);
+    int code = give(tracker, event);
+    if (code < 0) {
+        mark(window, id, false); /* it comes again, or is missed */
+        window->high = id - 1;
+    }
+    return code;
+}
+
+/* ---- ids that only can be compared ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash ^= value + UINT64_C(0x9e3779b97f4a7c15) + (hash << 6) + (hash >> 2);
+    hash *= UINT64_C(0xff51afd7ed558ccd);
+    return hash ^ hash >> 33;
+}
+
+static uint64_t mix_decimal(uint64_t hash, sl_decimal decimal)
+{
+    return mix(mix(hash, (uint64_t)decimal.mantissa), (uint64_t)decimal.exponent);
+}
+
+static uint64_t identity(const sl_market_event *event)
+{
+    uint64_t hash = 1;
+    if (event->kind == SL_EVENT_TRADE) {
+        const sl_trade *trade = &event->as.trade;
+        return mix(mix(mix(hash, (uint64_t)trade->id), trade->uuid.high), trade->uuid.low);
+    }
+    const sl_liquidation *forced = &event->as.liquidation;
+    hash = mix(mix(hash, (uint64_t)event->venue_time_ns), (uint64_t)forced->side);
+    return mix_decimal(mix_decimal(hash, forced->price), forced->quantity);
+}
+
+static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_market_event *event)
+{
+    if (channel->recent == NULL) {
+        channel->recent = sl_calloc(1, sizeof *channel->recent);
+        if (channel->recent == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for recent trades");
+        }
+    }
+    struct recent *recent = channel->recent;
+    uint64_t hash = identity(event);
+    for (uint32_t at = 0; at < recent->count; at++) {
+        if (recent->hashes[at] == hash) {
+            tracker->stats.repeated++;
+            return 0;
+        }
+    }
+    SL_TRY(give(tracker, event));
+    recent->hashes[recent->at] = hash;
+    recent->at = (recent->at + 1) % SL_TRACKER_RECENT;
+    recent->count += recent->count < SL_TRACKER_RECENT;
+    recent->last_id = event->kind == SL_EVENT_TRADE ? event->as.trade.id : 0;
+    return 1;
+}
+
+/* ---- state: only what is newer ---- */
+
+static uint64_t hash_state(const sl_market_event *event)
+{
+    uint64_t hash = (uint64_t)event->kind;
+    switch (event->kind) {
+    case SL_EVENT_BEST: {
+        const sl_best *best = &event->as.best;
+        hash = mix_decimal(mix_decimal(hash, best->bid.price), best->bid.quantity);
+        return mix_decimal(mix_decimal(hash, best->ask.price), best->ask.quantity);
+    }
+    case SL_EVENT_TICKER: {
+        const sl_ticker *ticker = &event->as.ticker;
+        hash = mix_decimal(mix_decimal(mix_decimal(hash, ticker->last), ticker->volume), ticker->high);
+        hash = mix_decimal(mix_decimal(mix_decimal(hash, ticker->low), ticker->open), ticker->quote_volume);
+        hash = mix_decimal(mix_decimal(hash, ticker->bid.price), ticker->bid.quantity);
+        return mix_decimal(mix_decimal(hash, ticker->ask.price), ticker->ask.quantity);
+    }
+    case SL_EVENT_CANDLE: {
+        const sl_candle *candle = &event->as.candle;
+        hash = mix(mix(mix(hash, (uint64_t)candle->open_time_ns), (uint64_t)candle->interval_ns), candle->closed);
+        hash = mix_decimal(mix_decimal(mix_decimal(hash, candle->open), candle->high), candle->low);
+        return mix(mix_decimal(mix_decimal(hash, candle->close), candle->volume), candle->trades);
+    }
+    case SL_EVENT_FUNDING: {
+        const sl_funding *funding = &event->as.funding;
+        hash = mix(mix_decimal(mix_decimal(hash, funding->mark_price), funding->index_price),
+                   (uint64_t)funding->next_time_ns);
+        return mix_decimal(hash, funding->rate);
+    }
+    case SL_EVENT_OPEN_INTEREST:
+        return mix_decimal(mix_decimal(hash, event->as.open_interest.quantity), event->as.open_interest.value);
+    default:
+        return mix(hash, (uint64_t)event->as.status);
+    }
+}
+
+static int see_state(sl_tracker *tracker, struct channel *channel, const sl_market_event *event)
+{
+    int64_t id = event->kind == SL_EVENT_BEST ? event->as.best.update_id : 0;
+    uint64_t hash = hash_state(event);
+    bool old = id != 0 && channel->last_id != 0
+                   ? id <= channel->last_id
+                   : event->venue_time_ns < channel->last_time_ns ||
+                         (event->venue_time_ns == channel->last_time_ns && hash == channel->last_hash);
+    if (old) {
+        tracker->stats.repeated++;
+        return 0;
+    }
+    SL_TRY(give(tracker, event));
+    channel->last_id = id;
+    channel->last_time_ns = event->venue_time_ns;
+    channel->last_hash = hash;
+    return 1;
+}
+
+int sl_tracker_event(sl_tracker *tracker, const sl_market_event *event, sl_time now)
+{
+    struct channel *channel = NULL;
+    SL_TRY(channel_of(tracker, event->instrument, event->feed, &channel));
+    beat(channel, now);
+    switch (event->kind) {
+    case SL_EVENT_TRADE:
+        return tracker->options.consecutive_trades ? see_consecutive(tracker, channel, event, now)
+                                                   : see_recent(tracker, channel, event);
+    case SL_EVENT_LIQUIDATION:
+        return see_recent(tracker, channel, event);
+    case SL_EVENT_BEST:
+    case SL_EVENT_TICKER:
+    case SL_EVENT_CANDLE:
+    case SL_EVENT_FUNDING:
+    case SL_EVENT_OPEN_INTEREST:
+    case SL_EVENT_STATUS:
+        return see_state(tracker, channel, event);
+    default:
+        return sl_fail(SL_EINVAL, "a tracker takes no %s", sl_event_kind_name(event->kind));
+    }
+}
+
+/* ---- losses ---- */
+
+int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, sl_time now, int64_t wall_ns)
+{
+    (void)now;
+    const struct channel *channel = look(tracker, instrument, feed);
+    bool trades = feed == SL_FEED_TRADES || feed == SL_FEED_AGG_TRADES;
+    if (channel == NULL || channel->pulse.events == 0 || (trades && tracker->options.consecutive_trades) ||
+        (!trades && feed != SL_FEED_LIQUIDATIONS)) {
+        return 0;
+    }
+    sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
+    sl_gap gap = {.reason = SL_GAP_DISCONNECTED, .from_id = channel->recent == NULL ? 0 : channel->recent->last_id};
+    return give_gap(tracker, &like, &gap);
+}
+
+int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument *instrument, int64_t id, sl_time now,
+                          int64_t wall_ns)
+{
+    struct channel *channel = NULL;
+    SL_TRY(channel_of(tracker, instrument, SL_FEED_TRADES, &channel));
+    struct window *window = channel->window;
+    if (window == NULL || window->high == 0 || id <= window->high || !tracker->options.consecutive_trades) {
+        return 0;
+    }
+    struct hole hole = {
+        .from = window->high + 1, .to = id, .until = sl_time_add(now, tracker->options.patience), .wall_ns = wall_ns};
+    return skip_to(tracker, window, &hole, instrument, SL_FEED_TRADES);
+}
+
+int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t id)
+{
+    if (!tracker->options.consecutive_trades || id <= 0) {
+        return 0;
+    }
+    struct channel *channel = NULL;
+    struct window *window = NULL;
+    SL_TRY(channel_of(tracker, instrument, feed, &channel));
+    SL_TRY(window_of(channel, &window));
+    if (window->high == 0) {
+        advance(window, id, id);
+    }
+    return 0;
+}
+
+/* The holes of one feed whose time has come. */
+static int expire_window(sl_tracker *tracker, struct window *window, const sl_instrument *instrument, sl_feed feed,
+                         sl_time now, sl_time *ret_when)
+{
+    while (window->hole_count > 0 && window->holes[0].until <= now) {
+        SL_TRY(tell_hole(tracker, window, &window->holes[0], instrument, feed));
+        window->hole_count--;
+        memmove(window->holes, window->holes + 1, window->hole_count * sizeof *window->holes);
+    }
+    if (window->hole_count > 0 && window->holes[0].until < *ret_when) {
+        *ret_when = window->holes[0].until;
+    }
+    return 0;
+}
+
+int sl_tracker_expire(sl_tracker *tracker, sl_time now, sl_time *ret_when)
+{
+    *ret_when = SL_NEVER;
+    for (size_t at = tracker->hole_count; at-- > 0;) {
+        const sl_instrument *instrument = tracker->with_holes[at];
+        struct channels *channels = tracker->table[instrument->index];
+        size_t left = 0;
+        for (int feed = SL_FEED_TRADES; feed <= SL_FEED_AGG_TRADES; feed++) {
+            struct window *window = channels->feeds[feed].window;
+            if (window != NULL) {
+                SL_TRY(expire_window(tracker, window, instrument, (sl_feed)feed, now, ret_when));
+                left += window->hole_count;
+            }
+        }
+        if (left == 0) {
+            tracker->with_holes[at] = tracker->with_holes[--tracker->hole_count];
+        }
+    }
+    return 0;
+}
+
+/* ---- looking ---- */
+
+sl_tracker_pulse sl_tracker_get_pulse(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
+{
+    const struct channel *channel = look(tracker, instrument, feed);
+    return channel == NULL ? (sl_tracker_pulse){0} : channel->pulse;
+}
+
+int64_t sl_tracker_last_id(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
+{
+    const struct channel *channel = look(tracker, instrument, feed);
+    if (channel == NULL) {
+        return 0;
+    }
+    return channel->window != NULL ? channel->window->high : channel->recent != NULL ? channel->recent->last_id : 0;
+}
+
+const sl_tracker_stats *sl_tracker_get_stats(const sl_tracker *tracker)
+{
+    return &tracker->stats;
+}

@@ -228,9 +228,14 @@ int sl_run(const struct sl_run_options *options, sl_task_fn fn, void *arg, sl_er
 
 int sl_main(sl_task_fn fn, void *arg)
 {
+    return sl_main_with(&(struct sl_run_options){.signals = true}, fn, arg);
+}
+
+int sl_main_with(const struct sl_run_options *options, sl_task_fn fn, void *arg)
+{
     sl_error *error = NULL;
     int interrupted = 0;
-    int code = run(&(struct sl_run_options){.signals = true}, fn, arg, &error, &interrupted);
+    int code = run(options, fn, arg, &error, &interrupted);
     if (code < 0 && code != SL_EINTERRUPTED) {
         char text[ERROR_TEXT_BYTES];
         if (sl_error_print(error, text, sizeof text) == 0) {

@@ -7,9 +7,9 @@
 #include "ingest/config.h"
 
 static const struct sl_cli_command *const commands[] = {
-    &sl__command_demo,    &sl__command_check,      &sl__command_config_dump, &sl__command_schema, &sl__command_exchange,
-    &sl__command_worker,  &sl__command_top,        &sl__command_feeds,       &sl__command_tasks,  &sl__command_ctl,
-    &sl__command_version, &sl__command_completion, &sl__command_man};
+    &sl__command_run,      &sl__command_demo,    &sl__command_check,      &sl__command_config_dump, &sl__command_schema,
+    &sl__command_exchange, &sl__command_worker,  &sl__command_top,        &sl__command_feeds,       &sl__command_tasks,
+    &sl__command_ctl,      &sl__command_version, &sl__command_completion, &sl__command_man};
 
 const struct sl_cli sl_program = {.name = "sluice",
                                   .version = SL_PROGRAM_VERSION,
@@ -17,12 +17,11 @@ const struct sl_cli sl_program = {.name = "sluice",
                                   .commands = commands,
                                   .command_count = sizeof commands / sizeof commands[0]};
 
-int sl_command_load(const struct sl_cli_arguments *arguments, sl_config **ret_config, sl_config_report **ret_report)
+int sl_command_sources(const struct sl_cli_arguments *arguments, struct sl_config_source **ret_sources,
+                       struct sl_config_options *ret_options)
 {
     const struct sl_command_files *files = arguments->options;
     struct sl_config_source *sources = sl_calloc(arguments->operand_count + 1, sizeof *sources);
-    *ret_config = NULL;
-    *ret_report = NULL;
     if (sources == NULL) {
         return sl_fail(SL_ENOMEM, "no memory to load a configuration");
     }
@@ -30,11 +29,22 @@ int sl_command_load(const struct sl_cli_arguments *arguments, sl_config **ret_co
         const char *path = arguments->operands[i];
         sources[i].path = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
     }
-    const struct sl_config_options options = {.root = &sl_conf_root,
+    *ret_sources = sources;
+    *ret_options = (struct sl_config_options){.root = &sl_conf_root,
                                               .sources = sources,
                                               .source_count = arguments->operand_count,
                                               .sets = files->sets.items,
                                               .set_count = files->sets.count};
+    return 0;
+}
+
+int sl_command_load(const struct sl_cli_arguments *arguments, sl_config **ret_config, sl_config_report **ret_report)
+{
+    struct sl_config_source *sources = NULL;
+    struct sl_config_options options;
+    *ret_config = NULL;
+    *ret_report = NULL;
+    SL_TRY(sl_command_sources(arguments, &sources, &options));
     int code = sl_config_load(&options, ret_config, ret_report);
     sl_free(sources);
     return code;

@@ -14,7 +14,7 @@ extern "C" {
 
 extern const struct sl_cli sl_program;
 
-extern const struct sl_cli_command sl__command_demo, sl__command_exchange, sl__command_worker;
+extern const struct sl_cli_command sl__command_run, sl__command_demo, sl__command_exchange, sl__command_worker;
 extern const struct sl_cli_command sl__command_check, sl__command_config_dump, sl__command_schema;
 extern const struct sl_cli_command sl__command_top, sl__command_feeds, sl__command_tasks, sl__command_ctl;
 extern const struct sl_cli_command sl__command_version, sl__command_completion, sl__command_man;
@@ -40,6 +40,12 @@ struct sl_command_files {
  */
 SL_MUST_CHECK int sl_command_load(const struct sl_cli_arguments *arguments, sl_config **ret_config,
                                   sl_config_report **ret_report);
+
+/*
+ * How the operands are loaded, to load them again; free *ret_sources when the options are not used any more. 0, SL_ENOMEM.
+ */
+SL_MUST_CHECK int sl_command_sources(const struct sl_cli_arguments *arguments, struct sl_config_source **ret_sources,
+                                     struct sl_config_options *ret_options);
 
 /* The same for commands that only go on with a good one: what is wrong is told on standard error. The exit status. */
 SL_MUST_CHECK int sl_command_load_or_tell(const struct sl_cli_arguments *arguments, sl_config **ret_config);

@@ -102,6 +102,7 @@ void sl_reload_get_status(const sl_reload *reload, struct sl_reload_status *ret_
 
 /* No task may run it. NULL is fine. */
 void sl_reload_free(sl_reload *reload);
+SL_AUTO_DECLARE(sl_reload, sl_reload_free)
 
 #ifdef __cplusplus
 }

@@ -87,6 +87,8 @@ SL_MUST_CHECK int sl_run(const struct sl_run_options *options, sl_task_fn fn, vo
  * error. Returns the exit status: 0, 1 for a failure, 130 or 143 when SIGINT or SIGTERM ended it.
  */
 int sl_main(sl_task_fn fn, void *arg);
+/* The same with options, which say themselves whether signals are on. */
+int sl_main_with(const struct sl_run_options *options, sl_task_fn fn, void *arg);
 
 /* What the scheduler holds just now. */
 struct sl_statistics {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "exchange/serve.h"
 #include "exchange/server.h"
 #include "ingest/board.h"
 #include "ingest/commands.h"
@@ -26,6 +27,10 @@ struct program {
     uint64_t seed, messages;
     int port, admin_port;
     bool generate, quiet;
+    struct sl_cli_texts venues; /* of the simulated exchange; none: it plays a session of one market */
+    uint64_t instruments, rate;
+    const char *truth;
+    sl_time fault_every;
     bool refused; /* the venue has not what was asked for */
 };
 
@@ -140,9 +145,26 @@ static int demo(void *arg)
     return sl_scope_close(&scope, run_worker(program, "127.0.0.1", sl_exchange_port(exchange), exchange, board));
 }
 
+static int exchange_venues(const struct program *program)
+{
+    struct sl_exchange_serve_options options = {.venues = program->venues.items,
+                                                .venue_count = program->venues.count,
+                                                .instruments = program->instruments,
+                                                .rate = (double)program->rate,
+                                                .steps = program->messages,
+                                                .seed = program->seed,
+                                                .port = program->port,
+                                                .truth = program->truth,
+                                                .fault_every = program->fault_every};
+    return sl_exchange_serve(&options);
+}
+
 static int exchange_alone(void *arg)
 {
     const struct program *program = arg;
+    if (program->venues.count > 0) {
+        return exchange_venues(program);
+    }
     sl_auto(sl_exchange) *exchange = NULL;
     SL_TRY(open_exchange(program, &exchange));
     printf("listening on 127.0.0.1:%d\n", sl_exchange_port(exchange));
@@ -244,10 +266,20 @@ static const struct sl_cli_option demo_options[] = {PLAYS,
                                                     {SL_CLI_OPTION("admin-port", struct program, admin_port),
                                                      .type = SL_CLI_PORT, .default_text = "8080",
                                                      .help = "of the dashboard; another one when it is taken"}};
-static const struct sl_cli_option exchange_options[] = {PLAYS,
-                                                        {SL_CLI_OPTION("port", struct program, port),
-                                                         .type = SL_CLI_PORT,
-                                                         .help = "to listen on; 0 lets the system choose"}};
+static const struct sl_cli_option exchange_options[] = {
+    PLAYS,
+    {SL_CLI_OPTION("venue", struct program, venues), .type = SL_CLI_TEXTS, .value = "NAME",
+     .help = "be this venue; may be repeated"},
+    {SL_CLI_OPTION("instruments", struct program, instruments), .type = SL_CLI_COUNT, .default_text = "10", .min = 1,
+     .max = 100000, .range = "1 to 100000", .help = "of each venue"},
+    {SL_CLI_OPTION("rate", struct program, rate), .type = SL_CLI_COUNT, .default_text = "1000",
+     .help = "events a second, 0 as fast as clients read"},
+    {SL_CLI_OPTION("truth", struct program, truth), .type = SL_CLI_FILE,
+     .help = "write what truly happens there, an event a line"},
+    {SL_CLI_OPTION("fault-every", struct program, fault_every), .type = SL_CLI_DURATION, .default_text = "0",
+     .help = "let something go wrong so often"},
+    {SL_CLI_OPTION("port", struct program, port), .type = SL_CLI_PORT,
+     .help = "to listen on; 0 lets the system choose"}};
 static const struct sl_cli_option worker_options[] = {
     WRITES,
     {SL_CLI_OPTION("symbol", struct program, symbol), .type = SL_CLI_SYMBOL, .default_text = "BTCUSDT",

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* sluice run: the services of a configuration, until they are asked to stop. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ingest/commands.h"
+#include "ingest/program.h"
+#include "sluice/log.h"
+#include "sluice/runtime.h"
+
+struct run {
+    struct sl_command_files files;
+    bool quiet;
+};
+
+/* What the main task is handed. */
+struct running {
+    const struct sl_config_options *load;
+    sl_config *config;
+    bool quiet;
+};
+
+static int open_logger(const struct sl_conf_log *log, sl_logger **ret_logger)
+{
+    bool json = log->format == SL_CONF_LOG_JSON || (log->format == SL_CONF_LOG_AUTO && isatty(STDERR_FILENO) == 0);
+    struct sl_logger_options options = {.format = json ? SL_LOG_FORMAT_JSON : SL_LOG_FORMAT_TEXT,
+                                        .level = (enum sl_log_level)log->level,
+                                        .merge = log->merge == 0 ? -1 : log->merge};
+    SL_TRY(sl_logger_open(&options, ret_logger));
+    return sl_logger_attach(*ret_logger);
+}
+
+static int run_parts(const struct running *running)
+{
+    sl_auto(sl_reload) *reload = NULL;
+    sl_auto(sl_program_parts) *parts = NULL;
+    SL_TRY(sl_reload_open(running->load, running->config, &reload));
+    SL_TRY(sl_program_open(reload, &parts));
+    int code = sl_program_run(parts);
+    if (!running->quiet) {
+        sl_program_report(parts, stdout);
+    }
+    return code;
+}
+
+static int run_all(void *arg)
+{
+    const struct running *running = arg;
+    const struct sl_conf *conf = sl_config_root(running->config);
+    sl_auto(sl_logger) *logger = NULL;
+    SL_TRY(open_logger(&conf->log, &logger));
+    return run_parts(running);
+}
+
+/* As sl_main(), with what the configuration says of the runtime. */
+static int run_configured(struct running *running)
+{
+    struct sl_run_options options;
+    sl_conf_run_options(sl_config_root(running->config), &options);
+    return sl_main_with(&options, run_all, running);
+}
+
+static int run_command(const struct sl_cli_arguments *arguments)
+{
+    const struct run *run = arguments->options;
+    sl_auto(sl_config) *config = NULL;
+    int status = sl_command_load_or_tell(arguments, &config);
+    if (status != SL_EXIT_DONE) {
+        return status;
+    }
+    struct sl_config_source *sources = NULL;
+    struct sl_config_options load;
+    if (sl_command_sources(arguments, &sources, &load) < 0) {
+        return SL_EXIT_FAILED;
+    }
+    struct running running = {.load = &load, .config = config, .quiet = run->quiet};
+    status = run_configured(&running);
+    sl_free(sources);
+    return status;
+}
+
+static const struct sl_cli_option run_options[] = {
+    SL_COMMAND_SET_OPTION,
+    {SL_CLI_OPTION("quiet", struct run, quiet), .type = SL_CLI_FLAG, .help = "no report at the end"}};
+
+const struct sl_cli_command sl__command_run = {
+    .name = "run",
+    .summary = "run the services of a configuration",
+    .description =
+        "Follows the venues that the files name and brings what they send to the sinks, until it is asked to\n"
+        "stop. SIGHUP reads the files again: only what changed begins anew. SIGINT and SIGTERM stop it in\n"
+        "order: services first, then each sink delivers what it has.",
+    .operands = "CONFIG...",
+    .operand_min = 1,
+    .operand_max = SL_CONFIG_SOURCES_MAX,
+    SL_CLI_OPTIONS(run_options, struct run),
+    .run = run_command};

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection to a venue's stream. See connection.h. */
+#include "ingest/connection.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sluice/channel.h"
+#include "sluice/log_record.h"
+#include "sluice/runtime.h"
+#include "sluice/supervisor.h"
+
+/* What a path with subscriptions in it may have: servers and proxies refuse longer request lines. */
+#define PATH_BYTES 4096
+#define URL_BYTES (PATH_BYTES + 512)
+#define CONTROL_BYTES 16384
+
+/* A connection is replaced before its venue cuts it: at this share of its greatest age. */
+#define AGE_SHARE(age) ((age) / 24 * 23)
+
+struct sl_connection {
+    struct sl_connection_options options;
+    sl_subscriptions *subscriptions;
+    sl_venue_decoder *decoder;
+    sl_venue_output output; /* what the decoder gets */
+    sl_ws *ws;              /* while it is open */
+    sl_event changed;       /* there may be something to send */
+    sl_time ping_at;
+    int64_t pings;
+    bool running;
+    struct sl_connection_stats stats;
+    char control[CONTROL_BYTES];
+    char path[PATH_BYTES];
+};
+
+/* ---- what the decoder gives ---- */
+
+static void answer_ping(sl_connection *connection, sl_json_text text);
+
+static int on_event(void *arg, const sl_market_event *event)
+{
+    sl_connection *connection = arg;
+    sl_subscriptions_seen(connection->subscriptions, event->feed, event->instrument);
+    return connection->options.output.event(connection->options.output.arg, event);
+}
+
+/* What the venue says against us, for people. */
+static void log_notice(const sl_connection *connection, const sl_venue_notice *notice)
+{
+    char text[160];
+    (void)snprintf(text, sizeof text, "%.*s", (int)(notice->text.size_bytes < 150 ? notice->text.size_bytes : 150),
+                   notice->text.data == NULL ? "" : notice->text.data);
+    sl_log_with(SL_LOG_WARNING,
+                notice->kind == SL_NOTICE_REFUSED        ? "the venue refused a subscription"
+                : notice->kind == SL_NOTICE_RATE_LIMITED ? "the venue got too many of our messages"
+                                                         : "the venue reports an error",
+                sl_field_text("venue", sl_venue_name(connection->options.driver->venue)),
+                sl_field_text("instrument", notice->instrument == NULL ? "" : notice->instrument->symbol),
+                sl_field_int("code", notice->code), sl_field_text("text", text));
+}
+
+static int on_notice(void *arg, const sl_venue_notice *notice)
+{
+    sl_connection *connection = arg;
+    switch (notice->kind) {
+    case SL_NOTICE_PONG:
+    case SL_NOTICE_HEARTBEAT:
+        return 0;
+    case SL_NOTICE_PING:
+        answer_ping(connection, notice->text);
+        return 0;
+    case SL_NOTICE_RECONNECT:
+        connection->stats.replace = true;
+        break;
+    case SL_NOTICE_REFUSED:
+    case SL_NOTICE_RATE_LIMITED:
+    case SL_NOTICE_ERROR:
+        log_notice(connection, notice);
+        __attribute__((fallthrough));
+    default:
+        if (sl_subscriptions_notice(connection->subscriptions, notice, sl_now()) > 0) {
+            sl_event_set(&connection->changed);
+        }
+    }
+    return connection->options.output.notice == NULL
+               ? 0
+               : connection->options.output.notice(connection->options.output.arg, notice);
+}
+
+/* ---- made and freed ---- */
+
+int sl_connection_new(const struct sl_connection_options *options, sl_connection **ret_connection)
+{
+    sl_auto(sl_connection) *connection = sl_calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for a connection");
+    }
+    connection->options = *options;
+    connection->output = (sl_venue_output){.arg = connection, .event = on_event, .notice = on_notice};
+    sl_event_init(&connection->changed);
+    SL_TRY(sl_subscriptions_new(options->driver, &connection->subscriptions));
+    sl_venue_decoder_options decoder = {.venue = options->driver->venue,
+                                        .instruments = options->instruments,
+                                        .connection = options->number,
+                                        .message_max_bytes = options->message_bytes_max};
+    SL_TRY(sl_venue_decoder_new(&decoder, &connection->decoder));
+    *ret_connection = connection;
+    connection = NULL;
+    return 0;
+}
+
+void sl_connection_free(sl_connection *connection)
+{
+    if (connection != NULL) {
+        sl_subscriptions_free(connection->subscriptions);
+        sl_venue_decoder_free(connection->decoder);
+        sl_free(connection);
+    }
+}
+
+/* ---- sending ---- */
+
+static int send_text(sl_connection *connection, const char *text, size_t size_bytes)
+{
+    return sl_ws_send(connection->ws, SL_WS_TEXT, text, size_bytes);
+}
+
+/* The receiver answers; a venue that does not read is noticed by its own pings. */
+static void answer_ping(sl_connection *connection, sl_json_text text)
+{
+    int code = send_text(connection, text.data, text.size_bytes);
+    if (code < 0 && connection->stats.problem[0] == '\0') {
+        (void)snprintf(connection->stats.problem, sizeof connection->stats.problem, "cannot answer a ping: %s",
+                       sl_strerror(code));
+    }
+}
+
+static int send_ping(sl_connection *connection, sl_time now)
+{
+    const sl_venue_driver *driver = connection->options.driver;
+    connection->ping_at = sl_time_add(now, driver->limits.ping_every);
+    char text[256];
+    int size = driver->ping(++connection->pings, text, sizeof text);
+    SL_TRY(size);
+    return send_text(connection, text, (size_t)size);
+}
+
+static sl_time silence_limit(const sl_connection *connection)
+{
+    return connection->options.silence != 0 ? connection->options.silence : connection->options.driver->limits.silence;
+}
+
+/* Whether the peer has said nothing for too long; else when that would be. */
+static int check_silence(const sl_connection *connection, sl_time now, sl_time *ret_when)
+{
+    sl_time limit = silence_limit(connection);
+    if (limit == 0) {
+        return 0;
+    }
+    sl_time last = connection->stats.last_message_at;
+    sl_time since = last > connection->stats.opened_at ? last : connection->stats.opened_at;
+    sl_time ends = sl_time_add(since, limit);
+    if (ends <= now) {
+        return sl_fail(SL_ETIMEDOUT, "no message for %lld ms", (long long)(limit / SL_MILLISECONDS(1)));
+    }
+    *ret_when = ends < *ret_when ? ends : *ret_when;
+    return 0;
+}
+
+static void update_state(sl_connection *connection)
+{
+    connection->stats.state =
+        sl_subscriptions_settled(connection->subscriptions) ? SL_CONNECTION_LIVE : SL_CONNECTION_SUBSCRIBING;
+}
+
+/* Sends what is due and finds out when the next thing is. */
+static int send_due(sl_connection *connection, sl_time *ret_when)
+{
+    const sl_venue_driver *driver = connection->options.driver;
+    for (;;) {
+        size_t size_bytes = 0;
+        int code = sl_subscriptions_next(connection->subscriptions, sl_now(), connection->control, CONTROL_BYTES,
+                                         &size_bytes, ret_when);
+        if (code == 0) {
+            break;
+        }
+        if (code > 0) {
+            SL_TRY(send_text(connection, connection->control, size_bytes));
+        }
+    }
+    update_state(connection);
+    sl_time now = sl_now();
+    if (driver->ping != NULL && driver->limits.ping_every > 0) {
+        if (connection->ping_at <= now) {
+            SL_TRY(send_ping(connection, now));
+        }
+        *ret_when = connection->ping_at < *ret_when ? connection->ping_at : *ret_when;
+    }
+    if (driver->limits.max_age > 0) {
+        sl_time old = sl_time_add(connection->stats.opened_at, AGE_SHARE(driver->limits.max_age));
+        connection->stats.replace = connection->stats.replace || old <= now;
+        *ret_when = old > now && old < *ret_when ? old : *ret_when;
+    }
+    return check_silence(connection, now, ret_when);
+}
+
+/* A task beside the receiver: control messages, pings, and whether anybody is there. */
+static int tend(void *arg)
+{
+    sl_connection *connection = arg;
+    for (;;) {
+        sl_event_reset(&connection->changed);
+        sl_time when = SL_NEVER;
+        SL_TRY(send_due(connection, &when));
+        struct sl_select_clause clause = {.kind = SL_SELECT_EVENT, .event = &connection->changed};
+        sl_time now = sl_now();
+        int code = sl_select(&clause, 1, when == SL_NEVER ? SL_NEVER : when > now ? when - now : 1);
+        if (code < 0 && code != SL_ETIMEDOUT) {
+            return code;
+        }
+    }
+}
+
+/* ---- receiving ---- */
+
+static int on_bad(sl_connection *connection, const struct sl_ws_message *message, int64_t time_ns, int code)
+{
+    struct sl_connection_stats *stats = &connection->stats;
+    stats->bad += code != SL_ENOTSUP;
+    stats->unknown += code == SL_ENOTSUP;
+    if (connection->options.bad == NULL) {
+        return 0;
+    }
+    struct sl_bad_message bad = {connection, message->data, message->size_bytes,
+                                 time_ns,    code,          sl_venue_problem(connection->decoder)};
+    return connection->options.bad(connection->options.output.arg, &bad);
+}
+
+static int on_message(sl_connection *connection, const struct sl_ws_message *message)
+{
+    struct sl_connection_stats *stats = &connection->stats;
+    stats->messages++;
+    stats->bytes += message->size_bytes;
+    stats->last_message_at = sl_now();
+    int64_t time_ns = sl_now_wall();
+    if (connection->options.frame != NULL) {
+        SL_TRY(connection->options.frame(connection->options.output.arg, connection, message->data, message->size_bytes,
+                                         time_ns));
+    }
+    sl_venue_message raw = {message->data, message->size_bytes, SL_JSON_PADDED, time_ns};
+    int code = sl_venue_decode(connection->decoder, &raw, &connection->output);
+    switch (code) {
+    case SL_EPROTO:
+    case SL_ENOTSUP:
+    case SL_ERANGE:
+    case SL_EMSGSIZE:
+        return on_bad(connection, message, time_ns, code);
+    default:
+        return code;
+    }
+}
+
+static int receive_all(sl_connection *connection)
+{
+    struct sl_ws_message message;
+    for (bool healthy = false;; healthy = true) {
+        SL_TRY(sl_ws_receive(connection->ws, &message));
+        SL_TRY(on_message(connection, &message));
+        if (connection->stats.state != SL_CONNECTION_LIVE) {
+            update_state(connection);
+        }
+        if (!healthy) {
+            int code = sl_healthy();
+            (void)code; /* nobody supervises it: nobody counts its failures */
+        }
+    }
+}
+
+/* ---- connecting ---- */
+
+/* The path, with as many subscriptions in it as belong there and fit; their number. */
+static int make_path(sl_connection *connection, size_t *ret_in_path)
+{
+    const sl_venue_driver *driver = connection->options.driver;
+    sl_subscriptions_prune(connection->subscriptions);
+    size_t count = sl_subscriptions_count(connection->subscriptions);
+    *ret_in_path = 0;
+    size_t most = driver->limits.in_path ? count : count < 1 ? count : 1;
+    sl_subscription *all = sl_calloc(most + 1, sizeof *all);
+    if (all == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for %zu subscriptions", most);
+    }
+    for (size_t at = 0; at < most; at++) {
+        all[at] = *sl_subscriptions_at(connection->subscriptions, at, NULL);
+    }
+    int size = SL_EMSGSIZE;
+    for (;; most /= 2) {
+        size = driver->stream_path(all, most, connection->path, sizeof connection->path);
+        if (size != SL_EMSGSIZE || most == 0) {
+            break;
+        }
+    }
+    sl_free(all);
+    SL_TRY(size);
+    *ret_in_path = driver->limits.in_path ? most : 0;
+    return 0;
+}
+
+static int connect(sl_connection *connection, size_t *ret_in_path)
+{
+    const struct sl_connection_options *options = &connection->options;
+    SL_TRY(make_path(connection, ret_in_path));
+    char url[URL_BYTES];
+    const char *origin = options->origin != NULL ? options->origin : options->driver->stream_origin;
+    int size = snprintf(url, sizeof url, "%s%s", origin, connection->path);
+    if (size < 0 || (size_t)size >= sizeof url) {
+        return sl_fail(SL_EMSGSIZE, "the URL of '%s' is too long", origin);
+    }
+    struct sl_ws_options ws = {.url = url,
+                               .tls = options->tls,
+                               .deflate = {.on = options->deflate},
+                               .message_bytes_max = options->message_bytes_max != 0 ? options->message_bytes_max
+                                                                                    : SL_VENUE_MESSAGE_DEFAULT_BYTES,
+                               .handshake_timeout = SL_CONNECTION_TIMEOUT};
+    return sl_ws_connect_with(&ws, &connection->ws);
+}
+
+/* The open connection, to its end. */
+static int follow(sl_connection *connection, size_t in_path)
+{
+    struct sl_connection_stats *stats = &connection->stats;
+    stats->opened++;
+    stats->opened_at = sl_now();
+    stats->opened_wall_ns = sl_now_wall();
+    stats->replace = false;
+    connection->ping_at = sl_time_add(stats->opened_at, connection->options.driver->limits.ping_every);
+    sl_subscriptions_connected(connection->subscriptions, true, in_path, stats->opened_at);
+    update_state(connection);
+    SL_SCOPE(scope, .name = "connection");
+    int code = sl_spawn(&scope, tend, connection, .daemon = true, .name = "tend");
+    code = code == 0 ? receive_all(connection) : code;
+    return sl_scope_close(&scope, code);
+}
+
+static void note_end(sl_connection *connection, int code)
+{
+    const sl_error *error = sl_error_last();
+    while (sl_error_count(error) > 0) {
+        error = sl_error_at(error, 0);
+    }
+    const char *text = error == NULL ? "" : sl_error_message(error);
+    int close_code = connection->ws == NULL ? 0 : sl_ws_close_code(connection->ws);
+    if (close_code != 0) {
+        (void)snprintf(connection->stats.problem, sizeof connection->stats.problem, "closed by the venue: %d %s",
+                       close_code, sl_ws_close_reason(connection->ws));
+    } else {
+        (void)snprintf(connection->stats.problem, sizeof connection->stats.problem, "%s",
+                       *text == '\0' ? sl_strerror(code) : text);
+    }
+}
+
+static int run(sl_connection *connection)
+{
+    if (connection->options.connects != NULL) {
+        connection->stats.state = SL_CONNECTION_WAITING;
+        SL_TRY(sl_limiter_acquire(connection->options.connects, 1, SL_PRIORITY_NORMAL, NULL));
+    }
+    connection->stats.state = SL_CONNECTION_CONNECTING;
+    size_t in_path = 0;
+    SL_TRY(connect(connection, &in_path));
+    return follow(connection, in_path);
+}
+
+int sl_connection_run(void *arg)
+{
+    sl_connection *connection = arg;
+    if (connection->running) {
+        return sl_fail(SL_EBUSY, "the connection runs already");
+    }
+    connection->running = true;
+    connection->stats.runs++;
+    int code = run(connection);
+    if (code != SL_ECANCELED) {
+        note_end(connection, code);
+    }
+    sl_ws_free(connection->ws);
+    connection->ws = NULL;
+    sl_subscriptions_connected(connection->subscriptions, false, 0, sl_now());
+    connection->stats.state = SL_CONNECTION_IDLE;
+    connection->running = false;
+    return code;
+}
+
+/* ---- changes, and looking ---- */
+
+int sl_connection_add(sl_connection *connection, const sl_subscription *what)
+{
+    int code = sl_subscriptions_add(connection->subscriptions, what);
+    sl_event_set(&connection->changed);
+    return code;
+}
+
+void sl_connection_remove(sl_connection *connection, const sl_subscription *what)
+{
+    sl_subscriptions_remove(connection->subscriptions, what);
+    sl_event_set(&connection->changed);
+}
+
+int sl_connection_renew(sl_connection *connection, sl_feed feed, const sl_instrument *instrument)
+{
+    int code = sl_subscriptions_renew(connection->subscriptions, feed, instrument);
+    sl_event_set(&connection->changed);
+    return code;
+}
+
+const sl_subscriptions *sl_connection_subscriptions(const sl_connection *connection)
+{
+    return connection->subscriptions;
+}
+
+const struct sl_connection_stats *sl_connection_get_stats(const sl_connection *connection)
+{
+    return &connection->stats;
+}
+
+const sl_venue_stats *sl_connection_decoder_stats(const sl_connection *connection)
+{
+    return &connection->decoder->stats;
+}
+
+uint32_t sl_connection_number(const sl_connection *connection)
+{
+    return connection->options.number;
+}
+
+void *sl_connection_context(const sl_connection *connection)
+{
+    return connection->options.output.arg;
+}
+
+const char *sl_connection_state_name(sl_connection_state state)
+{
+    static const char *const names[] = {"idle", "waiting", "connecting", "subscribing", "live"};
+    return (unsigned)state < sizeof names / sizeof *names ? names[state] : "?";
+}

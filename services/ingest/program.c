@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT */
+/* The running program: sinks and services by the configuration, and their end in order. See program.h. */
+#include "ingest/program.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sluice/log_record.h"
+#include "sluice/runtime.h"
+#include "sluice/supervisor.h"
+
+/* Between two lives of a service that failed. */
+static const struct sl_backoff service_backoff = {.initial = SL_SECONDS(1), .max = SL_SECONDS(30)};
+
+struct sl_program_parts {
+    sl_reload *reload;
+    sl_instruments *instruments;
+    sl_scope *sinks_scope, *services_scope; /* while it runs */
+    struct sl_program_sink *sinks;
+    struct sl_program_service *services;
+    sl_access *accesses[SL_VENUE_COUNT];
+    struct sl_program_totals gone; /* of parts that are no more */
+};
+
+/* ---- sinks ---- */
+
+static struct sl_program_sink *find_sink(const sl_program_parts *parts, const char *name)
+{
+    struct sl_program_sink *sink = parts->sinks;
+    while (sink != NULL && strcmp(sink->name, name) != 0) {
+        sink = sink->next;
+    }
+    return sink;
+}
+
+/* Whether a service's list of sinks has the name. */
+static bool wants_sink(const struct sl_program_service *service, const char *name)
+{
+    const struct sl_config_list *names = &sl_conf_service(service->variant)->sinks;
+    for (size_t at = 0; at < names->count; at++) {
+        if (strcmp(((const char *const *)names->items)[at], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int sl__program_attach(sl_program_parts *parts, struct sl_program_service *service)
+{
+    for (struct sl_program_sink *sink = parts->sinks; sink != NULL; sink = sink->next) {
+        if (wants_sink(service, sink->name)) {
+            int code = sl_fanout_attach(service->fanout, sink->outlet);
+            SL_TRY(code == SL_EEXIST ? 0 : code);
+        }
+    }
+    return 0;
+}
+
+static int run_sink(void *arg)
+{
+    struct sl_program_sink *sink = arg;
+    return sl_outlet_run(sink->outlet);
+}
+
+static void add_totals(struct sl_program_totals *totals, struct sl_program_sink *sink)
+{
+    const sl_outlet_stats *stats = sl_outlet_get_stats(sink->outlet);
+    totals->received += stats->received + stats->recovered;
+    totals->written += stats->written;
+    totals->repeated += stats->repeated;
+    totals->dropped += stats->dropped_full + stats->dropped_large + stats->dropped_spool + stats->dropped_damaged +
+                       stats->dropped_ended + stats->refused + stats->unreadable;
+    totals->spooled += stats->spooled;
+    totals->queued += stats->queued + stats->in_batch;
+}
+
+static void release_sink(void *arg)
+{
+    struct sl_program_sink *sink = arg;
+    sl_program_parts *parts = sink->parts;
+    for (struct sl_program_sink **at = &parts->sinks; *at != NULL; at = &(*at)->next) {
+        if (*at == sink) {
+            *at = sink->next;
+            break;
+        }
+    }
+    add_totals(&parts->gone, sink);
+    sl_outlet_free(sink->outlet);
+    sl_free(sink);
+}
+
+static int prepare_sink(void *arg, const struct sl_reload_entry *entry, void **ret_prepared)
+{
+    sl_program_parts *parts = arg;
+    if (entry->kind == SL_RELOAD_REMOVED || entry->kind == SL_RELOAD_LIVE) {
+        return 0;
+    }
+    struct sl_program_sink *sink = sl_calloc(1, sizeof *sink);
+    if (sink == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for a sink");
+    }
+    sink->parts = parts;
+    (void)snprintf(sink->name, sizeof sink->name, "%s", entry->name);
+    int code = sl__make_outlet(sl_config_root(entry->after), entry->name, entry->new_value, &sink->outlet);
+    if (code < 0) {
+        sl_free(sink);
+        return code;
+    }
+    *ret_prepared = sink;
+    return 0;
+}
+
+static void abandon_sink(void *arg, const struct sl_reload_entry *entry, void *prepared)
+{
+    (void)arg;
+    (void)entry;
+    struct sl_program_sink *sink = prepared;
+    if (sink != NULL) {
+        sl_outlet_free(sink->outlet);
+        sl_free(sink);
+    }
+}
+
+/* Nothing more comes to it; what it has is delivered, as far as its drain time allows. */
+static void end_sink(sl_program_parts *parts, struct sl_program_sink *sink)
+{
+    for (struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
+        if (service->fanout != NULL) {
+            sl_fanout_detach(service->fanout, sink->outlet);
+        }
+    }
+    char name[SL_OUTLET_NAME_MAX];
+    (void)snprintf(name, sizeof name, "%s", sink->name);
+    sl_outlet_end(sink->outlet);
+    int code = 0;
+    struct sl_child_info info;
+    while (code == 0 && sl_child_find(parts->sinks_scope, name, &info) == 0 && info.state != SL_CHILD_STOPPED &&
+           info.state != SL_CHILD_FAILED) {
+        code = sl_sleep(SL_MILLISECONDS(5));
+    }
+    code = sl_child_stop(parts->sinks_scope, name);
+    code = code == 0 ? sl_child_remove(parts->sinks_scope, name) : code; /* releases it */
+    if (code < 0 && code != SL_ECANCELED) {
+        sl_log_with(SL_LOG_WARNING, "a sink did not end in order", sl_field_text("sink", name),
+                    sl_field_code("code", code));
+    }
+}
+
+static void commit_sink(void *arg, const struct sl_reload_entry *entry, void *prepared)
+{
+    sl_program_parts *parts = arg;
+    if (entry->kind == SL_RELOAD_LIVE) {
+        return;
+    }
+    struct sl_program_sink *old = find_sink(parts, entry->name), *sink = prepared;
+    if (old != NULL) {
+        end_sink(parts, old);
+    }
+    if (sink == NULL) {
+        return;
+    }
+    sink->next = parts->sinks;
+    parts->sinks = sink;
+    int code = sl_spawn(parts->sinks_scope, run_sink, sink, .name = sink->name, .id = sink->name,
+                        .restart = SL_ON_FAILURE, .release = release_sink);
+    if (code < 0) {
+        sl_log_with(SL_LOG_ERROR, "a sink could not be started", sl_field_text("sink", sink->name),
+                    sl_field_code("code", code));
+        release_sink(sink);
+        return;
+    }
+    for (struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
+        if (service->fanout != NULL && wants_sink(service, sink->name)) {
+            code = sl_fanout_attach(service->fanout, sink->outlet);
+            if (code < 0) {
+                sl_log_with(SL_LOG_ERROR, "a sink could not be attached", sl_field_text("sink", sink->name),
+                            sl_field_code("code", code));
+            }
+        }
+    }
+}
+
+/* ---- services ---- */
+
+static struct sl_program_service *find_service(const sl_program_parts *parts, const char *name)
+{
+    struct sl_program_service *service = parts->services;
+    while (service != NULL && strcmp(service->name, name) != 0) {
+        service = service->next;
+    }
+    return service;
+}
+
+int sl__program_access(sl_program_parts *parts, struct sl_program_service *service)
+{
+    sl_venue venue = sl_access_venue(sl_conf_market(service->variant)->venue);
+    if (parts->accesses[venue] == NULL) {
+        SL_TRY(sl_access_open(service->config, service->variant, parts->instruments, &parts->accesses[venue]));
+    }
+    service->access = parts->accesses[venue];
+    return 0;
+}
+
+static void release_service(void *arg)
+{
+    struct sl_program_service *service = arg;
+    sl_program_parts *parts = service->parts;
+    for (struct sl_program_service **at = &parts->services; *at != NULL; at = &(*at)->next) {
+        if (*at == service) {
+            *at = service->next;
+            break;
+        }
+    }
+    parts->gone.events += service->events;
+    parts->gone.gaps += service->gaps;
+    parts->gone.missing += service->missing;
+    sl_config_unref(service->config);
+    sl_free(service);
+}
+
+static int prepare_service(void *arg, const struct sl_reload_entry *entry, void **ret_prepared)
+{
+    sl_program_parts *parts = arg;
+    if (entry->kind == SL_RELOAD_REMOVED || entry->kind == SL_RELOAD_LIVE) {
+        return 0;
+    }
+    enum sl_conf_service_kind kind = sl_conf_service_kind(entry->new_value);
+    if (kind != SL_CONF_STREAM && kind != SL_CONF_BOOK) {
+        return sl_fail(SL_ENOTSUP, "services.%s: this kind of service is not there yet", entry->name);
+    }
+    struct sl_program_service *service = sl_calloc(1, sizeof *service);
+    if (service == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for a service");
+    }
+    service->parts = parts;
+    (void)snprintf(service->name, sizeof service->name, "%s", entry->name);
+    service->config = sl_config_ref(entry->after);
+    service->variant = entry->new_value;
+    sl_event_init(&service->changed);
+    *ret_prepared = service;
+    return 0;
+}
+
+static void abandon_service(void *arg, const struct sl_reload_entry *entry, void *prepared)
+{
+    (void)arg;
+    (void)entry;
+    struct sl_program_service *service = prepared;
+    if (service != NULL) {
+        sl_config_unref(service->config);
+        sl_free(service);
+    }
+}
+
+static void end_service(sl_program_parts *parts, const struct sl_program_service *service)
+{
+    char name[sizeof service->name];
+    (void)snprintf(name, sizeof name, "%s", service->name);
+    int code = sl_child_stop(parts->services_scope, name);
+    code = code == 0 ? sl_child_remove(parts->services_scope, name) : code; /* releases it */
+    if (code < 0 && code != SL_ECANCELED) {
+        sl_log_with(SL_LOG_WARNING, "a service did not end in order", sl_field_text("service", name),
+                    sl_field_code("code", code));
+    }
+}
+
+/* The new values hold: instruments are added and left by the service itself. */
+static void change_service(struct sl_program_service *service, const struct sl_reload_entry *entry)
+{
+    sl_config *before = service->config;
+    service->config = sl_config_ref(entry->after);
+    service->variant = entry->new_value;
+    sl_config_unref(before);
+    sl_event_set(&service->changed);
+}
+
+static void commit_service(void *arg, const struct sl_reload_entry *entry, void *prepared)
+{
+    sl_program_parts *parts = arg;
+    struct sl_program_service *old = find_service(parts, entry->name), *service = prepared;
+    if (entry->kind == SL_RELOAD_LIVE) {
+        if (old != NULL) {
+            change_service(old, entry);
+        }
+        return;
+    }
+    if (old != NULL) {
+        end_service(parts, old);
+    }
+    if (service == NULL) {
+        return;
+    }
+    service->next = parts->services;
+    parts->services = service;
+    int code = sl_spawn(parts->services_scope, sl__market_service, service, .name = service->name, .id = service->name,
+                        .restart = SL_ALWAYS, .backoff = service_backoff, .healthy_after = SL_SECONDS(60),
+                        .release = release_service);
+    if (code < 0) {
+        sl_log_with(SL_LOG_ERROR, "a service could not be started", sl_field_text("service", service->name),
+                    sl_field_code("code", code));
+        release_service(service);
+    }
+}
+
+/* ---- policies: they change in place ---- */
+
+static void commit_policy(void *arg, const struct sl_reload_entry *entry, void *prepared)
+{
+    (void)prepared;
+    const sl_program_parts *parts = arg;
+    if (entry->before == NULL || entry->after == NULL) {
+        return;
+    }
+    const struct sl_conf *conf = sl_config_root(entry->after);
+    for (const struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
+        const struct sl_config_variant *variant = sl_conf_service_find(conf, service->name);
+        if (service->access == NULL || variant == NULL) {
+            continue;
+        }
+        int code = sl_access_change(service->access, conf, variant);
+        if (code < 0) {
+            sl_log_with(SL_LOG_ERROR, "new limits were not taken", sl_field_text("service", service->name),
+                        sl_field_code("code", code));
+        }
+    }
+}
+
+/* ---- the whole ---- */
+
+int sl_program_open(sl_reload *reload, sl_program_parts **ret_parts)
+{
+    sl_auto(sl_program_parts) *parts = sl_calloc(1, sizeof *parts);
+    if (parts == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for the program");
+    }
+    parts->reload = reload;
+    SL_TRY(sl_instruments_new(0, &parts->instruments));
+    const struct sl_reload_handler handlers[] = {
+        {.section = "limits", .arg = parts, .commit = commit_policy},
+        {.section = "retry", .arg = parts, .commit = commit_policy},
+        {.section = "breakers", .arg = parts, .commit = commit_policy},
+        {.section = "bulkheads", .arg = parts, .commit = commit_policy},
+        {.section = "sinks", .arg = parts, .prepare = prepare_sink, .commit = commit_sink, .abandon = abandon_sink},
+        {.section = "services",
+         .arg = parts,
+         .prepare = prepare_service,
+         .commit = commit_service,
+         .abandon = abandon_service},
+    };
+    for (size_t at = 0; at < sizeof handlers / sizeof *handlers; at++) {
+        SL_TRY(sl_reload_register(reload, &handlers[at]));
+    }
+    *ret_parts = parts;
+    parts = NULL;
+    return 0;
+}
+
+void sl_program_close(sl_program_parts *parts)
+{
+    if (parts != NULL) {
+        for (size_t at = 0; at < SL_VENUE_COUNT; at++) {
+            sl_access_close(parts->accesses[at]);
+        }
+        sl_instruments_free(parts->instruments);
+        sl_free(parts);
+    }
+}
+
+/* Runs until it is asked to stop; then services go, and sinks deliver what they have. */
+static int run_reload(sl_program_parts *parts)
+{
+    SL_TRY(sl_reload_start(parts->reload));
+    SL_SCOPE(scope, .name = "reload");
+    int code = sl_spawn(&scope, sl_reload_run, parts->reload, .daemon = true, .name = "reload");
+    code = code == 0 ? sl_stop_wait() : code;
+    code = sl_scope_close(&scope, code);
+    sl_reload_stop(parts->reload);
+    return code;
+}
+
+static int run_services(sl_program_parts *parts)
+{
+    SL_SCOPE(scope, .name = "services", .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED,
+             .max_start_failures = SL_UNLIMITED);
+    parts->services_scope = &scope;
+    int code = run_reload(parts);
+    code = sl_scope_close(&scope, code);
+    parts->services_scope = NULL;
+    return code;
+}
+
+int sl_program_run(void *arg)
+{
+    sl_program_parts *parts = arg;
+    SL_SCOPE(scope, .name = "sinks", .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED,
+             .max_start_failures = SL_UNLIMITED);
+    parts->sinks_scope = &scope;
+    int code = run_services(parts);
+    code = sl_scope_close(&scope, code);
+    parts->sinks_scope = NULL;
+    return code;
+}
+
+sl_instruments *sl_program_instruments(sl_program_parts *parts)
+{
+    return parts->instruments;
+}
+
+const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts)
+{
+    return parts->sinks;
+}
+
+const struct sl_program_service *sl_program_services(const sl_program_parts *parts)
+{
+    return parts->services;
+}
+
+struct sl_program_totals sl_program_get_totals(const sl_program_parts *parts)
+{
+    struct sl_program_totals totals = parts->gone;
+    for (struct sl_program_sink *sink = parts->sinks; sink != NULL; sink = sink->next) {
+        totals.sinks++;
+        add_totals(&totals, sink);
+    }
+    for (const struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
+        totals.services++;
+        totals.events += service->events;
+        totals.gaps += service->gaps;
+        totals.missing += service->missing;
+        if (service->stream == NULL) {
+            continue;
+        }
+        struct sl_stream_stats stream = sl_stream_get_stats(service->stream);
+        totals.messages += stream.messages;
+        totals.bytes += stream.bytes;
+        totals.reconnects += stream.reconnects;
+        totals.rotations += stream.rotations;
+        totals.connections += stream.connections;
+        totals.live += stream.live;
+        totals.subscriptions += stream.subscriptions;
+        const sl_books *books = sl_stream_books(service->stream);
+        totals.books += books == NULL ? 0 : sl_books_get_stats(books)->books;
+        totals.stale_books += books == NULL ? 0 : sl_books_get_stats(books)->stale;
+    }
+    return totals;
+}
+
+void sl__program_stream_gone(sl_program_parts *parts, const struct sl_stream_stats *stats)
+{
+    parts->gone.messages += stats->messages;
+    parts->gone.bytes += stats->bytes;
+    parts->gone.reconnects += stats->reconnects;
+    parts->gone.rotations += stats->rotations;
+}
+
+void sl_program_report(const sl_program_parts *parts, FILE *out)
+{
+    struct sl_program_totals totals = sl_program_get_totals(parts);
+    (void)fprintf(out, "received   %" PRIu64 " messages, %" PRIu64 " bytes\n", totals.messages, totals.bytes);
+    (void)fprintf(out, "events     %" PRIu64 ", of them %" PRIu64 " gaps with %" PRIu64 " trades\n", totals.events,
+                  totals.gaps, totals.missing);
+    (void)fprintf(out, "reconnects %" PRIu64 ", %" PRIu64 " connections replaced in time\n", totals.reconnects,
+                  totals.rotations);
+    (void)fprintf(out, "written    %" PRIu64 " to sinks, %" PRIu64 " repeats ignored, %" PRIu64 " in spools\n",
+                  totals.written, totals.repeated, totals.spooled);
+    (void)fprintf(out, "lost       %" PRIu64 " dropped by sinks, %" PRIu64 " not delivered\n", totals.dropped,
+                  totals.queued);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The running program: what `sluice run` makes of its configuration. Sinks behind outlets, one way to each venue,
+ * services that bring events from the venues to the outlets; each added, changed and removed while the rest runs.
+ *
+ * Order of the end: services first, so that nothing comes any more; then each outlet delivers what it has.
+ */
+#ifndef SL_INGEST_PROGRAM_H
+#define SL_INGEST_PROGRAM_H
+
+#include "ingest/access.h"
+#include "ingest/config.h"
+#include "ingest/reload.h"
+#include "ingest/stream.h"
+#include "market/instrument.h"
+#include "sinks/outlet.h"
+#include "sluice/scope.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Services and sinks of one program, at most. */
+#define SL_PROGRAM_PARTS_MAX 256
+
+typedef struct sl_program_parts sl_program_parts;
+
+/* A sink that runs. */
+struct sl_program_sink {
+    char name[SL_OUTLET_NAME_MAX];
+    sl_program_parts *parts;
+    sl_outlet *outlet;
+    struct sl_program_sink *next;
+};
+
+struct sl_program_service;
+
+/* Registers with the reload, which must outlive it. Does not wait. 0, SL_ENOMEM, codes of registering. */
+SL_MUST_CHECK int sl_program_open(sl_reload *reload, sl_program_parts **ret_parts);
+
+/* Not while it runs. NULL is fine. */
+void sl_program_close(sl_program_parts *parts);
+SL_AUTO_DECLARE(sl_program_parts, sl_program_close)
+
+/*
+ * Runs all that the configuration says until the running task is asked to stop or its scope is cancelled: a task's
+ * body (argument: the parts). Then ends in order. A part that fails is its own supervisor's business. A configuration that
+ * cannot be started is the handler's code. Waits.
+ */
+SL_MUST_CHECK int sl_program_run(void *parts);
+
+sl_instruments *sl_program_instruments(sl_program_parts *parts);
+
+/* Those that run; borrowed, until something changes. */
+const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts);
+const struct sl_program_service *sl_program_services(const sl_program_parts *parts);
+
+/* What one has come to, in plain figures. */
+struct sl_program_totals {
+    uint64_t messages, bytes, events, gaps, missing, reconnects, rotations;
+    uint64_t received, written, repeated, dropped, spooled, queued; /* of all sinks together */
+    size_t services, sinks, connections, live, subscriptions, books, stale_books;
+};
+struct sl_program_totals sl_program_get_totals(const sl_program_parts *parts);
+
+/* Writes what came of it, as text. */
+void sl_program_report(const sl_program_parts *parts, FILE *out);
+
+/* ---- services that follow markets: stream and book ---- */
+
+/* One entry of `services` of the kinds stream and book. */
+struct sl_program_service {
+    char name[64];
+    sl_program_parts *parts;
+    sl_config *config;                       /* kept: a reference */
+    const struct sl_config_variant *variant; /* in it */
+    sl_access *access;                       /* shared with the other services of the venue */
+    sl_fanout *fanout;
+    sl_stream_service *stream;
+    sl_event changed; /* the configuration, or the list of instruments */
+    size_t wanted;    /* instruments */
+    uint64_t events, gaps, missing;
+    char problem[160];
+    struct best *bests; /* what was given out last, by the instrument's index; market_service.c */
+    size_t best_count;
+    struct sl_program_service *next;
+};
+
+/* market_service.c: a task's body (argument: the service), runs it until it is cancelled. */
+int sl__market_service(void *service);
+
+/* sink_factory.c: the sink of an entry of `sinks`, and its outlet. SL_EINVAL with the reason, SL_ENOMEM, SL_ENOTSUP. */
+SL_MUST_CHECK int sl__make_outlet(const struct sl_conf *conf, const char *name, const struct sl_config_variant *sink,
+                                  sl_outlet **ret_outlet);
+
+/* program.c: the outlets a service names, for its fan-out. */
+SL_MUST_CHECK int sl__program_attach(sl_program_parts *parts, struct sl_program_service *service);
+SL_MUST_CHECK int sl__program_access(sl_program_parts *parts, struct sl_program_service *service);
+/* program.c: a service's stream is to be freed; its figures stay. */
+void sl__program_stream_gone(sl_program_parts *parts, const struct sl_stream_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

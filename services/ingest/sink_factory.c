@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* From an entry of `sinks` to an outlet: the sink of its kind, and what is the same for all around it. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ingest/program.h"
+#include "sinks/file.h"
+#include "sinks/redis.h"
+
+#define PATH_BYTES 1024
+
+/* What a placeholder of the configuration is called by the sinks' templates; NULL: there is no such one. */
+static const char *template_word(const char *word, size_t size_bytes)
+{
+    static const char *const words[][2] = {
+        {"channel", "feed"}, {"kind", "kind"}, {"venue", "venue"}, {"instrument", "instrument"}, {"symbol", "symbol"}};
+    for (size_t at = 0; at < sizeof words / sizeof *words; at++) {
+        if (strlen(words[at][0]) == size_bytes && memcmp(words[at][0], word, size_bytes) == 0) {
+            return words[at][1];
+        }
+    }
+    return NULL;
+}
+
+/* "market:{venue}" as the sinks write it: "market:<venue>". */
+static int make_template(const char *text, char *buffer, size_t size_bytes)
+{
+    size_t used = 0;
+    for (const char *at = text; *at != '\0';) {
+        const char *end = *at == '{' ? strchr(at, '}') : NULL;
+        const char *word = end == NULL ? NULL : template_word(at + 1, (size_t)(end - at) - 1);
+        int size = word != NULL ? snprintf(buffer + used, size_bytes - used, "<%s>", word)
+                                : snprintf(buffer + used, size_bytes - used, "%c", *at);
+        if (size < 0 || (size_t)size >= size_bytes - used) {
+            return sl_fail(SL_EINVAL, "'%s' is too long", text);
+        }
+        used += (size_t)size;
+        at = word != NULL ? end + 1 : at + 1;
+    }
+    return 0;
+}
+
+/* A path with {sink} and {replica} in it. */
+static int make_path(const struct sl_conf *conf, const char *name, const char *text, char buffer[PATH_BYTES])
+{
+    char replica[128] = "0";
+    if (conf->coordination.replica != NULL) {
+        (void)snprintf(replica, sizeof replica, "%s", conf->coordination.replica);
+    } else {
+        (void)gethostname(replica, sizeof replica - 1);
+    }
+    size_t used = 0;
+    while (*text != '\0') {
+        const char *put = NULL;
+        size_t length = 1;
+        if (strncmp(text, "{sink}", 6) == 0) {
+            put = name;
+            length = 6;
+        } else if (strncmp(text, "{replica}", 9) == 0) {
+            put = replica;
+            length = 9;
+        } else if (*text == '{') {
+            return sl_fail(SL_EINVAL, "sinks.%s.path: only {sink} and {replica} can stand in it", name);
+        }
+        int size = put != NULL ? snprintf(buffer + used, PATH_BYTES - used, "%s", put)
+                               : snprintf(buffer + used, PATH_BYTES - used, "%c", *text);
+        if (size < 0 || (size_t)size >= PATH_BYTES - used) {
+            return sl_fail(SL_EINVAL, "sinks.%s.path is too long", name);
+        }
+        used += (size_t)size;
+        text += length;
+    }
+    return 0;
+}
+
+static int make_file(const struct sl_conf *conf, const char *name, const struct sl_conf_file *file, sl_sink **ret_sink)
+{
+    char path[PATH_BYTES];
+    SL_TRY(make_path(conf, name, file->path, path));
+    sl_file_options options = {.path = path,
+                               .zstd = file->compression == SL_CONF_COMPRESSION_ZSTD,
+                               .level = (int)file->level,
+                               .rotate_bytes = file->rotate_bytes,
+                               .rotate_age = file->rotate,
+                               .sync = file->sync};
+    return sl_file_sink_new(&options, ret_sink);
+}
+
+static int make_redis(const char *name, const struct sl_conf_redis *redis, sl_sink **ret_sink)
+{
+    char stream[PATH_BYTES];
+    SL_TRY(make_template(redis->stream, stream, sizeof stream));
+    struct sl_redis_options client = {.url = redis->url.text, .password = redis->password, .name = "sluice"};
+    sl_redis_sink_options options = {.client = &client,
+                                     .name = name,
+                                     .stream = stream,
+                                     .max_events = redis->max_length == 0 ? UINT64_MAX : redis->max_length};
+    return sl_redis_sink_new(&options, ret_sink);
+}
+
+static int make_sink(const struct sl_conf *conf, const char *name, const struct sl_config_variant *variant,
+                     sl_sink **ret_sink)
+{
+    switch (sl_conf_sink_kind(variant)) {
+    case SL_CONF_FILE:
+        return make_file(conf, name, variant->value, ret_sink);
+    case SL_CONF_REDIS:
+        return make_redis(name, variant->value, ret_sink);
+    default:
+        return sl_fail(SL_ENOTSUP, "sinks.%s: this kind of sink is not there yet", name);
+    }
+}
+
+int sl__make_outlet(const struct sl_conf *conf, const char *name, const struct sl_config_variant *variant,
+                    sl_outlet **ret_outlet)
+{
+    static const sl_when_full policies[] = {[SL_CONF_FULL_BLOCK] = SL_FULL_BLOCK,
+                                            [SL_CONF_FULL_SPOOL] = SL_FULL_SPOOL,
+                                            [SL_CONF_FULL_DROP_OLDEST] = SL_FULL_DROP_OLDEST,
+                                            [SL_CONF_FULL_CONFLATE] = SL_FULL_CONFLATE};
+    const struct sl_conf_sink *common = sl_conf_sink(variant);
+    const struct sl_conf_retry *retry = common->retry == NULL ? NULL : sl_config_map_find(&conf->retry, common->retry);
+    char folder[PATH_BYTES];
+    (void)snprintf(folder, sizeof folder, "%s", common->spool.path == NULL ? "" : common->spool.path);
+    if (common->spool.path == NULL) {
+        (void)snprintf(folder, sizeof folder, "%s/%s", conf->spool.path == NULL ? "spool" : conf->spool.path, name);
+    }
+    sl_sink *sink = NULL;
+    SL_TRY(make_sink(conf, name, variant, &sink));
+    sl_outlet_options options = {.name = name,
+                                 .queue_bytes = common->queue_bytes,
+                                 .queue_events = common->queue,
+                                 .when_full = policies[common->when_full],
+                                 .batch_events = common->batch,
+                                 .batch_age = common->flush,
+                                 .drain = common->stop_within,
+                                 .spool = {.folder = folder,
+                                           .max_bytes = common->spool.max_bytes,
+                                           .segment_bytes = common->spool.segment_bytes,
+                                           .sync = common->spool.sync != SL_CONF_SYNC_NONE}};
+    if (retry != NULL) {
+        options.retry =
+            (struct sl_backoff){.initial = retry->initial, .max = retry->max, .multiplier = retry->multiplier};
+    }
+    return sl_outlet_new(&options, sink, ret_outlet);
+}

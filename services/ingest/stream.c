@@ -1,0 +1,706 @@
+/* SPDX-License-Identifier: MIT */
+/* Subscriptions over connections, and connections over time. See stream.h. */
+#include "ingest/stream.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ingest/stream_internal.h"
+#include "sluice/channel.h"
+#include "sluice/runtime.h"
+#include "sluice/supervisor.h"
+
+#define LEG_NAME 32
+
+/* What a connection that ends may take to tell what it carried. */
+#define LOST_BUDGET SL_SECONDS(2)
+
+/* ---- what the connections give ---- */
+
+static int take(sl_stream_service *stream, const sl_market_event *event)
+{
+    switch (event->kind) {
+    case SL_EVENT_BOOK_DELTA:
+    case SL_EVENT_BOOK_SNAPSHOT:
+        return stream->books == NULL ? 0 : sl_books_event(stream->books, event, sl_now());
+    case SL_EVENT_STATUS:
+        sl_instruments_set_status(stream->options.instruments, event->instrument, event->as.status);
+        break;
+    default:
+        break;
+    }
+    int code = sl_tracker_event(stream->tracker, event, sl_now());
+    return code < 0 ? code : 0;
+}
+
+/* What is given out may wait for a sink, and all connections share the sequence: one after the other. */
+static int lock(sl_stream_service *stream)
+{
+    int code = sl_mutex_try_lock(&stream->mutex);
+    return code == SL_EAGAIN ? sl_mutex_lock(&stream->mutex) : code;
+}
+
+static int on_event(void *arg, const sl_market_event *event)
+{
+    const struct leg *leg = arg;
+    sl_stream_service *stream = leg->shard->stream;
+    SL_TRY(lock(stream));
+    int code = take(stream, event);
+    (void)sl_mutex_unlock(&stream->mutex);
+    return code;
+}
+
+static int on_notice(void *arg, const sl_venue_notice *notice)
+{
+    const struct leg *leg = arg;
+    sl_stream_service *stream = leg->shard->stream;
+    switch (notice->kind) {
+    case SL_NOTICE_RECONNECT:
+        sl_event_set(&stream->changed);
+        return 0;
+    case SL_NOTICE_LAST_TRADE:
+        return notice->instrument == NULL
+                   ? 0
+                   : sl_tracker_last_trade(stream->tracker, notice->instrument, notice->id, sl_now(), sl_now_wall());
+    default:
+        return 0;
+    }
+}
+
+static int on_bad(void *arg, const struct sl_bad_message *message)
+{
+    const struct leg *leg = arg;
+    const struct sl_stream_options *options = &leg->shard->stream->options;
+    return options->bad == NULL ? 0 : options->bad(options->arg, message);
+}
+
+static int on_frame(void *arg, const sl_connection *connection, const char *text, size_t size_bytes,
+                    int64_t receive_time_ns)
+{
+    const struct leg *leg = arg;
+    const struct sl_stream_options *options = &leg->shard->stream->options;
+    return options->frame(options->arg, connection, text, size_bytes, receive_time_ns);
+}
+
+/* ---- legs ---- */
+
+static bool open_now(const struct leg *leg)
+{
+    sl_connection_state state = sl_connection_get_stats(leg->connection)->state;
+    return state == SL_CONNECTION_LIVE || state == SL_CONNECTION_SUBSCRIBING;
+}
+
+/* Whether another leg of the shard carries the subscription now. */
+static bool carried(const struct leg *lost)
+{
+    for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
+        if (leg != lost && open_now(leg)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was on a leg that has ended is told of, where nothing else carries it. */
+static int tell_lost_all(const struct leg *leg)
+{
+    sl_stream_service *stream = leg->shard->stream;
+    bool last = !carried(leg);
+    const sl_subscriptions *all = sl_connection_subscriptions(leg->connection);
+    for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
+        const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
+        if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
+            SL_TRY(
+                sl_books_lost(stream->books, what->instrument, sl_connection_number(leg->connection), last, sl_now()));
+        } else if (last) {
+            SL_TRY(sl_tracker_lost(stream->tracker, what->instrument, what->feed, sl_now(), sl_now_wall()));
+        }
+    }
+    return 0;
+}
+
+/* In any case: whoever was cancelled as well tells it within the time that a gap may take. */
+static int tell_lost(const struct leg *leg)
+{
+    sl_stream_service *stream = leg->shard->stream;
+    SL_SCOPE(shield, .name = "lost", .shield = true, .timeout = LOST_BUDGET);
+    int code = lock(stream);
+    if (code == 0) {
+        code = tell_lost_all(leg);
+        (void)sl_mutex_unlock(&stream->mutex);
+    }
+    return sl_scope_close(&shield, code);
+}
+
+/* The supervised child: one life of the connection. It ends well only when it is to be no more. */
+static int run_leg(void *arg)
+{
+    struct leg *leg = arg;
+    sl_stream_service *stream = leg->shard->stream;
+    SL_SCOPE(scope, .name = "leg");
+    leg->scope = &scope;
+    if (leg->retired) {
+        sl_scope_cancel(&scope, "retired");
+    }
+    uint64_t opened = sl_connection_get_stats(leg->connection)->opened;
+    int code = sl_connection_run(leg->connection);
+    leg->scope = NULL;
+    leg->ended = leg->retired;
+    bool was_open = sl_connection_get_stats(leg->connection)->opened > opened;
+    if (was_open && !leg->retired && code != SL_ECANCELED) {
+        stream->reconnects++;
+    }
+    if (was_open && !leg->retired) {
+        int told = tell_lost(leg);
+        code = told < 0 && code != SL_ECANCELED ? told : code;
+    }
+    return sl_scope_close(&scope, code);
+}
+
+/* Nobody restarts it any more: its place goes. */
+static void release_leg(void *arg)
+{
+    struct leg *leg = arg;
+    struct shard *shard = leg->shard;
+    for (struct leg **at = &shard->legs; *at != NULL; at = &(*at)->next) {
+        if (*at == leg) {
+            *at = leg->next;
+            break;
+        }
+    }
+    sl_stream_service *stream = shard->stream;
+    const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
+    stream->messages += stats->messages;
+    stream->bytes += stats->bytes;
+    stream->bad += stats->bad;
+    stream->unknown += stats->unknown;
+    stream->leg_count--;
+    sl_connection_free(leg->connection);
+    sl_free(leg);
+}
+
+static void name_leg(const struct leg *leg, char name[LEG_NAME])
+{
+    (void)snprintf(name, LEG_NAME, "connection %u", sl_connection_number(leg->connection));
+}
+
+static int spawn_leg(struct leg *leg)
+{
+    sl_stream_service *stream = leg->shard->stream;
+    char name[LEG_NAME];
+    name_leg(leg, name);
+    leg->running = true;
+    int code = sl_spawn(stream->scope, run_leg, leg, .name = name, .id = name, .restart = SL_ON_FAILURE,
+                        .backoff = stream->options.backoff, .release = release_leg);
+    leg->running = code == 0;
+    return code;
+}
+
+static int new_leg(struct shard *shard, struct leg **ret_leg)
+{
+    sl_stream_service *stream = shard->stream;
+    const struct sl_stream_options *options = &stream->options;
+    if (stream->leg_count >= SL_STREAM_CONNECTIONS_MAX) {
+        return sl_fail(SL_EMSGSIZE, "%s: more than %d connections", options->name, SL_STREAM_CONNECTIONS_MAX);
+    }
+    struct leg *leg = sl_calloc(1, sizeof *leg);
+    if (leg == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for a connection");
+    }
+    leg->shard = shard;
+    struct sl_connection_options connection = {
+        .driver = options->driver,
+        .instruments = options->instruments,
+        .origin = options->origin,
+        .number = ++stream->last_number,
+        .tls = options->tls,
+        .local_address = options->local_address,
+        .proxy = options->proxy,
+        .deflate = options->deflate,
+        .silence = options->silence,
+        .connects = options->connects,
+        .output = {.arg = leg, .event = on_event, .notice = on_notice},
+        .bad = on_bad,
+        .frame = options->frame == NULL ? NULL : on_frame,
+    };
+    int code = sl_connection_new(&connection, &leg->connection);
+    if (code < 0) {
+        sl_free(leg);
+        return code;
+    }
+    leg->next = shard->legs;
+    shard->legs = leg;
+    stream->leg_count++;
+    *ret_leg = leg;
+    return 0;
+}
+
+/* Its task may be between two lives, or not there yet: then it ends when it begins. */
+static void retire(struct leg *leg)
+{
+    leg->retired = true;
+    if (leg->scope != NULL) {
+        sl_scope_cancel(leg->scope, "retired");
+    } else if (!leg->running) {
+        release_leg(leg);
+    }
+}
+
+/* ---- shards ---- */
+
+static uint32_t shard_limit(const sl_stream_service *stream)
+{
+    uint32_t venue = stream->options.driver->limits.per_connection;
+    uint32_t ours = stream->options.per_connection;
+    uint32_t limit = venue == 0 ? ours : ours == 0 || venue < ours ? venue : ours;
+    return limit == 0 ? SL_SUBSCRIPTIONS_MAX : limit;
+}
+
+/* What a subscription's name takes on a connection, where the venue counts that: at most its own message. */
+static size_t name_bytes(sl_stream_service *stream, const sl_subscription *what)
+{
+    if (stream->options.driver->limits.connection_bytes == 0) {
+        return 0;
+    }
+    size_t size_bytes = 0;
+    int count =
+        stream->options.driver->subscribe(what, 1, false, 1, stream->scratch, sizeof stream->scratch, &size_bytes);
+    return count == 1 ? size_bytes : sizeof stream->scratch;
+}
+
+static bool fits(const sl_stream_service *stream, const struct shard *shard, const sl_subscription *what, size_t bytes)
+{
+    const sl_venue_driver *driver = stream->options.driver;
+    if (shard->legs == NULL || shard->count >= shard_limit(stream) ||
+        (driver->limits.connection_bytes > 0 && shard->bytes + bytes > driver->limits.connection_bytes)) {
+        return false;
+    }
+    return driver->together == NULL || driver->together(&shard->like, what);
+}
+
+static int new_shard(sl_stream_service *stream, const sl_subscription *like, size_t *ret_number)
+{
+    size_t place = 0; /* one that has lost all its subscriptions is used again */
+    while (place < stream->shard_count && stream->shards[place]->legs != NULL) {
+        place++;
+    }
+    if (place == SL_STREAM_CONNECTIONS_MAX) {
+        return sl_fail(SL_EMSGSIZE, "%s: more than %d connections", stream->options.name, SL_STREAM_CONNECTIONS_MAX);
+    }
+    bool new = place == stream->shard_count;
+    struct shard *shard = new ? sl_calloc(1, sizeof *shard) : stream->shards[place];
+    if (shard == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for a connection");
+    }
+    *shard = (struct shard){.stream = stream, .like = *like};
+    for (unsigned i = 0; i < stream->options.redundancy; i++) {
+        struct leg *leg = NULL;
+        int code = new_leg(shard, &leg);
+        if (code < 0) {
+            while (shard->legs != NULL) {
+                release_leg(shard->legs);
+            }
+            if (new) {
+                sl_free(shard);
+            }
+            return code;
+        }
+    }
+    stream->shards[place] = shard;
+    stream->shard_count += new;
+    sl_event_set(&stream->changed);
+    *ret_number = place + 1;
+    return 0;
+}
+
+/* The place of a feed of an instrument in the index of shards; the number of its shard, from 1; 0: none. */
+static int place_of(sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed, uint16_t **ret_place)
+{
+    if (instrument->index >= stream->place_count) {
+        size_t count = stream->place_count == 0 ? 64 : stream->place_count;
+        while (count <= instrument->index) {
+            count *= 2;
+        }
+        struct places *places = sl_realloc(stream->places, count * sizeof *places);
+        if (places == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for %zu instruments", count);
+        }
+        memset(places + stream->place_count, 0, (count - stream->place_count) * sizeof *places);
+        stream->places = places;
+        stream->place_count = count;
+    }
+    *ret_place = &stream->places[instrument->index].shard[feed];
+    return 0;
+}
+
+static int find_room(sl_stream_service *stream, const sl_subscription *what, size_t bytes, size_t *ret_number)
+{
+    for (size_t at = stream->shard_count; at-- > 0;) { /* the newest has room, usually */
+        if (fits(stream, stream->shards[at], what, bytes)) {
+            *ret_number = at + 1;
+            return 0;
+        }
+    }
+    return new_shard(stream, what, ret_number);
+}
+
+int sl_stream_add(sl_stream_service *stream, const sl_subscription *what)
+{
+    const struct sl_stream_options *options = &stream->options;
+    if ((options->driver->feeds & SL_FEED_BIT(what->feed)) == 0 ||
+        (what->feed == SL_FEED_DEPTH && stream->books == NULL)) {
+        return sl_fail(SL_EINVAL, "%s: %s has no stream of %s", options->name, options->driver->title,
+                       sl_feed_name(what->feed));
+    }
+    uint16_t *place = NULL;
+    SL_TRY(place_of(stream, what->instrument, what->feed, &place));
+    if (*place != 0) {
+        return 0;
+    }
+    size_t bytes = name_bytes(stream, what);
+    size_t number = 0;
+    SL_TRY(find_room(stream, what, bytes, &number));
+    struct shard *shard = stream->shards[number - 1];
+    for (struct leg *leg = shard->legs; leg != NULL; leg = leg->next) {
+        int code = sl_connection_add(leg->connection, what);
+        if (code < 0) {
+            for (struct leg *undo = shard->legs; undo != leg; undo = undo->next) {
+                sl_connection_remove(undo->connection, what);
+            }
+            return code;
+        }
+    }
+    shard->count++;
+    shard->bytes += bytes;
+    stream->subscriptions++;
+    *place = (uint16_t)number;
+    return 1;
+}
+
+/* The subscription of a feed of an instrument on a shard. */
+static const sl_subscription *find_on(const struct shard *shard, sl_feed feed, const sl_instrument *instrument)
+{
+    const sl_subscriptions *all = shard->legs == NULL ? NULL : sl_connection_subscriptions(shard->legs->connection);
+    for (size_t at = 0; all != NULL && at < sl_subscriptions_count(all); at++) {
+        const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
+        if (what->feed == feed && what->instrument == instrument) {
+            return what;
+        }
+    }
+    return NULL;
+}
+
+void sl_stream_remove(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument)
+{
+    uint16_t *place = instrument->index < stream->place_count ? &stream->places[instrument->index].shard[feed] : NULL;
+    if (place == NULL || *place == 0) {
+        return;
+    }
+    struct shard *shard = stream->shards[*place - 1];
+    *place = 0;
+    stream->subscriptions--;
+    shard->count--;
+    const sl_subscription *found = find_on(shard, feed, instrument);
+    if (found != NULL) {
+        sl_subscription what = *found;
+        size_t bytes = name_bytes(stream, &what);
+        shard->bytes -= bytes < shard->bytes ? bytes : shard->bytes;
+        for (struct leg *leg = shard->legs; leg != NULL; leg = leg->next) {
+            sl_connection_remove(leg->connection, &what);
+        }
+    }
+    if (feed == SL_FEED_DEPTH && stream->books != NULL) {
+        sl_books_remove(stream->books, instrument);
+    }
+    if (shard->count == 0) {
+        for (struct leg *leg = shard->legs, *next = NULL; leg != NULL; leg = next) {
+            next = leg->next;
+            retire(leg);
+        }
+    }
+}
+
+int sl_stream_resync(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument)
+{
+    if (feed != SL_FEED_DEPTH || stream->books == NULL) {
+        return sl__stream_renew(stream, feed, instrument, 0);
+    }
+    SL_TRY(lock(stream));
+    bool found = sl_books_resync(stream->books, instrument);
+    (void)sl_mutex_unlock(&stream->mutex);
+    return found;
+}
+
+bool sl__stream_renew(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument, uint32_t connection)
+{
+    if (instrument->index >= stream->place_count || stream->places[instrument->index].shard[feed] == 0) {
+        return false;
+    }
+    bool found = false;
+    const struct shard *shard = stream->shards[stream->places[instrument->index].shard[feed] - 1];
+    for (struct leg *leg = shard->legs; leg != NULL; leg = leg->next) {
+        if (connection == 0 || connection == sl_connection_number(leg->connection)) {
+            found = sl_connection_renew(leg->connection, feed, instrument) > 0 || found;
+        }
+    }
+    return found;
+}
+
+/* ---- looking after them ---- */
+
+/* A new leg beside one that is to end: it carries the same. */
+static int begin_rotation(struct leg *old)
+{
+    struct leg *leg = NULL;
+    SL_TRY(new_leg(old->shard, &leg));
+    const sl_subscriptions *all = sl_connection_subscriptions(old->connection);
+    for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
+        int code = sl_connection_add(leg->connection, sl_subscriptions_at(all, at, NULL));
+        if (code < 0) {
+            release_leg(leg);
+            return code;
+        }
+    }
+    old->replacement = sl_connection_number(leg->connection);
+    return spawn_leg(leg);
+}
+
+static const struct leg *leg_of(const struct shard *shard, uint32_t number)
+{
+    for (const struct leg *leg = shard->legs; leg != NULL; leg = leg->next) {
+        if (sl_connection_number(leg->connection) == number) {
+            return leg;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * Make before break, one connection of the stream at a time: a venue that cuts all its connections at one age, or
+ * asks all to leave, does not make all books be joined anew at once.
+ */
+static int rotate(sl_stream_service *stream)
+{
+    struct leg *next = NULL;
+    for (size_t at = 0; at < stream->shard_count; at++) {
+        for (struct leg *leg = stream->shards[at]->legs; leg != NULL; leg = leg->next) {
+            if (leg->retired) {
+                continue;
+            }
+            if (leg->replacement != 0) {
+                const struct leg *other = leg_of(leg->shard, leg->replacement);
+                if (other == NULL) { /* gone meanwhile */
+                    leg->replacement = 0;
+                } else if (sl_connection_get_stats(other->connection)->state == SL_CONNECTION_LIVE) {
+                    stream->rotations++;
+                    retire(leg);
+                    return 0;
+                } else {
+                    return 0;
+                }
+            } else if (next == NULL && sl_connection_get_stats(leg->connection)->replace && open_now(leg)) {
+                next = leg;
+            }
+        }
+    }
+    return next == NULL ? 0 : begin_rotation(next);
+}
+
+/* Legs that were made while nobody could spawn them, and those that have ended for good. */
+static int spawn_and_bury(sl_stream_service *stream)
+{
+    for (size_t at = 0; at < stream->shard_count; at++) {
+        for (struct leg *leg = stream->shards[at]->legs, *next = NULL; leg != NULL; leg = next) {
+            next = leg->next;
+            if (!leg->running && !leg->retired) {
+                SL_TRY(spawn_leg(leg));
+            } else if (leg->ended) {
+                char name[LEG_NAME];
+                name_leg(leg, name);
+                int code = sl_child_remove(stream->scope, name); /* releases it */
+                SL_TRY(code == SL_ERUNNING ? 0 : code);
+            }
+        }
+    }
+    return 0;
+}
+
+/* How many feeds say nothing although they usually do; the connection itself has its own watchdog. */
+static void count_stale(sl_stream_service *stream, sl_time now)
+{
+    size_t stale = 0;
+    for (size_t at = 0; at < stream->place_count; at++) {
+        struct places *places = &stream->places[at];
+        for (int feed = 1; feed < SL_FEED_COUNT; feed++) {
+            if (places->shard[feed] == 0) {
+                places->stale &= ~SL_FEED_BIT(feed);
+                continue;
+            }
+            const sl_instrument *instrument = sl_instruments_at(stream->options.instruments, at);
+            sl_tracker_pulse pulse = sl_tracker_get_pulse(stream->tracker, instrument, (sl_feed)feed);
+            sl_time limit = pulse.usual * SL_STREAM_STALE_FACTOR;
+            limit = limit < SL_STREAM_STALE_MIN ? SL_STREAM_STALE_MIN : limit;
+            bool silent = pulse.events > 1 && now - pulse.last > limit;
+            stream->stale_events += silent && (places->stale & SL_FEED_BIT(feed)) == 0;
+            places->stale = silent ? places->stale | SL_FEED_BIT(feed) : places->stale & ~SL_FEED_BIT(feed);
+            stale += silent;
+        }
+    }
+    stream->stale = stale;
+}
+
+static int sweep(sl_stream_service *stream)
+{
+    sl_time when = SL_NEVER;
+    SL_TRY(spawn_and_bury(stream));
+    SL_TRY(rotate(stream));
+    SL_TRY(lock(stream));
+    int code = sl_tracker_expire(stream->tracker, sl_now(), &when);
+    (void)sl_mutex_unlock(&stream->mutex);
+    SL_TRY(code);
+    count_stale(stream, sl_now());
+    sl_event_reset(&stream->changed);
+    sl_time wait = when == SL_NEVER || when - sl_now() > SL_STREAM_SWEEP ? SL_STREAM_SWEEP : when - sl_now();
+    struct sl_select_clause clause = {.kind = SL_SELECT_EVENT, .event = &stream->changed};
+    code = sl_select(&clause, 1, wait < 1 ? 1 : wait);
+    return code == SL_ETIMEDOUT ? 0 : code < 0 ? code : 0;
+}
+
+/* What was still waited for when all connections have ended is missing. */
+static int tell_open_holes(sl_stream_service *stream)
+{
+    SL_SCOPE(shield, .name = "holes", .shield = true, .timeout = LOST_BUDGET);
+    sl_time when = SL_NEVER;
+    return sl_scope_close(&shield, sl_tracker_expire(stream->tracker, SL_NEVER - 1, &when));
+}
+
+int sl_stream_run(void *arg)
+{
+    sl_stream_service *stream = arg;
+    SL_SCOPE(scope, .name = stream->options.name, .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED,
+             .max_start_failures = SL_UNLIMITED);
+    stream->scope = &scope;
+    int code = 0;
+    if (stream->books != NULL) {
+        code = sl_spawn(&scope, sl_books_run, stream->books, .name = "books");
+    }
+    while (code == 0) {
+        code = sweep(stream);
+    }
+    code = sl_scope_close(&scope, code);
+    stream->scope = NULL;
+    int told = tell_open_holes(stream);
+    return code == 0 ? told : code;
+}
+
+/* ---- made, freed, seen ---- */
+
+static int give(void *arg, const sl_market_event *event)
+{
+    const sl_stream_service *stream = arg;
+    return stream->options.event(stream->options.arg, event);
+}
+
+static void renew(void *arg, const sl_instrument *instrument, uint32_t connection)
+{
+    (void)sl__stream_renew(arg, SL_FEED_DEPTH, instrument, connection);
+}
+
+int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **ret_stream)
+{
+    if (options->redundancy > SL_STREAM_REDUNDANCY_MAX || options->event == NULL) {
+        return sl_fail(SL_EINVAL, "%s: redundancy is 1 to %d", options->name, SL_STREAM_REDUNDANCY_MAX);
+    }
+    sl_auto(sl_stream_service) *stream = sl_calloc(1, sizeof *stream);
+    if (stream == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for a stream");
+    }
+    stream->options = *options;
+    sl_mutex_init(&stream->mutex);
+    stream->options.redundancy = options->redundancy == 0 ? 1 : options->redundancy;
+    sl_event_init(&stream->changed);
+    sl_tracker_options tracker = {.consecutive_trades = options->driver->consecutive_trades,
+                                  .patience =
+                                      stream->options.redundancy > 1 ? SL_STREAM_PATIENCE : SL_STREAM_PATIENCE_ALONE,
+                                  .arg = stream,
+                                  .event = give};
+    SL_TRY(sl_tracker_new(&tracker, &stream->tracker));
+    if (options->driver->book_rule != SL_BOOK_RULE_NONE) {
+        struct sl_books_options books = {.driver = options->driver,
+                                         .instruments = options->instruments,
+                                         .origin = options->rest_origin,
+                                         .http = options->http,
+                                         .depth = options->snapshot_depth,
+                                         .patience = tracker.patience,
+                                         .mutex = &stream->mutex,
+                                         .arg = stream,
+                                         .event = give,
+                                         .renew = renew};
+        SL_TRY(sl_books_new(&books, &stream->books));
+    }
+    *ret_stream = stream;
+    stream = NULL;
+    return 0;
+}
+
+void sl_stream_service_free(sl_stream_service *stream)
+{
+    if (stream == NULL) {
+        return;
+    }
+    for (size_t at = 0; at < stream->shard_count; at++) {
+        while (stream->shards[at]->legs != NULL) {
+            release_leg(stream->shards[at]->legs);
+        }
+        sl_free(stream->shards[at]);
+    }
+    sl_free(stream->places);
+    sl_books_free(stream->books);
+    sl_tracker_free(stream->tracker);
+    sl_free(stream);
+}
+
+struct sl_stream_stats sl_stream_get_stats(const sl_stream_service *stream)
+{
+    struct sl_stream_stats stats = {.subscriptions = stream->subscriptions,
+                                    .stale = stream->stale,
+                                    .stale_events = stream->stale_events,
+                                    .reconnects = stream->reconnects,
+                                    .rotations = stream->rotations,
+                                    .connections = stream->leg_count,
+                                    .messages = stream->messages,
+                                    .bytes = stream->bytes,
+                                    .bad = stream->bad,
+                                    .unknown = stream->unknown};
+    for (size_t at = 0; at < stream->shard_count; at++) {
+        for (const struct leg *leg = stream->shards[at]->legs; leg != NULL; leg = leg->next) {
+            const struct sl_connection_stats *one = sl_connection_get_stats(leg->connection);
+            stats.live += one->state == SL_CONNECTION_LIVE;
+            stats.messages += one->messages;
+            stats.bytes += one->bytes;
+            stats.bad += one->bad;
+            stats.unknown += one->unknown;
+        }
+    }
+    return stats;
+}
+
+const sl_tracker *sl_stream_tracker(const sl_stream_service *stream)
+{
+    return stream->tracker;
+}
+
+const sl_books *sl_stream_books(const sl_stream_service *stream)
+{
+    return stream->books;
+}
+
+void sl_stream_each(const sl_stream_service *stream, void (*look)(void *arg, const sl_connection *connection),
+                    void *arg)
+{
+    for (size_t at = 0; at < stream->shard_count; at++) {
+        for (const struct leg *leg = stream->shards[at]->legs; leg != NULL; leg = leg->next) {
+            look(arg, leg->connection);
+        }
+    }
+}

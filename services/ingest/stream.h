@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A venue's streams for any number of instruments: subscriptions split over connections within the venue's limits,
+ * each connection supervised and, if asked for, doubled (the first copy of each event wins), renewed before the
+ * venue cuts it, books joined and healed. What comes out is one clean sequence of events for each instrument, with
+ * every loss told as a gap.
+ */
+#ifndef SL_INGEST_STREAM_H
+#define SL_INGEST_STREAM_H
+
+#include "ingest/books.h"
+#include "ingest/connection.h"
+#include "market/tracker.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Connections of one stream, and how many may carry the same subscriptions. */
+#define SL_STREAM_CONNECTIONS_MAX 4096
+#define SL_STREAM_REDUNDANCY_MAX 3
+
+/* How long a hole waits for what fills it: a message that was overtaken; with redundancy another connection's copy. */
+#define SL_STREAM_PATIENCE_ALONE SL_MILLISECONDS(100)
+#define SL_STREAM_PATIENCE SL_SECONDS(2)
+
+/* A feed that is silent for so many times its usual interval, and at least for so long, is stale. */
+#define SL_STREAM_STALE_FACTOR 20
+#define SL_STREAM_STALE_MIN SL_SECONDS(30)
+
+/* How often connections are looked at. */
+#define SL_STREAM_SWEEP SL_SECONDS(1)
+
+typedef struct sl_stream_service sl_stream_service;
+
+/* Texts and objects are borrowed and must outlive the service. */
+struct sl_stream_options {
+    const char *name;
+    const sl_venue_driver *driver;
+    sl_instruments *instruments;
+    const char *origin;      /* of the streams; NULL: the venue's own */
+    unsigned redundancy;     /* connections for each subscription: 1 to SL_STREAM_REDUNDANCY_MAX; 0: 1 */
+    uint32_t per_connection; /* subscriptions; 0: as many as the venue allows */
+    sl_tls_config *tls;      /* NULL: the default */
+    const char *local_address, *proxy;
+    bool deflate;
+    sl_time silence;           /* 0: the venue's */
+    struct sl_backoff backoff; /* between two attempts to connect */
+    sl_limiter *connects;      /* shared by all connections to the venue; may be NULL */
+    sl_http_client *http;      /* for snapshots of books */
+    const char *rest_origin;   /* NULL: the venue's own */
+    uint32_t snapshot_depth;   /* levels that are asked for; 0: the venue's best bargain */
+    void *arg;
+    int (*event)(void *arg, const sl_market_event *event); /* may wait: one call at a time */
+    int (*bad)(void *arg, const struct sl_bad_message *message);
+    int (*frame)(void *arg, const sl_connection *connection, const char *text, size_t size_bytes,
+                 int64_t receive_time_ns);
+};
+
+struct sl_stream_stats {
+    size_t connections, live; /* now */
+    size_t subscriptions;
+    size_t stale;        /* feeds of instruments, now */
+    uint64_t reconnects; /* connections that ended and were made anew */
+    uint64_t rotations;  /* connections replaced before they ended */
+    uint64_t messages, bytes, bad, unknown;
+    uint64_t stale_events; /* times a feed turned stale */
+};
+
+/* Does not wait. 0, SL_EINVAL, SL_ENOMEM. */
+SL_MUST_CHECK int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **ret_stream);
+
+/* Not while it runs. NULL is fine. */
+void sl_stream_service_free(sl_stream_service *stream);
+SL_AUTO_DECLARE(sl_stream_service, sl_stream_service_free)
+
+/*
+ * Subscribes, running or not: 1, or 0 when it is there (one subscription for each feed of an instrument). Leaves.
+ * SL_EINVAL for a feed that the venue does not stream, SL_EMSGSIZE beyond the limits, SL_ENOMEM. Do not wait.
+ */
+SL_MUST_CHECK int sl_stream_add(sl_stream_service *stream, const sl_subscription *what);
+void sl_stream_remove(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument);
+
+/* Runs until it is cancelled: a task's body (argument: the service). Failures of connections are its own business. */
+SL_MUST_CHECK int sl_stream_run(void *stream);
+
+/* Makes a book anew, or a feed's subscription, as if it had been found wrong: 1, or 0 when there is none. May wait. */
+SL_MUST_CHECK int sl_stream_resync(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument);
+
+struct sl_stream_stats sl_stream_get_stats(const sl_stream_service *stream);
+const sl_tracker *sl_stream_tracker(const sl_stream_service *stream);
+const sl_books *sl_stream_books(const sl_stream_service *stream); /* NULL: the venue has none */
+
+/* All connections, for views: calls `look` for each. */
+void sl_stream_each(const sl_stream_service *stream, void (*look)(void *arg, const sl_connection *connection),
+                    void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/* The states of a connection's subscriptions. See subscriptions.h. */
+#include "ingest/subscriptions.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* What one control message may carry at most, whatever the venue allows. */
+#define BATCH_MAX 512
+
+struct record {
+    sl_subscription what;
+    sl_subscription_state state;
+    bool again;         /* LEAVING, and to be WANTED then */
+    bool leave_sent;    /* LEAVING: the message went out; only its answer is waited for */
+    int64_t request_id; /* ASKED, or LEAVING and sent */
+    sl_time not_before; /* WANTED: when it may be asked for; ASKED: when it is asked for again */
+    unsigned attempts;
+};
+
+/* Those that go into one message. */
+struct batch {
+    sl_subscription what[BATCH_MAX];
+    size_t index[BATCH_MAX];
+    size_t count;
+};
+
+struct sl_subscriptions {
+    const sl_venue_driver *driver;
+    struct batch batch;
+    struct record *records;
+    size_t count, capacity;
+    size_t hint; /* where the last answer's record was: answers come in the order of the questions */
+    int64_t last_request_id;
+    bool connected;
+    sl_rates rates;
+    sl_subscriptions_stats stats;
+};
+
+/* The venue counts the messages of each connection anew. */
+static int reset_rates(sl_subscriptions *subscriptions)
+{
+    const sl_venue_stream_limits *limits = &subscriptions->driver->limits;
+    struct sl_rate rate = {.count = limits->messages, .period = limits->messages_per, .burst = limits->messages_burst};
+    return sl_rates_init(&subscriptions->rates, &rate, limits->messages > 0 ? 1 : 0);
+}
+
+int sl_subscriptions_new(const sl_venue_driver *driver, sl_subscriptions **ret_subscriptions)
+{
+    sl_subscriptions *subscriptions = sl_calloc(1, sizeof *subscriptions);
+    if (subscriptions == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for subscriptions");
+    }
+    subscriptions->driver = driver;
+    int code = reset_rates(subscriptions);
+    if (code < 0) {
+        sl_free(subscriptions);
+        return code;
+    }
+    *ret_subscriptions = subscriptions;
+    return 0;
+}
+
+void sl_subscriptions_free(sl_subscriptions *subscriptions)
+{
+    if (subscriptions != NULL) {
+        sl_free(subscriptions->records);
+        sl_free(subscriptions);
+    }
+}
+
+static void set_state(sl_subscriptions *subscriptions, struct record *record, sl_subscription_state state)
+{
+    subscriptions->stats.count[record->state]--;
+    subscriptions->stats.count[state]++;
+    record->state = state;
+}
+
+static bool same(const sl_subscription *a, const sl_subscription *b)
+{
+    return a->feed == b->feed && a->instrument == b->instrument && a->depth == b->depth &&
+           a->interval_ns == b->interval_ns;
+}
+
+static struct record *find(sl_subscriptions *subscriptions, const sl_subscription *what)
+{
+    for (size_t at = 0; at < subscriptions->count; at++) {
+        if (same(&subscriptions->records[at].what, what)) {
+            return &subscriptions->records[at];
+        }
+    }
+    return NULL;
+}
+
+/* The next record, from the hint on, of a feed and an instrument in one of two states. */
+static struct record *find_channel(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
+                                   sl_subscription_state one, sl_subscription_state other)
+{
+    for (size_t step = 0; step < subscriptions->count; step++) {
+        size_t at = subscriptions->hint + step;
+        at = at < subscriptions->count ? at : at - subscriptions->count;
+        struct record *record = &subscriptions->records[at];
+        if ((record->state == one || record->state == other) && record->what.instrument == instrument &&
+            (feed == SL_FEED_NONE || record->what.feed == feed)) {
+            subscriptions->hint = at;
+            return record;
+        }
+    }
+    return NULL;
+}
+
+static void drop(sl_subscriptions *subscriptions, struct record *record)
+{
+    subscriptions->stats.count[record->state]--;
+    *record = subscriptions->records[--subscriptions->count];
+    subscriptions->hint = 0;
+}
+
+int sl_subscriptions_add(sl_subscriptions *subscriptions, const sl_subscription *what)
+{
+    struct record *record = find(subscriptions, what);
+    if (record != NULL) {
+        if (record->state == SL_SUBSCRIPTION_LEAVING) {
+            record->again = record->leave_sent;
+            if (!record->leave_sent) {
+                set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
+            }
+        }
+        return 0;
+    }
+    if (subscriptions->count == subscriptions->capacity) {
+        if (subscriptions->count >= SL_SUBSCRIPTIONS_MAX) {
+            return sl_fail(SL_EMSGSIZE, "more than %d subscriptions of one connection", SL_SUBSCRIPTIONS_MAX);
+        }
+        size_t capacity = subscriptions->capacity == 0 ? 16 : subscriptions->capacity * 2;
+        struct record *records = sl_realloc(subscriptions->records, capacity * sizeof *records);
+        if (records == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for %zu subscriptions", capacity);
+        }
+        subscriptions->records = records;
+        subscriptions->capacity = capacity;
+    }
+    subscriptions->records[subscriptions->count++] = (struct record){.what = *what, .state = SL_SUBSCRIPTION_WANTED};
+    subscriptions->stats.count[SL_SUBSCRIPTION_WANTED]++;
+    return 1;
+}
+
+void sl_subscriptions_remove(sl_subscriptions *subscriptions, const sl_subscription *what)
+{
+    struct record *record = find(subscriptions, what);
+    if (record == NULL) {
+        return;
+    }
+    record->again = false;
+    if (record->state == SL_SUBSCRIPTION_LEAVING) {
+        return;
+    }
+    bool known = record->state == SL_SUBSCRIPTION_ASKED || record->state == SL_SUBSCRIPTION_ACTIVE;
+    if (subscriptions->connected && known && subscriptions->driver->subscribe != NULL) {
+        record->leave_sent = false;
+        record->not_before = 0;
+        set_state(subscriptions, record, SL_SUBSCRIPTION_LEAVING);
+    } else {
+        drop(subscriptions, record);
+    }
+}
+
+int sl_subscriptions_renew(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument)
+{
+    struct record *record =
+        find_channel(subscriptions, feed, instrument, SL_SUBSCRIPTION_ACTIVE, SL_SUBSCRIPTION_ACTIVE);
+    if (record == NULL || subscriptions->driver->subscribe == NULL) {
+        return 0;
+    }
+    record->again = true;
+    record->leave_sent = false;
+    record->not_before = 0;
+    record->attempts = 0;
+    set_state(subscriptions, record, SL_SUBSCRIPTION_LEAVING);
+    return 1;
+}
+
+void sl_subscriptions_prune(sl_subscriptions *subscriptions)
+{
+    for (size_t at = subscriptions->count; at-- > 0;) {
+        struct record *record = &subscriptions->records[at];
+        if (record->state == SL_SUBSCRIPTION_LEAVING && !record->again) {
+            drop(subscriptions, record);
+        }
+    }
+}
+
+void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected, size_t in_path, sl_time now)
+{
+    subscriptions->connected = connected;
+    int code = reset_rates(subscriptions);
+    assert(code == 0); /* they were good when it was made */
+    (void)code;
+    for (size_t at = 0; at < subscriptions->count; at++) {
+        struct record *record = &subscriptions->records[at];
+        record->attempts = 0;
+        record->again = false;
+        record->not_before = now;
+        if (record->state != SL_SUBSCRIPTION_REFUSED) {
+            set_state(subscriptions, record,
+                      connected && at < in_path ? SL_SUBSCRIPTION_ACTIVE : SL_SUBSCRIPTION_WANTED);
+        }
+    }
+}
+
+/* Later, and each time later still. */
+static void ask_later(sl_subscriptions *subscriptions, struct record *record, sl_time now)
+{
+    sl_time wait = SL_SUBSCRIPTION_RETRY;
+    for (unsigned attempt = 1; attempt < record->attempts && wait < SL_SUBSCRIPTION_RETRY_MAX; attempt++) {
+        wait *= 2;
+    }
+    record->not_before = sl_time_add(now, wait < SL_SUBSCRIPTION_RETRY_MAX ? wait : SL_SUBSCRIPTION_RETRY_MAX);
+    set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
+}
+
+/* The venue did not answer: an answer that never comes is asked for again. */
+static void expire(sl_subscriptions *subscriptions, sl_time now)
+{
+    if (!subscriptions->driver->limits.acknowledges) {
+        return;
+    }
+    for (size_t at = subscriptions->count; at-- > 0;) {
+        struct record *record = &subscriptions->records[at];
+        if (record->not_before > now) {
+            continue;
+        }
+        if (record->state == SL_SUBSCRIPTION_ASKED) {
+            subscriptions->stats.unanswered++;
+            ask_later(subscriptions, record, now);
+        } else if (record->state == SL_SUBSCRIPTION_LEAVING && record->leave_sent) {
+            if (record->again) {
+                ask_later(subscriptions, record, now);
+                record->again = false;
+                record->not_before = now;
+            } else {
+                drop(subscriptions, record);
+            }
+        }
+    }
+}
+
+/* Those that one message could carry, in `state` and due; and when the next of them is. */
+static void collect(sl_subscriptions *subscriptions, sl_subscription_state state, sl_time now, sl_time *ret_when)
+{
+    struct batch *batch = &subscriptions->batch;
+    size_t limit = subscriptions->driver->limits.per_message;
+    limit = limit == 0 || limit > BATCH_MAX ? BATCH_MAX : limit;
+    batch->count = 0;
+    for (size_t at = 0; at < subscriptions->count && batch->count < limit; at++) {
+        const struct record *record = &subscriptions->records[at];
+        if (record->state != state || (state == SL_SUBSCRIPTION_LEAVING && record->leave_sent)) {
+            continue;
+        }
+        if (record->not_before > now) {
+            *ret_when = record->not_before < *ret_when ? record->not_before : *ret_when;
+            continue;
+        }
+        batch->what[batch->count] = record->what;
+        batch->index[batch->count++] = at;
+    }
+}
+
+/* When the first answer is overdue. */
+static void overdue_at(const sl_subscriptions *subscriptions, sl_time *ret_when)
+{
+    for (size_t at = 0; at < subscriptions->count && subscriptions->driver->limits.acknowledges; at++) {
+        const struct record *record = &subscriptions->records[at];
+        bool waits =
+            record->state == SL_SUBSCRIPTION_ASKED || (record->state == SL_SUBSCRIPTION_LEAVING && record->leave_sent);
+        if (waits && record->not_before < *ret_when) {
+            *ret_when = record->not_before;
+        }
+    }
+}
+
+static void mark_sent(sl_subscriptions *subscriptions, size_t sent, bool off, sl_time now)
+{
+    const struct batch *batch = &subscriptions->batch;
+    const sl_venue_stream_limits *limits = &subscriptions->driver->limits;
+    sl_time within = limits->ack_within == 0 ? SL_SECONDS(10) : limits->ack_within;
+    for (size_t at = sent; at-- > 0;) { /* from the last: dropping one moves the last into its place */
+        struct record *record = &subscriptions->records[batch->index[at]];
+        record->request_id = subscriptions->last_request_id;
+        record->not_before = sl_time_add(now, within);
+        record->attempts++;
+        if (!off) {
+            set_state(subscriptions, record, limits->acknowledges ? SL_SUBSCRIPTION_ASKED : SL_SUBSCRIPTION_ACTIVE);
+        } else if (limits->acknowledges) {
+            record->leave_sent = true;
+        } else if (record->again) {
+            record->again = false;
+            record->not_before = now;
+            set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
+        } else {
+            drop(subscriptions, record);
+        }
+    }
+}
+
+/* One message for those in the batch: 1, or what the driver says against the first of them. */
+static int write_message(sl_subscriptions *subscriptions, bool off, sl_time now, char *buffer, size_t capacity,
+                         size_t *ret_size_bytes)
+{
+    const struct batch *batch = &subscriptions->batch;
+    int64_t id = subscriptions->last_request_id + 1;
+    int sent = subscriptions->driver->subscribe(batch->what, batch->count, off, id, buffer, capacity, ret_size_bytes);
+    if (sent <= 0) {
+        struct record *first = &subscriptions->records[batch->index[0]];
+        subscriptions->stats.refused++;
+        set_state(subscriptions, first, SL_SUBSCRIPTION_REFUSED);
+        return sent < 0 ? sent : SL_EMSGSIZE;
+    }
+    subscriptions->last_request_id = id;
+    subscriptions->stats.messages++;
+    mark_sent(subscriptions, (size_t)sent, off, now);
+    return 1;
+}
+
+int sl_subscriptions_next(sl_subscriptions *subscriptions, sl_time now, char *buffer, size_t capacity,
+                          size_t *ret_size_bytes, sl_time *ret_when)
+{
+    *ret_when = SL_NEVER;
+    if (!subscriptions->connected || subscriptions->driver->subscribe == NULL) {
+        return 0;
+    }
+    expire(subscriptions, now);
+    bool off = subscriptions->stats.count[SL_SUBSCRIPTION_LEAVING] > 0;
+    collect(subscriptions, off ? SL_SUBSCRIPTION_LEAVING : SL_SUBSCRIPTION_WANTED, now, ret_when);
+    if (off && subscriptions->batch.count == 0) {
+        off = false;
+        collect(subscriptions, SL_SUBSCRIPTION_WANTED, now, ret_when);
+    }
+    overdue_at(subscriptions, ret_when);
+    if (subscriptions->batch.count == 0) {
+        return 0;
+    }
+    sl_time when = sl_rates_when(&subscriptions->rates, 1, now);
+    if (when > now) {
+        *ret_when = when;
+        return 0;
+    }
+    SL_TRY(sl_rates_try(&subscriptions->rates, 1, now, NULL));
+    return write_message(subscriptions, off, now, buffer, capacity, ret_size_bytes);
+}
+
+/* What an answer means for one subscription. */
+static void answer(sl_subscriptions *subscriptions, struct record *record, const sl_venue_notice *notice, sl_time now)
+{
+    switch (notice->kind) {
+    case SL_NOTICE_SUBSCRIBED:
+        subscriptions->stats.acknowledged++;
+        record->attempts = 0;
+        set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
+        break;
+    case SL_NOTICE_UNSUBSCRIBED:
+        if (record->again) {
+            record->again = false;
+            record->not_before = now;
+            set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
+        } else {
+            drop(subscriptions, record);
+        }
+        break;
+    case SL_NOTICE_REFUSED:
+        subscriptions->stats.refused++;
+        if (notice->permanent || record->attempts >= SL_SUBSCRIPTION_ATTEMPTS_MAX) {
+            set_state(subscriptions, record, SL_SUBSCRIPTION_REFUSED);
+        } else {
+            ask_later(subscriptions, record, now);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static bool awaits(const struct record *record, const sl_venue_notice *notice)
+{
+    bool leaving = record->state == SL_SUBSCRIPTION_LEAVING && record->leave_sent;
+    switch (notice->kind) {
+    case SL_NOTICE_SUBSCRIBED:
+        return record->state == SL_SUBSCRIPTION_ASKED;
+    case SL_NOTICE_UNSUBSCRIBED:
+        return leaving;
+    default:
+        return record->state == SL_SUBSCRIPTION_ASKED || leaving;
+    }
+}
+
+int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_notice *notice, sl_time now)
+{
+    if (notice->kind == SL_NOTICE_RATE_LIMITED) {
+        for (size_t at = 0; at < subscriptions->count; at++) {
+            struct record *record = &subscriptions->records[at];
+            if (record->state == SL_SUBSCRIPTION_ASKED) {
+                subscriptions->stats.rate_limited++;
+                ask_later(subscriptions, record, now);
+            }
+        }
+        return 1;
+    }
+    if (notice->kind != SL_NOTICE_SUBSCRIBED && notice->kind != SL_NOTICE_UNSUBSCRIBED &&
+        notice->kind != SL_NOTICE_REFUSED) {
+        return 0;
+    }
+    if (notice->instrument != NULL) {
+        bool off = notice->kind == SL_NOTICE_UNSUBSCRIBED;
+        sl_subscription_state other = off ? SL_SUBSCRIPTION_LEAVING : SL_SUBSCRIPTION_ASKED;
+        struct record *record = find_channel(subscriptions, notice->feed, notice->instrument, other, other);
+        if (record == NULL || !awaits(record, notice)) {
+            return 0;
+        }
+        answer(subscriptions, record, notice, now);
+        return 1;
+    }
+    int found = 0;
+    for (size_t at = subscriptions->count; at-- > 0 && notice->request_id != 0;) {
+        struct record *record = &subscriptions->records[at];
+        sl_venue_notice said = *notice;
+        if (record->state == SL_SUBSCRIPTION_LEAVING && said.kind == SL_NOTICE_SUBSCRIBED) {
+            said.kind = SL_NOTICE_UNSUBSCRIBED; /* a venue may answer both alike: the id says which it was */
+        }
+        if (record->request_id == said.request_id && awaits(record, &said)) {
+            answer(subscriptions, record, &said, now);
+            found = 1;
+        }
+    }
+    return found;
+}
+
+void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument)
+{
+    if (subscriptions->stats.count[SL_SUBSCRIPTION_ASKED] == 0) {
+        return;
+    }
+    struct record *record = find_channel(subscriptions, feed, instrument, SL_SUBSCRIPTION_ASKED, SL_SUBSCRIPTION_ASKED);
+    if (record != NULL) {
+        set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
+    }
+}
+
+bool sl_subscriptions_settled(const sl_subscriptions *subscriptions)
+{
+    const size_t *count = subscriptions->stats.count;
+    return count[SL_SUBSCRIPTION_WANTED] + count[SL_SUBSCRIPTION_ASKED] + count[SL_SUBSCRIPTION_LEAVING] == 0;
+}
+
+size_t sl_subscriptions_count(const sl_subscriptions *subscriptions)
+{
+    return subscriptions->count;
+}
+
+const sl_subscription *sl_subscriptions_at(const sl_subscriptions *subscriptions, size_t index,
+                                           sl_subscription_state *ret_state)
+{
+    const struct record *record = &subscriptions->records[index];
+    if (ret_state != NULL) {
+        *ret_state = record->state;
+    }
+    return &record->what;
+}
+
+const sl_subscriptions_stats *sl_subscriptions_get_stats(const sl_subscriptions *subscriptions)
+{
+    return &subscriptions->stats;
+}
+
+const char *sl_subscription_state_name(sl_subscription_state state)
+{
+    static const char *const names[SL_SUBSCRIPTION_STATE_COUNT] = {"none",   "wanted",  "asked",
+                                                                   "active", "refused", "leaving"};
+    return (unsigned)state < SL_SUBSCRIPTION_STATE_COUNT ? names[state] : "?";
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one connection is subscribed to: each subscription's way from wanted to active, and the control messages
+ * that take it there within the venue's limits. No I/O and no clock: the connection asks what to send, says what
+ * came, and passes the time.
+ *
+ *     WANTED --message sent--> ASKED --acknowledged, or data came--> ACTIVE
+ *        ^------ not answered in time, rate limited, refused for now ---'
+ *     ASKED --refused for good--> REFUSED
+ *     ACTIVE --removed--> LEAVING --message sent--> (gone)
+ *     ACTIVE --renewed--> LEAVING, then WANTED anew: how a book without ids is healed
+ */
+#ifndef SL_INGEST_SUBSCRIPTIONS_H
+#define SL_INGEST_SUBSCRIPTIONS_H
+
+#include "venues/venue.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Subscriptions of one connection, at most. */
+#define SL_SUBSCRIPTIONS_MAX 65536
+
+/* How often one that is not answered is asked for again before it counts as refused for now. */
+#define SL_SUBSCRIPTION_ATTEMPTS_MAX 5
+
+/* The first wait before a subscription is asked for again; it doubles. */
+#define SL_SUBSCRIPTION_RETRY SL_SECONDS(1)
+#define SL_SUBSCRIPTION_RETRY_MAX SL_SECONDS(60)
+
+typedef enum sl_subscription_state {
+    SL_SUBSCRIPTION_NONE = 0,
+    SL_SUBSCRIPTION_WANTED,
+    SL_SUBSCRIPTION_ASKED,
+    SL_SUBSCRIPTION_ACTIVE,
+    SL_SUBSCRIPTION_REFUSED,
+    SL_SUBSCRIPTION_LEAVING,
+    SL_SUBSCRIPTION_STATE_COUNT,
+} sl_subscription_state;
+
+typedef struct sl_subscriptions sl_subscriptions;
+
+/* What they have come to. */
+typedef struct sl_subscriptions_stats {
+    size_t count[SL_SUBSCRIPTION_STATE_COUNT]; /* now, by state */
+    uint64_t messages;                         /* control messages made */
+    uint64_t acknowledged;
+    uint64_t refused;      /* answers that refused one */
+    uint64_t unanswered;   /* asked again because no answer came */
+    uint64_t rate_limited; /* asked again because the venue said that there were too many */
+} sl_subscriptions_stats;
+
+/* For a connection to the driver's venue. 0, SL_ENOMEM. */
+SL_MUST_CHECK int sl_subscriptions_new(const sl_venue_driver *driver, sl_subscriptions **ret_subscriptions);
+void sl_subscriptions_free(sl_subscriptions *subscriptions);
+SL_AUTO_DECLARE(sl_subscriptions, sl_subscriptions_free)
+
+/* Adds one: 1, or 0 when it is there already (one that was leaving stays). SL_EMSGSIZE beyond the limit, SL_ENOMEM. */
+SL_MUST_CHECK int sl_subscriptions_add(sl_subscriptions *subscriptions, const sl_subscription *what);
+
+/* Leaves it; no effect when it is not there. */
+void sl_subscriptions_remove(sl_subscriptions *subscriptions, const sl_subscription *what);
+
+/* Leaves an instrument's feed and subscribes to it again: 1, or 0 when there is none that is active. */
+int sl_subscriptions_renew(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument);
+
+/*
+ * The connection is up: all are WANTED, but the first `in_path` of sl_subscriptions_at(), which stood in its path
+ * and are ACTIVE. Those refused for good stay refused. With false: the connection is lost.
+ */
+void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected, size_t in_path, sl_time now);
+
+/* Before a connection is made: those leaving are gone, so that none of them stands in the path. */
+void sl_subscriptions_prune(sl_subscriptions *subscriptions);
+
+/*
+ * The next control message to send, written to `buffer`: 1. Or 0 and, in `ret_when`, when to ask again (SL_NEVER:
+ * when something has changed). What is written counts as sent. SL_EINVAL and SL_EMSGSIZE from the driver: the
+ * subscription concerned counts as refused, and the call may be repeated.
+ */
+SL_MUST_CHECK int sl_subscriptions_next(sl_subscriptions *subscriptions, sl_time now, char *buffer, size_t capacity,
+                                        size_t *ret_size_bytes, sl_time *ret_when);
+
+/* A notice came: 1 when it concerned a subscription, else 0. */
+int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_notice *notice, sl_time now);
+
+/* Data came: proof of an answer that is missing. Cheap while none is. */
+void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument);
+
+/* Whether none is WANTED or ASKED any more. */
+bool sl_subscriptions_settled(const sl_subscriptions *subscriptions);
+
+/* All that are there, in no order: index from 0 to below the count. The state may be NULL. */
+size_t sl_subscriptions_count(const sl_subscriptions *subscriptions);
+const sl_subscription *sl_subscriptions_at(const sl_subscriptions *subscriptions, size_t index,
+                                           sl_subscription_state *ret_state);
+
+const sl_subscriptions_stats *sl_subscriptions_get_stats(const sl_subscriptions *subscriptions);
+
+/* "wanted", "active"; never NULL. */
+const char *sl_subscription_state_name(sl_subscription_state state);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

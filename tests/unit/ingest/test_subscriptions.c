@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* The way of subscriptions from wanted to active: services/ingest/subscriptions.h, with a venue made up for it. */
+#include "ingest/subscriptions.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sl_test.h"
+
+/* ---- a venue: messages are "+id sym sym" and "-id sym" ---- */
+
+static int write_message(const sl_subscription *subscriptions, size_t count, bool off, int64_t id, char *buffer,
+                         size_t capacity, size_t *ret_size_bytes)
+{
+    int size = snprintf(buffer, capacity, "%c%lld", off ? '-' : '+', (long long)id);
+    for (size_t at = 0; at < count; at++) {
+        if (strcmp(subscriptions[at].instrument->symbol, "BAD") == 0) {
+            return at > 0 ? (int)at : SL_EINVAL;
+        }
+        size += snprintf(buffer + size, capacity - (size_t)size, " %s", subscriptions[at].instrument->symbol);
+        *ret_size_bytes = (size_t)size;
+    }
+    return (int)count;
+}
+
+static sl_venue_driver make_driver(void)
+{
+    return (sl_venue_driver){.title = "a venue of the test",
+                             .subscribe = write_message,
+                             .limits = {.per_message = 3,
+                                        .messages = 2,
+                                        .messages_burst = 2,
+                                        .messages_per = SL_SECONDS(1),
+                                        .acknowledges = true,
+                                        .ack_within = SL_SECONDS(5)}};
+}
+
+struct kit {
+    sl_venue_driver driver;
+    sl_instrument instruments[8];
+    sl_subscriptions *subscriptions;
+    char text[256];
+    sl_time when;
+};
+
+static void open_kit(struct kit *kit, size_t count)
+{
+    memset(kit, 0, sizeof *kit);
+    kit->driver = make_driver();
+    assert_int_equal(sl_subscriptions_new(&kit->driver, &kit->subscriptions), 0);
+    for (size_t at = 0; at < 8; at++) {
+        kit->instruments[at].index = (uint32_t)at;
+        (void)snprintf(kit->instruments[at].symbol, SL_SYMBOL_MAX, "S%zu", at);
+    }
+    for (size_t at = 0; at < count; at++) {
+        sl_subscription what = {.feed = SL_FEED_TRADES, .instrument = &kit->instruments[at]};
+        assert_int_equal(sl_subscriptions_add(kit->subscriptions, &what), 1);
+        assert_int_equal(sl_subscriptions_add(kit->subscriptions, &what), 0);
+    }
+}
+
+static void close_kit(struct kit *kit)
+{
+    sl_subscriptions_free(kit->subscriptions);
+}
+
+/* The next message, "" if there is none. */
+static const char *next(struct kit *kit, sl_time now)
+{
+    size_t size_bytes = 0;
+    int code = sl_subscriptions_next(kit->subscriptions, now, kit->text, sizeof kit->text, &size_bytes, &kit->when);
+    assert_true(code >= 0);
+    kit->text[code == 0 ? 0 : size_bytes] = '\0';
+    return kit->text;
+}
+
+static size_t count_of(const struct kit *kit, sl_subscription_state state)
+{
+    return sl_subscriptions_get_stats(kit->subscriptions)->count[state];
+}
+
+static int tell(struct kit *kit, sl_notice_kind kind, int64_t id, size_t index, bool permanent, sl_time now)
+{
+    sl_venue_notice notice = {.kind = kind, .request_id = id, .permanent = permanent, .feed = SL_FEED_TRADES};
+    if (id == 0) {
+        notice.instrument = &kit->instruments[index];
+    }
+    return sl_subscriptions_notice(kit->subscriptions, &notice, now);
+}
+
+#define T0 SL_SECONDS(100)
+
+static void messages_are_batched_and_paced(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 8);
+    assert_string_equal(next(&kit, T0), ""); /* not connected */
+    assert_int_equal(kit.when, SL_NEVER);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    assert_string_equal(next(&kit, T0), "+1 S0 S1 S2");
+    assert_string_equal(next(&kit, T0), "+2 S3 S4 S5");
+    assert_string_equal(next(&kit, T0), "");
+    assert_true(kit.when > T0 && kit.when <= T0 + SL_SECONDS(1));
+    assert_string_equal(next(&kit, kit.when), "+3 S6 S7");
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ASKED), 8);
+    assert_false(sl_subscriptions_settled(kit.subscriptions));
+    close_kit(&kit);
+}
+
+static void an_answer_by_id_is_for_all_of_its_message(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 4);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    (void)next(&kit, T0);
+    (void)next(&kit, T0);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 3);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 0); /* answered already */
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 9, 0, false, T0), 0); /* never asked */
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 2, 0, false, T0), 1);
+    assert_true(sl_subscriptions_settled(kit.subscriptions));
+    close_kit(&kit);
+}
+
+static void an_answer_by_name_is_for_one(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 3);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    (void)next(&kit, T0);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 0, 1, false, T0), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 1);
+    sl_subscriptions_seen(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[2]); /* data is an answer, too */
+    sl_subscriptions_seen(kit.subscriptions, SL_FEED_DEPTH, &kit.instruments[0]);  /* of another feed it is not */
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 2);
+    close_kit(&kit);
+}
+
+static void what_is_not_answered_is_asked_again_later_and_later(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 1);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    assert_string_equal(next(&kit, T0), "+1 S0");
+    assert_string_equal(next(&kit, T0), "");
+    assert_int_equal(kit.when, T0 + SL_SECONDS(5));
+    sl_time waits[3];
+    sl_time now = kit.when;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        assert_string_equal(next(&kit, now), ""); /* overdue: it waits before it is asked for again */
+        waits[attempt] = kit.when - now;
+        now = kit.when;
+        assert_true(next(&kit, now)[0] == '+');
+        assert_string_equal(next(&kit, now), "");
+        now = kit.when;
+    }
+    assert_int_equal(waits[0], SL_SUBSCRIPTION_RETRY);
+    assert_int_equal(waits[1], 2 * SL_SUBSCRIPTION_RETRY);
+    assert_int_equal(waits[2], 4 * SL_SUBSCRIPTION_RETRY);
+    assert_int_equal(sl_subscriptions_get_stats(kit.subscriptions)->unanswered, 3);
+    close_kit(&kit);
+}
+
+static void a_refusal_is_for_good_or_for_now(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 2);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    (void)next(&kit, T0);
+    assert_int_equal(tell(&kit, SL_NOTICE_REFUSED, 0, 0, true, T0), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 1);
+    assert_int_equal(tell(&kit, SL_NOTICE_REFUSED, 0, 1, false, T0), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_WANTED), 1);
+    assert_string_equal(next(&kit, T0), "");
+    assert_string_equal(next(&kit, T0 + SL_SUBSCRIPTION_RETRY), "+2 S1");
+    sl_subscriptions_connected(kit.subscriptions, false, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 1); /* a new connection does not make it good */
+    close_kit(&kit);
+}
+
+static void too_many_messages_send_all_that_wait_back(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 5);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    (void)next(&kit, T0);
+    (void)next(&kit, T0);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 0, 0, false, T0), 1);
+    assert_int_equal(tell(&kit, SL_NOTICE_RATE_LIMITED, 0, 0, false, T0), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_WANTED), 4);
+    assert_int_equal(sl_subscriptions_get_stats(kit.subscriptions)->rate_limited, 4);
+    close_kit(&kit);
+}
+
+static void leaving_and_coming_back(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 3);
+    sl_subscription first = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[0]};
+    sl_subscriptions_remove(kit.subscriptions, &first); /* never asked for: simply gone */
+    assert_int_equal(sl_subscriptions_count(kit.subscriptions), 2);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    (void)next(&kit, T0);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
+    sl_subscription one = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[1]};
+    sl_subscriptions_remove(kit.subscriptions, &one);
+    assert_int_equal(sl_subscriptions_add(kit.subscriptions, &one), 0); /* nothing was said yet: it stays */
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 2);
+    sl_subscriptions_remove(kit.subscriptions, &one);
+    assert_string_equal(next(&kit, T0), "-2 S1");
+    assert_int_equal(sl_subscriptions_add(kit.subscriptions, &one), 0); /* it was said: after that it comes anew */
+    assert_int_equal(tell(&kit, SL_NOTICE_UNSUBSCRIBED, 2, 0, false, T0), 1);
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(1)), "+3 S1");
+    close_kit(&kit);
+}
+
+static void renewing_leaves_and_subscribes(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 2);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[0]), 0);
+    (void)next(&kit, T0);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
+    assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[0]), 1);
+    assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[0]), 0);
+    assert_string_equal(next(&kit, T0), "-2 S0");
+    sl_time now = T0 + SL_SECONDS(5); /* the answer to leaving never comes: it is subscribed to anyway */
+    assert_string_equal(next(&kit, now), "+3 S0");
+    close_kit(&kit);
+}
+
+static void those_in_the_path_are_active_at_once(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 5);
+    sl_subscriptions_connected(kit.subscriptions, true, 3, T0);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 3);
+    assert_string_equal(next(&kit, T0), "+1 S3 S4");
+    close_kit(&kit);
+}
+
+static void one_that_cannot_be_written_harms_no_other(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 3);
+    (void)snprintf(kit.instruments[1].symbol, SL_SYMBOL_MAX, "BAD");
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    assert_string_equal(next(&kit, T0), "+1 S0");
+    size_t size_bytes = 0;
+    assert_int_equal(sl_subscriptions_next(kit.subscriptions, T0, kit.text, sizeof kit.text, &size_bytes, &kit.when),
+                     SL_EINVAL);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 1);
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(1)), "+2 S2");
+    close_kit(&kit);
+}
+
+static void a_venue_that_answers_nothing_is_believed(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 2);
+    kit.driver.limits.acknowledges = false;
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    assert_string_equal(next(&kit, T0), "+1 S0 S1");
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 2);
+    assert_string_equal(next(&kit, T0), "");
+    assert_int_equal(kit.when, SL_NEVER);
+    close_kit(&kit);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
+             cmocka_unit_test(an_answer_by_id_is_for_all_of_its_message),
+             cmocka_unit_test(an_answer_by_name_is_for_one),
+             cmocka_unit_test(what_is_not_answered_is_asked_again_later_and_later),
+             cmocka_unit_test(a_refusal_is_for_good_or_for_now),
+             cmocka_unit_test(too_many_messages_send_all_that_wait_back), cmocka_unit_test(leaving_and_coming_back),
+             cmocka_unit_test(renewing_leaves_and_subscribes), cmocka_unit_test(those_in_the_path_are_active_at_once),
+             cmocka_unit_test(one_that_cannot_be_written_harms_no_other),
+             cmocka_unit_test(a_venue_that_answers_nothing_is_believed))

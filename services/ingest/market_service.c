@@ -57,7 +57,7 @@ static bool fits_one_of(const struct sl_config_list *patterns, const sl_instrume
 {
     for (size_t at = 0; at < patterns->count; at++) {
         const char *pattern = ((const char *const *)patterns->items)[at];
-        if (sl_conf_glob(pattern, instrument->name) || sl_conf_glob(pattern, instrument->symbol)) {
+        if (sl_instrument_matches(instrument, pattern)) {
             return true;
         }
     }

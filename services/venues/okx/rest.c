@@ -109,6 +109,7 @@ int sl__okx_rest_path(const sl_venue_request *request, char *buffer, size_t size
 enum {
     I_ID,
     I_TYPE,
+    I_UNDERLYING,
     I_FAMILY,
     I_BASE,
     I_QUOTE,
@@ -134,9 +135,10 @@ static bool define(const sl__fields *fields, sl_instrument *definition)
                sl__define_asset(sl__field_or_empty(fields, I_QUOTE), definition->quote);
     }
     bool swap = sl__field_is(fields, I_TYPE, "SWAP");
+    unsigned pair = sl__field_told(fields, I_UNDERLYING) ? I_UNDERLYING : I_FAMILY; /* one or the other, by age */
     definition->type = swap ? SL_INSTRUMENT_PERPETUAL : SL_INSTRUMENT_FUTURE;
     return (swap || sl__field_is(fields, I_TYPE, "FUTURES")) && /* options are left out */
-           sl__define_pair(sl__field_or_empty(fields, I_FAMILY), '-', definition) &&
+           sl__define_pair(sl__field_or_empty(fields, pair), '-', definition) &&
            sl__define_asset(sl__field_or_empty(fields, I_SETTLE), definition->settle);
 }
 
@@ -157,12 +159,13 @@ static int take_contract(sl__reading *reading, const sl__fields *fields, sl_deci
 static int read_instrument(sl__rest *rest)
 {
     static const sl__name names[I_COUNT] = {
-        [I_ID] = SL__NAME("instId", STRING),      [I_TYPE] = SL__NAME("instType", STRING),
-        [I_FAMILY] = SL__NAME("uly", STRING),     [I_BASE] = SL__NAME("baseCcy", STRING),
-        [I_QUOTE] = SL__NAME("quoteCcy", STRING), [I_SETTLE] = SL__NAME("settleCcy", STRING),
-        [I_VALUE] = SL__NAME("ctVal", STRING),    [I_MULTIPLIER] = SL__NAME("ctMult", STRING),
-        [I_EXPIRY] = SL__NAME("expTime", STRING), [I_TICK] = SL__NAME("tickSz", STRING),
-        [I_LOT] = SL__NAME("lotSz", STRING),      [I_STATE] = SL__NAME("state", STRING),
+        [I_ID] = SL__NAME("instId", STRING),         [I_TYPE] = SL__NAME("instType", STRING),
+        [I_UNDERLYING] = SL__NAME("uly", STRING),    [I_FAMILY] = SL__NAME("instFamily", STRING),
+        [I_BASE] = SL__NAME("baseCcy", STRING),      [I_QUOTE] = SL__NAME("quoteCcy", STRING),
+        [I_SETTLE] = SL__NAME("settleCcy", STRING),  [I_VALUE] = SL__NAME("ctVal", STRING),
+        [I_MULTIPLIER] = SL__NAME("ctMult", STRING), [I_EXPIRY] = SL__NAME("expTime", STRING),
+        [I_TICK] = SL__NAME("tickSz", STRING),       [I_LOT] = SL__NAME("lotSz", STRING),
+        [I_STATE] = SL__NAME("state", STRING),
     };
     sl__reading *reading = &rest->reading;
     sl_instrument definition = {.type = SL_INSTRUMENT_UNKNOWN};

@@ -118,6 +118,9 @@ static const venue_case messages[] = {
     {"{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/"
      "USD\",\"bids\":[{\"price\":1,\"qty\":-1}]}]}",
      SL_EPROTO, "a level without \"price\" or \"qty\", or with a negative one"},
+    /* the place is told in the whole message, also where a part of it was opened again */
+    {"{\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[{\"price\":\"1\"}]}],\"type\":\"update\",\"channel\":\"book\"}",
+     SL_EPROTO, "book: not a number at byte 46"},
     {"{\"channel\":\"ohlc\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"open\":1,\"high\":1,\"low\":1,"
      "\"close\":1,\"trades\":1,\"volume\":1,\"interval_begin\":\"2023-10-04T16:25:00Z\",\"interval\":9999999999}]}",
      SL_ERANGE, "\"interval\" is out of range"},

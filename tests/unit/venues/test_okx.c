@@ -303,7 +303,8 @@ static const venue_case lists[] = {
      "1\","
      "\"uly\":\"BTC-USD\"},{\"ctMult\":\"1\",\"ctVal\":\"100\",\"expTime\":\"1653638400000\",\"instId\":\"ETH-USD-"
      "220527\","
-     "\"instType\":\"FUTURES\",\"settleCcy\":\"ETH\",\"state\":\"preopen\",\"tickSz\":\"0.1\",\"lotSz\":\"1\",\"uly\":"
+     "\"instType\":\"FUTURES\",\"settleCcy\":\"ETH\",\"state\":\"preopen\",\"tickSz\":\"0.1\",\"lotSz\":\"1\","
+     "\"instFamily\":"
      "\"ETH-USD\"},{\"instId\":\"X\",\"instType\":\"SWAP\",\"state\":\"live\",\"uly\":\"\"}]}",
      0, ""},
     {"{\"code\":\"0\",\"data\":[{\"instId\":\"X\"}]}", SL_EPROTO, "\"instType\" is missing"},

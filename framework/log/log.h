@@ -24,7 +24,7 @@ struct sl__log_time {
 };
 const char *sl__log_time(struct sl__log_time *cache, sl_time wall);
 
-/* Without a line feed at the end; `sequence` 0: none. The text form may have several lines, all but the first indented. */
+/* Without a line feed at the end; The text form may have several lines, all but the first indented. */
 void sl__log_render_json(struct sl__line *line, const char *time, uint64_t sequence,
                          const struct sl_log_record *record);
 void sl__log_render_text(struct sl__line *line, const char *time, bool colours, const struct sl_log_record *record);

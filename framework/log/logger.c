@@ -33,8 +33,6 @@ static void write_line(sl_logger *logger, const struct sl_log_record *record)
     }
     if (logger->options.format == SL_LOG_FORMAT_TEXT) {
         sl__log_render_text(line, time, logger->colours, record);
-    } else {
-        sl__log_render_json(line, time, 0, record);
     }
     if (sl__log_writer_put(&logger->writer, line->data, line->bytes) && (size_t)record->level < 4) {
         logger->written[record->level]++;

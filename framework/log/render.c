@@ -186,10 +186,8 @@ void sl__log_render_json(struct sl__line *line, const char *time, uint64_t seque
     sl_json_writer_init_in(&out, line->data, SL_LOG_LINE_BYTES);
     line->cut = false;
     sl_json_begin_object(&out);
-    if (sequence > 0) {
-        sl_json_put_key(&out, "sequence");
-        sl_json_put_uint64(&out, sequence);
-    }
+    sl_json_put_key(&out, "sequence");
+    sl_json_put_uint64(&out, sequence);
     sl_json_put_key(&out, "time");
     sl_json_put_text(&out, time);
     sl_json_put_key(&out, "level");

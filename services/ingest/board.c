@@ -30,7 +30,7 @@ struct sl_board {
     sl_worker *worker; /* NULL: none yet, or none any more */
     struct recent lag, latency;
     struct sl_admin_asset assets[SL_DASHBOARD_FILES];
-    char url[URL_BYTES], address[URL_BYTES];
+    char url[URL_BYTES];
 };
 
 /* ---- writing JSON ---- */
@@ -466,10 +466,9 @@ static int set_up(struct sl_board *board, const struct sl_board_options *options
                                      .asset_count = SL_DASHBOARD_FILES};
     sl_dashboard_assets(board->assets);
     SL_TRY(sl_admin_open(&admin, &board->admin));
-    (void)snprintf(board->address, sizeof board->address,
-                   strchr(address, ':') == NULL ? "http://%s:%d/" : "http://[%s]:%d/", address,
-                   sl_admin_port(board->admin));
-    (void)snprintf(board->url, sizeof board->url, "%.80s%s%s", board->address, made[0] != '\0' ? "#token=" : "", made);
+    (void)snprintf(board->url, sizeof board->url,
+                   strchr(address, ':') == NULL ? "http://%.64s:%d/%s%s" : "http://[%.64s]:%d/%s%s", address,
+                   sl_admin_port(board->admin), made[0] != '\0' ? "#token=" : "", made);
     return add_all(board);
 }
 
@@ -508,9 +507,9 @@ const char *sl_board_url(const sl_board *board)
     return board->url;
 }
 
-const char *sl_board_address(const sl_board *board)
+int sl_board_port(const sl_board *board)
 {
-    return board->address;
+    return sl_admin_port(board->admin);
 }
 
 void sl_board_show(sl_board *board, sl_worker *worker)

@@ -35,8 +35,7 @@ SL_MUST_CHECK int sl_board_run(void *board);
 
 /* "http://127.0.0.1:8080/#token=..."; borrowed. */
 const char *sl_board_url(const sl_board *board);
-/* Where others find it, without the token; borrowed. */
-const char *sl_board_address(const sl_board *board);
+int sl_board_port(const sl_board *board);
 
 /* Shows this worker from now on, and takes commands for it; NULL: none any more. */
 void sl_board_show(sl_board *board, sl_worker *worker);

@@ -20,7 +20,7 @@ typedef struct sl_logger sl_logger;
 
 enum sl_log_format {
     SL_LOG_FORMAT_TEXT, /* for people; in colour when the descriptor is a terminal and NO_COLOR is not set */
-    SL_LOG_FORMAT_JSON  /* an object a line */
+    SL_LOG_FORMAT_JSON /* an object a line; a number that is missing in "sequence" is a line that was dropped or only kept */
 };
 
 struct sl_logger_options {

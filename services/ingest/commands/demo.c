@@ -137,6 +137,9 @@ static int demo(void *arg)
            program->database);
     sl_auto(sl_board) *board = NULL;
     SL_TRY(sl_board_open(&(struct sl_board_options){.port = program->admin_port, .level = SL_LOG_WARNING}, &board));
+    if (program->admin_port != 0 && sl_board_port(board) != program->admin_port) {
+        printf("port %d is taken; ", program->admin_port);
+    }
     printf("dashboard at %s\n", sl_board_url(board));
     (void)fflush(stdout);
     SL_SCOPE(scope, .name = "demo");

@@ -161,9 +161,9 @@ static void json_lines_are_objects(void **state)
     open_world(&world, (struct sl_logger_options){.level = SL_LOG_INFO, .format = SL_LOG_FORMAT_JSON});
     take(&world, SL_LOG_ERROR, "1", "main/feed", "first\nsecond \xff", fields, count);
     const char *text = finish(&world);
-    assert_memory_equal(text, "{\"time\":\"", 9);
-    assert_true(is_time(text + 9));
-    assert_string_equal(text + 36, "\",\"level\":\"error\",\"task\":\"main/feed\",\"message\":\"first\\nsecond ?\","
+    assert_memory_equal(text, "{\"sequence\":1,\"time\":\"", 22);
+    assert_true(is_time(text + 22));
+    assert_string_equal(text + 49, "\",\"level\":\"error\",\"task\":\"main/feed\",\"message\":\"first\\nsecond ?\","
                                    "\"venue\":\"binance\",\"said\":\"a \\\"b\\\"\\n\\u001b[31m\",\"none\":\"\","
                                    "\"below\":-5,\"many\":18446744073709551615,\"share\":0.25,\"live\":true,"
                                    "\"took\":1.5,\"code\":\"SL_EPROTO\",\"token\":\"***\","

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program shows of itself while it runs: log, metrics, the admin endpoint with its dashboard, and on it the
- * views of a worker. The shapes of the views are docs/reference/admin-api.md's.
+ * What every process of the program has to be watched by: its log, its metrics, the admin endpoint with the dashboard.
+ * Services register their views, actions, checks and collectors with the parts. The shapes of the views are
+ * docs/reference/admin-api.md's.
  */
 #ifndef SL_INGEST_BOARD_H
 #define SL_INGEST_BOARD_H
 
-#include "ingest/worker.h"
 #include "sluice/admin.h"
 
 #ifdef __cplusplus
@@ -16,16 +16,13 @@ extern "C" {
 typedef struct sl_board sl_board;
 
 struct sl_board_options {
-    const char *address; /* NULL: "127.0.0.1" */
-    int port;
-    const char *token;       /* NULL: one is made up for this run (on a loopback address) */
-    enum sl_log_level level; /* of what is written to standard error; what is kept for the dashboard is INFO */
+    struct sl_logger_options log;  /* recent_level: INFO if it is less than that */
+    struct sl_admin_options admin; /* name, version, metrics, logger and assets are the board's */
+    bool make_token; /* without a token one is made up, which sl_board_url() shows: for loopback addresses */
+    bool no_page;
 };
 
-/*
- * Starts the log and listens, on another port where that one is taken. Call it in a task; SL_ENOMEM and what
- * sl_admin_open() and sl_logger_open() give.
- */
+/* Starts the log, takes this thread's runtime's, and listens. SL_ENOMEM, codes of sl_admin_open() and sl_logger_open(). */
 SL_MUST_CHECK int sl_board_open(const struct sl_board_options *options, sl_board **ret_board);
 void sl_board_close(sl_board *board); /* not while it runs; NULL is fine */
 SL_AUTO_DECLARE(sl_board, sl_board_close)
@@ -33,12 +30,13 @@ SL_AUTO_DECLARE(sl_board, sl_board_close)
 /* A task's body: serves until it is cancelled. Spawn it as a daemon. */
 SL_MUST_CHECK int sl_board_run(void *board);
 
-/* "http://127.0.0.1:8080/#token=..."; borrowed. */
-const char *sl_board_url(const sl_board *board);
-int sl_board_port(const sl_board *board);
+/* Valid until it closes. */
+sl_admin *sl_board_admin(const sl_board *board);
+sl_metrics *sl_board_metrics(const sl_board *board);
+sl_logger *sl_board_logger(const sl_board *board);
 
-/* Shows this worker from now on, and takes commands for it; NULL: none any more. */
-void sl_board_show(sl_board *board, sl_worker *worker);
+/* "http://127.0.0.1:8080/", with a token that was made up behind it: "#token=..."; borrowed. */
+const char *sl_board_url(const sl_board *board);
 
 #ifdef __cplusplus
 }

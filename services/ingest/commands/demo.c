@@ -7,8 +7,8 @@
 
 #include "exchange/serve.h"
 #include "exchange/server.h"
-#include "ingest/board.h"
 #include "ingest/commands.h"
+#include "ingest/demo_views.h"
 #include "ingest/worker.h"
 #include "sluice/runtime.h"
 
@@ -94,7 +94,7 @@ static int print_verdict(const sl_exchange *exchange, const sl_worker *worker)
 }
 
 static int run_worker(struct program *program, const char *address, int port, const sl_exchange *exchange,
-                      sl_board *board)
+                      sl_demo_views *views)
 {
     sl_worker worker = {.options = {.address = address,
                                     .port = port,
@@ -103,12 +103,12 @@ static int run_worker(struct program *program, const char *address, int port, co
                                     .redis = program->redis,
                                     .lock_ttl = program->lock_ttl,
                                     .quiet = program->quiet}};
-    if (board != NULL) {
-        sl_board_show(board, &worker);
+    if (views != NULL) {
+        sl_demo_views_show(views, &worker);
     }
     int code = sl_worker_run(&worker);
-    if (board != NULL) {
-        sl_board_show(board, NULL);
+    if (views != NULL) {
+        sl_demo_views_show(views, NULL);
     }
     program->refused = worker.refused;
     bool begun = code == 0 || worker.stats.connections > 0;
@@ -135,9 +135,13 @@ static int demo(void *arg)
     printf("playing %s on 127.0.0.1:%d into %s; Ctrl-C stops\n",
            program->capture == NULL ? "a generated session" : program->capture, sl_exchange_port(exchange),
            program->database);
+    sl_auto(sl_demo_views) *views = NULL; /* they go after the board, which shows them */
     sl_auto(sl_board) *board = NULL;
-    SL_TRY(sl_board_open(&(struct sl_board_options){.port = program->admin_port, .level = SL_LOG_WARNING}, &board));
-    if (program->admin_port != 0 && sl_board_port(board) != program->admin_port) {
+    const struct sl_board_options options = {
+        .log = {.level = SL_LOG_WARNING}, .admin = {.port = program->admin_port, .any_port = true}, .make_token = true};
+    SL_TRY(sl_board_open(&options, &board));
+    SL_TRY(sl_demo_views_open(board, &views));
+    if (program->admin_port != 0 && sl_admin_port(sl_board_admin(board)) != program->admin_port) {
         printf("port %d is taken; ", program->admin_port);
     }
     printf("dashboard at %s\n", sl_board_url(board));
@@ -145,7 +149,7 @@ static int demo(void *arg)
     SL_SCOPE(scope, .name = "demo");
     SL_TRY(sl_spawn(&scope, sl_board_run, board, .name = "admin", .daemon = true));
     SL_TRY(sl_spawn(&scope, sl_exchange_run, exchange, .name = "exchange", .daemon = true));
-    return sl_scope_close(&scope, run_worker(program, "127.0.0.1", sl_exchange_port(exchange), exchange, board));
+    return sl_scope_close(&scope, run_worker(program, "127.0.0.1", sl_exchange_port(exchange), exchange, views));
 }
 
 static int exchange_venues(const struct program *program)

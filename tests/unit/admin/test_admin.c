@@ -307,6 +307,8 @@ C_TEST_REAL_FEW(admin_host, "a Host that is neither an address nor ours is refus
         CHECK(strstr(body_of(&world), "same") == NULL);
     }
     CHECK(sl_admin_get_counts(world.admin)->misdirected >= 6);
+    CHECK_EQ(ask_raw(&world, "GET /api/still HTTP/1.0\r\n\r\n"), 0);
+    CHECK(strncmp(world.text, "HTTP/1.1 421 ", 13) == 0);
     return close_world(&scope, &world);
 }
 

@@ -475,6 +475,37 @@ static void without_a_sink_fields_come_as_text(void **state)
     assert_int_equal(sl_log_sink_set(NULL, NULL, SL_LOG_INFO), SL_ENOTASK);
 }
 
+static void count_record(void *context, const struct sl_log_record *record)
+{
+    (void)record;
+    ++*(int *)context;
+}
+
+static int log_to_sink(void *arg)
+{
+    CHECK_EQ(sl_log_sink_set(count_record, arg, SL_LOG_WARNING), 0);
+    sl_log(SL_LOG_ERROR, "one");
+    sl_log(SL_LOG_INFO, "below");
+    sl_log_with(SL_LOG_WARNING, "two", sl_field_bool("b", true));
+    sl_log_with(SL_LOG_INFO, "below", sl_field_bool("b", true));
+    sl_log_sink_clear(&arg); /* not its context */
+    sl_log(SL_LOG_WARNING, "three");
+    sl_log_sink_clear(arg);
+    sl_log(SL_LOG_WARNING, "for the hook");
+    return 0;
+}
+
+static void a_sink_gets_what_it_asked_for(void **state)
+{
+    (void)state;
+    char kept[200] = "";
+    int records = 0;
+    assert_int_equal(
+        sl_run(&(struct sl_run_options){.log = keep_text, .log_context = kept}, log_to_sink, &records, NULL), 0);
+    assert_int_equal(records, 3);
+    assert_string_equal(kept, "for the hook");
+}
+
 static void *log_from_thread(void *arg)
 {
     struct world *world = arg;
@@ -555,5 +586,5 @@ SL_TEST_MAIN(cmocka_unit_test(text_lines_are_readable), cmocka_unit_test(json_li
              cmocka_unit_test(a_reader_that_does_not_read_holds_nobody_up),
              cmocka_unit_test(the_gap_is_told_once_somebody_reads), cmocka_unit_test(a_closed_reader_is_no_end),
              cmocka_unit_test(recent_lines_are_kept), cmocka_unit_test(a_run_logs_to_it),
-             cmocka_unit_test(without_a_sink_fields_come_as_text), cmocka_unit_test(any_thread_may_log),
-             cmocka_unit_test(opening_fails_whole), cmocka_unit_test(collects))
+             cmocka_unit_test(without_a_sink_fields_come_as_text), cmocka_unit_test(a_sink_gets_what_it_asked_for),
+             cmocka_unit_test(any_thread_may_log), cmocka_unit_test(opening_fails_whole), cmocka_unit_test(collects))

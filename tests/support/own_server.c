@@ -40,6 +40,9 @@ static void run(const struct own_server *server)
     char log[SCRATCH_PATH_MAX + 16];
     (void)snprintf(log, sizeof(log), "%s/log", server->folder.path);
     int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    if (server->group) {
+        (void)setpgid(0, 0);
+    }
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the test, whatever becomes of that */
     (void)dup2(file, STDOUT_FILENO);
     (void)dup2(file, STDERR_FILENO);
@@ -80,7 +83,7 @@ int own_server_start(struct own_server *server)
 void own_server_stop(struct own_server *server, int signal)
 {
     if (server->pid > 0) {
-        (void)kill(server->pid, signal);
+        (void)kill(server->group ? -server->pid : server->pid, signal);
         (void)waitpid(server->pid, NULL, 0);
         server->pid = 0;
     }

@@ -14,6 +14,7 @@ struct own_server {
     struct scratch_folder folder;
     const char *const *arguments;                  /* NULL-terminated; borrowed */
     const char *const *environment;                /* "NAME=value"...; NULL-terminated, or NULL; borrowed */
+    bool group;                                    /* it starts further processes: they are ended with it */
     int (*ready)(const struct own_server *server); /* 0 when it serves; NULL: when its port is open */
 };
 

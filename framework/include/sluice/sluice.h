@@ -4,6 +4,7 @@
 #define SLUICE_SLUICE_H
 
 #include "sluice/admin.h"
+#include "sluice/amqp.h"
 #include "sluice/breaker.h"
 #include "sluice/bulkhead.h"
 #include "sluice/channel.h"

@@ -58,7 +58,6 @@ static int one_refusal_stops_all(const char *dialect, const struct scripted_answ
     int served;
     CHECK_EQ(limited_open(&limited, dialect, &options), 0);
     scripted_server_script(&limited.kit.server, script, 2);
-    sl_auto(sl_response) *first = NULL;
     SL_SCOPE(scope);
     struct caller leader = {.kit = &limited.kit};
     CHECK_EQ(sl_spawn(&scope, caller_run, &leader), 0);

@@ -174,7 +174,9 @@ static int ask(struct feed *feed, sl_venue_decoder *decoder, uint32_t limit, sl_
     char url[URL_BYTES];
     make_url(worker, "http", path, url);
     sl_auto(sl_response) *response = NULL;
-    SL_TRY(sl_fetch(feed->http, &(sl_request){.url = url, .total_timeout = SNAPSHOT_TIMEOUT}, &response));
+    SL_TRY(sl_fetch(feed->http,
+                    &(sl_request){.url = url, .total_timeout = SNAPSHOT_TIMEOUT, .cost = feed->driver->cost(&request)},
+                    &response));
     sl_venue_answer answer;
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_response_body(response, &message.size_bytes);
@@ -447,7 +449,7 @@ static int follow(sl_worker *worker)
     sl_auto(sl_http_client) *http = NULL;
     sl_auto(sl_ws) *ws = NULL;
     SL_TRY(new_decoder(&feed, &decoder));
-    SL_TRY(sl_http_client_open(NULL, &http));
+    SL_TRY(sl_http_client_open(&(struct sl_http_client_options){.policy = worker->policy}, &http));
     feed.decoder = decoder;
     feed.http = http;
     int code = connect_stream(&feed, &ws);

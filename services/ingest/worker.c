@@ -8,6 +8,7 @@
 #include "sluice/lock.h"
 #include "sluice/log_record.h"
 #include "sluice/thread.h"
+#include "venues/venue.h"
 
 #define CLOSE_BUDGET SL_SECONDS(10)
 
@@ -116,6 +117,20 @@ static int hold_sink(sl_worker *worker, sl_scope *scope)
 
 /* ---- the whole ---- */
 
+static int make_policy(sl_worker *worker)
+{
+    const sl_venue_driver *driver = sl_venue_driver_of(SL_VENUE_BINANCE_USDM);
+    struct sl_limiter_options limits = {.name = driver->title, .rates = driver->rates};
+    limits.dialect = driver->limit_dialect == NULL ? NULL : sl_limit_dialect_find(driver->limit_dialect);
+    while (limits.rate_count < SL_VENUE_RATES_MAX && driver->rates[limits.rate_count].count > 0) {
+        limits.rate_count++;
+    }
+    SL_TRY(sl_limiter_create(&limits, &worker->limiter));
+    struct sl_policy_options options = {
+        .name = driver->title, .retry = {.attempts = 1}, .no_breaker = true, .limiters = {worker->limiter}};
+    return sl_policy_create(&options, &worker->policy);
+}
+
 static int make_state(sl_worker *worker)
 {
     struct sl_channel_options rows = {
@@ -125,6 +140,7 @@ static int make_state(sl_worker *worker)
     (void)snprintf(instrument.symbol, sizeof instrument.symbol, "%s", worker->options.symbol);
     SL_TRY(sl_instruments_new(1, &worker->instruments));
     SL_TRY(sl_instruments_add(worker->instruments, &instrument, &worker->instrument));
+    SL_TRY(make_policy(worker));
     SL_TRY(sl_book_new(0, &worker->book));
     SL_TRY(sl_sequence_new(&rule, &worker->sequence));
     return sl_channel_open(&rows, &worker->rows, &worker->queue);
@@ -132,6 +148,8 @@ static int make_state(sl_worker *worker)
 
 void sl_worker_done(sl_worker *worker)
 {
+    sl_policy_free(worker->policy);
+    sl_limiter_free(worker->limiter);
     sl_instruments_free(worker->instruments);
     sl_book_free(worker->book);
     sl_sequence_free(worker->sequence);

@@ -13,6 +13,7 @@
 #include "sinks/sqlite.h"
 #include "sluice/channel.h"
 #include "sluice/histogram.h"
+#include "sluice/policy.h"
 #include "sluice/scope.h"
 
 #ifdef __cplusplus
@@ -81,6 +82,8 @@ typedef struct sl_worker {
     sl_level top_bid, top_ask; /* last written */
     bool symbol_known;         /* by the venue */
     bool fetching;             /* a snapshot is being asked for */
+    sl_limiter *limiter;       /* the venue's limits of requests */
+    sl_policy *policy;         /* of snapshots: their loop has a schedule of its own, the limits are kept here */
     sl_sender *rows;
     sl_receiver *queue;
     sl_sqlite *sink;

@@ -181,6 +181,7 @@ typedef struct sl_venue_driver {
     sl_venue_stream_limits limits;
     struct sl_rate
         rates[SL_VENUE_RATES_MAX]; /* of REST requests, in units of cost(), of one address; count 0: no more */
+    const char *limit_dialect;     /* how its answers tell of limits: see sl_limit_dialect_find(); NULL: "standard" */
 
     /* A decoder for one connection. 0, SL_EINVAL, SL_ENOMEM. */
     int (*decoder_new)(const sl_venue_decoder_options *options, sl_venue_decoder **ret_decoder);

@@ -70,6 +70,8 @@ static void heed(const struct sl_limit_dialect *dialect, int status, const struc
         int code = sl_rates_try(&rates, 5, now, &permit);
         struct sl_limit_news news;
         sl_limit_news_read(dialect, status, find, lines, wall, &news);
+        const char *body = find(lines, "Body");
+        sl_limit_news_read_body(dialect, body, body == NULL ? 0 : strlen(body), wall, &news);
         require(news.quota_count <= SL_QUOTAS_MAX && news.retry_after <= SL_RETRY_AFTER_MAX);
         (void)sl_rates_heed(&rates, &news, code == 0 ? &permit : NULL, now);
         require(rates.count <= SL_RATES_MAX && rates.blocked_until <= now + SL_RETRY_AFTER_MAX);
@@ -88,7 +90,8 @@ static void heed(const struct sl_limit_dialect *dialect, int status, const struc
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
-    static const char *const names[] = {"standard", "x-ratelimit", "x-ratelimit-time", "used-weight", "bapi"};
+    static const char *const names[] = {"standard", "x-ratelimit", "x-ratelimit-time", "used-weight",
+                                        "bapi",     "error-list",  "error-code"};
     static const int statuses[] = {200, 429, 418, 403, 503, 413, 304, 0};
     if (size_bytes < 2 || size_bytes > INPUT_BYTES_MAX) {
         return 0;
@@ -105,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
         sl_time wait = sl_retry_after_parse(lines.values[i], SL_SECONDS(INT64_C(784111777)));
         require(wait >= SL_UNKNOWN && wait <= SL_RETRY_AFTER_MAX);
     }
-    heed(sl_limit_dialect_find(names[(data[0] & 15) % 5]), statuses[data[0] >> 5], &lines,
+    heed(sl_limit_dialect_find(names[(data[0] & 15) % 7]), statuses[data[0] >> 5], &lines,
          SL_SECONDS(INT64_C(784111777)));
     free(text);
     return 0;

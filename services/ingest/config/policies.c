@@ -47,7 +47,9 @@ static const struct sl_config_field limit_fields[] = {
      .help = "headers: what the server says tightens it at once, and releases by itself."},
     {SL_CONFIG_AT(struct sl_conf_limit, dialect), .type = SL_CONFIG_STRING, .default_text = "standard", .min = "1",
      .max = "32", .reload = SL_CONFIG_RESTART_TASK,
-     .help = "Of the server's headers: standard, x-ratelimit, x-ratelimit-time, used-weight or bapi."},
+     .help =
+         "How the server tells of limits: standard, x-ratelimit, x-ratelimit-time, used-weight, bapi, error-list or "
+         "error-code."},
     {SL_CONFIG_AT(struct sl_conf_limit, shared), .type = SL_CONFIG_ENUM, SL__CHOICES(shares), .default_text = "local",
      .reload = SL_CONFIG_RESTART_TASK, .help = "redis: all replicas together keep it."},
     {SL_CONFIG_AT(struct sl_conf_limit, on_redis_error), .type = SL_CONFIG_ENUM, SL__CHOICES(redis_errors),
@@ -66,8 +68,10 @@ static void check_limit(const void *value, sl_config_check *check)
 {
     const struct sl_conf_limit *limit = value;
     if (sl_limit_dialect_find(limit->dialect) == NULL) {
-        sl_config_reject(check, "dialect",
-                         "not known; expected standard, x-ratelimit, x-ratelimit-time, used-weight or bapi");
+        sl_config_reject(
+            check, "dialect",
+            "not known; expected standard, x-ratelimit, x-ratelimit-time, used-weight, bapi, error-list or "
+            "error-code");
     }
 }
 

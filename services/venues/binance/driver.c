@@ -67,6 +67,7 @@ const sl_venue_driver sl__binance_spot = {
                .silence = SL_SECONDS(60),
                .acknowledges = true,
                .ack_within = SL_SECONDS(10)},
+    .limit_dialect = "used-weight",
     .rates = {{.count = 6000, .period = SL_MINUTES(1)}, {.count = 61000, .period = SL_MINUTES(5), .per_call = true}},
     .rest_path = rest_path_spot,
     .cost = cost_spot,
@@ -91,7 +92,7 @@ const sl_venue_driver sl__binance_spot = {
                .silence = SL_SECONDS(200),                                                                             \
                .acknowledges = true,                                                                                   \
                .ack_within = SL_SECONDS(10)},                                                                          \
-    .rates = {{.count = 2400, .period = SL_MINUTES(1)}}
+    .limit_dialect = "used-weight", .rates = {{.count = 2400, .period = SL_MINUTES(1)}}
 
 const sl_venue_driver sl__binance_usdm = {
     .venue = SL_VENUE_BINANCE_USDM,

@@ -269,9 +269,10 @@ static int path_inverse(const sl_venue_request *request, char *buffer, size_t si
                    .silence = SL_SECONDS(50),                                                                          \
                    .acknowledges = true,                                                                               \
                    .ack_within = SL_SECONDS(10)},                                                                      \
-        .rates = {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, .decoder_new = decoder_new,                   \
-        .decoder_free = decoder_free, .decode = sl__bybit_decode, .stream_path = stream_path, .together = together,    \
-        .subscribe = subscribe, .ping = ping, .rest_path = path_, .decode_rest = sl__bybit_decode_rest, .cost = cost,  \
+        .limit_dialect = "bapi", .rates = {{.count = 600, .period = SL_SECONDS(5), .burst = 60}},                      \
+        .decoder_new = decoder_new, .decoder_free = decoder_free, .decode = sl__bybit_decode,                          \
+        .stream_path = stream_path, .together = together, .subscribe = subscribe, .ping = ping, .rest_path = path_,    \
+        .decode_rest = sl__bybit_decode_rest, .cost = cost,                                                            \
     }
 
 const sl_venue_driver sl__bybit_spot =

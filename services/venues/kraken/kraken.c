@@ -274,6 +274,7 @@ const sl_venue_driver sl__kraken = {
             .acknowledges = true,
             .ack_within = SL_SECONDS(10),
         },
+    .limit_dialect = "error-list",
     .rates = {{.count = 1, .period = SL_SECONDS(1), .burst = 1}},
     .decoder_new = decoder_new,
     .decoder_free = decoder_free,

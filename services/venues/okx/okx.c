@@ -312,6 +312,7 @@ const sl_venue_driver sl__okx = {
             .acknowledges = true,
             .ack_within = SL_SECONDS(10),
         },
+    .limit_dialect = "error-code",
     .rates = {{.count = 200, .period = SL_SECONDS(2), .burst = 50}},
     .decoder_new = decoder_new,
     .decoder_free = decoder_free,

@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include "venues/venue.h"
+
 #define CALLERS 20
 
 struct limited {
@@ -370,10 +372,23 @@ static void bodies_are_read(void **state)
     assert_int_equal(news.retry_after, SL_SECONDS(3));
 }
 
+static void venues_have_dialects(void **state)
+{
+    (void)state;
+    int named = 0;
+    for (int venue = 0; venue < SL_VENUE_COUNT; venue++) {
+        const sl_venue_driver *driver = sl_venue_driver_of((sl_venue)venue);
+        const char *name = driver == NULL ? NULL : driver->limit_dialect;
+        named += name != NULL;
+        assert_true(name == NULL || sl_limit_dialect_find(name) != NULL);
+    }
+    assert_true(named >= 5);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(limits_retry_after_seconds), cmocka_unit_test(limits_retry_after_date),
              cmocka_unit_test(limits_plain_429), cmocka_unit_test(limits_503_with_a_wish),
              cmocka_unit_test(limits_418_bans), cmocka_unit_test(limits_ban_reaches_those_who_wait),
              cmocka_unit_test(limits_403_is_no_ban_elsewhere), cmocka_unit_test(limits_over_real_sockets),
              cmocka_unit_test(limits_by_headers), cmocka_unit_test(limits_used_weight),
              cmocka_unit_test(limits_in_bodies), cmocka_unit_test(limits_in_bodies_give_up),
-             cmocka_unit_test(bodies_are_read))
+             cmocka_unit_test(bodies_are_read), cmocka_unit_test(venues_have_dialects))

@@ -53,6 +53,34 @@ static int start(sl_scope *scope, struct caller *caller, sl_limiter *limiter, in
     return sl_quiescent_wait(0);
 }
 
+C_TEST_SIMULATED(limiter_refund_wakes_the_next, "given a permit given back, then who waits goes at once", "")
+{
+    sl_auto(sl_limiter) *limiter = NULL;
+    sl_permit permit, other;
+    int counter = 0;
+    struct caller waiter = {.priority = SL_PRIORITY_NORMAL};
+    CHECK_EQ(make(1, SL_SECONDS(10), (struct sl_limiter_options){0}, &limiter), 0);
+    CHECK_EQ(sl_limiter_try_acquire(limiter, 1, &permit), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(start(&scope, &waiter, limiter, &counter, 1), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(1)), 0);
+    sl_time now = sl_now();
+    CHECK(sl_limiter_refund(limiter, &permit));
+    CHECK(!sl_limiter_refund(limiter, &permit));
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(waiter.went, now);
+    CHECK_EQ(sl_sleep(SL_SECONDS(20)), 0);
+    CHECK_EQ(sl_limiter_try_acquire(limiter, 1, &permit), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(20)), 0);
+    CHECK_EQ(sl_limiter_try_acquire(limiter, 1, &other), 0);
+    CHECK(!sl_limiter_refund(limiter, &permit)); /* not the newest any more */
+    struct sl_limiter_info info;
+    sl_limiter_info(limiter, &info);
+    CHECK_EQ(info.admitted, 3);
+    CHECK_EQ(info.admitted_cost, 3);
+    return 0;
+}
+
 C_TEST_SIMULATED(rate_b14_cancelled_waiter_uses_nothing, "", "")
 {
     for (int victim = 0; victim < 5; victim++) {
@@ -438,7 +466,7 @@ static void creating_fails_cleanly(void **state)
     sl_limiter_free(NULL);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(rate_b14_cancelled_waiter_uses_nothing),
+SL_TEST_MAIN(cmocka_unit_test(limiter_refund_wakes_the_next), cmocka_unit_test(rate_b14_cancelled_waiter_uses_nothing),
              cmocka_unit_test(rate_b14_cancelled_when_its_turn_comes), cmocka_unit_test(rate_b14_cancelled_when_woken),
              cmocka_unit_test(rate_b15_first_come_first_served_and_large_heads),
              cmocka_unit_test(rate_b16_try_does_not_sleep), cmocka_unit_test(rate_b21_unknown_outcome_stays_charged),

@@ -41,6 +41,24 @@ C_TEST(policy_hedge_first_wins, "given a quick answer, then there is no second r
     return kit_close(&kit);
 }
 
+static int one_part(void *context, void *buffer, size_t size_bytes, size_t *ret_bytes)
+{
+    int *left = context;
+    memset(buffer, 'x', *ret_bytes = size_bytes < 10 ? size_bytes : 10);
+    return (*left)-- > 0 ? 0 : SL_EOF;
+}
+
+C_TEST(policy_hedge_needs_the_body, "given a body that comes in parts, once, then there is no second request", "")
+{
+    struct kit kit;
+    int parts = 1;
+    CHECK_EQ(kit_open(&kit, &two_at_most, 0), 0);
+    SCRIPT(&kit.server, {.delay = 60 * MS});
+    CHECK_EQ(kit_fetch(&kit, &(sl_request){.method = "PUT", .body_next = one_part, .body_context = &parts}), 200);
+    CHECK_EQ(kit.server.seen, 1);
+    return kit_close(&kit);
+}
+
 C_TEST(policy_hedge_failures, "given a first failure, then the second goes at once; when both fail, then the retry", "")
 {
     struct kit kit;
@@ -313,8 +331,8 @@ C_TEST_RUNS(policy_memory_may_fail, "the n-th allocation fails, for every n: not
 }
 
 SL_TEST_MAIN(cmocka_unit_test(policy_hedge_second_wins), cmocka_unit_test(policy_hedge_first_wins),
-             cmocka_unit_test(policy_hedge_failures), cmocka_unit_test(policy_hedge_within_limits),
-             cmocka_unit_test(policy_hedges_are_few), cmocka_unit_test(policy_change_retry),
-             cmocka_unit_test(policy_change_places), cmocka_unit_test(policy_change_breaker),
-             cmocka_unit_test(changes_keep_what_was_learned), cmocka_unit_test(policy_cancelled_anywhere),
-             cmocka_unit_test(policy_memory_may_fail))
+             cmocka_unit_test(policy_hedge_needs_the_body), cmocka_unit_test(policy_hedge_failures),
+             cmocka_unit_test(policy_hedge_within_limits), cmocka_unit_test(policy_hedges_are_few),
+             cmocka_unit_test(policy_change_retry), cmocka_unit_test(policy_change_places),
+             cmocka_unit_test(policy_change_breaker), cmocka_unit_test(changes_keep_what_was_learned),
+             cmocka_unit_test(policy_cancelled_anywhere), cmocka_unit_test(policy_memory_may_fail))

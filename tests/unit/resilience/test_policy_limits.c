@@ -103,6 +103,19 @@ C_TEST_SIMULATED(limits_plain_429, "given 429 that says nothing, then nobody com
     return one_refusal_stops_all(NULL, &(struct scripted_answer){.status = 429}, SL_SECONDS(1));
 }
 
+C_TEST_SIMULATED(limits_are_no_failures, "given refusals only, then the breaker stays closed", "")
+{
+    struct limited limited = {.limiter = NULL};
+    struct sl_policy_options options = {.retry = {.attempts = 10, .total = SL_SECONDS(10000)},
+                                        .breaker = {.min_calls = 2, .failure_ratio = 0.1}};
+    CHECK_EQ(limited_open(&limited, "bapi", &options), 0);
+    SCRIPT(&limited.kit.server, {.status = 429}, {.body = "{\"retCode\":10006}"}, {.status = 429});
+    CHECK_EQ(kit_fetch(&limited.kit, &(sl_request){.cost = 1}), SL_EGAVEUP);
+    CHECK_EQ(limited.kit.server.seen, 10);
+    CHECK_EQ(kit_info(&limited.kit).breaker, SL_BREAKER_CLOSED);
+    return limited_close(&limited);
+}
+
 C_TEST_SIMULATED(limits_503_with_a_wish, "given 503 with Retry-After, then nobody comes before", "")
 {
     struct limited limited = {.limiter = NULL};
@@ -386,9 +399,10 @@ static void venues_have_dialects(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(limits_retry_after_seconds), cmocka_unit_test(limits_retry_after_date),
-             cmocka_unit_test(limits_plain_429), cmocka_unit_test(limits_503_with_a_wish),
-             cmocka_unit_test(limits_418_bans), cmocka_unit_test(limits_ban_reaches_those_who_wait),
-             cmocka_unit_test(limits_403_is_no_ban_elsewhere), cmocka_unit_test(limits_over_real_sockets),
-             cmocka_unit_test(limits_by_headers), cmocka_unit_test(limits_used_weight),
-             cmocka_unit_test(limits_in_bodies), cmocka_unit_test(limits_in_bodies_give_up),
-             cmocka_unit_test(bodies_are_read), cmocka_unit_test(venues_have_dialects))
+             cmocka_unit_test(limits_plain_429), cmocka_unit_test(limits_are_no_failures),
+             cmocka_unit_test(limits_503_with_a_wish), cmocka_unit_test(limits_418_bans),
+             cmocka_unit_test(limits_ban_reaches_those_who_wait), cmocka_unit_test(limits_403_is_no_ban_elsewhere),
+             cmocka_unit_test(limits_over_real_sockets), cmocka_unit_test(limits_by_headers),
+             cmocka_unit_test(limits_used_weight), cmocka_unit_test(limits_in_bodies),
+             cmocka_unit_test(limits_in_bodies_give_up), cmocka_unit_test(bodies_are_read),
+             cmocka_unit_test(venues_have_dialects))

@@ -354,7 +354,7 @@ int sl_amqp_open(sl_scope *scope, const struct sl_amqp_options *options, sl_amqp
     }
     int code = sl__amqp_parse_url(options->url, &url);
     code = code == 0 ? make(options, &amqp) : code;
-    if (code < 0) {
+    if (code < 0 || amqp == NULL) {
         explicit_bzero(&url, sizeof url);
         return code;
     }

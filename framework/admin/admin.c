@@ -161,6 +161,21 @@ static int check_path(const sl_admin *admin, const char *path)
             return sl_fail(SL_EEXIST, "the admin endpoint has an action '%s' already", path);
         }
     }
+    for (size_t i = 0; i < admin->handler_count; i++) {
+        if (strcmp(admin->handlers[i].path, path) == 0) {
+            return sl_fail(SL_EEXIST, "the admin endpoint has a handler '%s' already", path);
+        }
+    }
+    return 0;
+}
+
+int sl_admin_add_handler(sl_admin *admin, const char *path, sl_http_handler handler, void *arg)
+{
+    SL_TRY(check_path(admin, path));
+    if (admin->handler_count == SL_ADMIN_HANDLERS_MAX) {
+        return sl_fail(SL_EMSGSIZE, "more than %d handlers", SL_ADMIN_HANDLERS_MAX);
+    }
+    admin->handlers[admin->handler_count++] = (struct sl__admin_handler){path, handler, arg};
     return 0;
 }
 
@@ -205,6 +220,12 @@ void sl_admin_remove(sl_admin *admin, const char *path_or_name)
     for (size_t i = 0; i < admin->action_count; i++) {
         if (strcmp(admin->actions[i].path, path_or_name) == 0) {
             admin->actions[i] = admin->actions[--admin->action_count];
+            return;
+        }
+    }
+    for (size_t i = 0; i < admin->handler_count; i++) {
+        if (strcmp(admin->handlers[i].path, path_or_name) == 0) {
+            admin->handlers[i] = admin->handlers[--admin->handler_count];
             return;
         }
     }

@@ -26,6 +26,12 @@ struct sl__admin_action {
     void *arg;
 };
 
+struct sl__admin_handler {
+    const char *path;
+    sl_http_handler handler;
+    void *arg;
+};
+
 struct sl__admin_check {
     const char *name;
     sl_admin_check_fn check;
@@ -42,8 +48,9 @@ struct sl_admin {
     sl_time since; /* wall clock */
     struct sl__admin_view views[SL_ADMIN_VIEWS_MAX];
     struct sl__admin_action actions[SL_ADMIN_ACTIONS_MAX];
+    struct sl__admin_handler handlers[SL_ADMIN_HANDLERS_MAX];
     struct sl__admin_check checks[SL_ADMIN_CHECKS_MAX];
-    size_t view_count, action_count, check_count;
+    size_t view_count, action_count, handler_count, check_count;
     struct sl_admin_counts counts;
 };
 

@@ -323,6 +323,11 @@ static int get(sl_admin *admin, sl_http_exchange *exchange, const char *path)
     if (view != NULL) {
         return serve_view(exchange, view);
     }
+    for (size_t i = 0; i < admin->handler_count; i++) {
+        if (strcmp(admin->handlers[i].path, path) == 0) {
+            return admin->handlers[i].handler(admin->handlers[i].arg, exchange);
+        }
+    }
     if (strcmp(path, "/metrics") == 0) {
         return serve_metrics(admin, exchange);
     }

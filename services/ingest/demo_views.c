@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ingest/tap.h"
 #include "sluice/runtime.h"
 #include "sluice/supervisor.h"
 
@@ -24,6 +25,7 @@ struct sl_demo_views {
     sl_board *board;
     sl_worker *worker; /* NULL: none yet, or none any more */
     struct recent lag, latency;
+    sl_tap tap;
 };
 
 /* ---- writing JSON ---- */
@@ -447,10 +449,16 @@ int sl_demo_views_open(sl_board *board, sl_demo_views **ret_views)
     for (size_t i = 0; code == 0 && i < sizeof taken / sizeof taken[0]; i++) {
         code = sl_admin_add_action(admin, taken[i].path, taken[i].action, views);
     }
+    code = code == 0 ? sl_admin_add_handler(admin, "/api/tap", sl_tap_serve, &views->tap) : code;
     code = code == 0 ? sl_admin_add_check(admin, "feeds", check_feed, views) : code;
     views->board = board;
     *ret_views = views;
     return code;
+}
+
+struct sl_tap *sl_demo_views_tap(sl_demo_views *views)
+{
+    return &views->tap;
 }
 
 void sl_demo_views_free(sl_demo_views *views)

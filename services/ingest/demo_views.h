@@ -17,6 +17,9 @@ SL_MUST_CHECK int sl_demo_views_open(sl_board *board, sl_demo_views **ret_views)
 void sl_demo_views_free(sl_demo_views *views); /* NULL is fine */
 SL_AUTO_DECLARE(sl_demo_views, sl_demo_views_free)
 
+/* What the worker is to be given, so that its rows can be watched; the views own it. */
+struct sl_tap *sl_demo_views_tap(sl_demo_views *views);
+
 /* Shows this worker from now on, and takes commands for it; NULL: none any more. */
 void sl_demo_views_show(sl_demo_views *views, sl_worker *worker);
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "ingest/tap.h"
 #include "ingest/worker.h"
 #include "sluice/fetch.h"
 #include "sluice/runtime.h"
@@ -43,6 +44,7 @@ struct feed {
 
 static int give(sl_worker *worker, const sl_market_event *event)
 {
+    sl_tap_pass(worker->options.tap, event);
     SL_TRY(sl_channel_send(worker->rows, event));
     worker->stats.rows++;
     return 0;

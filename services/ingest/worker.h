@@ -26,6 +26,7 @@ struct sl_worker_options {
     const char *symbol;   /* "BTCUSDT" */
     const char *database; /* path of the SQLite file */
     const char *redis;    /* URL; NULL: no lock */
+    struct sl_tap *tap;   /* for those who watch the rows pass; NULL: none */
     sl_time lock_ttl;     /* 0: SL_LOCK_TTL */
     sl_time silence;      /* a stream without a message for this long is made anew; 0: SL_WORKER_SILENCE */
     bool quiet;           /* no live line */

@@ -60,6 +60,26 @@ static void start(struct world *world)
     fail_msg("the demo says no address");
 }
 
+/* Events come while somebody reads; when nobody does any more it ends in peace. */
+static void check_tap(struct world *world)
+{
+    char line[1024];
+    (void)snprintf(line, sizeof line,
+                   "{ " SLUICE " tap --kind trade --instrument BTCUSDT --admin %s 2>&1; echo status $? >&2; } 2>&1 "
+                   ">/dev/null | cat; " SLUICE " tap --kind trade --admin %s 2>&1 | head -n 3",
+                   "http://127.0.0.1:1", world->url);
+    FILE *output = popen(line, "r");
+    assert_non_null(output);
+    world->text[fread(world->text, 1, sizeof world->text - 1, output)] = '\0';
+    (void)pclose(output);
+    assert_non_null(strstr(world->text, "status 1\n"));
+    const char *event =
+        strstr(world->text, "{\"kind\":\"trade\",\"venue\":\"binance-usdm\",\"instrument\":\"BTCUSDT\"");
+    assert_non_null(event);
+    assert_int_equal(world->text[strlen(world->text) - 1], '\n');
+    assert_null(strstr(world->text, "EPIPE"));
+}
+
 static void commands_show_and_steer_a_demo(void **state)
 {
     (void)state;
@@ -76,6 +96,7 @@ static void commands_show_and_steer_a_demo(void **state)
     expect(&world, "top --once", 0, "sluice  up ");
     assert_null(strstr(world.text, "\033")); /* not on a terminal */
     expect(&world, "top --once --json", 0, "\"turn_seconds\":");
+    check_tap(&world);
     assert_int_equal(setenv("SLUICE_TOKEN", "wrong-wrong-wrong-wrong", 1), 0);
     expect(&world, "ctl pause binance-usdm:BTCUSDT", 1, "status 401: this needs the token");
     assert_int_equal(setenv("SLUICE_TOKEN", world.token, 1), 0);

@@ -59,6 +59,7 @@ struct sl_admin_options {
 #define SL_ADMIN_LISTENERS_MAX 16 /* clients of /api/events at once */
 #define SL_ADMIN_VIEWS_MAX 64
 #define SL_ADMIN_ACTIONS_MAX 64
+#define SL_ADMIN_HANDLERS_MAX 16
 #define SL_ADMIN_CHECKS_MAX 256
 #define SL_ADMIN_HOSTS_MAX 16
 #define SL_ADMIN_TOKEN_BYTES_MIN 16
@@ -110,6 +111,12 @@ typedef void (*sl_admin_view_fn)(void *arg, sl_json_writer *out);
 SL_MUST_CHECK int sl_admin_add(sl_admin *admin, const char *path, sl_admin_view_fn view, void *arg);
 
 /*
+ * The same for what is no view: GET `path` is the handler's to answer, once the request was let in as a reading one. For
+ * answers that last it calls sl_http_watch(). Codes as sl_admin_add().
+ */
+SL_MUST_CHECK int sl_admin_add_handler(sl_admin *admin, const char *path, sl_http_handler handler, void *arg);
+
+/*
  * An action: POST `path` ("/api/ctl/reload") with the token runs it. It may wait, in the request's task. It reads its
  * parameters with sl_admin_param() and may write one JSON value to `out` ({"ok": true} when it does not). A negative
  * code becomes a status (400 SL_EINVAL, 404 SL_ENOENT, 409 SL_EBUSY SL_EEXIST SL_EALREADY, 501 SL_ENOTSUP, else 500)
@@ -125,7 +132,7 @@ SL_MUST_CHECK int sl_admin_add_action(sl_admin *admin, const char *path, sl_admi
  */
 SL_MUST_CHECK int sl_admin_param(const sl_admin_request *request, const char *name, char *text, size_t text_bytes);
 
-/* Removes the view or action at that path, or the check of that name; none is fine. */
+/* Removes the view, handler or action at that path, or the check of that name; none is fine. */
 void sl_admin_remove(sl_admin *admin, const char *path_or_name);
 
 struct sl_admin_counts {

@@ -102,6 +102,7 @@ static int run_worker(struct program *program, const char *address, int port, co
                                     .database = program->database,
                                     .redis = program->redis,
                                     .lock_ttl = program->lock_ttl,
+                                    .tap = views == NULL ? NULL : sl_demo_views_tap(views),
                                     .quiet = program->quiet}};
     if (views != NULL) {
         sl_demo_views_show(views, &worker);

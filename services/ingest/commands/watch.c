@@ -18,6 +18,7 @@
 
 struct watch {
     const char *admin, *token;
+    const char *kind, *instrument;
     sl_time every;
     bool json, once;
 };
@@ -72,7 +73,8 @@ static int refused(const sl_response *response, const char *url)
                    (int)(message.size_bytes < 300 ? message.size_bytes : 300), message.data);
 }
 
-static int ask(struct session *session, const char *path, const char *body, sl_response **ret_response)
+/* Makes the request, which says all but where to and who asks. */
+static int ask_with(struct session *session, const char *path, const sl_request *wanted, sl_response **ret_response)
 {
     char url[URL_BYTES];
     const char *admin = session->options->admin;
@@ -81,21 +83,27 @@ static int ask(struct session *session, const char *path, const char *body, sl_r
                    admin, path);
     const struct sl_http_field headers[] = {{"Content-Type", "application/json"},
                                             {"Authorization", session->authorization}};
+    sl_request request = *wanted;
+    request.url = url;
+    request.headers = headers;
+    request.header_count = session->authorization[0] == '\0' ? 1 : 2;
     sl_auto(sl_response) *response = NULL;
-    SL_TRY(sl_fetch(session->client,
-                    &(sl_request){.method = body == NULL ? "GET" : "POST",
-                                  .url = url,
-                                  .headers = headers,
-                                  .header_count = session->authorization[0] == '\0' ? 1 : 2,
-                                  .body = body,
-                                  .body_bytes = body == NULL ? 0 : strlen(body)},
-                    &response));
+    SL_TRY(sl_fetch(session->client, &request, &response));
     if (sl_response_status(response) != 200) {
         return refused(response, url);
     }
     *ret_response = response;
     response = NULL;
     return 0;
+}
+
+static int ask(struct session *session, const char *path, const char *body, sl_response **ret_response)
+{
+    return ask_with(session, path,
+                    &(sl_request){.method = body == NULL ? "GET" : "POST",
+                                  .body = body,
+                                  .body_bytes = body == NULL ? 0 : strlen(body)},
+                    ret_response);
 }
 
 /* A view as a table, or as it came. */
@@ -208,6 +216,40 @@ static int tasks(struct session *session)
     return session->options->every == 0 ? show_tasks(session) : repeat(session, show_tasks);
 }
 
+/* The text as it stands in a query. */
+static void put_query(char *url, size_t room, const char *name, const char *text)
+{
+    size_t length = strlen(url);
+    int added =
+        text == NULL ? 0 : snprintf(url + length, room - length, "%s%s=", strchr(url, '?') == NULL ? "?" : "&", name);
+    length += added > 0 ? (size_t)added : 0;
+    for (; text != NULL && *text != '\0' && length + 4 < room; text++) {
+        length += (size_t)snprintf(url + length, room - length, "%%%02X", (unsigned char)*text);
+    }
+}
+
+/* Events as they pass, a line each, until somebody ends it or nobody reads. */
+static int tap(struct session *session)
+{
+    char path[URL_BYTES] = "/api/tap";
+    char buffer[8192];
+    size_t bytes = 0;
+    int code = 0;
+    put_query(path, sizeof path, "kind", session->options->kind);
+    put_query(path, sizeof path, "instrument", session->options->instrument);
+    sl_auto(sl_response) *response = NULL;
+    SL_TRY(ask_with(session, path,
+                    &(sl_request){.stream = true, .stream_bytes_max = SL_HTTP_UNLIMITED, .total_timeout = SL_NEVER},
+                    &response));
+    while (code == 0) {
+        code = sl_response_read(response, buffer, sizeof buffer, &bytes);
+        if (code == 0 && (fwrite(buffer, 1, bytes, stdout) != bytes || fflush(stdout) != 0)) {
+            return SL_EPIPE;
+        }
+    }
+    return code == SL_EOF ? 0 : code;
+}
+
 static int ctl(struct session *session)
 {
     char body[1024];
@@ -241,7 +283,8 @@ static int work(void *arg)
     struct session *session = arg;
     SL_SCOPE(scope, .name = "watch", .move_on = true);
     SL_TRY(sl_spawn(&scope, cancel_on_stop, &scope, .name = "stop", .daemon = true));
-    return sl_scope_close(&scope, session->run(session));
+    int code = session->run(session);
+    return sl_scope_close(&scope, code == SL_EPIPE ? 0 : code); /* nobody reads any more: an end as good as any */
 }
 
 static int open_and_work(void *arg)
@@ -280,6 +323,11 @@ static int run_tasks(const struct sl_cli_arguments *arguments)
     return run(arguments, tasks);
 }
 
+static int run_tap(const struct sl_cli_arguments *arguments)
+{
+    return run(arguments, tap);
+}
+
 static int run_ctl(const struct sl_cli_arguments *arguments)
 {
     return run(arguments, ctl);
@@ -306,6 +354,11 @@ static const struct sl_cli_option top_options[] = {
     EVERY,
     {SL_CLI_OPTION("once", struct watch, once), .type = SL_CLI_FLAG, .help = "one look, not again and again"}};
 static const struct sl_cli_option view_options[] = {ASKS, EVERY};
+static const struct sl_cli_option tap_options[] = {
+    ASKS,
+    {SL_CLI_OPTION("kind", struct watch, kind), .type = SL_CLI_TEXT, .help = "only these, such as trade, best or gap"},
+    {SL_CLI_OPTION("instrument", struct watch, instrument), .type = SL_CLI_TEXT,
+     .help = "only of this one, by its symbol"}};
 static const struct sl_cli_option ctl_options[] = {ASKS};
 static const char *const ctl_actions[] = {"reload", "drain", "pause", "resume", "resync", "restart", NULL};
 
@@ -321,6 +374,14 @@ const struct sl_cli_command sl__command_tasks = {.name = "tasks",
                                                  .summary = "the task tree of a running process",
                                                  SL_CLI_OPTIONS(view_options, struct watch),
                                                  .run = run_tasks};
+const struct sl_cli_command sl__command_tap = {
+    .name = "tap",
+    .summary = "the events of a running process as they pass",
+    .description =
+        "Prints each event as a JSON object, a line each. What comes faster than it is read is left out, which is "
+        "told: {\"dropped\": 17}.",
+    SL_CLI_OPTIONS(tap_options, struct watch),
+    .run = run_tap};
 const struct sl_cli_command sl__command_ctl = {
     .name = "ctl",
     .summary = "tell a running process what to do",

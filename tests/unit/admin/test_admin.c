@@ -59,6 +59,12 @@ static int act(void *arg, const sl_admin_request *request, sl_json_writer *out)
     return 0;
 }
 
+static int handle_raw(void *arg, sl_http_exchange *exchange)
+{
+    (void)arg;
+    return sl_http_respond(exchange, 200, "text/plain", "raw", 3);
+}
+
 static bool check_health(void *arg, char *reason, size_t room)
 {
     const struct world *world = arg;
@@ -327,6 +333,14 @@ C_TEST_REAL_FEW(admin_views, "views, unknown paths, methods, and the headers of 
     CHECK_EQ(get(&world, "/api/number?x=y"), 200);
     CHECK_STRING(body_of(&world), "{\"n\":2}");
     CHECK_EQ(get(&world, "/api/broken"), 500);
+    CHECK_EQ(sl_admin_add_handler(world.admin, "/api/raw", handle_raw, NULL), 0);
+    CHECK_EQ(sl_admin_add_handler(world.admin, "/api/raw", handle_raw, NULL), SL_EEXIST);
+    CHECK_EQ(sl_admin_add(world.admin, "/api/raw", view_still, NULL), SL_EEXIST);
+    CHECK_EQ(get(&world, "/api/raw"), 200);
+    CHECK_STRING(body_of(&world), "raw");
+    CHECK_EQ(ask(&world, "POST", "/api/raw", "", ""), 401);
+    sl_admin_remove(world.admin, "/api/raw");
+    CHECK_EQ(get(&world, "/api/raw"), 404);
     CHECK_EQ(get(&world, "/api/"), 200);
     CHECK(strstr(body_of(&world), "\"/api/number\"") != NULL && strstr(body_of(&world), "\"/api/ctl/act\"") != NULL);
     CHECK_EQ(get(&world, "/api/version"), 200);

@@ -140,7 +140,7 @@ static sl_json_type type_of(char c)
 }
 
 /* Whether a string has an escape. Looks at 8 bytes at once; the slack makes it safe to look beyond the end. */
-static bool has_escape(sl_json_text text)
+static inline bool has_escape(sl_json_text text)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     for (size_t at = 0; at < text.size_bytes; at += sizeof(uint64_t)) {
@@ -519,6 +519,46 @@ extern "C" int sl_json_next_string(sl_json *json, sl_json_text *ret_text)
     return 1;
 }
 
+/* The content of the string token `ahead` of the cursor when it is plain: closed at the next token, no escapes. */
+static inline bool plain_string(const sl_json *json, int ahead, sl_json_text *ret_text)
+{
+    const char *token = reinterpret_cast<const char *>(json->tokens.peek(ahead));
+    size_t length = json->tokens.peek_length(ahead);
+    *ret_text = {token + 1, length - 2};
+    return length >= 2 && token[0] == '"' && token[length - 1] == '"' && !has_escape(*ret_text);
+}
+
+/* The usual form of a pair, seven tokens: [ "a" , "b" ] and what follows. Steps over it; false where it is another form. */
+static inline bool take_plain_pair(sl_json *json, sl_json_text *ret_first, sl_json_text *ret_second)
+{
+    if (json->tokens.end - json->tokens.position() < 6 || *json->tokens.peek() != '[' || *json->tokens.peek(2) != ',' ||
+        *json->tokens.peek(4) != ']' || !plain_string(json, 1, ret_first) || !plain_string(json, 3, ret_second)) {
+        return false;
+    }
+    for (int token = 0; token < 5; token++) {
+        advance(json);
+    }
+    return true;
+}
+
+extern "C" int sl_json_next_pair(sl_json *json, sl_json_text *ret_first, sl_json_text *ret_second)
+{
+    int code = next_item(json, false);
+    if (code <= 0 || (json->depth < SL_JSON_DEPTH_MAX && take_plain_pair(json, ret_first, ret_second))) {
+        return code;
+    }
+    json->on_value = true;
+    SL_TRY(sl_json_enter_array(json));
+    code = sl_json_next_string(json, ret_first);
+    code = code > 0 ? sl_json_next_string(json, ret_second) : code;
+    if (code == 0) {
+        return broken(json, "less than two elements");
+    }
+    SL_TRY(code);
+    code = sl_json_leave(json);
+    return code < 0 ? code : 1;
+}
+
 extern "C" int sl_json_skip(sl_json *json)
 {
     if (json->failed != 0) {
@@ -655,6 +695,25 @@ extern "C" int sl_json_get_scalar(sl_json *json, sl_json_text *ret_text)
         SL_TRY(sl_json_get_number(json, ret_text));
         return SL_JSON_NUMBER;
     }
+}
+
+extern "C" int sl_json_next_scalar(sl_json *json, sl_json_text *ret_key, sl_json_text *ret_text)
+{
+    int code = sl_json_next_field(json, ret_key);
+    if (code <= 0) {
+        return code;
+    }
+    char c = peek(json);
+    if (c == '"') {
+        SL_TRY(take_string(json, ret_text));
+        json->on_value = false;
+        return SL_JSON_STRING;
+    }
+    if (c == '{' || c == '[') {
+        *ret_text = {"", 0};
+        return c == '{' ? SL_JSON_OBJECT : SL_JSON_ARRAY;
+    }
+    return sl_json_get_scalar(json, ret_text);
 }
 
 extern "C" size_t sl_json_here(const sl_json *json)

@@ -4,8 +4,10 @@
  * rounded; what cannot be represented is SL_ERANGE. The scale a venue wrote is kept: 61800.20 is
  * 6180020 * 10^-2 and prints as "61800.20"; it is equal in value to 61800.2.
  *
- * There is no 128-bit variant yet: more than 18 significant digits (19 up to 9223372036854775807), trailing
- * zeros not counted, are out of range. Pure functions, any thread, no allocation.
+ * 64 bits hold any 18 significant digits (19 up to 9223372036854775807), zeros at the end not counted: 92 thousand
+ * million tokens with eight places. No captured message has more; the two wider words that would be needed for one
+ * that has would double every level of every book. Such a message is refused as SL_ERANGE and counted, never rounded.
+ * Pure functions, any thread, no allocation.
  */
 #ifndef SLUICE_MARKET_DECIMAL_H
 #define SLUICE_MARKET_DECIMAL_H
@@ -40,6 +42,13 @@ typedef struct sl_decimal {
  * A negative zero is zero. Returns 0, SL_EPROTO (not a number), SL_ERANGE. `text` need not end in NUL.
  */
 SL_MUST_CHECK int sl_decimal_parse(const char *text, size_t size_bytes, sl_decimal *ret_decimal);
+
+/*
+ * The same, faster, for texts with SL_DECIMAL_PADDING readable bytes (of any value) behind them: those inside a JSON
+ * document.
+ */
+#define SL_DECIMAL_PADDING 16
+SL_MUST_CHECK int sl_decimal_parse_padded(const char *text, size_t size_bytes, sl_decimal *ret_decimal);
 
 /* Less than 0, 0 or greater than 0 as `a` is less than, equal in value to or greater than `b`. Exact. */
 int sl__decimal_compare_scaled(sl_decimal a, sl_decimal b);

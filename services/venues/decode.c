@@ -270,21 +270,25 @@ int sl__levels_grow(sl_venue_decoder *decoder, struct sl__venue_side *side)
     return 0;
 }
 
+static int parse_level_number(sl_venue_decoder *decoder, sl_json_text text, sl_decimal *ret_number)
+{
+    int code = sl_decimal_parse_padded(text.data, text.size_bytes, ret_number);
+    if (code < 0) {
+        return sl__refuse(decoder, code, "a level: \"%s\" %s", sl__excerpt(text).text,
+                          code == SL_ERANGE ? "has more digits than can be represented" : "is not a decimal number");
+    }
+    return 0;
+}
+
 /* The next number of a level. */
-static int read_number(sl_venue_decoder *decoder, bool numbers, sl_decimal *ret_number)
+static int read_number(sl_venue_decoder *decoder, sl_decimal *ret_number)
 {
     sl_json *json = decoder->json;
     sl_json_text text;
-    int code = 0;
-    if (numbers) {
-        code = sl_json_next_element(json);
-        if (code > 0) {
-            code = sl_json_peek(json) == SL_JSON_STRING ? sl_json_get_string(json, &text)
-                                                        : sl_json_get_number(json, &text);
-            code = code < 0 ? code : 1;
-        }
-    } else {
-        code = sl_json_next_string(json, &text);
+    int code = sl_json_next_element(json);
+    if (code > 0) {
+        code = sl_json_peek(json) == SL_JSON_STRING ? sl_json_get_string(json, &text) : sl_json_get_number(json, &text);
+        code = code < 0 ? code : 1;
     }
     if (code < 0) {
         return sl__refuse_json(decoder, code, "a level");
@@ -293,18 +297,36 @@ static int read_number(sl_venue_decoder *decoder, bool numbers, sl_decimal *ret_
         return sl__refuse(decoder, SL_EPROTO, "a level with less than a price and a quantity before byte %zu",
                           sl_json_here(json));
     }
-    code = sl_decimal_parse(text.data, text.size_bytes, ret_number);
-    if (code < 0) {
-        return sl__refuse(decoder, code, "a level: \"%s\" %s", sl__excerpt(text).text,
-                          code == SL_ERANGE ? "has more digits than can be represented" : "is not a decimal number");
+    return parse_level_number(decoder, text, ret_number);
+}
+
+/* The usual form: both numbers are strings. */
+static int read_pairs(sl_venue_decoder *decoder, struct sl__venue_side *side)
+{
+    sl_json *json = decoder->json;
+    sl_level *level = NULL;
+    sl_json_text price;
+    sl_json_text quantity;
+    int code = sl_json_enter_array(json);
+    while (code == 0 && (code = sl_json_next_pair(json, &price, &quantity)) > 0) {
+        SL_TRY(sl__levels_add(decoder, side, &level));
+        SL_TRY(parse_level_number(decoder, price, &level->price));
+        SL_TRY(parse_level_number(decoder, quantity, &level->quantity));
+        if (level->quantity.mantissa < 0) {
+            return sl__refuse(decoder, SL_EPROTO, "a negative quantity before byte %zu", sl_json_here(json));
+        }
+        code = 0;
     }
-    return 0;
+    return code < 0 ? sl__refuse_json(decoder, code, "levels") : 0;
 }
 
 int sl__read_levels(sl_venue_decoder *decoder, struct sl__venue_side *side, bool numbers)
 {
     sl_json *json = decoder->json;
     sl_level *level = NULL;
+    if (!numbers) {
+        return read_pairs(decoder, side);
+    }
     int code = sl_json_enter_array(json);
     while (code == 0 && (code = sl_json_next_element(json)) > 0) {
         code = sl_json_enter_array(json);
@@ -312,8 +334,8 @@ int sl__read_levels(sl_venue_decoder *decoder, struct sl__venue_side *side, bool
             break;
         }
         SL_TRY(sl__levels_add(decoder, side, &level));
-        SL_TRY(read_number(decoder, numbers, &level->price));
-        SL_TRY(read_number(decoder, numbers, &level->quantity));
+        SL_TRY(read_number(decoder, &level->price));
+        SL_TRY(read_number(decoder, &level->quantity));
         if (level->quantity.mantissa < 0) {
             return sl__refuse(decoder, SL_EPROTO, "a negative quantity before byte %zu", sl_json_here(json));
         }

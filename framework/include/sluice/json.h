@@ -121,6 +121,12 @@ SL_MUST_CHECK int sl_json_next_element(sl_json *json);
 /* sl_json_next_element() and sl_json_get_string() in one: 1 and the text, or 0 when the array is left. */
 SL_MUST_CHECK int sl_json_next_string(sl_json *json, sl_json_text *ret_text);
 
+/*
+ * In an array of arrays: the next inner array's first two elements, which must be strings; what it has beyond them is
+ * skipped. 1 and the texts, or 0 when the outer array is left. SL_EPROTO also for an inner array with fewer elements.
+ */
+SL_MUST_CHECK int sl_json_next_pair(sl_json *json, sl_json_text *ret_first, sl_json_text *ret_second);
+
 /* Skips the value under the cursor; skips what is left of the object or array the cursor is in and leaves it. */
 SL_MUST_CHECK int sl_json_skip(sl_json *json);
 SL_MUST_CHECK int sl_json_leave(sl_json *json);
@@ -147,6 +153,12 @@ SL_MUST_CHECK int sl_json_get_scalar(sl_json *json, sl_json_text *ret_text);
 /* The text of an integer as a number: 0, SL_EPROTO (not a JSON number), SL_ERANGE (does not fit, not whole). */
 SL_MUST_CHECK int sl_json_text_int64(sl_json_text text, int64_t *ret_value);
 SL_MUST_CHECK int sl_json_text_uint64(sl_json_text text, uint64_t *ret_value);
+
+/*
+ * sl_json_next_field() and sl_json_get_scalar() in one: the type of the next field's value (> 0), its key, and its text;
+ * of an object or array the cursor stays on it, and the text is empty. 0 when the object is left.
+ */
+SL_MUST_CHECK int sl_json_next_scalar(sl_json *json, sl_json_text *ret_key, sl_json_text *ret_text);
 
 /*
  * Where the value under the cursor begins, and where what the cursor passed last ends, as offsets into the

@@ -74,32 +74,25 @@ static int read_container(struct sl__binance *binance, struct sl__binance_fields
     return 0;
 }
 
-static int read_field(struct sl__binance *binance, struct sl__binance_fields *fields, sl_json_text key, int nesting)
-{
-    sl_json *json = binance->base.json;
-    sl_json_type type = sl_json_peek(json);
-    if (type == SL_JSON_OBJECT || type == SL_JSON_ARRAY) {
-        return read_container(binance, fields, key, type, nesting);
-    }
-    if (nesting == 0 && type == SL_JSON_STRING && sl_json_is(key, "stream")) {
-        int code = sl_json_get_string(json, &binance->stream);
-        return code < 0 ? sl__refuse_json(&binance->base, code, "\"stream\"") : 0;
-    }
-    int slot = slot_of(key);
-    if (slot == SL__BINANCE_IGNORED) {
-        return 0;
-    }
-    note(fields, slot, type);
-    int code = sl_json_get_scalar(json, &fields->fields[slot].text);
-    return code < 0 ? sl__refuse_json(&binance->base, code, sl__excerpt(key).text) : 0;
-}
-
 static int read_fields(struct sl__binance *binance, struct sl__binance_fields *fields, int nesting)
 {
+    sl_json *json = binance->base.json;
     sl_json_text key;
-    int code = sl_json_enter_object(binance->base.json);
-    while (code >= 0 && (code = sl_json_next_field(binance->base.json, &key)) > 0) {
-        SL_TRY(read_field(binance, fields, key, nesting));
+    sl_json_text text;
+    int code = sl_json_enter_object(json);
+    while (code >= 0 && (code = sl_json_next_scalar(json, &key, &text)) > 0) {
+        int type = code;
+        if (type == SL_JSON_OBJECT || type == SL_JSON_ARRAY) {
+            SL_TRY(read_container(binance, fields, key, (sl_json_type)type, nesting));
+            continue;
+        }
+        int slot = slot_of(key);
+        if (slot != SL__BINANCE_IGNORED) {
+            fields->present |= UINT64_C(1) << slot;
+            fields->fields[slot] = (struct sl__binance_field){text, type};
+        } else if (nesting == 0 && type == SL_JSON_STRING && sl_json_is(key, "stream")) {
+            binance->stream = text;
+        }
     }
     return code < 0 ? sl__refuse_json(&binance->base, code, "message") : 0;
 }

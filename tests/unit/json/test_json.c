@@ -512,11 +512,119 @@ static void allocates_nothing_after_the_first_message(void **state)
     assert_int_equal(sl_memory_asked(), asked);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(reads_every_type), cmocka_unit_test(reads_scalar_roots),
-             cmocka_unit_test(parses_padded_text_in_place), cmocka_unit_test(resolves_escapes),
-             cmocka_unit_test(refuses_malformed_text), cmocka_unit_test(finds_bad_utf8_far_inside),
-             cmocka_unit_test(skipping_checks_brackets), cmocka_unit_test(misuse_is_an_error_and_harmless),
-             cmocka_unit_test(random_calls_are_harmless), cmocka_unit_test(depth_and_size_are_limited),
-             cmocka_unit_test(integer_texts), cmocka_unit_test(raw_text_of_a_value), cmocka_unit_test(validates_utf8),
+static void pairs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int code;          /* after the pairs */
+        const char *pairs; /* "a,b;c,d;" */
+    } cases[] = {
+        {"[]", 0, ""},
+        {"[[\"a\",\"b\"]]", 0, "a,b;"},
+        {"[[\"a\",\"b\"],[\"c\",\"d\"]]", 0, "a,b;c,d;"},
+        {"[ [ \"a\" , \"b\" ] , [ \"c\" ,\"d\"] ]", 0, "a,b;c,d;"},
+        {"[[\"\",\"\"]]", 0, ",;"},
+        {"[[\"\\u0061\",\"b\"],[\"c\",\"\\\\\"]]", 0, "a,b;c,\\;"},
+        {"[[\"a\",\"b\",3,[]],[\"c\",\"d\",{\"x\":[1]}]]", 0, "a,b;c,d;"},
+        {"[[\"a\",\"b\"],[\"c\"]]", SL_EPROTO, "a,b;"},
+        {"[[]]", SL_EPROTO, ""},
+        {"[[1,\"b\"]]", SL_EPROTO, ""},
+        {"[[\"a\",2]]", SL_EPROTO, ""},
+        {"[\"a\",\"b\"]", SL_EPROTO, ""},
+        {"[[\"a\",\"b\"]", SL_EPROTO, "a,b;"},
+        {"[[\"a\",\"b\"", SL_EPROTO, ""},
+        {"[[\"a\":\"b\"]]", SL_EPROTO, ""},
+        {"[[\"a\",\"b\"}]", SL_EPROTO, ""},
+        {"[[\"a\",\"b\"] [\"c\",\"d\"]]", SL_EPROTO, "a,b;"},
+        {"[[\"a\" \"b\"]]", SL_EPROTO, ""},
+    };
+    sl_json *json = NULL;
+    assert_int_equal(sl_json_new(0, &json), 0);
+    for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
+        char seen[64] = "";
+        sl_json_text first;
+        sl_json_text second;
+        int code = sl_json_open(json, cases[at].text, strlen(cases[at].text), 0);
+        code = code < 0 ? code : sl_json_enter_array(json);
+        while (code >= 0 && (code = sl_json_next_pair(json, &first, &second)) > 0) {
+            size_t length = strlen(seen);
+            (void)snprintf(seen + length, sizeof(seen) - length, "%.*s,%.*s;", (int)first.size_bytes, first.data,
+                           (int)second.size_bytes, second.data);
+        }
+        code = code == 0 ? sl_json_finish(json) : code;
+        if (code != cases[at].code || strcmp(seen, cases[at].pairs) != 0) {
+            fail_msg("%s: code %d, %s", cases[at].text, code, seen);
+        }
+    }
+    sl_json_text text;
+    assert_int_equal(sl_json_open(json, "{\"a\":1}", 7, 0), 0);
+    assert_int_equal(sl_json_enter_object(json), 0);
+    assert_int_equal(sl_json_next_pair(json, &text, &text), SL_EMISUSE);
+    /* not deeper than the limit, in either form */
+    char deep[4 * SL_JSON_DEPTH_MAX] = "";
+    memset(deep, '[', SL_JSON_DEPTH_MAX);
+    (void)snprintf(deep + SL_JSON_DEPTH_MAX, sizeof(deep) - SL_JSON_DEPTH_MAX, "[\"a\",\"b\"]");
+    memset(deep + strlen(deep), ']', SL_JSON_DEPTH_MAX);
+    assert_int_equal(sl_json_open(json, deep, strlen(deep), 0), 0);
+    for (int depth = 0; depth < SL_JSON_DEPTH_MAX - 1; depth++) {
+        assert_int_equal(sl_json_enter_array(json), 0);
+        assert_int_equal(sl_json_next_element(json), 1);
+    }
+    assert_int_equal(sl_json_enter_array(json), 0);
+    assert_int_equal(sl_json_next_pair(json, &text, &text), SL_EMSGSIZE);
+    sl_json_free(json);
+}
+
+static void scalars_of_an_object(void **state)
+{
+    (void)state;
+    static const char document[] =
+        "{\"a\":\"x\\n\",\"b\":-1.50,\"c\":true,\"d\":null,\"e\":[1,{}],\"f\":{\"g\":2},\"h\":0}";
+    static const struct {
+        int type;
+        const char *key, *text;
+    } expected[] = {{SL_JSON_STRING, "a", "x\n"}, {SL_JSON_NUMBER, "b", "-1.50"}, {SL_JSON_BOOL, "c", "true"},
+                    {SL_JSON_NULL, "d", "null"},  {SL_JSON_ARRAY, "e", ""},       {SL_JSON_OBJECT, "f", ""},
+                    {SL_JSON_NUMBER, "h", "0"}};
+    sl_json *json = NULL;
+    sl_json_text key;
+    sl_json_text text;
+    assert_int_equal(sl_json_new(0, &json), 0);
+    assert_int_equal(sl_json_open(json, document, sizeof(document) - 1, 0), 0);
+    assert_int_equal(sl_json_enter_object(json), 0);
+    for (size_t at = 0; at < sizeof(expected) / sizeof(expected[0]); at++) {
+        assert_int_equal(sl_json_next_scalar(json, &key, &text), expected[at].type);
+        assert_true(sl_json_is(key, expected[at].key));
+        assert_true(sl_json_is(text, expected[at].text));
+        if (expected[at].type == SL_JSON_OBJECT) { /* it can be gone into */
+            assert_int_equal(sl_json_enter_object(json), 0);
+            assert_int_equal(sl_json_next_scalar(json, &key, &text), SL_JSON_NUMBER);
+            assert_int_equal(sl_json_next_scalar(json, &key, &text), 0);
+        }
+    }
+    assert_int_equal(sl_json_next_scalar(json, &key, &text), 0);
+    assert_int_equal(sl_json_finish(json), 0);
+    static const char *const bad[] = {"{\"a\":01}", "{\"a\":tru}",       "{\"a\"}",
+                                      "{\"a\":}",   "{\"a\":1 \"b\":2}", "{\"a\":\"\\x\"}"};
+    for (size_t at = 0; at < sizeof(bad) / sizeof(bad[0]); at++) {
+        assert_int_equal(sl_json_open(json, bad[at], strlen(bad[at]), 0), 0);
+        assert_int_equal(sl_json_enter_object(json), 0);
+        int code = 1;
+        while (code > 0) {
+            code = sl_json_next_scalar(json, &key, &text);
+        }
+        assert_int_equal(code, SL_EPROTO);
+    }
+    sl_json_free(json);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(pairs), cmocka_unit_test(scalars_of_an_object), cmocka_unit_test(reads_every_type),
+             cmocka_unit_test(reads_scalar_roots), cmocka_unit_test(parses_padded_text_in_place),
+             cmocka_unit_test(resolves_escapes), cmocka_unit_test(refuses_malformed_text),
+             cmocka_unit_test(finds_bad_utf8_far_inside), cmocka_unit_test(skipping_checks_brackets),
+             cmocka_unit_test(misuse_is_an_error_and_harmless), cmocka_unit_test(random_calls_are_harmless),
+             cmocka_unit_test(depth_and_size_are_limited), cmocka_unit_test(integer_texts),
+             cmocka_unit_test(raw_text_of_a_value), cmocka_unit_test(validates_utf8),
              cmocka_unit_test(survives_every_failed_allocation),
              cmocka_unit_test(allocates_nothing_after_the_first_message))

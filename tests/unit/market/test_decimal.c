@@ -395,6 +395,66 @@ static void adds_keep_the_finer_scale(void **state)
     assert_int_equal(sum.exponent, -64);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(parses_and_prints), cmocka_unit_test(text_need_not_end_in_nul),
+/* The fast way for padded texts says the same as the other, whatever the text and whatever lies behind it. */
+static void padded_texts_are_read_alike(void **state)
+{
+    (void)state;
+    static const char alphabet[] = "0123456789.0123456789.-+eE x\"";
+    unsigned random = 7;
+    uint64_t good = 0;
+    for (int round = 0; round < 400000; round++) {
+        char buffer[64];
+        size_t size_bytes = (size_t)(rand_r(&random) % 24);
+        unsigned letters = rand_r(&random) % 4 == 0 ? sizeof(alphabet) - 1 : rand_r(&random) % 2 == 0 ? 11 : 10;
+        for (size_t at = 0; at < sizeof(buffer); at++) {
+            buffer[at] = alphabet[(unsigned)rand_r(&random) % (at < size_bytes ? letters : sizeof(alphabet) - 1)];
+        }
+        if (letters == 10 && size_bytes > 2) {
+            buffer[1 + (unsigned)rand_r(&random) % (size_bytes - 1)] = '.';
+        }
+        sl_decimal one = {-1, -1};
+        sl_decimal other = {-1, -1};
+        int code = sl_decimal_parse(buffer, size_bytes, &one);
+        if (sl_decimal_parse_padded(buffer, size_bytes, &other) != code ||
+            (code == 0 && (one.mantissa != other.mantissa || one.exponent != other.exponent))) {
+            fail_msg("%.*s: code %d, %lld", (int)size_bytes, buffer, code, (long long)other.mantissa);
+        }
+        good += code == 0;
+    }
+    assert_true(good > 100000);
+}
+
+/*
+ * What venues send has room: the widest quantities are counts of tokens worth next to nothing with all their places
+ * (PEPE, SHIB), prices with twelve places, volumes of a day. What has none is refused, never rounded.
+ */
+static void what_venues_send_fits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int code;
+    } cases[] = {
+        {"420689899999994.79338791", SL_ERANGE}, /* 23 digits: all PEPE there is, with 8 places */
+        {"420689899999994.00000000", 0},         /* zeros at the end cost nothing */
+        {"58928429.00000000", 0},
+        {"9223372036.854775807", 0},
+        {"9223372036.854775808", SL_ERANGE},
+        {"0.000000011634", 0},
+        {"0.00000000000000000001", 0},
+        {"999999999999999999", 0},
+        {"12345678901.23456789", 0}, /* 19 digits fit up to 9223372036854775807 */
+        {"98765432109.87654321", SL_ERANGE},
+        {"1234567890.12345678", 0},
+        {"104237182346.120000000000", 0},
+    };
+    for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
+        sl_decimal decimal;
+        assert_int_equal(sl_decimal_parse(cases[at].text, strlen(cases[at].text), &decimal), cases[at].code);
+    }
+}
+
+SL_TEST_MAIN(cmocka_unit_test(padded_texts_are_read_alike), cmocka_unit_test(what_venues_send_fits),
+             cmocka_unit_test(parses_and_prints), cmocka_unit_test(text_need_not_end_in_nul),
              cmocka_unit_test(random_texts_keep_their_value), cmocka_unit_test(random_pairs_compare_and_add),
              cmocka_unit_test(rescales_exactly_or_not_at_all), cmocka_unit_test(adds_keep_the_finer_scale))

@@ -114,7 +114,10 @@ static int put_schemes(sl_json_writer *out, const struct sl_config_field *field,
     struct sl__text pattern = {NULL, 0, 0, 0};
     put_types(out, field, "string", nullable);
     for (size_t i = 0; i < field->choice_count; i++) {
-        sl__text_printf(&pattern, "%s%s", i == 0 ? "^(" : "|", field->choices[i]);
+        sl__text_puts(&pattern, i == 0 ? "^(" : "|");
+        for (const char *at = field->choices[i]; *at != '\0'; at++) { /* schemes may have signs: "redis+cluster" */
+            sl__text_printf(&pattern, *at == '+' || *at == '.' ? "\\%c" : "%c", *at);
+        }
     }
     sl__text_puts(&pattern, field->type == SL_CONFIG_URL ? ")://|" VARIABLE : ")$|" VARIABLE);
     put_pair(out, "pattern", field->choice_count > 0 ? sl__text_get(&pattern) : NULL);

@@ -177,7 +177,16 @@ int sl__url_read(struct sl__arena *arena, const struct sl_config_field *field, c
         *ret_why = "has a bad % escape";
         return SL_EINVAL;
     }
-    if (!read_host(arena, host, path, &url, ret_why)) {
+    /* Of several hosts ("redis+sentinel://a:1,b:2/name") the first counts, for those whose scheme may have them. */
+    const char *first_end =
+        strchr(url.scheme == NULL ? "" : url.scheme, '+') != NULL ? find_any(host, path, ",") : path;
+    for (const char *next = first_end; next < path; next = find_any(next + 1, path, ",")) {
+        struct sl_config_url other;
+        if (!read_host(arena, next + 1, find_any(next + 1, path, ","), &other, ret_why)) {
+            return SL_EINVAL;
+        }
+    }
+    if (!read_host(arena, host, first_end, &url, ret_why)) {
         return SL_EINVAL;
     }
     if (url.scheme == NULL || url.user == NULL || url.password == NULL || url.path == NULL || url.host == NULL) {

@@ -141,10 +141,10 @@ enum sl_conf_decode { SL_CONF_DECODE_VENUE, SL_CONF_DECODE_RAW };
 struct sl_conf_poll {
     struct sl_conf_service common;
     struct sl_conf_market market;
-    const char *url; /* template: {instrument} {symbol} {base} {quote}; a path is below the venue's REST address */
+    const char *url; /* template: <instrument> <symbol> <base> <quote>; a path is below the venue's REST address */
     int method;      /* enum sl_conf_method */
     struct sl_config_map headers; /* const char *: secrets */
-    const char *body;             /* template in which braces around anything else are plain; NULL: none */
+    const char *body;             /* template; NULL: none */
     sl_time interval;             /* of each instrument; 0: as fast as the limit lets all of them go round */
     bool spread;                  /* begin at different times in the interval */
     uint64_t concurrency;         /* requests at once */
@@ -262,14 +262,12 @@ struct sl_conf_bulkhead {
 /* ---- sinks ---- */
 
 enum sl_conf_when_full { SL_CONF_FULL_BLOCK, SL_CONF_FULL_SPOOL, SL_CONF_FULL_DROP_OLDEST, SL_CONF_FULL_CONFLATE };
-enum sl_conf_sync { SL_CONF_SYNC_NONE, SL_CONF_SYNC_SEGMENT, SL_CONF_SYNC_FLUSH };
 
 struct sl_conf_spool {
     const char *path;       /* a folder of its own; NULL: below spool.path of the program, by the sink's name */
     uint64_t max_bytes;     /* on disk */
     uint64_t segment_bytes; /* of one file */
-    int sync;               /* enum sl_conf_sync: when it is forced to the disk */
-    int when_full;          /* enum sl_conf_when_full: BLOCK or DROP_OLDEST */
+    bool sync;              /* forced to the disk, each time */
 };
 
 /* What all sinks have; the first member of each. */
@@ -279,7 +277,9 @@ struct sl_conf_sink {
     int when_full;              /* enum sl_conf_when_full */
     struct sl_conf_spool spool; /* for when_full: spool */
     uint64_t batch;             /* events that are written together, at most */
+    uint64_t batch_bytes;       /* and bytes of them */
     sl_time flush;              /* and at the latest after this */
+    sl_time timeout;            /* of connecting, and of a batch; 0: none */
     sl_time stop_within;        /* what is in the queue must be out so long after a stop */
     const char *retry;          /* NULL: "default" if there is one, else built in: no bound, to 30 s */
     struct sl_config_list only; /* int: enum sl_conf_channel; empty: all */
@@ -296,12 +296,11 @@ enum sl_conf_compression { SL_CONF_COMPRESSION_NONE, SL_CONF_COMPRESSION_ZSTD };
 
 struct sl_conf_file {
     struct sl_conf_sink common;
-    const char *path;      /* template: {sink} {replica} {venue} {instrument} {channel} {date} {hour} */
+    const char *path;      /* folder and beginning of the names; template: <sink> <replica> */
     int compression;       /* enum sl_conf_compression */
     int64_t level;         /* of zstd */
     uint64_t rotate_bytes; /* 0: not by size */
     sl_time rotate;        /* 0: not by time */
-    uint64_t keep;         /* files; 0: all */
     bool sync;             /* each flush is forced to the disk */
 };
 
@@ -318,9 +317,6 @@ struct sl_conf_redis {
     const char *password;
     const char *stream;  /* template of the key */
     uint64_t max_length; /* of each stream; 0: not trimmed */
-    bool exact;          /* trimmed to the entry, not about */
-    bool fenced;         /* each write is checked against the partition's lease */
-    uint64_t window;     /* commands under way */
     struct sl_conf_client_tls tls;
 };
 
@@ -376,10 +372,6 @@ struct sl_conf_postgresql {
     struct sl_conf_sink common;
     struct sl_config_url url;
     const char *password;
-    const char *schema;
-    bool create;    /* the tables are made if they are not there */
-    bool timescale; /* as hypertables */
-    sl_time statement_timeout;
     struct sl_conf_client_tls tls;
 };
 

@@ -316,9 +316,13 @@ static void refused(void *arg, int code, const sl_config_report *report)
         problem = sl_config_report_at(report, i);
     }
     if (problem != NULL) {
-        note(reload, code, "not reloaded, the old one stays: %zu problems, the first: %s:%u:%u: %s: %s",
-             sl_config_report_count(report) + sl_config_report_more(report), problem->file, problem->line,
-             problem->column, problem->path, problem->message);
+        char more[40] = "";
+        size_t others = sl_config_report_count(report) + sl_config_report_more(report) - 1;
+        if (others > 0) {
+            (void)snprintf(more, sizeof more, " (and %zu more)", others);
+        }
+        note(reload, code, "not reloaded, the old one stays: %s:%u:%u: %s%s%s%s", problem->file, problem->line,
+             problem->column, problem->path, *problem->path == '\0' ? "" : ": ", problem->message, more);
     } else {
         const char *message = sl_error_message(sl_error_last());
         note(reload, code, "not reloaded, the old one stays: %s", *message == '\0' ? sl_strerror(code) : message);

@@ -10,38 +10,7 @@
 
 #define PATH_BYTES 1024
 
-/* What a placeholder of the configuration is called by the sinks' templates; NULL: there is no such one. */
-static const char *template_word(const char *word, size_t size_bytes)
-{
-    static const char *const words[][2] = {
-        {"channel", "feed"}, {"kind", "kind"}, {"venue", "venue"}, {"instrument", "instrument"}, {"symbol", "symbol"}};
-    for (size_t at = 0; at < sizeof words / sizeof *words; at++) {
-        if (strlen(words[at][0]) == size_bytes && memcmp(words[at][0], word, size_bytes) == 0) {
-            return words[at][1];
-        }
-    }
-    return NULL;
-}
-
-/* "market:{venue}" as the sinks write it: "market:<venue>". */
-static int make_template(const char *text, char *buffer, size_t size_bytes)
-{
-    size_t used = 0;
-    for (const char *at = text; *at != '\0';) {
-        const char *end = *at == '{' ? strchr(at, '}') : NULL;
-        const char *word = end == NULL ? NULL : template_word(at + 1, (size_t)(end - at) - 1);
-        int size = word != NULL ? snprintf(buffer + used, size_bytes - used, "<%s>", word)
-                                : snprintf(buffer + used, size_bytes - used, "%c", *at);
-        if (size < 0 || (size_t)size >= size_bytes - used) {
-            return sl_fail(SL_EINVAL, "'%s' is too long", text);
-        }
-        used += (size_t)size;
-        at = word != NULL ? end + 1 : at + 1;
-    }
-    return 0;
-}
-
-/* A path with {sink} and {replica} in it. */
+/* A path with <sink> and <replica> in it; nothing else has a mark, as check has seen. */
 static int make_path(const struct sl_conf *conf, const char *name, const char *text, char buffer[PATH_BYTES])
 {
     char replica[128] = "0";
@@ -54,14 +23,12 @@ static int make_path(const struct sl_conf *conf, const char *name, const char *t
     while (*text != '\0') {
         const char *put = NULL;
         size_t length = 1;
-        if (strncmp(text, "{sink}", 6) == 0) {
+        if (strncmp(text, "<sink>", 6) == 0) {
             put = name;
             length = 6;
-        } else if (strncmp(text, "{replica}", 9) == 0) {
+        } else if (strncmp(text, "<replica>", 9) == 0) {
             put = replica;
             length = 9;
-        } else if (*text == '{') {
-            return sl_fail(SL_EINVAL, "sinks.%s.path: only {sink} and {replica} can stand in it", name);
         }
         int size = put != NULL ? snprintf(buffer + used, PATH_BYTES - used, "%s", put)
                                : snprintf(buffer + used, PATH_BYTES - used, "%c", *text);
@@ -89,12 +56,10 @@ static int make_file(const struct sl_conf *conf, const char *name, const struct 
 
 static int make_redis(const char *name, const struct sl_conf_redis *redis, sl_sink **ret_sink)
 {
-    char stream[PATH_BYTES];
-    SL_TRY(make_template(redis->stream, stream, sizeof stream));
     struct sl_redis_options client = {.url = redis->url.text, .password = redis->password, .name = "sluice"};
     sl_redis_sink_options options = {.client = &client,
                                      .name = name,
-                                     .stream = stream,
+                                     .stream = redis->stream,
                                      .max_events = redis->max_length == 0 ? UINT64_MAX : redis->max_length};
     return sl_redis_sink_new(&options, ret_sink);
 }
@@ -133,12 +98,14 @@ int sl__make_outlet(const struct sl_conf *conf, const char *name, const struct s
                                  .queue_events = common->queue,
                                  .when_full = policies[common->when_full],
                                  .batch_events = common->batch,
+                                 .batch_bytes = common->batch_bytes,
                                  .batch_age = common->flush,
+                                 .write_timeout = common->timeout == 0 ? SL_NEVER : common->timeout,
                                  .drain = common->stop_within,
                                  .spool = {.folder = folder,
                                            .max_bytes = common->spool.max_bytes,
                                            .segment_bytes = common->spool.segment_bytes,
-                                           .sync = common->spool.sync != SL_CONF_SYNC_NONE}};
+                                           .sync = common->spool.sync}};
     if (retry != NULL) {
         options.retry =
             (struct sl_backoff){.initial = retry->initial, .max = retry->max, .multiplier = retry->multiplier};

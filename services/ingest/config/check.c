@@ -14,29 +14,9 @@
 
 void sl__conf_check_template(sl_config_check *check, const char *key, const char *text, const char *known)
 {
-    for (const char *at = text == NULL ? "" : text; *at != '\0'; at++) {
-        size_t bytes = strcspn(at, "}");
-        if (*at == '}' || (*at == '{' && at[bytes] == '\0')) {
-            sl_config_reject(check, key, "a %c alone; expected a placeholder such as %.*s", *at,
-                             (int)strcspn(known, " "), known);
-            return;
-        }
-        if (*at == '{') {
-            if (memmem(known, strlen(known), at, bytes + 1) == NULL) {
-                sl_config_reject(check, key, "a placeholder that is not known; expected %s", known);
-                return;
-            }
-            at += bytes;
-        }
-    }
-}
-
-void sl__conf_check_body(sl_config_check *check, const char *key, const char *text, const char *known)
-{
-    for (const char *at = text == NULL ? NULL : strchr(text, '{'); at != NULL; at = strchr(at + 1, '{')) {
-        size_t letters = strspn(at + 1, "abcdefghijklmnopqrstuvwxyz_");
-        if (letters > 0 && at[1 + letters] == '}' && memmem(known, strlen(known), at, letters + 2) == NULL) {
-            sl_config_reject(check, key, "a placeholder that is not known; expected %s", known);
+    for (const char *at = text == NULL ? NULL : strchr(text, '<'); at != NULL; at = strchr(at + 1, '<')) {
+        if (at[strcspn(at, ">")] == '\0' || memmem(known, strlen(known), at, strcspn(at, ">") + 1) == NULL) {
+            sl_config_reject(check, key, "a < that begins nothing known; expected %s", known);
             return;
         }
     }
@@ -102,106 +82,90 @@ static void check_sharing(sl_config_check *check, const struct sl_conf *conf)
             sl_config_reject_below(check, PATH("services", conf->services.names[i], "queue"), why);
         }
     }
-    for (size_t i = 0; i < conf->sinks.count; i++) {
-        const struct sl_config_variant *sink = sl_config_map_at(&conf->sinks, i);
-        const struct sl_conf_redis *redis = sink->value;
-        if (sl_conf_sink_kind(sink) == SL_CONF_REDIS && redis->fenced) {
-            sl_config_reject_below(check, PATH("sinks", conf->sinks.names[i], "fenced"),
-                                   "true, but there are no leases; expected coordination.backend: redis");
-        }
-    }
 }
 
 /* ---- two that want one thing ---- */
 
+/* A file or port that a part wants for itself. */
 struct claim {
     const char *section, *name, *key; /* name NULL: the section's own key */
-    const char *what;
+    const char *what;                 /* NULL: nothing */
 };
 
-struct claims {
-    sl_config_check *check;
-    struct claim *items;
-    size_t count;
-};
-
-/* Complains when another has claimed the same; else remembers it. */
-static void claim(struct claims *claims, struct claim item)
+/* Port 0 is another one each time. */
+static const char *fixed_port(const char *listen)
 {
-    for (size_t i = 0; i < claims->count; i++) {
-        const struct claim *other = &claims->items[i];
-        if (strcmp(other->what, item.what) == 0) {
-            const char *keys[] = {item.section, item.name == NULL ? item.key : item.name, item.key};
-            sl_config_reject_below(claims->check, keys, item.name == NULL ? 2 : 3,
-                                   "the same as %s%s%s.%s; expected another", other->section,
-                                   other->name == NULL ? "" : ".", other->name == NULL ? "" : other->name, other->key);
-            return;
-        }
-    }
-    claims->items[claims->count++] = item;
+    size_t length = strlen(listen);
+    return length >= 2 && strcmp(listen + length - 2, ":0") == 0 ? NULL : listen;
 }
 
-static void claim_listen(struct claims *claims, struct claim item)
-{
-    size_t length = strlen(item.what);
-    if (length < 2 || strcmp(item.what + length - 2, ":0") != 0) { /* port 0 is another each time */
-        claim(claims, item);
-    }
-}
-
-static void claim_service(struct claims *claims, const char *name, const struct sl_config_variant *service)
+static struct claim claim_of_service(const char *name, const struct sl_config_variant *service)
 {
     const struct sl_conf_receive *receive = service->value;
     const struct sl_conf_backfill *backfill = service->value;
     if (sl_conf_service_kind(service) == SL_CONF_RECEIVE) {
-        claim_listen(claims, (struct claim){"services", name, "listen", receive->listen});
-    } else if (sl_conf_service_kind(service) == SL_CONF_BACKFILL && backfill->queue == SL_CONF_QUEUE_LOCAL) {
-        claim(claims, (struct claim){"services", name, "state", backfill->state});
+        return (struct claim){"services", name, "listen", fixed_port(receive->listen)};
     }
+    bool local = sl_conf_service_kind(service) == SL_CONF_BACKFILL && backfill->queue == SL_CONF_QUEUE_LOCAL;
+    return (struct claim){"services", name, "state", local ? backfill->state : NULL};
 }
 
-static void claim_sink(struct claims *claims, const char *name, const struct sl_config_variant *sink)
+static struct claim claim_of_sink(const char *name, const struct sl_config_variant *sink)
 {
-    const struct sl_conf_sink *common = sink->value;
     enum sl_conf_sink_kind kind = sl_conf_sink_kind(sink);
-    if (kind == SL_CONF_FILE) {
-        const struct sl_conf_file *file = sink->value;
-        if (strstr(file->path, "{sink}") == NULL) {
-            claim(claims, (struct claim){"sinks", name, "path", file->path});
-        }
-    } else if (kind == SL_CONF_SQLITE) {
-        claim(claims, (struct claim){"sinks", name, "path", ((const struct sl_conf_sqlite *)sink->value)->path});
-    } else if (kind == SL_CONF_WEBSOCKET) {
-        claim_listen(claims,
-                     (struct claim){"sinks", name, "listen", ((const struct sl_conf_websocket *)sink->value)->listen});
+    if (kind == SL_CONF_WEBSOCKET) {
+        const struct sl_conf_websocket *websocket = sink->value;
+        return (struct claim){"sinks", name, "listen", fixed_port(websocket->listen)};
     }
-    if (common->when_full == SL_CONF_FULL_SPOOL && common->spool.path != NULL) {
-        claim(claims, (struct claim){"sinks", name, "spool", common->spool.path});
-    }
+    const char *path = kind == SL_CONF_FILE     ? ((const struct sl_conf_file *)sink->value)->path
+                       : kind == SL_CONF_SQLITE ? ((const struct sl_conf_sqlite *)sink->value)->path
+                                                : NULL;
+    return (struct claim){"sinks", name, "path", path == NULL || strstr(path, "<sink>") != NULL ? NULL : path};
 }
 
-/* Files and ports that two parts would fight for. */
+static struct claim claim_of_spool(const char *name, const struct sl_config_variant *sink)
+{
+    const struct sl_conf_sink *common = sl_conf_sink(sink);
+    return (struct claim){"sinks", name, "spool", common->when_full == SL_CONF_FULL_SPOOL ? common->spool.path : NULL};
+}
+
+/* All of them in one row: the process's own, services, sinks, their spools. */
+static struct claim claim_at(const struct sl_conf *conf, size_t index)
+{
+    if (index == 0) {
+        return (struct claim){"admin", NULL, "listen", conf->admin.enabled ? fixed_port(conf->admin.listen) : NULL};
+    }
+    if (index == 1) {
+        return (struct claim){"dead_letter", NULL, "path", conf->dead_letter.path};
+    }
+    index -= 2;
+    if (index < conf->services.count) {
+        return claim_of_service(conf->services.names[index], sl_config_map_at(&conf->services, index));
+    }
+    index -= conf->services.count;
+    size_t sink = index % conf->sinks.count;
+    const struct sl_config_variant *variant = sl_config_map_at(&conf->sinks, sink);
+    return index < conf->sinks.count ? claim_of_sink(conf->sinks.names[sink], variant)
+                                     : claim_of_spool(conf->sinks.names[sink], variant);
+}
+
+/* Complains of a claim that one before has made. They are few enough to compare all with all. */
 static void check_claims(sl_config_check *check, const struct sl_conf *conf)
 {
-    struct claims claims = {.check = check};
-    claims.items = sl_calloc(conf->services.count + conf->sinks.count * 2 + 2, sizeof *claims.items);
-    if (claims.items == NULL) {
-        sl_config_reject(check, NULL, "no memory to check it; expected more");
-        return;
+    size_t count = 2 + conf->services.count + 2 * conf->sinks.count;
+    for (size_t i = 1; i < count; i++) {
+        struct claim item = claim_at(conf, i);
+        for (size_t j = 0; item.what != NULL && j < i; j++) {
+            struct claim other = claim_at(conf, j);
+            if (other.what != NULL && strcmp(other.what, item.what) == 0) {
+                const char *keys[] = {item.section, item.name == NULL ? item.key : item.name, item.key};
+                sl_config_reject_below(check, keys, item.name == NULL ? 2 : 3,
+                                       "the same as %s%s%s.%s; expected another", other.section,
+                                       other.name == NULL ? "" : ".", other.name == NULL ? "" : other.name, other.key);
+                break;
+            }
+        }
     }
-    if (conf->admin.enabled) {
-        claim_listen(&claims, (struct claim){"admin", NULL, "listen", conf->admin.listen});
-    }
-    if (conf->dead_letter.path != NULL) {
-        claim(&claims, (struct claim){"dead_letter", NULL, "path", conf->dead_letter.path});
-    }
-    for (size_t i = 0; i < conf->services.count; i++) {
-        claim_service(&claims, conf->services.names[i], sl_config_map_at(&conf->services, i));
-    }
-    for (size_t i = 0; i < conf->sinks.count; i++) {
-        claim_sink(&claims, conf->sinks.names[i], sl_config_map_at(&conf->sinks, i));
-    }
-    sl_free(claims.items);
 }
 
 /* ---- what can never pass ---- */

@@ -26,11 +26,8 @@ extern const struct sl_config_field sl__conf_channel;
 /* What no single section can tell. */
 void sl__conf_check(const void *value, sl_config_check *check);
 
-/* Complains when a template has a placeholder that is none of `known` ("{a} {b}"), or a brace alone. NULL is fine. */
+/* Complains when a '<' begins none of `known` ("<a>, <b>"). NULL is fine. */
 void sl__conf_check_template(sl_config_check *check, const char *key, const char *text, const char *known);
-
-/* The same for a text that has braces of its own, such as JSON: only {letters} is a placeholder. */
-void sl__conf_check_body(sl_config_check *check, const char *key, const char *text, const char *known);
 
 /* Complains when a text is no "host:port". */
 void sl__conf_check_listen(sl_config_check *check, const char *key, const char *text);

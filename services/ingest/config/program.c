@@ -15,7 +15,8 @@ const struct sl_config_field sl__conf_channel = {.type = SL_CONFIG_ENUM, SL__CHO
 static const char *const stream_schemes[] = {"wss", "ws"};
 static const char *const rest_schemes[] = {"https", "http"};
 static const char *const proxy_schemes[] = {"http", "socks5", "socks5h"};
-static const char *const redis_schemes[] = {"redis", "rediss", "redis+sentinel", "redis+cluster"};
+static const char *const redis_schemes[] = {
+    "redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "unix"};
 static const char *const backends[] = {"local", "redis"};
 static const char *const losses[] = {"stop", "continue"};
 static const char *const levels[] = {"error", "warning", "info", "debug"}; /* as enum sl_log_level */

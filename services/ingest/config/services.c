@@ -6,7 +6,7 @@
 
 #define LIVE .reload = SL_CONFIG_LIVE
 
-#define INSTRUMENT_TEMPLATE "{instrument} {symbol} {base} {quote}"
+#define INSTRUMENT_TEMPLATE "<instrument>, <symbol>, <base>, <quote>"
 
 static const char *const priorities[] = {"low", "normal", "high"};
 static const char *const emits[] = {"deltas", "top", "both"};
@@ -220,13 +220,13 @@ static const struct sl_config_field poll_fields[] = {
     MARKET_FIELDS(struct sl_conf_poll),
     {SL_CONFIG_AT(struct sl_conf_poll, url), .type = SL_CONFIG_STRING, .required = true, .min = "1", .max = "2048",
      .help =
-         "Address or path, with {instrument}, {symbol}, {base}, {quote}; a path is below the venue's REST address."},
+         "Address or path, with <instrument>, <symbol>, <base>, <quote>; a path is below the venue's REST address."},
     {SL_CONFIG_AT(struct sl_conf_poll, method), .type = SL_CONFIG_ENUM, SL__CHOICES(methods), .default_text = "GET",
      .help = "POST is tried again only when nothing was sent."},
     {SL_CONFIG_AT(struct sl_conf_poll, headers), .type = SL_CONFIG_MAP, .element = &header, .max = "32",
      .help = "Sent with each request; never shown."},
     {SL_CONFIG_AT(struct sl_conf_poll, body), .type = SL_CONFIG_STRING, .max = "65536",
-     .help = "Of a POST, with the same placeholders; other braces are what they are."},
+     .help = "Of a POST, with the same placeholders."},
     {SL_CONFIG_AT(struct sl_conf_poll, interval), .type = SL_CONFIG_DURATION, .default_text = "1m", .max = "31d", LIVE,
      .help = "Of each instrument; 0: round and round, as fast as the limit lets it."},
     {SL_CONFIG_AT(struct sl_conf_poll, spread), .type = SL_CONFIG_BOOL, .default_text = "true", LIVE,
@@ -248,7 +248,7 @@ static void check_poll(const void *value, sl_config_check *check)
     const struct sl_conf_poll *poll = value;
     check_market(check, &poll->market);
     sl__conf_check_template(check, "url", poll->url, INSTRUMENT_TEMPLATE);
-    sl__conf_check_body(check, "body", poll->body, INSTRUMENT_TEMPLATE);
+    sl__conf_check_template(check, "body", poll->body, INSTRUMENT_TEMPLATE);
     if (poll->url[0] != '/' && strncmp(poll->url, "http://", 7) != 0 && strncmp(poll->url, "https://", 8) != 0) {
         sl_config_reject(check, "url",
                          "neither an address nor a path; expected http://, https:// or / at its beginning");

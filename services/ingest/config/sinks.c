@@ -3,22 +3,25 @@
 #include <string.h>
 
 #include "ingest/config/internal.h"
+#include "sinks/redis.h"
+#include "sinks/template.h"
 
+#define TEMPLATE_MARKS "<kind>, <feed>, <venue>, <instrument>, <symbol>"
+#define TEMPLATE_MAX "127" /* SL_TEMPLATE_MAX with its NUL */
 #define LIVE .reload = SL_CONFIG_LIVE
-#define EVENT_TEMPLATE "{venue} {instrument} {symbol} {channel}"
 
 static const char *const when_full[] = {"block", "spool", "drop_oldest", "conflate"};
-static const char *const syncs[] = {"none", "segment", "flush"};
 static const char *const compressions[] = {"none", "zstd"};
 static const char *const exchange_types[] = {"topic", "fanout", "direct", "headers"};
 static const char *const acks[] = {"all", "leader", "none"};
 static const char *const kafka_compressions[] = {"none", "lz4", "zstd", "snappy", "gzip"};
 static const char *const sasls[] = {"none", "plain", "scram-sha-256", "scram-sha-512"};
-static const char *const redis_schemes[] = {"redis", "rediss", "redis+sentinel", "redis+cluster"};
+static const char *const redis_schemes[] = {
+    "redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "unix"};
 static const char *const amqp_schemes[] = {"amqp", "amqps"};
 static const char *const postgresql_schemes[] = {"postgresql", "postgres"};
 
-static const struct sl_config_field text = {.type = SL_CONFIG_STRING, .min = "1", .max = "256"};
+static const struct sl_config_field broker = {.type = SL_CONFIG_STRING, .min = "1", .max = "256"};
 static const struct sl_config_field property = {.type = SL_CONFIG_SECRET, .max = "4096"};
 
 /* ---- what all have ---- */
@@ -26,22 +29,17 @@ static const struct sl_config_field property = {.type = SL_CONFIG_SECRET, .max =
 static const struct sl_config_field spool_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_spool, path), .type = SL_CONFIG_STRING, .min = "1", .max = SL__CONF_TEXT_MAX,
      .help = "A folder of its own; else the sink's name below spool.path of the program."},
-    {SL_CONFIG_KEY("max_size", struct sl_conf_spool, max_bytes), .type = SL_CONFIG_SIZE, .default_text = "1GiB",
-     .min = "1MiB", .max = "1024TiB", .help = "On disk."},
-    {SL_CONFIG_KEY("segment", struct sl_conf_spool, segment_bytes), .type = SL_CONFIG_SIZE, .default_text = "16MiB",
+    {SL_CONFIG_KEY("max_size", struct sl_conf_spool, max_bytes), .type = SL_CONFIG_SIZE, .default_text = "4GiB",
+     .min = "1MiB", .max = "1024TiB", .help = "On disk; then the queue fills, and what does not fit is dropped."},
+    {SL_CONFIG_KEY("segment", struct sl_conf_spool, segment_bytes), .type = SL_CONFIG_SIZE, .default_text = "64MiB",
      .min = "64KiB", .max = "1GiB", .help = "Of one file, which is removed when all of it is sent."},
-    {SL_CONFIG_AT(struct sl_conf_spool, sync), .type = SL_CONFIG_ENUM, SL__CHOICES(syncs), .default_text = "segment",
-     .help = "When it is forced to the disk; a killed process loses nothing in any case."},
-    {SL_CONFIG_AT(struct sl_conf_spool, when_full), .type = SL_CONFIG_ENUM, SL__CHOICES(when_full),
-     .default_text = "block", .help = "block or drop_oldest."},
+    {SL_CONFIG_AT(struct sl_conf_spool, sync), .type = SL_CONFIG_BOOL, .default_text = "false",
+     .help = "Survives a power cut; a killed process loses nothing in any case."},
 };
 
 static void check_spool(const void *value, sl_config_check *check)
 {
     const struct sl_conf_spool *spool = value;
-    if (spool->when_full == SL_CONF_FULL_SPOOL || spool->when_full == SL_CONF_FULL_CONFLATE) {
-        sl_config_reject(check, "when_full", "the spool cannot do this; expected block or drop_oldest");
-    }
     if (spool->segment_bytes * 2 > spool->max_bytes) {
         sl_config_reject(check, "segment", "more than half of max_size; expected at least two segments in it");
     }
@@ -54,15 +52,15 @@ static const struct sl_config_section spool = {SL_CONFIG_TABLE("spool", struct s
 #define COMMON_FIELDS(owner)                                                                                           \
     {SL_CONFIG_KEY("queue", owner, common.queue),                                                                      \
      .type = SL_CONFIG_UINT,                                                                                           \
-     .default_text = "65536",                                                                                          \
+     .default_text = "262144",                                                                                         \
      .min = "16",                                                                                                      \
-     .max = "16777216",                                                                                                \
+     .max = "67108864",                                                                                                \
      .help = "Events that wait in memory."},                                                                           \
         {SL_CONFIG_KEY("queue_size", owner, common.queue_bytes),                                                       \
          .type = SL_CONFIG_SIZE,                                                                                       \
-         .default_text = "64MiB",                                                                                      \
-         .min = "64KiB",                                                                                               \
-         .max = "64GiB",                                                                                               \
+         .default_text = "16MiB",                                                                                      \
+         .min = "4KiB",                                                                                                \
+         .max = "4GiB",                                                                                                \
          .help = "And bytes of them."},                                                                                \
         {SL_CONFIG_KEY("when_full", owner, common.when_full), .type = SL_CONFIG_ENUM, SL__CHOICES(when_full),          \
          .default_text = "block",                                                                                      \
@@ -72,11 +70,18 @@ static const struct sl_config_section spool = {SL_CONFIG_TABLE("spool", struct s
          .help = "For when_full: spool."},                                                                             \
         {SL_CONFIG_KEY("batch", owner, common.batch),                                                                  \
          .type = SL_CONFIG_UINT,                                                                                       \
-         .default_text = "1000",                                                                                       \
+         .default_text = "5000",                                                                                       \
          .min = "1",                                                                                                   \
          .max = "1000000",                                                                                             \
          LIVE,                                                                                                         \
          .help = "Events written together, at most."},                                                                 \
+        {SL_CONFIG_KEY("batch_size", owner, common.batch_bytes),                                                       \
+         .type = SL_CONFIG_SIZE,                                                                                       \
+         .default_text = "1MiB",                                                                                       \
+         .min = "1KiB",                                                                                                \
+         .max = "256MiB",                                                                                              \
+         LIVE,                                                                                                         \
+         .help = "And bytes of them."},                                                                                \
         {SL_CONFIG_KEY("flush", owner, common.flush),                                                                  \
          .type = SL_CONFIG_DURATION,                                                                                   \
          .default_text = "200ms",                                                                                      \
@@ -84,6 +89,12 @@ static const struct sl_config_section spool = {SL_CONFIG_TABLE("spool", struct s
          .max = "5m",                                                                                                  \
          LIVE,                                                                                                         \
          .help = "An event is written at the latest after this."},                                                     \
+        {SL_CONFIG_KEY("timeout", owner, common.timeout),                                                              \
+         .type = SL_CONFIG_DURATION,                                                                                   \
+         .default_text = "30s",                                                                                        \
+         .max = "1h",                                                                                                  \
+         LIVE,                                                                                                         \
+         .help = "Of connecting, and of writing a batch; then it is tried again; 0: none."},                           \
         {SL_CONFIG_KEY("stop_within", owner, common.stop_within),                                                      \
          .type = SL_CONFIG_DURATION,                                                                                   \
          .default_text = "10s",                                                                                        \
@@ -109,6 +120,13 @@ static const struct sl_config_section spool = {SL_CONFIG_TABLE("spool", struct s
                                   .help = "Whom to trust, and who we are."                                             \
     }
 
+static void check_template(sl_config_check *check, const char *key, const char *text)
+{
+    if (sl_template_check(text) < 0) {
+        sl_config_reject(check, key, "a < that begins nothing known; expected %s", TEMPLATE_MARKS);
+    }
+}
+
 static void check_common(sl_config_check *check, const struct sl_conf_sink *sink)
 {
     if (sink->batch > sink->queue) {
@@ -120,29 +138,25 @@ static void check_common(sl_config_check *check, const struct sl_conf_sink *sink
 
 static const struct sl_config_field file_fields[] = {
     COMMON_FIELDS(struct sl_conf_file),
-    {SL_CONFIG_AT(struct sl_conf_file, path), .type = SL_CONFIG_STRING, .required = true, .min = "1",
-     .max = SL__CONF_TEXT_MAX,
-     .help =
-         "With {sink}, {replica}, {venue}, {instrument}, {channel}, {date}, {hour}; a number is added on rotation."},
+    {SL_CONFIG_AT(struct sl_conf_file, path), .type = SL_CONFIG_STRING, .required = true, .min = "1", .max = "1000",
+     .help = "Folder, which must be there, and the beginning of the files' names; with <sink>, <replica>."},
     {SL_CONFIG_AT(struct sl_conf_file, compression), .type = SL_CONFIG_ENUM, SL__CHOICES(compressions),
      .default_text = "none", .help = "NDJSON as it is, or packed."},
-    {SL_CONFIG_AT(struct sl_conf_file, level), .type = SL_CONFIG_INT, .default_text = "3", .min = "-5", .max = "19",
+    {SL_CONFIG_AT(struct sl_conf_file, level), .type = SL_CONFIG_INT, .default_text = "3", .min = "1", .max = "19",
      .help = "Of zstd."},
     {SL_CONFIG_KEY("rotate_size", struct sl_conf_file, rotate_bytes), .type = SL_CONFIG_SIZE, .default_text = "1GiB",
      .max = "1024TiB", .help = "A new file after so much; 0: not by size."},
     {SL_CONFIG_AT(struct sl_conf_file, rotate), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "31d",
      .help = "A new file after so long; 0: not by time."},
-    {SL_CONFIG_AT(struct sl_conf_file, keep), .type = SL_CONFIG_UINT, .default_text = "0", .max = "1000000",
-     .help = "Older files are removed; 0: none."},
     {SL_CONFIG_AT(struct sl_conf_file, sync), .type = SL_CONFIG_BOOL, .default_text = "false",
-     .help = "Each flush is forced to the disk: survives a power cut."},
+     .help = "Each batch is forced to the disk: survives a power cut."},
 };
 
 static void check_file(const void *value, sl_config_check *check)
 {
     const struct sl_conf_file *file = value;
     check_common(check, &file->common);
-    sl__conf_check_template(check, "path", file->path, "{sink} {replica} {venue} {instrument} {channel} {date} {hour}");
+    sl__conf_check_template(check, "path", file->path, "<sink>, <replica>");
     if (file->rotate_bytes > 0 && file->rotate_bytes < ((uint64_t)64 << 10)) {
         sl_config_reject(check, "rotate_size", "too small; expected 0 or at least 64KiB");
     }
@@ -181,16 +195,10 @@ static const struct sl_config_field redis_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_redis, url), .type = SL_CONFIG_URL, SL__CHOICES(redis_schemes), .required = true,
      .help = "Address, with user and database: redis://user@host:6379/0."},
     PASSWORD_FIELD(struct sl_conf_redis),
-    {SL_CONFIG_AT(struct sl_conf_redis, stream), .type = SL_CONFIG_STRING, .default_text = "md:{venue}:{channel}",
-     .min = "1", .max = "512", .help = "Key, with {venue}, {instrument}, {symbol}, {channel}."},
+    {SL_CONFIG_AT(struct sl_conf_redis, stream), .type = SL_CONFIG_STRING, .default_text = SL_REDIS_STREAM_DEFAULT,
+     .min = "1", .max = TEMPLATE_MAX, .help = "Key, with " TEMPLATE_MARKS "."},
     {SL_CONFIG_AT(struct sl_conf_redis, max_length), .type = SL_CONFIG_UINT, .default_text = "1000000",
-     .max = "1000000000", .help = "Entries that a stream keeps; 0: all."},
-    {SL_CONFIG_AT(struct sl_conf_redis, exact), .type = SL_CONFIG_BOOL, .default_text = "false",
-     .help = "Keeps exactly so many; slower."},
-    {SL_CONFIG_AT(struct sl_conf_redis, fenced), .type = SL_CONFIG_BOOL, .default_text = "false",
-     .help = "Refuses what a replica writes that no longer owns the partition."},
-    {SL_CONFIG_AT(struct sl_conf_redis, window), .type = SL_CONFIG_UINT, .default_text = "4096", .min = "1",
-     .max = "1000000", .help = "Commands under way at once."},
+     .max = "1000000000", .help = "Entries that a stream keeps, about; 0: all."},
     TLS_FIELD(struct sl_conf_redis),
 };
 
@@ -198,7 +206,7 @@ static void check_redis(const void *value, sl_config_check *check)
 {
     const struct sl_conf_redis *redis = value;
     check_common(check, &redis->common);
-    sl__conf_check_template(check, "stream", redis->stream, EVENT_TEMPLATE);
+    check_template(check, "stream", redis->stream);
     sl__conf_check_password(check, &redis->url, redis->password);
 }
 
@@ -219,8 +227,8 @@ static const struct sl_config_field rabbitmq_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, declare), .type = SL_CONFIG_BOOL, .default_text = "true",
      .help = "The exchange is made, durable, when it is not there."},
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, routing_key), .type = SL_CONFIG_STRING,
-     .default_text = "{venue}.{instrument}.{channel}", .max = "255",
-     .help = "With {venue}, {instrument}, {symbol}, {channel}."},
+     .default_text = "<venue>.<instrument>.<kind>", .min = "1", .max = TEMPLATE_MAX,
+     .help = "With " TEMPLATE_MARKS "."},
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, confirm), .type = SL_CONFIG_BOOL, .default_text = "true",
      .help = "An event is delivered when the broker has confirmed it."},
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, mandatory), .type = SL_CONFIG_BOOL, .default_text = "false",
@@ -238,7 +246,7 @@ static void check_rabbitmq(const void *value, sl_config_check *check)
 {
     const struct sl_conf_rabbitmq *rabbitmq = value;
     check_common(check, &rabbitmq->common);
-    sl__conf_check_template(check, "routing_key", rabbitmq->routing_key, EVENT_TEMPLATE);
+    check_template(check, "routing_key", rabbitmq->routing_key);
     sl__conf_check_password(check, &rabbitmq->url, rabbitmq->password);
     if (rabbitmq->mandatory && !rabbitmq->confirm) {
         sl_config_reject(check, "mandatory", "a message that comes back needs confirm; expected confirm: true");
@@ -255,12 +263,12 @@ static const struct sl_config_section rabbitmq = {SL_CONFIG_TABLE("rabbitmq", st
 
 static const struct sl_config_field kafka_fields[] = {
     COMMON_FIELDS(struct sl_conf_kafka),
-    {SL_CONFIG_AT(struct sl_conf_kafka, brokers), .type = SL_CONFIG_LIST, .element = &text, .required = true,
+    {SL_CONFIG_AT(struct sl_conf_kafka, brokers), .type = SL_CONFIG_LIST, .element = &broker, .required = true,
      .min = "1", .max = "64", .help = "To begin with: [host:9092]."},
-    {SL_CONFIG_AT(struct sl_conf_kafka, topic), .type = SL_CONFIG_STRING, .default_text = "md.{channel}", .min = "1",
-     .max = "249", .help = "With {venue}, {instrument}, {symbol}, {channel}."},
-    {SL_CONFIG_AT(struct sl_conf_kafka, key), .type = SL_CONFIG_STRING, .default_text = "{venue}:{instrument}",
-     .max = "512", .help = "Of each message: one key, one partition, one order."},
+    {SL_CONFIG_AT(struct sl_conf_kafka, topic), .type = SL_CONFIG_STRING, .default_text = "market.<kind>", .min = "1",
+     .max = TEMPLATE_MAX, .help = "With " TEMPLATE_MARKS "."},
+    {SL_CONFIG_AT(struct sl_conf_kafka, key), .type = SL_CONFIG_STRING, .default_text = "<venue>:<instrument>",
+     .min = "1", .max = TEMPLATE_MAX, .help = "Of each message: one key, one partition, one order."},
     {SL_CONFIG_AT(struct sl_conf_kafka, acks), .type = SL_CONFIG_ENUM, SL__CHOICES(acks), .default_text = "all",
      .help = "Who must have a message before it is delivered."},
     {SL_CONFIG_AT(struct sl_conf_kafka, idempotent), .type = SL_CONFIG_BOOL, .default_text = "true",
@@ -288,8 +296,8 @@ static void check_kafka(const void *value, sl_config_check *check)
 {
     const struct sl_conf_kafka *kafka = value;
     check_common(check, &kafka->common);
-    sl__conf_check_template(check, "topic", kafka->topic, EVENT_TEMPLATE);
-    sl__conf_check_template(check, "key", kafka->key, EVENT_TEMPLATE);
+    check_template(check, "topic", kafka->topic);
+    check_template(check, "key", kafka->key);
     for (size_t i = 0; i < kafka->brokers.count; i++) {
         char host[SL_CONF_HOST_MAX];
         uint16_t port;
@@ -319,14 +327,6 @@ static const struct sl_config_field postgresql_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_postgresql, url), .type = SL_CONFIG_URL, SL__CHOICES(postgresql_schemes),
      .required = true, .help = "Address, with user and database: postgresql://user@host/database."},
     PASSWORD_FIELD(struct sl_conf_postgresql),
-    {SL_CONFIG_AT(struct sl_conf_postgresql, schema), .type = SL_CONFIG_STRING, .default_text = "market", .min = "1",
-     .max = "63", .help = "Of the tables."},
-    {SL_CONFIG_AT(struct sl_conf_postgresql, create), .type = SL_CONFIG_BOOL, .default_text = "true",
-     .help = "Schema and tables are made when they are not there."},
-    {SL_CONFIG_AT(struct sl_conf_postgresql, timescale), .type = SL_CONFIG_BOOL, .default_text = "false",
-     .help = "As hypertables of TimescaleDB."},
-    {SL_CONFIG_AT(struct sl_conf_postgresql, statement_timeout), .type = SL_CONFIG_DURATION, .default_text = "30s",
-     .min = "100ms", .max = "1h", .help = "Of one batch."},
     TLS_FIELD(struct sl_conf_postgresql),
 };
 
@@ -335,12 +335,6 @@ static void check_postgresql(const void *value, sl_config_check *check)
     const struct sl_conf_postgresql *postgresql = value;
     check_common(check, &postgresql->common);
     sl__conf_check_password(check, &postgresql->url, postgresql->password);
-    for (const char *at = postgresql->schema; *at != '\0'; at++) {
-        if (!(*at >= 'a' && *at <= 'z') && *at != '_' && !(at > postgresql->schema && *at >= '0' && *at <= '9')) {
-            sl_config_reject(check, "schema", "no plain name; expected lower case letters, digits and _");
-            break;
-        }
-    }
 }
 
 static const struct sl_config_section postgresql = {

@@ -51,12 +51,37 @@ static void the_example_becomes_structs(void **state)
     const struct sl_config_variant *bus = sl_conf_sink_find(conf, "bus");
     assert_int_equal(sl_conf_sink_kind(bus), SL_CONF_RABBITMQ);
     assert_int_equal(sl_conf_sink(bus)->when_full, SL_CONF_FULL_SPOOL);
-    assert_int_equal(sl_conf_sink(bus)->queue, 65536);
+    assert_int_equal(sl_conf_sink(bus)->queue, 262144);
     struct sl_retry_policy policy;
     sl_conf_retry_policy(sl_config_map_find(&conf->retry, "default"), &policy);
     assert_int_equal(policy.attempts, SL_ATTEMPTS_UNLIMITED);
     assert_int_equal(policy.initial, SL_MILLISECONDS(250));
     assert_int_equal(policy.total, SL_NEVER);
+}
+
+/* Redis behind sentinels, as a cluster, by a socket. */
+static void redis_has_many_addresses(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *host, *path;
+        int port;
+    } rows[] = {{"redis://u:p@h:1/2", "h", "/2", 1},
+                {"rediss://h", "h", "", 0},
+                {"redis+sentinel://:p@a:1,b:2,c/master/3", "a", "/master/3", 1},
+                {"redis+cluster://[::1]:7,b", "::1", "", 7},
+                {"rediss+cluster://a", "a", "", 0},
+                {"unix:///run/redis.sock?db=1", "", "/run/redis.sock?db=1", 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, "%ssinks: {db: {kind: redis, url: '%s'}}\n", CONF_SERVICES, rows[i].url);
+        sl_auto(sl_config) *config = conf_loaded(text);
+        const struct sl_conf_redis *redis = sl_conf_sink_find(conf_of(config), "db")->value;
+        assert_string_equal(redis->url.text, rows[i].url);
+        assert_string_equal(redis->url.host, rows[i].host);
+        assert_string_equal(redis->url.path, rows[i].path);
+        assert_int_equal(redis->url.port, rows[i].port);
+    }
 }
 
 /* ---- which policy a service has ---- */
@@ -458,8 +483,8 @@ static void ready_files_have_the_venues_limits(void **state)
     }
 }
 
-SL_TEST_MAIN(cmocka_unit_test(the_example_becomes_structs), cmocka_unit_test(policies_are_looked_up_in_order),
-             cmocka_unit_test(limits_and_retries_become_policies),
+SL_TEST_MAIN(cmocka_unit_test(the_example_becomes_structs), cmocka_unit_test(redis_has_many_addresses),
+             cmocka_unit_test(policies_are_looked_up_in_order), cmocka_unit_test(limits_and_retries_become_policies),
              cmocka_unit_test(breakers_and_bulkheads_become_policies),
              cmocka_unit_test(what_check_takes_the_policies_take), cmocka_unit_test(the_runtime_gets_its_options),
              cmocka_unit_test(addresses_are_read), cmocka_unit_test(times_are_read),

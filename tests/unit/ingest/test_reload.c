@@ -268,8 +268,11 @@ static int refuses(struct fake *fake)
     expect_reload(fake, BASE "log: {levle: debug}\n", SL_EINVAL, "");
     sl_reload_get_status(fake->reload, &status);
     assert_string_equal(status.last_text,
-                        "not reloaded, the old one stays: 1 problems, the first: a.yaml:6:7: log.levle: "
-                        "unknown key; did you mean \"level\"?");
+                        "not reloaded, the old one stays: a.yaml:6:7: log.levle: unknown key; did you mean "
+                        "\"level\"?");
+    expect_reload(fake, BASE "log: {levle: debug, lvel: 5, l: x}\n", SL_EINVAL, "");
+    sl_reload_get_status(fake->reload, &status);
+    assert_non_null(strstr(status.last_text, " (and 2 more)"));
     assert_int_equal(status.last_code, SL_EINVAL);
     assert_non_null(strstr(sl_error_message(sl_error_last()), "did you mean"));
     expect_reload(fake, BASE "log: {level: debug}\ncoordination: {group: x}\nadmin: {listen: '127.0.0.1:1'}\n",
@@ -282,7 +285,7 @@ static int refuses(struct fake *fake)
     sl_reload_get_status(fake->reload, &status);
     assert_string_equal(status.last_text, "not reloaded, the old one stays: bulkheads.b cannot be changed while the "
                                           "program runs; it needs a new process");
-    assert_int_equal(status.refused, 3);
+    assert_int_equal(status.refused, 4);
     assert_int_equal(status.generation, 0);
     /* A handler that refuses: those before it undo what they prepared, the last first. */
     fake->refuses = "services.c";
@@ -355,6 +358,57 @@ static void a_hangup_reloads(void **state)
     in_runtime(BASE, heeds_signals);
 }
 
+/* Each allocation of start and reload fails in turn: nothing is half done, nothing is lost. */
+static int runs_short(struct fake *fake)
+{
+    static const char after[] = BASE "retry: {default: {attempts: 3}}\nlog: {level: debug}\n";
+    static const char journal[] = "prepare live log\nprepare added retry.default\nprepare restart services.a\n"
+                                  "prepare restart services.b\ncommit live log\ncommit added retry.default\n"
+                                  "commit restart services.a\ncommit restart services.b\n";
+    int failures = 0;
+    for (int64_t n = 0;; n++) {
+        fake->journal[0] = '\0';
+        sl_memory_fail_after(n);
+        int code = sl_reload_start(fake->reload);
+        bool failed = sl_memory_failed() != 0;
+        sl_memory_fail_after(-1);
+        assert_true(code == 0 || (failed && code == SL_ENOMEM && strstr(fake->journal, "commit") == NULL));
+        failures += failed;
+        if (!failed) {
+            break;
+        }
+    }
+    assert_true(failures > 0);
+    for (int64_t n = 0;; n++) {
+        change_to(fake, after);
+        sl_memory_fail_after(n);
+        int code = sl_reload_now(fake->reload);
+        bool failed = sl_memory_failed() != 0;
+        sl_memory_fail_after(-1);
+        if (code == 0) {
+            assert_string_equal(fake->journal, journal);
+            change_to(fake, BASE);
+            assert_int_equal(sl_reload_now(fake->reload), 0);
+        } else {
+            assert_true(failed);
+            assert_null(strstr(fake->journal, "commit"));
+        }
+        failures += failed;
+        if (!failed) {
+            break;
+        }
+    }
+    print_message("%d allocations\n", failures);
+    assert_true(failures > 10);
+    return 0;
+}
+
+static void memory_that_is_short_changes_nothing(void **state)
+{
+    (void)state;
+    in_runtime(BASE, runs_short);
+}
+
 static void handlers_are_checked(void **state)
 {
     (void)state;
@@ -375,4 +429,4 @@ SL_TEST_MAIN(cmocka_unit_test(all_is_added_at_the_start_and_removed_at_the_end),
              cmocka_unit_test(services_follow_their_venue_and_policies),
              cmocka_unit_test(a_bad_one_changes_nothing_and_says_so),
              cmocka_unit_test(requests_that_come_together_are_one), cmocka_unit_test(a_hangup_reloads),
-             cmocka_unit_test(handlers_are_checked))
+             cmocka_unit_test(memory_that_is_short_changes_nothing), cmocka_unit_test(handlers_are_checked))

@@ -75,6 +75,9 @@ static bool is_wanted(const struct sl_conf_market *market, const sl_instrument *
 static int give(struct sl_program_service *service, const sl_market_event *event)
 {
     service->events++;
+    if (event->kind == SL_EVENT_GAP) {
+        sl__program_note_gap(service->parts, service->name, event);
+    }
     if (event->kind == SL_EVENT_GAP && !event->as.gap.healed) {
         service->gaps++;
         if (event->feed != SL_FEED_DEPTH && event->as.gap.to_id > event->as.gap.from_id) {
@@ -146,6 +149,10 @@ static int on_event(void *arg, const sl_market_event *event)
 {
     struct sl_program_service *service = arg;
     const struct sl_conf_book *book = as_book(service);
+    service->last_event_at = sl_now();
+    if (event->sent_time_ns != 0 && event->receive_time_ns > event->sent_time_ns) {
+        sl_histogram_record(&service->lag, event->receive_time_ns - event->sent_time_ns);
+    }
     bool levels = event->kind == SL_EVENT_BOOK_DELTA || event->kind == SL_EVENT_BOOK_SNAPSHOT;
     if (!levels || book == NULL) {
         return give(service, event);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sluice/channel.h"
 #include "sluice/log_record.h"
 #include "sluice/runtime.h"
 #include "sluice/supervisor.h"
@@ -21,6 +22,9 @@ struct sl_program_parts {
     struct sl_program_service *services;
     sl_access *accesses[SL_VENUE_COUNT];
     struct sl_program_totals gone; /* of parts that are no more */
+    struct sl_program_gap gaps[SL_PROGRAM_GAPS];
+    uint64_t gap_count;
+    sl_event stopped; /* somebody wants the run to end */
 };
 
 /* ---- sinks ---- */
@@ -335,6 +339,7 @@ int sl_program_open(sl_reload *reload, sl_program_parts **ret_parts)
         return sl_fail(SL_ENOMEM, "out of memory for the program");
     }
     parts->reload = reload;
+    sl_event_init(&parts->stopped);
     SL_TRY(sl_instruments_new(0, &parts->instruments));
     const struct sl_reload_handler handlers[] = {
         {.section = "limits", .arg = parts, .commit = commit_policy},
@@ -373,8 +378,9 @@ static int run_reload(sl_program_parts *parts)
     SL_TRY(sl_reload_start(parts->reload));
     SL_SCOPE(scope, .name = "reload");
     int code = sl_spawn(&scope, sl_reload_run, parts->reload, .daemon = true, .name = "reload");
-    code = code == 0 ? sl_stop_wait() : code;
-    code = sl_scope_close(&scope, code);
+    struct sl_select_clause clauses[] = {{.kind = SL_SELECT_STOP}, {.kind = SL_SELECT_EVENT, .event = &parts->stopped}};
+    int ended = code == 0 ? sl_select(clauses, 2, SL_NEVER) : code;
+    code = sl_scope_close(&scope, ended < 0 ? ended : 0);
     sl_reload_stop(parts->reload);
     return code;
 }
@@ -412,7 +418,49 @@ const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts)
     return parts->sinks;
 }
 
-const struct sl_program_service *sl_program_services(const sl_program_parts *parts)
+void sl__program_note_gap(sl_program_parts *parts, const char *service, const sl_market_event *event)
+{
+    struct sl_program_gap *gap = &parts->gaps[parts->gap_count++ % SL_PROGRAM_GAPS];
+    (void)snprintf(gap->service, sizeof gap->service, "%s", service);
+    gap->feed = event->feed;
+    gap->wall_ns = event->receive_time_ns;
+    gap->gap = event->as.gap;
+}
+
+const struct sl_program_gap *sl_program_gaps(const sl_program_parts *parts, uint64_t *ret_total)
+{
+    *ret_total = parts->gap_count;
+    return parts->gaps;
+}
+
+int sl_program_stop(sl_program_parts *parts)
+{
+    if (parts->services_scope == NULL) {
+        return sl_fail(SL_ECLOSED, "nothing runs");
+    }
+    sl_event_set(&parts->stopped);
+    return 0;
+}
+
+int sl_program_resync(sl_program_parts *parts, const char *name, const char *instrument)
+{
+    const struct sl_program_service *service = find_service(parts, name);
+    if (service == NULL || service->stream == NULL) {
+        return sl_fail(SL_ENOENT, "there is no service '%s'", name);
+    }
+    sl_venue venue = sl_access_driver(service->access)->venue;
+    const sl_instrument *found = sl_instruments_find(parts->instruments, venue, instrument, strlen(instrument));
+    found = found != NULL ? found : sl_instruments_find_name(parts->instruments, venue, instrument);
+    int renewed = 0;
+    for (int feed = 1; found != NULL && feed < SL_FEED_COUNT; feed++) {
+        int code = sl_stream_resync(service->stream, (sl_feed)feed, found);
+        SL_TRY(code);
+        renewed += code;
+    }
+    return renewed > 0 ? 0 : sl_fail(SL_ENOENT, "'%s' does not follow '%s'", name, instrument);
+}
+
+struct sl_program_service *sl_program_services(const sl_program_parts *parts)
 {
     return parts->services;
 }

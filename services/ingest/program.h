@@ -14,6 +14,7 @@
 #include "ingest/stream.h"
 #include "market/instrument.h"
 #include "sinks/outlet.h"
+#include "sluice/metrics.h"
 #include "sluice/scope.h"
 
 #ifdef __cplusplus
@@ -24,6 +25,16 @@ extern "C" {
 #define SL_PROGRAM_PARTS_MAX 256
 
 typedef struct sl_program_parts sl_program_parts;
+
+/* Gaps that are remembered for people. */
+#define SL_PROGRAM_GAPS 64
+
+struct sl_program_gap {
+    char service[64];
+    sl_feed feed;
+    int64_t wall_ns;
+    sl_gap gap;
+};
 
 /* A sink that runs. */
 struct sl_program_sink {
@@ -53,7 +64,16 @@ sl_instruments *sl_program_instruments(sl_program_parts *parts);
 
 /* Those that run; borrowed, until something changes. */
 const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts);
-const struct sl_program_service *sl_program_services(const sl_program_parts *parts);
+struct sl_program_service *sl_program_services(const sl_program_parts *parts);
+
+/* The last gaps, a ring of SL_PROGRAM_GAPS: number n is at n % SL_PROGRAM_GAPS; how many there were. */
+const struct sl_program_gap *sl_program_gaps(const sl_program_parts *parts, uint64_t *ret_total);
+
+/* Ends the run in order, as a stop does. 0, or SL_ECLOSED when it does not run. Does not wait. */
+SL_MUST_CHECK int sl_program_stop(sl_program_parts *parts);
+
+/* Makes a service's feeds of an instrument (symbol or name) anew. 0, SL_ENOENT. May wait. */
+SL_MUST_CHECK int sl_program_resync(sl_program_parts *parts, const char *service, const char *instrument);
 
 /* What one has come to, in plain figures. */
 struct sl_program_totals {
@@ -80,6 +100,8 @@ struct sl_program_service {
     sl_event changed; /* the configuration, or the list of instruments */
     size_t wanted;    /* instruments */
     uint64_t events, gaps, missing;
+    sl_time last_event_at;   /* sl_now(); 0: none came */
+    struct sl_histogram lag; /* from the venue's sending to our receiving */
     char problem[160];
     struct best *bests; /* what was given out last, by the instrument's index; market_service.c */
     size_t best_count;
@@ -96,6 +118,8 @@ SL_MUST_CHECK int sl__make_outlet(const struct sl_conf *conf, const char *name, 
 /* program.c: the outlets a service names, for its fan-out. */
 SL_MUST_CHECK int sl__program_attach(sl_program_parts *parts, struct sl_program_service *service);
 SL_MUST_CHECK int sl__program_access(sl_program_parts *parts, struct sl_program_service *service);
+/* program.c: keeps a gap for people. */
+void sl__program_note_gap(sl_program_parts *parts, const char *service, const sl_market_event *event);
 /* program.c: a service's stream is to be freed; its figures stay. */
 void sl__program_stream_gone(sl_program_parts *parts, const struct sl_stream_stats *stats);
 

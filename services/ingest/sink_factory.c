@@ -7,6 +7,7 @@
 #include "ingest/program.h"
 #include "sinks/file.h"
 #include "sinks/redis.h"
+#include "sinks/sqlite.h"
 
 #define PATH_BYTES 1024
 
@@ -54,6 +55,16 @@ static int make_file(const struct sl_conf *conf, const char *name, const struct 
     return sl_file_sink_new(&options, ret_sink);
 }
 
+static int make_sqlite(const struct sl_conf *conf, const char *name, const struct sl_conf_sqlite *sqlite,
+                       sl_sink **ret_sink)
+{
+    char path[PATH_BYTES];
+    SL_TRY(make_path(conf, name, sqlite->path, path));
+    sl_sqlite_options options = {
+        .path = path, .busy_timeout_ms = (int)(sqlite->busy_timeout / SL_MILLISECONDS(1)), .sync_full = sqlite->sync};
+    return sl_sqlite_sink_new(&options, ret_sink);
+}
+
 static int make_redis(const char *name, const struct sl_conf_redis *redis, sl_sink **ret_sink)
 {
     struct sl_redis_options client = {.url = redis->url.text, .password = redis->password, .name = "sluice"};
@@ -70,6 +81,8 @@ static int make_sink(const struct sl_conf *conf, const char *name, const struct 
     switch (sl_conf_sink_kind(variant)) {
     case SL_CONF_FILE:
         return make_file(conf, name, variant->value, ret_sink);
+    case SL_CONF_SQLITE:
+        return make_sqlite(conf, name, variant->value, ret_sink);
     case SL_CONF_REDIS:
         return make_redis(name, variant->value, ret_sink);
     default:

@@ -147,12 +147,11 @@ static int run_leg(void *arg)
     leg->scope = NULL;
     leg->ended = leg->retired;
     bool was_open = sl_connection_get_stats(leg->connection)->opened > opened;
-    if (was_open && !leg->retired && code != SL_ECANCELED) {
+    if (was_open && !leg->retired &&
+        code != SL_ECANCELED) { /* who stops the service knows that nothing comes any more */
         stream->reconnects++;
-    }
-    if (was_open && !leg->retired) {
         int told = tell_lost(leg);
-        code = told < 0 && code != SL_ECANCELED ? told : code;
+        code = told < 0 ? told : code;
     }
     return sl_scope_close(&scope, code);
 }

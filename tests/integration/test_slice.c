@@ -427,6 +427,35 @@ static void help_names_what_there_is(void **state)
     assert_null(strstr(output, "--redis"));
 }
 
+/* Trades come over two connections: what one loses the other has. Books that lose theirs are joined anew. */
+static void three_venues_with_cuts_lose_no_trade(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"demo", "--messages",  "12000", "--rate",       "4000", "--instruments",
+                                     "5",    "--cut-every", "250ms", "--admin-port", "0",    NULL};
+    assert_int_equal(finish(start(arguments)), 0);
+    assert_true(said("exchange ", "connections cut") > 3);
+    assert_int_equal(query("SELECT count(*) FROM trades"), said("exchange ", "of them trades"));
+    assert_int_equal(query("SELECT count(DISTINCT venue) FROM trades"), 3);
+    assert_int_equal(query("SELECT count(*) FROM gaps WHERE healed_time_ns IS NULL"), 0);
+    assert_int_equal(said("lost ", "dropped by sinks"), 0);
+    assert_int_equal(said("lost ", "not delivered"), 0);
+}
+
+static void an_interrupt_ends_three_venues_in_order(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"demo", "--cut-every", "0", "--admin-port", "0", NULL};
+    struct process process = start(arguments);
+    for (int waited = 0; access(database, R_OK) != 0 && waited < 200; waited++) {
+        (void)usleep(50000);
+    }
+    assert_int_equal(kill(process.pid, SIGINT), 0);
+    assert_int_equal(finish(process), 130);
+    assert_non_null(strstr(output, "stopped before the end"));
+    assert_int_equal(said("lost ", "not delivered"), 0);
+}
+
 #define SLICE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 SL_TEST_MAIN(SLICE(a_session_without_cuts_is_stored_whole), SLICE(cuts_are_gaps_that_heal),
@@ -434,4 +463,5 @@ SL_TEST_MAIN(SLICE(a_session_without_cuts_is_stored_whole), SLICE(cuts_are_gaps_
              SLICE(a_killed_workers_lock_expires), SLICE(an_interrupt_ends_the_wait_for_the_lock),
              SLICE(a_reader_that_leaves_ends_it_in_order), SLICE(a_full_disk_ends_it_in_order),
              SLICE(a_closed_output_is_no_place_for_the_database), SLICE(wrong_options_are_told),
-             SLICE(help_names_what_there_is))
+             SLICE(help_names_what_there_is), SLICE(three_venues_with_cuts_lose_no_trade),
+             SLICE(an_interrupt_ends_three_venues_in_order))

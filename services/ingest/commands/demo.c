@@ -8,6 +8,7 @@
 #include "exchange/serve.h"
 #include "exchange/server.h"
 #include "ingest/commands.h"
+#include "ingest/demo.h"
 #include "ingest/demo_views.h"
 #include "ingest/worker.h"
 #include "sluice/runtime.h"
@@ -125,13 +126,21 @@ static int run_worker(struct program *program, const char *address, int port, co
     return code;
 }
 
+/* The demo's own file: each run begins with an empty one. */
+static void remove_database(void)
+{
+    (void)unlink(DATABASE);
+    (void)unlink(DATABASE "-wal");
+    (void)unlink(DATABASE "-shm");
+}
+
 static int demo(void *arg)
 {
     struct program *program = arg;
     sl_auto(sl_exchange) *exchange = NULL;
     SL_TRY(open_exchange(program, &exchange));
     if (strcmp(program->database, DATABASE) == 0) {
-        (void)unlink(DATABASE); /* the demo's own file: each run begins with an empty one */
+        remove_database();
     }
     printf("playing %s on 127.0.0.1:%d into %s; Ctrl-C stops\n",
            program->capture == NULL ? "a generated session" : program->capture, sl_exchange_port(exchange),
@@ -206,9 +215,25 @@ static int play(const struct sl_cli_arguments *arguments, sl_task_fn fn)
     return status == SL_EXIT_FAILED && program.refused ? SL_EXIT_CONFIG : status;
 }
 
+/* Three venues, unless a session of one market is asked for. */
 static int run_demo(const struct sl_cli_arguments *arguments)
 {
-    return play(arguments, demo);
+    const struct program *program = arguments->options;
+    if (program->generate || program->capture != NULL) {
+        return play(arguments, demo);
+    }
+    if (strcmp(program->database, DATABASE) == 0) {
+        remove_database();
+    }
+    struct sl_demo_options options = {.database = program->database,
+                                      .instruments = program->instruments,
+                                      .rate = program->rate,
+                                      .events = program->messages,
+                                      .seed = program->seed,
+                                      .fault_every = program->cut_every,
+                                      .admin_port = program->admin_port,
+                                      .quiet = program->quiet};
+    return sl_main(sl_demo, &options);
 }
 
 static int run_exchange(const struct sl_cli_arguments *arguments)
@@ -267,13 +292,17 @@ static int run_worker_alone(const struct sl_cli_arguments *arguments)
         SL_CLI_OPTION("quiet", struct program, quiet), .type = SL_CLI_FLAG, .help = "no live line"                     \
     }
 
-static const struct sl_cli_option demo_options[] = {PLAYS,
-                                                    WRITES,
-                                                    {SL_CLI_OPTION("port", struct program, port), .type = SL_CLI_PORT,
-                                                     .help = "of the exchange; 0 lets the system choose"},
-                                                    {SL_CLI_OPTION("admin-port", struct program, admin_port),
-                                                     .type = SL_CLI_PORT, .default_text = "8080",
-                                                     .help = "of the dashboard; another one when it is taken"}};
+static const struct sl_cli_option demo_options[] = {
+    PLAYS,
+    {SL_CLI_OPTION("instruments", struct program, instruments), .type = SL_CLI_COUNT, .default_text = "20", .min = 1,
+     .max = 10000, .range = "1 to 10000", .help = "of each of the three venues"},
+    {SL_CLI_OPTION("rate", struct program, rate), .type = SL_CLI_COUNT, .default_text = "2000", .min = 1,
+     .max = 1000000, .range = "1 to 1000000", .help = "events a second of the three venues"},
+    WRITES,
+    {SL_CLI_OPTION("port", struct program, port), .type = SL_CLI_PORT,
+     .help = "of the exchange; 0 lets the system choose"},
+    {SL_CLI_OPTION("admin-port", struct program, admin_port), .type = SL_CLI_PORT, .default_text = "8080",
+     .help = "of the dashboard; another one when it is taken"}};
 static const struct sl_cli_option exchange_options[] = {
     PLAYS,
     {SL_CLI_OPTION("venue", struct program, venues), .type = SL_CLI_TEXTS, .value = "NAME",
@@ -298,7 +327,10 @@ static const struct sl_cli_option worker_options[] = {
 
 const struct sl_cli_command sl__command_demo = {
     .name = "demo",
-    .summary = "a simulated exchange and a worker that feeds SQLite, in one process",
+    .summary = "three simulated venues into SQLite, with the dashboard, in one process",
+    .description =
+        "Ctrl-C stops it in order and tells what was received, written and lost. With --generate or --capture\n"
+        "it plays a session of one market instead, and compares the worker's book with the exchange's.",
     SL_CLI_OPTIONS(demo_options, struct program),
     .run = run_demo};
 const struct sl_cli_command sl__command_exchange = {.name = "exchange",

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* sluice run: the services of a configuration, until they are asked to stop. */
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "ingest/commands.h"
+#include "ingest/console.h"
 #include "ingest/program.h"
-#include "sluice/log.h"
 #include "sluice/runtime.h"
 
 struct run {
@@ -21,23 +19,18 @@ struct running {
     bool quiet;
 };
 
-static int open_logger(const struct sl_conf_log *log, sl_logger **ret_logger)
-{
-    bool json = log->format == SL_CONF_LOG_JSON || (log->format == SL_CONF_LOG_AUTO && isatty(STDERR_FILENO) == 0);
-    struct sl_logger_options options = {.format = json ? SL_LOG_FORMAT_JSON : SL_LOG_FORMAT_TEXT,
-                                        .level = (enum sl_log_level)log->level,
-                                        .merge = log->merge == 0 ? -1 : log->merge};
-    SL_TRY(sl_logger_open(&options, ret_logger));
-    return sl_logger_attach(*ret_logger);
-}
-
-static int run_parts(const struct running *running)
+static int run_parts(const struct running *running, sl_board *board)
 {
     sl_auto(sl_reload) *reload = NULL;
     sl_auto(sl_program_parts) *parts = NULL;
     SL_TRY(sl_reload_open(running->load, running->config, &reload));
     SL_TRY(sl_program_open(reload, &parts));
-    int code = sl_program_run(parts);
+    sl_auto(sl_console) *console = NULL;
+    SL_TRY(sl_console_open(&(struct sl_console_options){parts, reload, board}, &console));
+    SL_SCOPE(scope, .name = "program");
+    int code = sl_spawn(&scope, sl_board_run, board, .name = "admin", .daemon = true);
+    code = code == 0 ? sl_program_run(parts) : code;
+    code = sl_scope_close(&scope, code);
     if (!running->quiet) {
         sl_program_report(parts, stdout);
     }
@@ -48,9 +41,12 @@ static int run_all(void *arg)
 {
     const struct running *running = arg;
     const struct sl_conf *conf = sl_config_root(running->config);
-    sl_auto(sl_logger) *logger = NULL;
-    SL_TRY(open_logger(&conf->log, &logger));
-    return run_parts(running);
+    char host[SL_CONF_HOST_MAX];
+    struct sl_board_options options;
+    sl_auto(sl_board) *board = NULL;
+    SL_TRY(sl_console_board_options(conf, host, &options));
+    SL_TRY(sl_board_open(&options, &board));
+    return run_parts(running, board);
 }
 
 /* As sl_main(), with what the configuration says of the runtime. */

@@ -21,6 +21,9 @@
 /* The part of the TTL that is not relied on: for clocks that differ, and for unwinding. */
 #define MARGIN_SHARE 10
 
+/* How often a scope's end tries to give it back, within its budget. */
+#define RELEASE_TRIES 3
+
 sl_time sl__lock_clock(void)
 {
     struct timespec now;
@@ -78,13 +81,24 @@ static void set_expiry(sl_lock *lock, sl_time before, sl_time boot_before, sl_ti
 
 /* ---- giving it back ---- */
 
-/* The token stays until the server has answered: the call can be repeated. */
-static int give_back(sl_lock *lock)
+/*
+ * The token stays until the server has answered: the call can be repeated. When an earlier request may have done it, while
+ * the lock was surely ours, that it is gone is no loss.
+ */
+static int give_back(sl_lock *lock, sl_time timeout)
 {
     enum sl__lock_given given = SL__LOCK_WAS_OURS;
+    bool surely_ours = lock->maybe_given || sl_lock_left(lock) > 0;
     lock->ending = true;
     sl_event_set(&lock->changed);
-    SL_TRY(sl__lock_give(lock, &given));
+    int code = sl__lock_give(lock, timeout, &given);
+    if (code < 0) {
+        lock->maybe_given = lock->maybe_given && surely_ours;
+        return code;
+    }
+    if (lock->maybe_given && surely_ours) {
+        given = SL__LOCK_WAS_OURS;
+    }
     bool held = lock->held;
     lock->done = true;
     lock->held = false;
@@ -101,14 +115,17 @@ int sl_lock_release(sl_lock *lock)
     if (lock->done) {
         return sl_fail(SL_EALREADY, "release: lock '%s' was given back or lost before", lock->keys[0]);
     }
-    return give_back(lock);
+    return give_back(lock, 0);
 }
 
 /* The scope's cleanup: shielded, within its budget. */
 static int end(void *arg)
 {
     sl_lock *lock = arg;
-    int code = lock->asked && !lock->done ? give_back(lock) : 0;
+    int code = 0;
+    for (int tries = 0; tries < RELEASE_TRIES && lock->asked > 0 && !lock->done && code != SL_ECANCELED; tries++) {
+        code = give_back(lock, SL_LOCK_RELEASE_BUDGET / (RELEASE_TRIES + 1));
+    }
     sl__timer_disarm(&sl__runtime->timers, &lock->deadline);
     if (lock->lost != NULL && !lock->options.loss_is_no_error) {
         code = sl_fail(SL_ELOCKLOST, "lock '%s' was lost: %s", lock->keys[0], lock->lost);
@@ -232,7 +249,6 @@ static int attempt(sl_lock *lock, struct sl__lock_answer *ret_answer)
 {
     sl_time before = sl_now();
     sl_time boot_before = sl__lock_clock();
-    lock->asked = true;
     SL_TRY(sl__lock_take(lock, ret_answer));
     if (ret_answer->taken) {
         lock->held = true;
@@ -246,7 +262,7 @@ static int attempt(sl_lock *lock, struct sl__lock_answer *ret_answer)
         enum sl__lock_given given;
         lock->held = false;
         sl__timer_disarm(&sl__runtime->timers, &lock->deadline);
-        SL_TRY(sl__lock_give(lock, &given));
+        SL_TRY(sl__lock_give(lock, 0, &given));
         ret_answer->wait = 0;
     }
     lock->asked = lock->options.kind == SL_LOCK_WRITE; /* which leaves a mark; else the answer is known: not ours */

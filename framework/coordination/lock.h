@@ -27,10 +27,11 @@ struct sl_lock {
     char *fence_key;
     char token[SL_LOCK_TOKEN_BYTES];
     sl_time ttl;
-    bool asked; /* something was sent that may have taken it */
+    uint32_t asked; /* how often something was sent that may have taken it, since that was known */
     bool held;
     bool done;        /* given back, or known to be another's */
     bool ending;      /* it is being given back: no renewal any more */
+    bool maybe_given; /* giving it back was tried, and nobody knows what came of it */
     const char *lost; /* why; NULL while it is not */
     int64_t fence;
     sl_time expiry,
@@ -46,7 +47,7 @@ int sl__lock_take(sl_lock *lock, struct sl__lock_answer *ret_answer);
 int sl__lock_renew(sl_lock *lock, sl_time ttl, bool add, sl_time timeout, bool *ret_ours);
 
 enum sl__lock_given { SL__LOCK_WAS_OURS, SL__LOCK_HAD_EXPIRED, SL__LOCK_IS_ANOTHERS };
-int sl__lock_give(sl_lock *lock, enum sl__lock_given *ret_given);
+int sl__lock_give(sl_lock *lock, sl_time timeout, enum sl__lock_given *ret_given);
 
 /* ---- waiting ---- */
 

@@ -131,7 +131,8 @@ int sl__lock_take(sl_lock *lock, struct sl__lock_answer *ret_answer)
                                  .keys = keys,
                                  .keys_count = count,
                                  .arguments = arguments,
-                                 .arguments_count = is_shared(lock) ? 7 : 4};
+                                 .arguments_count = is_shared(lock) ? 7 : 4,
+                                 .ret_sent = &lock->asked};
     sl_auto(sl_redis_reply) *reply = NULL;
     SL_TRY(evaluate(lock, &eval, &reply));
     struct sl_redis_value value = sl_redis_reply_value(reply);
@@ -198,11 +199,12 @@ static int make_channels(const sl_lock *lock, struct sl_bytes *channels, char **
     return 0;
 }
 
-int sl__lock_give(sl_lock *lock, enum sl__lock_given *ret_given)
+int sl__lock_give(sl_lock *lock, sl_time timeout, enum sl__lock_given *ret_given)
 {
     struct sl_bytes keys[SL_LOCK_KEYS_MAX];
     struct sl_bytes arguments[SL_LOCK_KEYS_MAX + 2];
     char letter = kind_letter(lock);
+    uint32_t sent = 0;
     char *memory = NULL;
     SL_TRY(make_channels(lock, arguments + 1, &memory));
     arguments[0] = sl_redis_text(lock->token);
@@ -211,9 +213,12 @@ int sl__lock_give(sl_lock *lock, enum sl__lock_given *ret_given)
                                  .keys = keys,
                                  .keys_count = fill_keys(lock, keys),
                                  .arguments = arguments,
-                                 .arguments_count = lock->keys_count + (is_shared(lock) ? 2 : 1)};
+                                 .arguments_count = lock->keys_count + (is_shared(lock) ? 2 : 1),
+                                 .timeout = timeout,
+                                 .ret_sent = &sent};
     sl_redis_reply *reply = NULL;
     int code = evaluate(lock, &eval, &reply);
+    lock->maybe_given = lock->maybe_given || sent > 1 || (sent == 1 && code < 0);
     sl_free(memory);
     if (code == 0) {
         int64_t given = sl_redis_reply_value(reply).integer;

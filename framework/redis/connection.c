@@ -279,6 +279,9 @@ static void enqueue_all(struct sl__redis_wait *wait, const struct sl_redis_reque
         wait->slots[i] = (struct sl__redis_slot){0};
         (void)sl__redis_pieces(&requests[i], room, &pieces, &pieces_count);
         enqueue(wait->connection, pieces, pieces_count, wait, &wait->slots[i], deadline);
+        if (requests[i].ret_sent != NULL) {
+            ++*requests[i].ret_sent;
+        }
     }
 }
 
@@ -444,7 +447,8 @@ static sl_time pong_deadline(const struct sl__redis_connection *connection)
 static sl_time earliest(const struct sl__redis_connection *connection)
 {
     sl_time first = connection->up ? first_deadline(connection) : SL_NEVER;
-    sl_time ping = next_ping(connection);
+    sl_time ping =
+        connection->first == NULL ? next_ping(connection) : sl_time_add(sl_now(), connection->settings->ping_every);
     sl_time pong = pong_deadline(connection);
     first = ping < first ? ping : first;
     first = pong < first ? pong : first;

@@ -63,11 +63,15 @@ int sl_redis_eval(sl_redis *redis, const struct sl_redis_eval *eval, sl_redis_re
                                        .timeout = eval->timeout,
                                        .idempotent = eval->idempotent,
                                        .keep_errors = true,
-                                       .urgent = eval->urgent};
+                                       .urgent = eval->urgent,
+                                       .ret_sent = eval->ret_sent};
     sl_redis_reply *reply = NULL;
     SL_TRY(sl_redis_send(redis, &request, &reply));
     struct sl_redis_value value = sl_redis_reply_value(reply);
     if (value.type == SL_REDIS_ERROR && sl_redis_problem_of(&value) == SL_REDIS_NOSCRIPT) {
+        if (eval->ret_sent != NULL) {
+            --*eval->ret_sent; /* it was not carried out */
+        }
         sl_redis_reply_free(reply);
         reply = NULL;
         pieces[0] = sl_redis_text("EVAL");

@@ -115,11 +115,12 @@ struct sl_redis_request {
     const struct sl_bytes *arguments;
     size_t count;
     const char *const *texts;
-    sl_time timeout;  /* 0: the client's; SL_NEVER */
-    bool idempotent;  /* is sent again when the connection broke and nobody knows whether it was carried out */
-    bool keep_errors; /* an error of the server is a reply (SL_REDIS_ERROR), not a code */
-    bool urgent;      /* over a connection of its own that carries only such commands: never behind bulk work */
-    size_t key;       /* cluster: which argument is the key that decides the node; 0: known by the command's name */
+    sl_time timeout;    /* 0: the client's; SL_NEVER */
+    bool idempotent;    /* is sent again when the connection broke and nobody knows whether it was carried out */
+    bool keep_errors;   /* an error of the server is a reply (SL_REDIS_ERROR), not a code */
+    bool urgent;        /* over a connection of its own that carries only such commands: never behind bulk work */
+    size_t key;         /* cluster: which argument is the key that decides the node; 0: known by the command's name */
+    uint32_t *ret_sent; /* is raised each time it is sent, also when the call fails; may be NULL */
 };
 
 /*
@@ -159,6 +160,7 @@ struct sl_redis_eval {
     size_t arguments_count;
     sl_time timeout; /* as in struct sl_redis_request, like the rest */
     bool idempotent, keep_errors, urgent;
+    uint32_t *ret_sent;
 };
 
 #define SL_REDIS_SCRIPT_PIECES_MAX 200

@@ -28,6 +28,7 @@ struct sl_lock {
     char token[SL_LOCK_TOKEN_BYTES];
     sl_time ttl;
     uint32_t asked; /* how often something was sent that may have taken it, since that was known */
+    bool tried;     /* without a script */
     bool held;
     bool done;        /* given back, or known to be another's */
     bool ending;      /* it is being given back: no renewal any more */

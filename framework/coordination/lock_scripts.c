@@ -109,8 +109,32 @@ static int evaluate(sl_lock *lock, struct sl_redis_eval *eval, sl_redis_reply **
     return sl_redis_eval(lock->redis, eval, ret_reply);
 }
 
+/*
+ * The first attempt at a plain lock needs no script, which takes the server longer. When it finds the key, the script
+ * follows: it tells how long to wait, and knows the key as ours if only our reply was lost.
+ */
+static int take_plainly(sl_lock *lock, struct sl__lock_answer *ret_answer)
+{
+    struct number ttl;
+    const struct sl_bytes pieces[] = {{"SET", 3}, sl_redis_text(lock->keys[0]), sl_redis_text(lock->token), {"NX", 2},
+                                      {"PX", 2},  milliseconds(&ttl, lock->ttl)};
+    const struct sl_redis_request request = {
+        .arguments = pieces, .count = 6, .idempotent = true, .urgent = true, .ret_sent = &lock->asked};
+    sl_auto(sl_redis_reply) *reply = NULL;
+    SL_TRY(sl_redis_send(lock->redis, &request, &reply));
+    *ret_answer = (struct sl__lock_answer){.taken = sl_redis_reply_value(reply).type == SL_REDIS_STATUS};
+    return 0;
+}
+
 int sl__lock_take(sl_lock *lock, struct sl__lock_answer *ret_answer)
 {
+    if (lock->options.kind == SL_LOCK_EXCLUSIVE && lock->keys_count == 1 && !lock->options.fenced && !lock->tried) {
+        lock->tried = true;
+        SL_TRY(take_plainly(lock, ret_answer));
+        if (ret_answer->taken) {
+            return 0;
+        }
+    }
     struct sl_bytes keys[SL_LOCK_KEYS_MAX + 1];
     struct number ttl, fence_ttl, permits, mark;
     char letter = kind_letter(lock);

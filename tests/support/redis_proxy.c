@@ -22,6 +22,10 @@ static enum redis_proxy_kind kind_of(const struct sl_redis_value *command)
 {
     struct sl_redis_value name = sl_redis_value_at(command, 0);
     struct sl_redis_value last = sl_redis_value_at(command, command->count - 1);
+    struct sl_redis_value fourth = sl_redis_value_at(command, 3);
+    if (sl_redis_value_is(&name, "SET") && sl_redis_value_is(&fourth, "NX")) {
+        return REDIS_PROXY_TAKE;
+    }
     if (!sl_redis_value_is(&name, "EVALSHA") && !sl_redis_value_is(&name, "EVAL")) {
         return REDIS_PROXY_OTHER;
     }

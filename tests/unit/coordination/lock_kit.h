@@ -34,7 +34,7 @@ static inline int kit_begin(sl_scope *scope, sl_redis **ret_redis)
     {
         SL_SCOPE(warm);
         sl_lock *lock = NULL;
-        CHECK_EQ(sl_redis_lock(&warm, *ret_redis, "warm", .ret_lock = &lock), 0);
+        CHECK_EQ(sl_redis_lock(&warm, *ret_redis, "warm", .fenced = true, .ret_lock = &lock), 0);
         CHECK_EQ(sl_lock_extend(lock, SL_SECONDS(1)), 0);
         CHECK_EQ(sl_scope_wait(&warm), 0);
     }

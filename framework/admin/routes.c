@@ -45,7 +45,10 @@ int sl__admin_text_of(struct sl__admin_view *view, sl_time younger_than, struct 
     sl_time now = sl_now();
     if (view->text == NULL || now - view->made >= younger_than) {
         struct sl__admin_text *text = NULL;
-        SL_TRY(write_view(view->view, view->arg, &text));
+        int code = write_view(view->view, view->arg, &text);
+        if (text == NULL) {
+            return code < 0 ? code : SL_ENOMEM;
+        }
         sl__admin_text_unref(view->text);
         view->text = text;
         view->made = now;

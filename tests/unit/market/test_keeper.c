@@ -221,6 +221,30 @@ static void two_connections_fill_each_other(void **state)
     sl_keeper_free(seen.keeper);
 }
 
+/* What waits is put in order, and a snapshot that would leave a hole in it is too old. */
+static void what_waits_is_in_order_and_whole(void **state)
+{
+    (void)state;
+    struct seen seen;
+    open_keeper(&seen, (sl_keeper_options){.rule = SL_BOOK_RULE_CONSECUTIVE, .patience = 50});
+    assert_int_equal(feed(&seen, snapshot(1, 10, &level_1, 1), 1), 0);
+    assert_int_equal(feed(&seen, delta(1, 0, 13, 13, NULL), 2), 0);
+    assert_int_equal(feed(&seen, delta(2, 0, 12, 12, NULL), 3), 0); /* came later, belongs before it */
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 10);
+    assert_int_equal(feed(&seen, delta(2, 0, 11, 11, NULL), 4), 0);
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 13);
+    assert_int_equal(seen.gap_count, 0);
+    sl_keeper_free(seen.keeper);
+    open_keeper(&seen, (sl_keeper_options){.rule = SL_BOOK_RULE_BINANCE_SPOT});
+    assert_int_equal(feed(&seen, delta(1, 0, 5, 5, NULL), 1), 0);
+    assert_int_equal(feed(&seen, delta(1, 0, 7, 7, NULL), 1), 0);
+    assert_int_equal(answer(&seen, snapshot(1, 4, NULL, 0)), 0); /* joins 5, but 6 is missing */
+    assert_int_equal(seen.snapshots, 0);
+    assert_int_equal(answer(&seen, snapshot(1, 6, NULL, 0)), 1);
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 7);
+    sl_keeper_free(seen.keeper);
+}
+
 /* Without ids a second connection's book stands by, and takes over when the first is lost or wrong. */
 static void a_book_stands_by(void **state)
 {
@@ -421,6 +445,9 @@ static void waiting_is_bounded(void **state)
         assert_int_equal(feed(&seen, delta(1, 0, id, id, &level_1), 1), 0);
         assert_true(sl_memory_held() <= held + 5);
     }
+    assert_int_equal(answer(&seen, snapshot(1, 98, NULL, 0)), 1);
+    assert_int_equal(seen.deltas, 2);
+    assert_int_equal(sl_keeper_lost(seen.keeper, 1, true, 1), 0);
     sl_market_event huge = delta(1, 0, 101, 101, NULL);
     sl_level levels[40];
     for (int at = 0; at < 40; at++) {
@@ -499,7 +526,8 @@ SL_TEST_MAIN(cmocka_unit_test(lives_by_spot), cmocka_unit_test(lives_by_futures)
              cmocka_unit_test(lives_by_checksum), cmocka_unit_test(lives_by_trusted), cmocka_unit_test(lives_by_timed),
              cmocka_unit_test(futures_join), cmocka_unit_test(spot_joins_an_empty_new_book),
              cmocka_unit_test(two_connections_fill_each_other), cmocka_unit_test(a_book_stands_by),
-             cmocka_unit_test(crossed_books_are_doubted_once), cmocka_unit_test(depth_and_checksums),
-             cmocka_unit_test(links_may_go_back_once), cmocka_unit_test(numbers_that_begin_anew_are_noticed),
-             cmocka_unit_test(bad_messages_make_the_book_stale), cmocka_unit_test(waiting_is_bounded),
-             cmocka_unit_test(survives_every_failed_allocation), cmocka_unit_test(a_message_allocates_nothing))
+             cmocka_unit_test(what_waits_is_in_order_and_whole), cmocka_unit_test(crossed_books_are_doubted_once),
+             cmocka_unit_test(depth_and_checksums), cmocka_unit_test(links_may_go_back_once),
+             cmocka_unit_test(numbers_that_begin_anew_are_noticed), cmocka_unit_test(bad_messages_make_the_book_stale),
+             cmocka_unit_test(waiting_is_bounded), cmocka_unit_test(survives_every_failed_allocation),
+             cmocka_unit_test(a_message_allocates_nothing))

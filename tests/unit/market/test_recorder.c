@@ -224,6 +224,36 @@ static void damage_costs_its_block(void **state)
     (void)unlink(file.path);
 }
 
+/* Whatever lies between two blocks, and however long it is, the next one is found. */
+static void the_next_block_is_found(void **state)
+{
+    (void)state;
+    enum { CAPACITY = 20000 };
+    struct file file = new_file();
+    char *bytes = test_malloc(CAPACITY);
+    char *torn = test_malloc(CAPACITY);
+    sl_recorder *recorder = open_recorder(&file, 0);
+    add(recorder, 1);
+    assert_int_equal(sl_recorder_flush(recorder), 0);
+    size_t first = sl_recorder_get_stats(recorder)->file_bytes;
+    add(recorder, 2);
+    assert_int_equal(sl_recorder_flush(recorder), 0);
+    sl_recorder_close(recorder);
+    size_t size_bytes = read_file(&file, bytes, CAPACITY);
+    for (size_t gap = 1; gap<4200; gap += gap> 2030 && gap < 2060 ? 1 : 97) {
+        uint64_t damaged = 0;
+        memcpy(torn, bytes, first);
+        memset(torn + first, 'S', gap);
+        memcpy(torn + first + gap, bytes + first, size_bytes - first);
+        write_file(&file, torn, size_bytes + gap);
+        assert_int_equal(read_all(&file, 1, &damaged), 2);
+        assert_int_equal(damaged, gap);
+    }
+    test_free(bytes);
+    test_free(torn);
+    (void)unlink(file.path);
+}
+
 static void a_full_disk_is_told_and_survived(void **state)
 {
     (void)state;
@@ -316,5 +346,6 @@ static void survives_every_failed_allocation(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(what_is_written_is_read), cmocka_unit_test(a_kill_costs_only_what_was_not_flushed),
-             cmocka_unit_test(damage_costs_its_block), cmocka_unit_test(a_full_disk_is_told_and_survived),
-             cmocka_unit_test(limits_and_strangers), cmocka_unit_test(survives_every_failed_allocation))
+             cmocka_unit_test(damage_costs_its_block), cmocka_unit_test(the_next_block_is_found),
+             cmocka_unit_test(a_full_disk_is_told_and_survived), cmocka_unit_test(limits_and_strangers),
+             cmocka_unit_test(survives_every_failed_allocation))

@@ -18,6 +18,8 @@ struct sl_reload {
     size_t handler_count;
     sl_config_reloader *reloader;
     struct sl_reload_status status;
+    sl_reload_watch_fn *watch;
+    void *watch_arg;
 };
 
 /* The order in which sections are committed; what is removed goes the other way, with one exception: see order_of(). */
@@ -295,12 +297,22 @@ static void note(sl_reload *reload, int code, const char *format, ...)
     sl_log(code < 0 ? SL_LOG_ERROR : SL_LOG_INFO, "configuration: %s", reload->status.last_text);
 }
 
+static void tell(const sl_reload *reload, enum sl_reload_phase phase)
+{
+    if (reload->watch != NULL) {
+        reload->watch(reload->watch_arg, phase);
+    }
+}
+
 static int apply(void *arg, const sl_config *before, const sl_config *after, const sl_config_changes *changes)
 {
     sl_reload *reload = arg;
     size_t count = 0;
     SL_TRY(check_process(changes));
-    SL_TRY(carry_out(reload, before, after, changes, &count));
+    tell(reload, SL_RELOAD_BEGINS);
+    int code = carry_out(reload, before, after, changes, &count);
+    tell(reload, SL_RELOAD_ENDED);
+    SL_TRY(code);
     reload->status.generation++;
     note(reload, 0, "reloaded; %zu values and %zu parts changed",
          sl_config_changes_count(changes) + sl_config_changes_more(changes), count);
@@ -371,17 +383,26 @@ int sl_reload_register(sl_reload *reload, const struct sl_reload_handler *handle
     return 0;
 }
 
+void sl_reload_watch(sl_reload *reload, sl_reload_watch_fn *watch, void *arg)
+{
+    reload->watch = watch;
+    reload->watch_arg = arg;
+}
+
 int sl_reload_start(sl_reload *reload)
 {
     size_t count;
     sl_auto(sl_config) *config = sl_config_reloader_current(reload->reloader);
-    return carry_out(reload, NULL, config, NULL, &count);
+    SL_TRY(carry_out(reload, NULL, config, NULL, &count));
+    tell(reload, SL_RELOAD_STARTED);
+    return 0;
 }
 
 void sl_reload_stop(sl_reload *reload)
 {
     size_t count;
     sl_auto(sl_config) *config = sl_config_reloader_current(reload->reloader);
+    tell(reload, SL_RELOAD_STOPS);
     (void)carry_out(reload, config, NULL, NULL, &count);
 }
 

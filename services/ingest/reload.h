@@ -73,6 +73,13 @@ SL_MUST_CHECK int sl_reload_open(const struct sl_config_options *load, sl_config
 /* Before the start. 0, SL_EINVAL (no such section, no commit), SL_EEXIST, SL_EMSGSIZE (too many). */
 SL_MUST_CHECK int sl_reload_register(sl_reload *reload, const struct sl_reload_handler *handler);
 
+/* What a watcher is told, in the task that does it: all runs; a new configuration is put in force, or was not; the end begins. */
+enum sl_reload_phase { SL_RELOAD_STARTED, SL_RELOAD_BEGINS, SL_RELOAD_ENDED, SL_RELOAD_STOPS };
+typedef void sl_reload_watch_fn(void *arg, enum sl_reload_phase phase);
+
+/* One watcher, told without waiting for it; NULL: none. */
+void sl_reload_watch(sl_reload *reload, sl_reload_watch_fn *watch, void *arg);
+
 /* Everything is added. A negative code of a handler comes back and nothing runs. Waits as handlers do. */
 SL_MUST_CHECK int sl_reload_start(sl_reload *reload);
 

@@ -4,6 +4,7 @@
 
 #include "ingest/commands.h"
 #include "ingest/console.h"
+#include "ingest/notify.h"
 #include "ingest/program.h"
 #include "sluice/runtime.h"
 
@@ -23,12 +24,16 @@ static int run_parts(const struct running *running, sl_board *board)
 {
     sl_auto(sl_reload) *reload = NULL;
     sl_auto(sl_program_parts) *parts = NULL;
+    sl_auto(sl_notify) *notify = NULL;
+    SL_TRY(sl_notify_open(&notify));
     SL_TRY(sl_reload_open(running->load, running->config, &reload));
+    sl_reload_watch(reload, sl_notify_phase, notify);
     SL_TRY(sl_program_open(reload, &parts));
     sl_auto(sl_console) *console = NULL;
     SL_TRY(sl_console_open(&(struct sl_console_options){parts, reload, board}, &console));
     SL_SCOPE(scope, .name = "program");
     int code = sl_spawn(&scope, sl_board_run, board, .name = "admin", .daemon = true);
+    code = code == 0 ? sl_spawn(&scope, sl_notify_run, notify, .name = "notify", .daemon = true) : code;
     code = code == 0 ? sl_program_run(parts) : code;
     code = sl_scope_close(&scope, code);
     if (!running->quiet) {

@@ -276,6 +276,8 @@ int sl__outlet_spool_rest(void *arg)
     sl_spool *spool = outlet->spool;
     outlet->spool = NULL;
     outlet->stats.spooling = false;
-    int closed = sl_offload(call_close, spool);
-    return code < 0 ? code : closed;
+    if (sl_offload(call_close, spool) < 0) { /* it did not run: there is no memory or time for it */
+        sl_spool_close(spool);
+    }
+    return code;
 }

@@ -50,7 +50,7 @@ static sl_decimal number_of(uint64_t seed)
 
 static sl_levels levels_of(uint64_t seed)
 {
-    static sl_level levels[2 * LEVELS_MAX];
+    static _Thread_local sl_level levels[2 * LEVELS_MAX];
     size_t bids = mix(seed) % LEVELS_MAX;
     size_t asks = mix(seed + 1) % LEVELS_MAX;
     bool plain = mix(seed + 2) % 2 == 0; /* one scale for all, small numbers: the usual form */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cancel_steps.h"
 #include "memory_sink.h"
 #include "sample_events.h"
 #include "scratch_folder.h"
@@ -558,6 +559,96 @@ C_TEST_REAL_FEW(without_a_disk_the_queue_is_what_there_is, "", "")
     return 0;
 }
 
+/* ---- memory that is short, and cancellation ---- */
+
+/* An outage and its end, with everything that an outlet does. What fails is told; what came in is not lost. */
+static int short_story(struct rig *rig, const struct spooling *spooling)
+{
+    SL_TRY(make_rig(rig, true, spooling->options));
+    SL_SCOPE(scope);
+    SL_TRY(sl_spawn(&scope, sl_outlet_run, rig->outlet));
+    rig->sink->fail_opens = 1;
+    SL_TRY(feed(rig, 120));
+    SL_TRY(sl_sleep(SL_MILLISECONDS(200)));
+    rig->sink->lose_answers = 1;
+    SL_TRY(feed(rig, 120));
+    SL_TRY(sl_sleep(SL_MILLISECONDS(500)));
+    sl_outlet_end(rig->outlet);
+    return sl_scope_wait(&scope);
+}
+
+struct story {
+    struct rig rig;
+    struct spooling spooling;
+    int64_t fail_after;
+};
+
+static int tell_story(void *arg)
+{
+    struct story *story = arg;
+    sl_memory_fail_after(story->fail_after);
+    return short_story(&story->rig, &story->spooling);
+}
+
+C_TEST_RUNS(memory_may_be_short_anywhere, "", "")
+{
+    struct story story;
+    int64_t held = sl_memory_held();
+    if (options->simulation == NULL || options->shuffle_seed > 2) {
+        return 0; /* the others would tell the same */
+    }
+    for (int64_t n = 0;; n++) {
+        memset(&story, 0, sizeof(story));
+        story.fail_after = n;
+        begin_spooling(&story.spooling);
+        int code = sl_run(options, tell_story, &story, NULL);
+        bool failed = sl_memory_failed() != 0;
+        sl_memory_fail_after(-1);
+        CHECK(code == 0 || (failed && code == SL_ENOMEM));
+        if (story.rig.outlet != NULL) {
+            CHECK_EQ(check_sum(&story.rig), 0);
+            CHECK_EQ(story.rig.sink->disorder + story.rig.sink->wrong, 0);
+        }
+        free_rig(&story.rig);
+        scratch_folder_remove(&story.spooling.folder);
+        CHECK_EQ(sl_memory_held(), held);
+        if (!failed) {
+            CHECK(n > 20);
+            return 0;
+        }
+    }
+}
+
+static int story_to_cancel(void *arg)
+{
+    struct spooling spooling;
+    struct rig rig = {0};
+    (void)arg;
+    begin_spooling(&spooling);
+    int code = short_story(&rig, &spooling);
+    CHECK(code == 0 || code == SL_ECANCELED);
+    if (rig.outlet != NULL) {
+        const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
+        CHECK_EQ(check_sum(&rig), 0);
+        /* Once it ran, what was fed is at the sink or on disk, whenever it was cancelled. */
+        CHECK(stats->spool.appended > 0 || stats->queued + stats->in_batch == 0 || stats->batches == 0);
+        CHECK_EQ(rig.sink->disorder + rig.sink->wrong, 0);
+    }
+    free_rig(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return code;
+}
+
+C_TEST_RUNS(it_may_be_cancelled_at_each_step, "", "")
+{
+    if (options->simulation == NULL || options->shuffle_seed > 2) {
+        return 0;
+    }
+    int64_t steps = cancel_at_each_step(options, story_to_cancel, NULL);
+    CHECK(steps > 20);
+    return 0;
+}
+
 /* ---- everything at random ---- */
 
 static uint64_t drawn(uint64_t *state, uint64_t below)
@@ -635,4 +726,5 @@ SL_TEST_MAIN(cmocka_unit_test(all_is_delivered_in_order), cmocka_unit_test(all_i
              cmocka_unit_test(a_spool_of_somebody_else_stops_the_outlet),
              cmocka_unit_test(a_full_spool_drops_what_comes_and_keeps_what_it_has),
              cmocka_unit_test(without_a_disk_the_queue_is_what_there_is),
+             cmocka_unit_test(memory_may_be_short_anywhere), cmocka_unit_test(it_may_be_cancelled_at_each_step),
              cmocka_unit_test(trouble_at_random_loses_nothing))

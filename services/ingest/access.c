@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The way to a venue. See access.h. */
 #include "ingest/access.h"
+#include "ingest/program.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -161,9 +162,9 @@ static int set_origin(char origin[ORIGIN_BYTES], const struct sl_config_url *url
     return 0;
 }
 
-static int make_tls(sl_access *access)
+int sl__client_tls(const struct sl_conf_client_tls *tls, sl_tls_config **ret_tls)
 {
-    const struct sl_conf_client_tls *tls = access->venue == NULL ? NULL : &access->venue->tls;
+    *ret_tls = NULL;
     if (tls == NULL || (tls->ca == NULL && tls->certificate == NULL && tls->verify)) {
         return 0;
     }
@@ -171,7 +172,7 @@ static int make_tls(sl_access *access)
                                      .certificate_file = tls->certificate,
                                      .key_file = tls->key,
                                      .insecure_accept_any_certificate = !tls->verify};
-    return sl_tls_config_open(&options, &access->tls);
+    return sl_tls_config_open(&options, ret_tls);
 }
 
 static int open_all(sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service)
@@ -179,7 +180,7 @@ static int open_all(sl_access *access, const struct sl_conf *conf, const struct 
     const struct sl_conf_venue *venue = access->venue;
     SL_TRY(set_origin(access->stream_origin, venue == NULL ? NULL : &venue->stream, access->driver->stream_origin));
     SL_TRY(set_origin(access->rest_origin, venue == NULL ? NULL : &venue->rest, access->driver->rest_origin));
-    SL_TRY(make_tls(access));
+    SL_TRY(sl__client_tls(access->venue == NULL ? NULL : &access->venue->tls, &access->tls));
     SL_TRY(make_policy(access, conf, service));
     struct sl_http_client_options http = {
         .tls = access->tls, .policy = access->policy, .local_address = sl_access_local_address(access)};

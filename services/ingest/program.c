@@ -91,6 +91,7 @@ static void release_sink(void *arg)
     }
     add_totals(&parts->gone, sink);
     sl_outlet_free(sink->outlet);
+    sl__sink_kit_free(sink->kit);
     sl_free(sink);
 }
 
@@ -106,8 +107,10 @@ static int prepare_sink(void *arg, const struct sl_reload_entry *entry, void **r
     }
     sink->parts = parts;
     (void)snprintf(sink->name, sizeof sink->name, "%s", entry->name);
-    int code = sl__make_outlet(sl_config_root(entry->after), entry->name, entry->new_value, &sink->outlet);
+    int code = sl__sink_kit_new(entry->after, &sink->kit);
+    code = code == 0 ? sl__make_outlet(sink->kit, entry->name, entry->new_value, &sink->outlet) : code;
     if (code < 0) {
+        sl__sink_kit_free(sink->kit);
         sl_free(sink);
         return code;
     }
@@ -122,6 +125,7 @@ static void abandon_sink(void *arg, const struct sl_reload_entry *entry, void *p
     struct sl_program_sink *sink = prepared;
     if (sink != NULL) {
         sl_outlet_free(sink->outlet);
+        sl__sink_kit_free(sink->kit);
         sl_free(sink);
     }
 }

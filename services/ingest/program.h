@@ -41,6 +41,7 @@ struct sl_program_sink {
     char name[SL_OUTLET_NAME_MAX];
     sl_program_parts *parts;
     sl_outlet *outlet;
+    struct sl__sink_kit *kit; /* what the sink borrows */
     struct sl_program_sink *next;
 };
 
@@ -111,9 +112,18 @@ struct sl_program_service {
 /* market_service.c: a task's body (argument: the service), runs it until it is cancelled. */
 int sl__market_service(void *service);
 
-/* sink_factory.c: the sink of an entry of `sinks`, and its outlet. SL_EINVAL with the reason, SL_ENOMEM, SL_ENOTSUP. */
-SL_MUST_CHECK int sl__make_outlet(const struct sl_conf *conf, const char *name, const struct sl_config_variant *sink,
+/*
+ * sink_factory.c: the sink of an entry of `sinks`, and its outlet. What they borrow is the kit's, which keeps a reference
+ * to the configuration and outlives the outlet. SL_EINVAL with the reason, SL_ENOMEM, codes of reading certificates.
+ */
+struct sl__sink_kit;
+SL_MUST_CHECK int sl__sink_kit_new(const sl_config *config, struct sl__sink_kit **ret_kit);
+void sl__sink_kit_free(struct sl__sink_kit *kit);
+SL_MUST_CHECK int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_config_variant *sink,
                                   sl_outlet **ret_outlet);
+
+/* access.c: as the configuration wants it for a client; NULL: the default. */
+SL_MUST_CHECK int sl__client_tls(const struct sl_conf_client_tls *conf, sl_tls_config **ret_tls);
 
 /* program.c: the outlets a service names, for its fan-out. */
 SL_MUST_CHECK int sl__program_attach(sl_program_parts *parts, struct sl_program_service *service);

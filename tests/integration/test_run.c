@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* `sluice run` as operators run it: a file, venues (simulated ones), sinks, SIGHUP, SIGTERM. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "own_server.h"
+#include "scratch_folder.h"
+#include "sl_test.h"
+
+#define SLUICE SL_TEST_BUILD_DIR "/sluice"
+#define LINE_BYTES 4096
+
+struct world {
+    struct own_server exchange, program;
+    char exchange_line[LINE_BYTES], program_line[LINE_BYTES];
+    const char *exchange_arguments[4], *program_arguments[4];
+    char config[512], text[LINE_BYTES * 4];
+};
+
+static void write_config(const struct world *world, const char *instruments, const char *more)
+{
+    FILE *file = fopen(world->config, "we");
+    assert_non_null(file);
+    const char *folder = world->program.folder.path;
+    int port = world->exchange.port;
+    (void)fprintf(file,
+                  "services:\n"
+                  "  okx: { kind: stream, venue: okx, instruments: [%s], channels: [trades], sinks: [file, db] }\n"
+                  "  books: { kind: book, venue: coinbase, instruments: [\"*\"], emit: both, sinks: [file, db] }\n"
+                  "sinks:\n"
+                  "  file: { kind: file, path: \"%s/out\" }\n"
+                  "  db: { kind: sqlite, path: \"%s/market.db\" }\n"
+                  "venues:\n"
+                  "  okx: { stream: \"ws://127.0.0.1:%d/okx\", rest: \"http://127.0.0.1:%d/okx\" }\n"
+                  "  coinbase: { stream: \"ws://127.0.0.1:%d/coinbase\", rest: \"http://127.0.0.1:%d/coinbase\" }\n"
+                  "admin: { listen: \"127.0.0.1:%d\" }\n%s",
+                  instruments, folder, folder, port, port, port, port, world->program.port, more);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int set_up(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    assert_non_null(world);
+    *state = world;
+    own_server_prepare(&world->exchange);
+    own_server_prepare(&world->program);
+    (void)snprintf(world->config, sizeof world->config, "%s/config.yaml", world->program.folder.path);
+    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
+                   "exec " SLUICE " exchange --venue okx --venue coinbase --instruments 4 --rate 1500 --port %d"
+                   " >/dev/null 2>&1",
+                   world->exchange.port);
+    (void)snprintf(world->program_line, sizeof world->program_line, "exec " SLUICE " run %s >%s/log 2>&1",
+                   world->config, world->program.folder.path);
+    const char *exchange[] = {"/bin/sh", "-c", world->exchange_line, NULL};
+    const char *program[] = {"/bin/sh", "-c", world->program_line, NULL};
+    memcpy(world->exchange_arguments, exchange, sizeof exchange);
+    memcpy(world->program_arguments, program, sizeof program);
+    world->exchange.arguments = world->exchange_arguments;
+    world->program.arguments = world->program_arguments;
+    return own_server_start(&world->exchange);
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    own_server_end(&world->program);
+    own_server_end(&world->exchange);
+    free(world);
+    return 0;
+}
+
+static const char *log_of(struct world *world)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/log", world->program.folder.path);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    world->text[fread(world->text, 1, sizeof world->text - 1, file)] = '\0';
+    (void)fclose(file);
+    return world->text;
+}
+
+static long long query(const struct world *world, const char *sql)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/market.db", world->program.folder.path);
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    long long value = -1;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
+        (void)sqlite3_busy_timeout(db, 5000);
+        if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
+            value = sqlite3_column_int64(statement, 0);
+        }
+        (void)sqlite3_finalize(statement);
+    }
+    (void)sqlite3_close(db);
+    return value;
+}
+
+/* Until the query gives at least so much; a case that waits for ever is ended from outside. */
+static void wait_for(const struct world *world, const char *sql, long long least)
+{
+    while (query(world, sql) < least) {
+        (void)usleep(20000);
+    }
+}
+
+static void wait_for_log(struct world *world, const char *text)
+{
+    while (strstr(log_of(world), text) == NULL) {
+        (void)usleep(20000);
+    }
+}
+
+/* Lines of the file sink with a text. */
+static long long lines_with(const struct world *world, const char *text)
+{
+    char path[512], line[LINE_BYTES * 4];
+    (void)snprintf(path, sizeof path, "%s/out-00000001.ndjson", world->program.folder.path);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    long long count = 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        count += strstr(line, text) != NULL;
+    }
+    (void)fclose(file);
+    return count;
+}
+
+static void sinks_have_the_same_and_a_stop_loses_nothing(void **state)
+{
+    struct world *world = *state;
+    write_config(world, "\"*\"", "");
+    assert_int_equal(own_server_start(&world->program), 0);
+    wait_for(world, "SELECT count(*) FROM trades", 300);
+    wait_for(world, "SELECT count(*) FROM top_of_book", 300);
+    own_server_stop(&world->program, SIGTERM);
+    assert_int_equal(query(world, "SELECT count(*) FROM trades"), lines_with(world, "\"kind\":\"trade\""));
+    assert_int_equal(query(world, "SELECT count(DISTINCT instrument) FROM trades"), 4);
+    assert_true(lines_with(world, "\"kind\":\"book_snapshot\"") == 4);
+    assert_non_null(strstr(log_of(world), "lost       0 dropped by sinks, 0 not delivered"));
+}
+
+static void a_hangup_takes_what_changed_and_a_bad_file_changes_nothing(void **state)
+{
+    struct world *world = *state;
+    write_config(world, "\"BTC-*\"", "");
+    assert_int_equal(own_server_start(&world->program), 0);
+    wait_for(world, "SELECT count(*) FROM trades", 50);
+    assert_int_equal(query(world, "SELECT count(DISTINCT instrument) FROM trades"), 1);
+    write_config(world, "\"BTC-*\", \"ETH-*\"", "");
+    assert_int_equal(kill(world->program.pid, SIGHUP), 0);
+    wait_for(world, "SELECT count(DISTINCT instrument) FROM trades", 2);
+    long long books = query(world, "SELECT count(*) FROM gaps WHERE venue = 'coinbase'");
+    assert_int_equal(books, 0); /* the other service went on */
+    write_config(world, "\"*\"", "nonsense: 1\n");
+    assert_int_equal(kill(world->program.pid, SIGHUP), 0);
+    wait_for_log(world, "nonsense: unknown key");
+    long long trades = query(world, "SELECT count(*) FROM trades");
+    wait_for(world, "SELECT count(*) FROM trades", trades + 100);
+    assert_int_equal(query(world, "SELECT count(DISTINCT instrument) FROM trades"), 2);
+    own_server_stop(&world->program, SIGTERM);
+    assert_int_equal(query(world, "SELECT count(*) FROM trades"), lines_with(world, "\"kind\":\"trade\""));
+}
+
+static void an_exchange_that_goes_and_comes_back_is_followed_again(void **state)
+{
+    struct world *world = *state;
+    write_config(world, "\"*\"", "");
+    assert_int_equal(own_server_start(&world->program), 0);
+    wait_for(world, "SELECT count(*) FROM trades", 100);
+    own_server_stop(&world->exchange, SIGKILL);
+    assert_int_equal(own_server_start(&world->exchange), 0); /* from its beginning: trades that are there are repeats */
+    wait_for(world, "SELECT count(*) FROM gaps WHERE reason = 'disconnected'", 1);
+    long long tops = query(world, "SELECT count(*) FROM top_of_book");
+    wait_for(world, "SELECT count(*) FROM top_of_book", tops + 50);
+    own_server_stop(&world->program, SIGTERM);
+    assert_non_null(strstr(log_of(world), "0 not delivered"));
+}
+
+#define RUN(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+SL_TEST_MAIN(RUN(sinks_have_the_same_and_a_stop_loses_nothing),
+             RUN(a_hangup_takes_what_changed_and_a_bad_file_changes_nothing),
+             RUN(an_exchange_that_goes_and_comes_back_is_followed_again))

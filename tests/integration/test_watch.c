@@ -42,10 +42,10 @@ static void expect(struct world *world, const char *command, int status, const c
 static void start(struct world *world)
 {
     char line[1024];
-    char folder[] = "/tmp/sl-watch-XXXXXX";
-    assert_non_null(mkdtemp(folder));
     (void)snprintf(line, sizeof line,
-                   "exec " SLUICE " demo --generate --speed 5 --quiet --admin-port 0 --database %s/demo.db", folder);
+                   "exec " SLUICE " demo --generate --speed 5 --quiet --admin-port 0 --database " SL_TEST_BUILD_DIR
+                   "/watch-demo.db");
+    (void)unlink(SL_TEST_BUILD_DIR "/watch-demo.db");
     world->demo = popen(line, "r");
     assert_non_null(world->demo);
     while (fgets(world->text, sizeof world->text, world->demo) != NULL) {

@@ -173,10 +173,11 @@ typedef enum sl_gap_reason {
 /* Messages are missing between two ids. One gap gives two events: when it is seen and when it is healed. */
 typedef struct sl_gap {
     sl_gap_reason reason;
-    int64_t from_id;   /* the last id that was received in order */
-    int64_t to_id;     /* the first id after the hole; 0 while it is not known */
-    bool healed;       /* nothing of it is missing any more (a new snapshot or a backfill covers it) */
-    int64_t healed_id; /* where the data is whole again; 0 while it is not */
+    int64_t from_id;      /* the last id that was received in order */
+    int64_t to_id;        /* the first id after the hole; 0 while it is not known */
+    bool healed;          /* nothing of it is missing any more (a new snapshot or a backfill covers it) */
+    int64_t healed_id;    /* where the data is whole again; 0 while it is not */
+    int64_t seen_time_ns; /* when it was seen, in both events: with from_id its identity; 0 where from_id is enough */
 } sl_gap;
 
 typedef struct sl_market_event {

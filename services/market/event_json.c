@@ -205,6 +205,9 @@ static char *put_gap(char *at, const sl_gap *gap)
     at = put_name(PUT(at, ",\"reason\":\""), sl_gap_reason_name(gap->reason));
     at = put_integer(PUT(at, "\",\"from_id\":"), gap->from_id);
     at = put_integer(PUT(at, ",\"to_id\":"), gap->to_id);
+    if (gap->seen_time_ns != 0) {
+        at = put_integer(PUT(at, ",\"seen_time_ns\":"), gap->seen_time_ns);
+    }
     at = put_bool(PUT(at, ",\"healed\":"), gap->healed);
     return gap->healed ? put_integer(PUT(at, ",\"healed_id\":"), gap->healed_id) : at;
 }

@@ -88,7 +88,8 @@ static int begin_gap(sl_keeper *keeper, sl_gap_reason reason, int64_t to_id)
     keeper->state = SL_KEEPER_STALE;
     keeper->hole_until = SL_NEVER;
     keeper->stats.gaps++;
-    keeper->gap = (sl_gap){.reason = reason, .from_id = keeper->last_id, .to_id = to_id};
+    keeper->gap =
+        (sl_gap){.reason = reason, .from_id = keeper->last_id, .to_id = to_id, .seen_time_ns = keeper->receive_time_ns};
     return give_gap(keeper);
 }
 

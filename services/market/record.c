@@ -188,7 +188,7 @@ static uint8_t *put_funding(uint8_t *at, const sl_funding *funding)
 static uint8_t *put_gap(uint8_t *at, const sl_gap *gap)
 {
     at = put_u8(put_u8(at, gap->healed ? GAP_HEALED : 0), gap->reason);
-    return put_i64(put_i64(put_i64(at, gap->from_id), gap->to_id), gap->healed_id);
+    return put_i64(put_i64(put_i64(put_i64(at, gap->from_id), gap->to_id), gap->healed_id), gap->seen_time_ns);
 }
 
 static uint8_t *put_body(uint8_t *at, const sl_market_event *event)
@@ -544,6 +544,7 @@ static void get_gap(struct input *in, sl_gap *gap)
     gap->from_id = get_i64(in);
     gap->to_id = get_i64(in);
     gap->healed_id = get_i64(in);
+    gap->seen_time_ns = get_i64(in);
 }
 
 static int get_body(sl_record_reader *reader, struct input *in, sl_market_event *event)

@@ -157,6 +157,7 @@ static int give_gap(sl_tracker *tracker, const sl_market_event *like, const sl_g
                              .instrument = like->instrument,
                              .receive_time_ns = like->receive_time_ns};
     event.as.gap = *gap;
+    event.as.gap.seen_time_ns = like->receive_time_ns;
     SL_TRY(tracker->options.event(tracker->options.arg, &event));
     tracker->stats.gaps++;
     return 0;

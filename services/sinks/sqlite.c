@@ -363,6 +363,7 @@ static void bind_gap(sqlite3_stmt *statement, const sl_market_event *event)
     bind_text(statement, 10, sl_gap_reason_name(gap->reason));
     bind_int_if(statement, 11, event->receive_time_ns, gap->healed);
     bind_int_if(statement, 12, gap->healed_id, gap->healed);
+    bind_int(statement, 13, gap->seen_time_ns);
 }
 
 static int bind(sl_sqlite *sink, const sl_market_event *event, sl_stamp stamp)

@@ -38,8 +38,8 @@ const char *const sl__sqlite_schema[] = {
     "CREATE TABLE instrument_status (" HEAD " status TEXT NOT NULL," BY_STAMP,
     "CREATE TABLE gaps (venue TEXT NOT NULL, instrument TEXT NOT NULL, channel TEXT NOT NULL,"
     " from_id INTEGER NOT NULL, to_id INTEGER NOT NULL, reason TEXT NOT NULL,"
-    " seen_time_ns INTEGER NOT NULL, healed_time_ns INTEGER, healed_id INTEGER,"
-    " PRIMARY KEY (venue, instrument, channel, from_id)) STRICT, WITHOUT ROWID;",
+    " seen_time_ns INTEGER NOT NULL, healed_time_ns INTEGER, healed_id INTEGER, incident INTEGER NOT NULL,"
+    " PRIMARY KEY (venue, instrument, channel, from_id, incident)) STRICT, WITHOUT ROWID;",
     NULL};
 
 /* ON CONFLICT names the identity: INSERT OR IGNORE would also swallow values that are missing or of a wrong type. */
@@ -96,11 +96,12 @@ const char *const sl__sqlite_texts[SL__SQLITE_STATEMENTS] = {
     [SL__SQLITE_KINDS + SL_EVENT_OPEN_INTEREST] =
         INTO("open_interest", "quantity, value") "(?1,?2,?3,?4,?5,?6,?7,?8,?9)" ONCE,
     [SL__SQLITE_KINDS + SL_EVENT_STATUS] = INTO("instrument_status", "status") "(?1,?2,?3,?4,?5,?6,?7,?8)" ONCE,
-    /* A gap is written when it is seen and again when it is healed: the second adds to the first. */
+    /* A gap is written when it is seen and again when it is healed: the second adds to the first. The incident is the
+     * time it was seen: where the venue has no ids all of an instrument's gaps have the same. */
     [SL__SQLITE_KINDS + SL_EVENT_GAP] =
         "INSERT INTO gaps (venue, instrument, channel, seen_time_ns, from_id, to_id, reason, healed_time_ns,"
-        " healed_id) VALUES (?1,?2,?3,?5,?8,?9,?10,?11,?12)"
-        " ON CONFLICT (venue, instrument, channel, from_id) DO UPDATE SET"
+        " healed_id, incident) VALUES (?1,?2,?3,?5,?8,?9,?10,?11,?12,?13)"
+        " ON CONFLICT (venue, instrument, channel, from_id, incident) DO UPDATE SET"
         " to_id = CASE WHEN to_id = 0 THEN excluded.to_id ELSE to_id END,"
         " healed_time_ns = excluded.healed_time_ns, healed_id = excluded.healed_id"
         " WHERE healed_time_ns IS NULL AND excluded.healed_time_ns IS NOT NULL",

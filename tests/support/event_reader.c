@@ -95,6 +95,7 @@ static const struct member members[] = {
     AT(SL_EVENT_GAP, "reason", REASON, as.gap.reason),
     AT(SL_EVENT_GAP, "from_id", INTEGER, as.gap.from_id),
     AT(SL_EVENT_GAP, "to_id", INTEGER, as.gap.to_id),
+    AT(SL_EVENT_GAP, "seen_time_ns", INTEGER, as.gap.seen_time_ns),
     AT(SL_EVENT_GAP, "healed", BOOLEAN, as.gap.healed),
     AT(SL_EVENT_GAP, "healed_id", INTEGER, as.gap.healed_id),
 };

@@ -146,6 +146,7 @@ static void fill_rest(sl_market_event *event, uint64_t number)
         event->as.gap = (sl_gap){.reason = (sl_gap_reason)(1 + number % (SL_GAP_REASON_COUNT - 1)),
                                  .from_id = (int64_t)number * 10,
                                  .to_id = (int64_t)number * 10 + 5,
+                                 .seen_time_ns = (int64_t)(number / 2) * 1000,
                                  .healed = number % 2 == 1,
                                  .healed_id = number % 2 == 1 ? (int64_t)number * 10 + 7 : 0};
         break;
@@ -279,7 +280,7 @@ static bool same_body(const sl_market_event *a, const sl_market_event *b)
     default:
         return a->as.gap.reason == b->as.gap.reason && a->as.gap.from_id == b->as.gap.from_id &&
                a->as.gap.to_id == b->as.gap.to_id && a->as.gap.healed == b->as.gap.healed &&
-               a->as.gap.healed_id == b->as.gap.healed_id;
+               a->as.gap.healed_id == b->as.gap.healed_id && a->as.gap.seen_time_ns == b->as.gap.seen_time_ns;
     }
 }
 

@@ -3,18 +3,20 @@
 #ifndef MEMORY_SINK_H
 #define MEMORY_SINK_H
 
+#include <stdatomic.h>
+
 #include "sinks/sink.h"
 #include "sluice/time.h"
 
 struct memory_sink {
     sl_sink sink;
     /* To be set by the test. */
-    bool down;          /* opening and writing fail */
-    int fail_opens;     /* the next so many fail */
-    int fail_writes;    /* the next so many fail, with nothing stored */
-    int lose_answers;   /* the next so many writes store everything, and fail */
-    sl_time write_time; /* of each write */
-    bool forgets;       /* keeps no identity: repeats are stored again */
+    atomic_bool down;           /* opening and writing fail */
+    atomic_int fail_opens;      /* the next so many fail */
+    atomic_int fail_writes;     /* the next so many fail, with nothing stored */
+    atomic_int lose_answers;    /* the next so many writes store everything, and fail */
+    _Atomic sl_time write_time; /* of each write */
+    bool forgets;               /* keeps no identity: repeats are stored again */
     /* What came. */
     uint64_t stored;
     uint64_t repeated;

@@ -218,7 +218,7 @@ C_TEST_SIMULATED(what_cannot_be_delivered_in_time_is_reported, "", "")
 C_TEST_SIMULATED(drop_oldest_keeps_the_newest, "", "")
 {
     struct rig rig;
-    sl_outlet_options options = {.queue_bytes = 65536, .when_full = SL_FULL_DROP_OLDEST};
+    sl_outlet_options options = {.queue_bytes = 65536, .queue_events = 300, .when_full = SL_FULL_DROP_OLDEST};
     CHECK_EQ(make_rig(&rig, false, options), 0);
     rig.sink->down = true;
     SL_SCOPE(scope);
@@ -227,6 +227,7 @@ C_TEST_SIMULATED(drop_oldest_keeps_the_newest, "", "")
     CHECK_EQ(feed(&rig, 20000), 0);
     CHECK_EQ(sl_now(), began); /* it never waited */
     CHECK(sl_outlet_get_stats(rig.outlet)->queued_bytes_max <= 65536);
+    CHECK(sl_outlet_get_stats(rig.outlet)->queued <= 300);
     rig.sink->down = false;
     CHECK_EQ(end_and_wait(&rig, &scope), 0);
     const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);

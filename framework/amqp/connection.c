@@ -29,7 +29,13 @@ int sl__amqp_break(sl_amqp *amqp, int code, const char *text)
 
 int sl__amqp_check(const sl_amqp *amqp)
 {
-    return amqp->broken == 0 ? 0 : sl_fail(amqp->broken, "AMQP: %s", amqp->problem);
+    if (amqp->broken == 0) {
+        return 0;
+    }
+    if (sl_cancel_pending()) { /* the reader may have been the first to see it */
+        return SL_ECANCELED;
+    }
+    return sl_fail(amqp->broken, "AMQP: %s", amqp->problem);
 }
 
 static void free_amqp(sl_amqp *amqp)

@@ -140,11 +140,19 @@ static int produce(sl_kafka_sink *sink, const sl_market_event *event, sl_stamp s
     (void)sl_template_expand(sink->topic, event, topic);
     int key_length =
         snprintf(key, sizeof(key), "%s:%s", sl_venue_name(event->instrument->venue), event->instrument->symbol);
+    const rd_kafka_vu_t message[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = key, .size = (size_t)key_length}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = sink->text, .size = length}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {.name = SL_KAFKA_HEADER, .val = id, .size = (ssize_t)id_length}},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+    };
     for (;;) {
-        rd_kafka_resp_err_t status = rd_kafka_producev(
-            sink->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, (size_t)key_length),
-            RD_KAFKA_V_VALUE(sink->text, length), RD_KAFKA_V_HEADER(SL_KAFKA_HEADER, id, (ssize_t)id_length),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+        rd_kafka_error_t *error = rd_kafka_produceva(sink->producer, message, sizeof message / sizeof message[0]);
+        rd_kafka_resp_err_t status = error == NULL ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
+        if (error != NULL) {
+            rd_kafka_error_destroy(error);
+        }
         if (status == RD_KAFKA_RESP_ERR_NO_ERROR) {
             sink->waiting++;
             return 0;

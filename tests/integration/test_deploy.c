@@ -53,5 +53,63 @@ static void the_unit_exposes_little(void **state)
         0, "Overall exposure level");
 }
 
-SL_TEST_MAIN(cmocka_unit_test_setup_teardown(systemd_knows_all_of_the_unit, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(the_unit_exposes_little, set_up, tear_down))
+/* ---- Prometheus, Grafana, compose ---- */
+
+static void yaml_is_tidy(void **state)
+{
+    (void)state;
+    shell_expect("cd $SOURCE && yamllint --strict deploy .yamllint 2>&1 && echo tidy", 0, "tidy\n");
+}
+
+static void alerts_fire_when_they_should(void **state)
+{
+    (void)state;
+    shell_expect("cp $SOURCE/deploy/prometheus/*.yml . && promtool check rules alerts.yml 2>&1", 0, "SUCCESS");
+    shell_expect("promtool test rules alerts_test.yml 2>&1", 0, "SUCCESS");
+    shell_expect(
+        "echo token-of-this-test >token; sed -i s,/run/secrets/admin_token,token, prometheus.yml && promtool check "
+        "config prometheus.yml 2>&1",
+        0, "SUCCESS: prometheus.yml is valid");
+    shell_expect("sed -i 's/for: 1m/for: 9m/' alerts.yml; promtool test rules alerts_test.yml 2>&1", 1, "FAILED");
+}
+
+static void metrics_that_are_looked_at_are_there(void **state)
+{
+    (void)state;
+    shell_expect("$SOURCE/tests/deploy/metric_names.py $SLUICE $SOURCE/deploy/prometheus/alerts.yml "
+                 "$SOURCE/deploy/grafana/sluice.json 2>&1",
+                 0, "metrics in use");
+    shell_expect("echo sluice_feed_joy_total >wrong.yml; $SOURCE/tests/deploy/metric_names.py $SLUICE wrong.yml 2>&1",
+                 1, "there is no metric sluice_feed_joy_total");
+}
+
+static void compose_points_at_what_is_there(void **state)
+{
+    (void)state;
+    shell_expect("/usr/bin/python3 $SOURCE/tests/deploy/compose.py $SOURCE/deploy/compose.yaml 2>&1", 0, " 0 problems");
+    shell_expect("export POSTGRES_PASSWORD=0123456789abcdef RABBITMQ_PASSWORD=0123456789abcdef "
+                 "ADMIN_TOKEN=0123456789abcdef; $SLUICE check $SOURCE/deploy/compose/sluice.yaml 2>&1",
+                 0, "good: 2 services");
+}
+
+/* ---- images ---- */
+
+static void images_have_what_the_build_knows(void **state)
+{
+    (void)state;
+    /* Each library package that the image installs belongs to a -dev package of scripts/setup, by its first letters. */
+    shell_expect("for p in $(sed -n '/AS shell/,/rm -rf/p' $SOURCE/Dockerfile | grep -o ' lib[a-z]*' | sort -u); do "
+                 "case $p in lib|libstdc) ;; *) grep -q \" $p\" $SOURCE/scripts/setup || echo $p ;; esac; done | "
+                 "grep -c lib",
+                 1, "0\n");
+    shell_expect("$SOURCE/scripts/image-files $SLUICE bare 2>&1 && ls bare/lib64", 0, "ld-linux");
+    shell_expect("$SLUICE health --admin http://127.0.0.1:1 2>&1", 1, "127.0.0.1");
+}
+
+SL_TEST_MAIN(cmocka_unit_test_setup_teardown(images_have_what_the_build_knows, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(systemd_knows_all_of_the_unit, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(the_unit_exposes_little, set_up, tear_down),
+             cmocka_unit_test(yaml_is_tidy),
+             cmocka_unit_test_setup_teardown(alerts_fire_when_they_should, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(metrics_that_are_looked_at_are_there, set_up, tear_down),
+             cmocka_unit_test(compose_points_at_what_is_there))

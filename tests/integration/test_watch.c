@@ -105,6 +105,8 @@ static void commands_show_and_steer_a_demo(void **state)
     expect(&world, "ctl pause binance-usdm:BTCUSDT", 1, "status 409: it is paused already");
     expect(&world, "ctl resume binance-usdm:BTCUSDT --json", 0, "{\"ok\":true}");
     expect(&world, "ctl resync nothing", 1, "status 404: there is no feed 'nothing'");
+    expect(&world, "health", 0, "alive");
+    expect(&world, "health --ready", 0, "ready");
     expect(&world, "ctl restart", 1, "status 400: which feed?");
     expect(&world, "ctl fly", 1, "status 404");
     expect(&world, "ctl drain", 0, "drain: done");

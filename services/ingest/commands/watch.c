@@ -20,7 +20,7 @@ struct watch {
     const char *admin, *token;
     const char *kind, *instrument;
     sl_time every;
-    bool json, once;
+    bool json, once, ready;
 };
 
 struct session {
@@ -276,6 +276,16 @@ static int ctl(struct session *session)
     return 0;
 }
 
+static int health(struct session *session)
+{
+    sl_auto(sl_response) *response = NULL;
+    SL_TRY(ask(session, session->options->ready ? "/readyz" : "/livez", NULL, &response));
+    printf("%s\n", session->options->json    ? sl_response_body(response, NULL)
+                   : session->options->ready ? "ready"
+                                             : "alive");
+    return 0;
+}
+
 /* ---- running them ---- */
 
 static int work(void *arg)
@@ -333,6 +343,11 @@ static int run_ctl(const struct sl_cli_arguments *arguments)
     return run(arguments, ctl);
 }
 
+static int run_health(const struct sl_cli_arguments *arguments)
+{
+    return run(arguments, health);
+}
+
 #define ASKS                                                                                                           \
     {SL_CLI_OPTION("admin", struct watch, admin), .type = SL_CLI_TEXT, .value = "URL",                                 \
      .default_text = "http://127.0.0.1:8080", .help = "the admin endpoint of the process"},                            \
@@ -360,6 +375,9 @@ static const struct sl_cli_option tap_options[] = {
     {SL_CLI_OPTION("instrument", struct watch, instrument), .type = SL_CLI_TEXT,
      .help = "only of this one, by its symbol"}};
 static const struct sl_cli_option ctl_options[] = {ASKS};
+static const struct sl_cli_option health_options[] = {
+    ASKS,
+    {SL_CLI_OPTION("ready", struct watch, ready), .type = SL_CLI_FLAG, .help = "whether it is ready, not only alive"}};
 static const char *const ctl_actions[] = {"reload", "drain", "pause", "resume", "resync", "restart", NULL};
 
 const struct sl_cli_command sl__command_top = {.name = "top",
@@ -394,3 +412,9 @@ const struct sl_cli_command sl__command_ctl = {
     .operand_choices = ctl_actions,
     SL_CLI_OPTIONS(ctl_options, struct watch),
     .run = run_ctl};
+const struct sl_cli_command sl__command_health = {
+    .name = "health",
+    .summary = "whether a running process is alive: for health checks of containers",
+    .description = "The exit status is 0 when it is, and 1 when it is not or does not answer.",
+    SL_CLI_OPTIONS(health_options, struct watch),
+    .run = run_health};

@@ -14,7 +14,7 @@
 struct setting {
     struct own_server server;
     struct redis_arguments arguments;
-    char url[64];
+    char url[128];
     struct sl_redis_options client;
     struct sink_rig rig;
 };
@@ -24,7 +24,8 @@ static int begin(struct setting *setting, sl_redis_sink_options options)
     memset(setting, 0, sizeof(*setting));
     own_redis_prepare(&setting->server, &setting->arguments);
     CHECK_EQ(own_server_start(&setting->server), 0);
-    (void)snprintf(setting->url, sizeof(setting->url), "redis://127.0.0.1:%d", setting->server.port);
+    (void)snprintf(setting->url, sizeof(setting->url), "redis://:%s@127.0.0.1:%d", OWN_REDIS_PASSWORD,
+                   setting->server.port);
     setting->client = (struct sl_redis_options){.url = setting->url};
     options.client = &setting->client;
     options.name = "bus";

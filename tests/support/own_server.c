@@ -100,9 +100,22 @@ void own_redis_prepare(struct own_server *server, struct redis_arguments *argume
     own_server_need("redis-server");
     own_server_prepare(server);
     (void)snprintf(arguments->port, sizeof(arguments->port), "%d", server->port);
-    const char *const list[] = {"redis-server", "--port", arguments->port,     "--bind", "127.0.0.1",
-                                "--save",       "",       "--appendonly",      "yes",    "--appendfsync",
-                                "always",       "--dir",  server->folder.path, NULL};
+    const char *const list[] = {"redis-server",
+                                "--port",
+                                arguments->port,
+                                "--bind",
+                                "127.0.0.1",
+                                "--save",
+                                "",
+                                "--requirepass",
+                                OWN_REDIS_PASSWORD,
+                                "--appendonly",
+                                "yes",
+                                "--appendfsync",
+                                "always",
+                                "--dir",
+                                server->folder.path,
+                                NULL};
     memcpy(arguments->list, list, sizeof(list));
     server->arguments = arguments->list;
 }

@@ -30,6 +30,9 @@ void own_server_stop(struct own_server *server, int signal);
 /* Kills it if it runs and removes the folder. */
 void own_server_end(struct own_server *server);
 
+/* Clients of other tests, whose server had the same port a moment ago, must not get in, nor we into theirs. */
+#define OWN_REDIS_PASSWORD "of-this-test-alone"
+
 /* A redis-server that keeps every write on disk. The arguments must live as long as the server. */
 struct redis_arguments {
     char port[16];

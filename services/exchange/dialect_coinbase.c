@@ -42,6 +42,7 @@ static const struct {
 struct question {
     bool off;
     bool bad;
+    char unknown[40];  /* a product that there is not */
     unsigned channels; /* a bit for each of `channels` */
     const sl_instrument *products[PRODUCTS_MAX];
     size_t count;
@@ -66,6 +67,7 @@ static void add_products(const struct sl_dialect_host *host, struct question *qu
             sl_instruments_find(host->instruments, SL_VENUE_COINBASE, name.data, name.size_bytes);
         if (product == NULL || product->status == SL_STATUS_DELISTED) {
             question->bad = true;
+            (void)snprintf(question->unknown, sizeof question->unknown, "%.*s", (int)name.size_bytes, name.data);
         } else if (question->count < PRODUCTS_MAX) {
             question->products[question->count++] = product;
         }
@@ -149,7 +151,11 @@ static void hear(const struct sl_dialect_host *host, struct sl_venue_client *cli
     }
     question.off = sl_json_is(type, "unsubscribe");
     if (question.bad || question.count == 0 || (!question.off && !sl_json_is(type, "subscribe"))) {
-        say_error(host, client, "not a valid product or channel");
+        char reason[80] = "not a valid channel";
+        if (question.unknown[0] != '\0') {
+            (void)snprintf(reason, sizeof reason, "%s is not a valid product", question.unknown);
+        }
+        say_error(host, client, reason);
         return;
     }
     perform(host, client, &question);

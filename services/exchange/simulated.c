@@ -107,6 +107,19 @@ bool sl__fault_holds(const struct venue *venue, sl_fault fault)
     return venue->orders.until[fault] > sl_now();
 }
 
+/* Those that were halted are traded again. */
+static void lift_halts(struct venue *venue)
+{
+    sl_instruments *table = venue->exchange->options.instruments;
+    venue->orders.until[SL_FAULT_HALT] = 0;
+    for (size_t at = 0; at < sl_instruments_count(table); at++) {
+        const sl_instrument *one = sl_instruments_at(table, at);
+        if (one->venue == venue->dialect->venue && one->status == SL_STATUS_HALTED) {
+            sl_instruments_set_status(table, one, SL_STATUS_TRADING);
+        }
+    }
+}
+
 /* The status of the next instruments that are traded. */
 static void change_status(struct venue *venue, sl_instrument_status status, uint64_t count)
 {
@@ -164,6 +177,8 @@ static void order(struct venue *venue, sl_fault fault, uint64_t count, sl_time d
         venue->orders.until[fault] = until;
         break;
     case SL_FAULT_HALT:
+        venue->orders.until[fault] = until;
+        __attribute__((fallthrough));
     case SL_FAULT_DELIST:
         venue->exchange->stats.faults[fault]++;
         change_status(venue, fault == SL_FAULT_HALT ? SL_STATUS_HALTED : SL_STATUS_DELISTED, count);
@@ -186,6 +201,7 @@ void sl_simulated_fault(sl_simulated *exchange, sl_venue venue, sl_fault fault, 
 void sl_simulated_heal(sl_simulated *exchange)
 {
     for (size_t at = 0; at < exchange->venue_count; at++) {
+        lift_halts(exchange->list[at]);
         exchange->list[at]->orders = (struct orders){.retry_after = 0};
     }
 }
@@ -258,21 +274,62 @@ static size_t history(void *arg, const sl_instrument *instrument, int64_t from_i
     return count - first < limit ? count - first : limit;
 }
 
+static int tell(struct venue *venue, const sl_truth_change *change)
+{
+    const struct sl_simulated_options *options = &venue->exchange->options;
+    if (change->event.kind == SL_EVENT_TRADE) {
+        SL_TRY(keep_trade(venue, &change->event));
+    }
+    if (options->record != NULL) {
+        SL_TRY(options->record(options->arg, &change->event));
+    }
+    sl__venue_publish(venue, change);
+    return 0;
+}
+
 static int step(sl_simulated *exchange)
 {
     struct venue *venue = exchange->list[exchange->stats.steps % exchange->venue_count];
     sl_truth_change change;
     venue->host.now_ns = sl_now_wall();
-    SL_TRY(sl_truth_step(venue->truth, venue->host.now_ns, &change));
+    int code = sl_truth_step(venue->truth, venue->host.now_ns, &change);
     exchange->stats.steps++;
-    if (change.event.kind == SL_EVENT_TRADE) {
-        SL_TRY(keep_trade(venue, &change.event));
+    return code == SL_EAGAIN ? 0 : code < 0 ? code : tell(venue, &change);
+}
+
+/* Steps of one instrument until it has had one of each kind. */
+static int last_steps(struct venue *venue, const sl_instrument *instrument)
+{
+    bool traded = false, changed = false;
+    while (!traded || !changed) {
+        sl_truth_change change;
+        venue->host.now_ns = sl_now_wall();
+        SL_TRY(sl_truth_step_of(venue->truth, instrument, venue->host.now_ns, &change));
+        SL_TRY(tell(venue, &change));
+        traded = traded || change.event.kind == SL_EVENT_TRADE;
+        changed = changed || change.event.kind == SL_EVENT_BOOK_DELTA;
     }
-    if (exchange->options.record != NULL) {
-        SL_TRY(exchange->options.record(exchange->options.arg, &change.event));
-    }
-    sl__venue_publish(venue, &change);
     return 0;
+}
+
+int sl_simulated_end(sl_simulated *exchange)
+{
+    const sl_instruments *table = exchange->options.instruments;
+    exchange->stats.over = true;
+    for (size_t at = 0; at < sl_instruments_count(table); at++) {
+        const sl_instrument *one = sl_instruments_at(table, at);
+        if (one->status == SL_STATUS_TRADING) {
+            SL_TRY(last_steps(exchange->venues[one->venue], one));
+        }
+    }
+    return 0;
+}
+
+void sl_simulated_pace(sl_simulated *exchange, double rate)
+{
+    exchange->options.rate = rate;
+    exchange->paced_from = sl_now();
+    exchange->paced_steps = exchange->stats.steps;
 }
 
 static bool crowded(const sl_simulated *exchange)
@@ -289,12 +346,14 @@ static bool crowded(const sl_simulated *exchange)
 }
 
 /* Waits until the next steps are due: how many are. */
-static int pace(sl_simulated *exchange, sl_time start, uint64_t *ret_due)
+static int pace(sl_simulated *exchange, uint64_t *ret_due)
 {
     const struct sl_simulated_options *options = &exchange->options;
     if (options->rate > 0) {
-        SL_TRY(sl_sleep(PACE));
-        uint64_t should = (uint64_t)((double)(sl_now() - start) / (double)SL_SECONDS(1) * options->rate);
+        double each = (double)SL_SECONDS(1) / options->rate;
+        SL_TRY(sl_sleep(each < (double)PACE ? PACE : each > (double)SL_SECONDS(1) ? SL_SECONDS(1) : (sl_time)each));
+        double passed = (double)(sl_now() - exchange->paced_from) / (double)SL_SECONDS(1);
+        uint64_t should = exchange->paced_steps + (uint64_t)(passed * options->rate);
         *ret_due = should > exchange->stats.steps ? should - exchange->stats.steps : 0;
     } else {
         while (crowded(exchange)) {
@@ -316,11 +375,12 @@ static int move(void *arg)
         sl_event_reset(&exchange->somebody);
         SL_TRY(sl_event_wait(&exchange->somebody));
     }
-    sl_time start = sl_now();
-    while (options->steps == 0 || exchange->stats.steps < options->steps) {
+    sl_simulated_pace(exchange, options->rate);
+    while (!exchange->stats.over && (options->steps == 0 || exchange->stats.steps < options->steps)) {
         uint64_t due = 0;
-        SL_TRY(pace(exchange, start, &due));
-        for (; due > 0 && (options->steps == 0 || exchange->stats.steps < options->steps); due--) {
+        SL_TRY(pace(exchange, &due));
+        for (; due > 0 && !exchange->stats.over && (options->steps == 0 || exchange->stats.steps < options->steps);
+             due--) {
             SL_TRY(step(exchange));
         }
     }
@@ -340,6 +400,10 @@ static int beat(void *arg)
             if (leave != 0 && leave <= sl_now()) {
                 venue->orders.until[SL_FAULT_LEAVE] = 0;
                 cut_all(venue);
+            }
+            sl_time halted = venue->orders.until[SL_FAULT_HALT];
+            if (halted != 0 && halted <= sl_now()) {
+                lift_halts(venue);
             }
             sl__venue_heartbeat(venue, sl_now());
         }

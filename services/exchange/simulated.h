@@ -52,7 +52,7 @@ typedef enum sl_fault {
     SL_FAULT_HTTP_500,        /* count */
     SL_FAULT_BODY_LIMIT,      /* count: a limit told in the body of a 200, or 429 where the venue does not */
     SL_FAULT_REFUSE,          /* duration: new streams are refused with 503 */
-    SL_FAULT_HALT,            /* count: instruments halted */
+    SL_FAULT_HALT,            /* count: instruments halted; `duration` later all are traded again */
     SL_FAULT_DELIST,          /* count: instruments that are no more */
     SL_FAULT_COUNT,
 } sl_fault;
@@ -95,6 +95,15 @@ void sl_simulated_fault(sl_simulated *exchange, sl_venue venue, sl_fault fault, 
 
 /* Nothing is wrong any more. */
 void sl_simulated_heal(sl_simulated *exchange);
+
+/* The market's pace from now on, in steps a second; 0 as in the options. Does not wait. */
+void sl_simulated_pace(sl_simulated *exchange, double rate);
+
+/*
+ * The market ends: each instrument that is traded has one more trade and one more change of its book, so that whatever
+ * was lost before can be noticed. Does not wait. What `record` returned.
+ */
+SL_MUST_CHECK int sl_simulated_end(sl_simulated *exchange);
 
 /* Lists one more instrument of a venue: of this base against the venue's usual money. */
 SL_MUST_CHECK int sl_simulated_list(sl_simulated *exchange, sl_venue venue, const char *base);

@@ -84,8 +84,10 @@ struct sl_simulated {
     size_t client_count;
     size_t wishes; /* of all clients */
     sl_listener *listener;
-    sl_event somebody; /* has subscribed */
-    sl_event drained;  /* a client has sent what it had */
+    sl_event somebody;    /* has subscribed */
+    sl_event drained;     /* a client has sent what it had */
+    sl_time paced_from;   /* since when the rate holds... */
+    uint64_t paced_steps; /* ... and the steps there were then */
     struct sl_simulated_stats stats;
 };
 

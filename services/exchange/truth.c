@@ -309,10 +309,22 @@ static int step(sl_truth *truth, struct listing *listing, int64_t wall_ns, sl_tr
     return change_book(truth, listing, wall_ns, change);
 }
 
+static bool is_traded(const sl_instrument *instrument)
+{
+    return instrument->status != SL_STATUS_HALTED && instrument->status != SL_STATUS_DELISTED;
+}
+
 int sl_truth_step(sl_truth *truth, int64_t wall_ns, sl_truth_change *ret_change)
 {
     uint64_t a = below(truth, truth->count), b = below(truth, truth->count);
-    return step(truth, &truth->listings[a < b ? a : b], wall_ns, ret_change);
+    size_t first = a < b ? a : b;
+    for (size_t at = 0; at < truth->count; at++) {
+        struct listing *listing = &truth->listings[(first + at) % truth->count];
+        if (is_traded(listing->instrument)) {
+            return step(truth, listing, wall_ns, ret_change);
+        }
+    }
+    return SL_EAGAIN;
 }
 
 static struct listing *find(const sl_truth *truth, const sl_instrument *instrument)

@@ -55,7 +55,8 @@ SL_MUST_CHECK int sl_truth_new(const sl_truth_options *options, sl_truth **ret_t
 void sl_truth_free(sl_truth *truth);
 SL_AUTO_DECLARE(sl_truth, sl_truth_free)
 
-/* Something happens at a time (ns since 1970, not before the last one). 0, SL_ENOMEM. */
+/* Something happens at a time (ns since 1970, not before the last one) to one of the instruments that are traded just
+ * now. 0, SL_EAGAIN (none of them is), SL_ENOMEM. */
 SL_MUST_CHECK int sl_truth_step(sl_truth *truth, int64_t wall_ns, sl_truth_change *ret_change);
 
 /* The same for one instrument. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ingest/shadow.h"
 #include "market/keeper.h"
 #include "sluice/channel.h"
 #include "sluice/runtime.h"
@@ -18,18 +19,24 @@ static const struct sl_backoff retry = {.initial = SL_MILLISECONDS(100), .max = 
 /* How often holes and late snapshots are looked at when nothing wakes the fetchers. */
 #define SWEEP SL_SECONDS(1)
 
+/* A question to begin anew may be lost, or be answered without a snapshot because the leaving was. */
+#define RENEWAL_PATIENCE SL_SECONDS(20)
+
 struct entry {
     sl_books *books;
     const sl_instrument *instrument;
     sl_keeper *keeper;
+    sl_shadow *shadow;  /* it is being compared; NULL */
+    sl_time verify_at;  /* for the next time; 0: not known yet */
     struct entry *next; /* in the queue of snapshots */
     sl_time not_before; /* for the next request */
     sl_time expires;    /* when the keeper wants to be called; SL_NEVER */
     uint32_t attempts;
-    bool queued;   /* in the queue, or being asked for */
-    bool renewing; /* the stream was asked to begin anew */
-    bool gone;     /* not followed any more, but a fetcher still has it */
-    bool busy;     /* a fetcher has it */
+    bool queued;         /* in the queue, or being asked for */
+    bool renewing;       /* the stream was asked to begin anew */
+    sl_time renew_again; /* it has not: when it is asked once more */
+    bool gone;           /* not followed any more, but a fetcher still has it */
+    bool busy;           /* a fetcher has it */
 };
 
 struct sl_books {
@@ -38,6 +45,7 @@ struct sl_books {
     size_t capacity;
     struct entry *first, *last; /* the queue */
     sl_semaphore queued;        /* as many permits as entries that are due */
+    size_t shadows;
     struct sl_books_stats stats;
 };
 
@@ -56,8 +64,16 @@ int sl_books_new(const struct sl_books_options *options, sl_books **ret_books)
     return 0;
 }
 
+static void drop_shadow(struct entry *entry)
+{
+    entry->books->shadows -= entry->shadow != NULL;
+    sl_shadow_free(entry->shadow);
+    entry->shadow = NULL;
+}
+
 static void free_entry(struct entry *entry)
 {
+    drop_shadow(entry);
     sl_keeper_free(entry->keeper);
     sl_free(entry);
 }
@@ -161,15 +177,75 @@ static void attend(struct entry *entry)
         }
         break;
     case SL_KEEPER_RENEWAL:
-        if (!entry->renewing) {
+        if (!entry->renewing || sl_now() >= entry->renew_again) {
             entry->renewing = true;
+            entry->renew_again = sl_time_add(sl_now(), RENEWAL_PATIENCE);
             books->options.renew(books->options.arg, entry->instrument, connection);
         }
         break;
     default:
         entry->renewing = false;
-        entry->attempts = 0;
+        if (entry->shadow == NULL) {
+            entry->attempts = 0;
+        } else if (!entry->queued && sl_shadow_wants(entry->shadow)) {
+            enqueue(books, entry);
+        }
     }
+}
+
+/* ---- whether books are right ---- */
+
+/* Looks at what a shadow has found. */
+static int judge_shadow(struct entry *entry)
+{
+    sl_books *books = entry->books;
+    sl_shadow_verdict verdict = sl_shadow_compare(entry->shadow, entry->keeper);
+    bool live = sl_keeper_get_state(entry->keeper) == SL_KEEPER_LIVE;
+    if (verdict == SL_SHADOW_OPEN && live && sl_now() < sl_shadow_until(entry->shadow)) {
+        return 0;
+    }
+    drop_shadow(entry);
+    books->stats.verified += verdict != SL_SHADOW_OPEN;
+    if (verdict != SL_SHADOW_DIFFERENT) {
+        return 0;
+    }
+    books->stats.different++;
+    return sl_keeper_distrust(entry->keeper, SL_GAP_DIFFERENT, sl_now());
+}
+
+static bool is_asked_for(const sl_books *books)
+{
+    sl_book_rule rule = books->options.driver->book_rule;
+    return rule == SL_BOOK_RULE_BINANCE_SPOT || rule == SL_BOOK_RULE_BINANCE_FUTURES || rule == SL_BOOK_RULE_TIMED;
+}
+
+/*
+ * A book whose turn it is. Where nothing could tell a loss, and no snapshot says how far it goes (Coinbase), it is begun
+ * anew: that replaces what may have been wrong.
+ */
+static int verify(struct entry *entry)
+{
+    sl_books *books = entry->books;
+    sl_time every = books->options.verify, now = sl_now();
+    if (entry->verify_at == 0) { /* not all at once */
+        entry->verify_at = sl_time_add(now, (sl_time)((double)every * (0.5 + sl_random_unit() / 2)));
+    }
+    if (now < entry->verify_at || entry->shadow != NULL || sl_keeper_get_state(entry->keeper) != SL_KEEPER_LIVE) {
+        return 0;
+    }
+    if (is_asked_for(books) && books->shadows < SL_BOOKS_SHADOWS) {
+        SL_TRY(sl_shadow_new(books->options.driver->book_rule, entry->instrument,
+                             sl_time_add(now, SL_BOOKS_SHADOW_TIME), &entry->shadow));
+        books->shadows++;
+        entry->verify_at = sl_time_add(now, every);
+    } else if (books->options.driver->book_rule == SL_BOOK_RULE_TRUSTED) {
+        uint32_t connection = 0;
+        (void)sl_keeper_wants(entry->keeper, &connection);
+        entry->verify_at = sl_time_add(now, every);
+        books->options.renew(books->options.arg, entry->instrument, connection);
+        books->stats.verified++;
+    }
+    return 0;
 }
 
 int sl_books_event(sl_books *books, const sl_market_event *event, sl_time now)
@@ -184,6 +260,11 @@ int sl_books_event(sl_books *books, const sl_market_event *event, sl_time now)
         entry->renewing = false;
     }
     entry->expires = books->options.patience > 0 ? now : SL_NEVER;
+    if (code == 0 && entry->shadow != NULL) {
+        code = sl_shadow_event(entry->shadow, event, now);
+        code = code == SL_EINVAL || code == SL_EMSGSIZE ? 0 : code;
+        code = code == 0 ? judge_shadow(entry) : code;
+    }
     attend(entry);
     return code;
 }
@@ -195,6 +276,7 @@ int sl_books_lost(sl_books *books, const sl_instrument *instrument, uint32_t con
         return 0;
     }
     entry->renewing = false; /* whoever connects next subscribes anew */
+    drop_shadow(entry);
     int code = sl_keeper_lost(entry->keeper, connection, last, now);
     if (!last) {
         attend(entry);
@@ -262,7 +344,12 @@ static int on_snapshot(void *arg, const sl_market_event *event)
         return 0;
     }
     SL_TRY(sl_mutex_lock(fetcher->books->options.mutex));
-    int code = fetcher->entry->gone ? 0 : sl_keeper_snapshot(fetcher->entry->keeper, event, sl_now());
+    struct entry *entry = fetcher->entry;
+    int code = entry->gone ? 0 : sl_keeper_snapshot(entry->keeper, event, sl_now());
+    if (code == 0 && !entry->gone && entry->shadow != NULL) {
+        code = sl_shadow_snapshot(entry->shadow, event, sl_now());
+        code = code > 0 ? judge_shadow(entry) : code;
+    }
     (void)sl_mutex_unlock(fetcher->books->options.mutex);
     return code < 0 ? code : 0;
 }
@@ -337,7 +424,8 @@ static void give_back(sl_books *books, struct entry *entry)
         return;
     }
     uint32_t connection = 0;
-    if (sl_keeper_wants(entry->keeper, &connection) == SL_KEEPER_SNAPSHOT) {
+    if (sl_keeper_wants(entry->keeper, &connection) == SL_KEEPER_SNAPSHOT ||
+        (entry->shadow != NULL && sl_shadow_wants(entry->shadow))) {
         entry->not_before = sl_time_add(sl_now(), sl_backoff_delay(&retry, entry->attempts++, sl_random_unit()));
         enqueue(books, entry);
     } else {
@@ -398,9 +486,7 @@ static int expire(struct entry *entry)
 /* Holes whose patience is over, and what the books have come to. */
 static int sweep(sl_books *books)
 {
-    struct sl_books_stats sum = {.snapshots = books->stats.snapshots,
-                                 .snapshot_failures = books->stats.snapshot_failures};
-    memcpy(sum.problem, books->stats.problem, sizeof sum.problem);
+    struct sl_books_stats sum = {0};
     for (size_t at = 0; at < books->capacity; at++) {
         struct entry *entry = books->table[at];
         if (entry == NULL) {
@@ -413,6 +499,9 @@ static int sweep(sl_books *books)
                 continue;
             }
         }
+        if (books->options.verify > 0) {
+            SL_TRY(verify(entry));
+        }
         const sl_keeper_stats *stats = sl_keeper_get_stats(entry->keeper);
         sum.books++;
         sum.stale += sl_keeper_get_state(entry->keeper) != SL_KEEPER_LIVE;
@@ -424,6 +513,12 @@ static int sweep(sl_books *books)
         sum.crossed += stats->crossed;
         sum.checksum_failures += stats->checksum_failures;
     }
+    /* What was counted meanwhile stays. */
+    sum.snapshots = books->stats.snapshots;
+    sum.snapshot_failures = books->stats.snapshot_failures;
+    sum.verified = books->stats.verified;
+    sum.different = books->stats.different;
+    memcpy(sum.problem, books->stats.problem, sizeof sum.problem);
     books->stats = sum;
     return 0;
 }

@@ -21,6 +21,10 @@ extern "C" {
 /* How long one may take, retries not counted. */
 #define SL_BOOKS_SNAPSHOT_TIMEOUT SL_SECONDS(30)
 
+/* Books that are compared with a snapshot at once, and how long one may take. */
+#define SL_BOOKS_SHADOWS 4
+#define SL_BOOKS_SHADOW_TIME SL_SECONDS(60)
+
 typedef struct sl_books sl_books;
 
 /* Texts and objects are borrowed and must outlive the books. */
@@ -30,6 +34,7 @@ struct sl_books_options {
     const char *origin;   /* of REST; NULL: the venue's own */
     sl_http_client *http; /* asks for snapshots: NULL only where the venue sends them in the stream */
     uint32_t depth;       /* levels of a snapshot that is asked for; 0: the venue's best bargain */
+    sl_time verify;       /* each book is compared with a new snapshot so often; 0: never */
     sl_time patience;     /* with redundancy: how long a missing message may still come by another connection */
     void *arg;
     /* Held while anything is done to a book: what `event` is given to may wait, and connections share books. */
@@ -43,7 +48,8 @@ struct sl_books_options {
 struct sl_books_stats {
     size_t books, stale, waiting; /* now; waiting: for a snapshot */
     uint64_t applied, repeated, gaps, healed, snapshots, snapshot_failures, crossed, checksum_failures;
-    char problem[160]; /* the last failure of a snapshot */
+    uint64_t verified, different; /* compared with a snapshot; of them found to be another book */
+    char problem[160];            /* the last failure of a snapshot */
 };
 
 /* Does not wait. 0, SL_EINVAL, SL_ENOMEM. */

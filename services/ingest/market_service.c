@@ -249,6 +249,7 @@ static int make_stream(struct sl_program_service *service)
         .http = sl_access_http(access),
         .rest_origin = sl_access_rest_origin(access),
         .snapshot_depth = book == NULL ? 0 : (uint32_t)(book->snapshot_depth != 0 ? book->snapshot_depth : book->depth),
+        .verify = book == NULL ? 0 : book->verify,
         .arg = service,
         .event = on_event,
         .bad = on_bad,

@@ -147,9 +147,12 @@ static int run_leg(void *arg)
     leg->scope = NULL;
     leg->ended = leg->retired;
     bool was_open = sl_connection_get_stats(leg->connection)->opened > opened;
-    if (was_open && !leg->retired &&
-        code != SL_ECANCELED) { /* who stops the service knows that nothing comes any more */
-        stream->reconnects++;
+    /* Who stops the service knows that nothing comes any more. */
+    bool lost = was_open && !leg->retired && code != SL_ECANCELED;
+    /* One that was replaced may be the one whose messages a book was made of. */
+    bool replaced = was_open && leg->retired && leg->replacement != 0;
+    stream->reconnects += lost;
+    if (lost || replaced) {
         int told = tell_lost(leg);
         code = told < 0 ? told : code;
     }
@@ -630,6 +633,7 @@ int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **r
                                          .origin = options->rest_origin,
                                          .http = options->http,
                                          .depth = options->snapshot_depth,
+                                         .verify = options->verify,
                                          .patience = tracker.patience,
                                          .mutex = &stream->mutex,
                                          .arg = stream,

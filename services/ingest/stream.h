@@ -50,6 +50,7 @@ struct sl_stream_options {
     sl_http_client *http;      /* for snapshots of books */
     const char *rest_origin;   /* NULL: the venue's own */
     uint32_t snapshot_depth;   /* levels that are asked for; 0: the venue's best bargain */
+    sl_time verify;            /* books are compared with a new snapshot so often; 0: never */
     void *arg;
     int (*event)(void *arg, const sl_market_event *event); /* may wait: one call at a time */
     int (*bad)(void *arg, const struct sl_bad_message *message);

@@ -16,6 +16,7 @@ struct record {
     int64_t request_id; /* ASKED, or LEAVING and sent */
     sl_time not_before; /* WANTED: when it may be asked for; ASKED: when it is asked for again */
     unsigned attempts;
+    bool alone; /* asked for in a message of its own: one of those that it was asked for with may be refused */
 };
 
 /* Those that go into one message. */
@@ -200,6 +201,7 @@ void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected,
         struct record *record = &subscriptions->records[at];
         record->attempts = 0;
         record->again = false;
+        record->alone = false;
         record->not_before = now;
         if (record->state != SL_SUBSCRIPTION_REFUSED) {
             set_state(subscriptions, record,
@@ -232,6 +234,7 @@ static void expire(sl_subscriptions *subscriptions, sl_time now)
         }
         if (record->state == SL_SUBSCRIPTION_ASKED) {
             subscriptions->stats.unanswered++;
+            record->alone = record->attempts > 1; /* an error that named none of them may have been the answer */
             ask_later(subscriptions, record, now);
         } else if (record->state == SL_SUBSCRIPTION_LEAVING && record->leave_sent) {
             if (record->again) {
@@ -254,6 +257,9 @@ static void collect(sl_subscriptions *subscriptions, sl_subscription_state state
     batch->count = 0;
     for (size_t at = 0; at < subscriptions->count && batch->count < limit; at++) {
         const struct record *record = &subscriptions->records[at];
+        if (batch->count > 0 && (record->alone || subscriptions->records[batch->index[0]].alone)) {
+            continue;
+        }
         if (record->state != state || (state == SL_SUBSCRIPTION_LEAVING && record->leave_sent)) {
             continue;
         }
@@ -349,6 +355,18 @@ int sl_subscriptions_next(sl_subscriptions *subscriptions, sl_time now, char *bu
     return write_message(subscriptions, off, now, buffer, capacity, ret_size_bytes);
 }
 
+/* The venue sends it no more: it is gone, or asked for anew. */
+static void left(sl_subscriptions *subscriptions, struct record *record, sl_time now)
+{
+    if (record->again) {
+        record->again = false;
+        record->not_before = now;
+        set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
+    } else {
+        drop(subscriptions, record);
+    }
+}
+
 /* What an answer means for one subscription. */
 static void answer(sl_subscriptions *subscriptions, struct record *record, const sl_venue_notice *notice, sl_time now)
 {
@@ -356,20 +374,17 @@ static void answer(sl_subscriptions *subscriptions, struct record *record, const
     case SL_NOTICE_SUBSCRIBED:
         subscriptions->stats.acknowledged++;
         record->attempts = 0;
+        record->alone = false;
         set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
         break;
     case SL_NOTICE_UNSUBSCRIBED:
-        if (record->again) {
-            record->again = false;
-            record->not_before = now;
-            set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
-        } else {
-            drop(subscriptions, record);
-        }
+        left(subscriptions, record, now);
         break;
     case SL_NOTICE_REFUSED:
         subscriptions->stats.refused++;
-        if (notice->permanent || record->attempts >= SL_SUBSCRIPTION_ATTEMPTS_MAX) {
+        if (record->state == SL_SUBSCRIPTION_LEAVING) { /* the venue does not know it: it is left */
+            left(subscriptions, record, now);
+        } else if (notice->permanent || record->attempts >= SL_SUBSCRIPTION_ATTEMPTS_MAX) {
             set_state(subscriptions, record, SL_SUBSCRIPTION_REFUSED);
         } else {
             ask_later(subscriptions, record, now);
@@ -393,6 +408,65 @@ static bool awaits(const struct record *record, const sl_venue_notice *notice)
     }
 }
 
+/* An instrument is refused, whatever was asked of it. */
+static int refuse_all_of(sl_subscriptions *subscriptions, const sl_venue_notice *notice, sl_time now)
+{
+    int found = 0;
+    for (size_t at = subscriptions->count; at-- > 0;) {
+        struct record *record = &subscriptions->records[at];
+        if (record->what.instrument == notice->instrument && record->state == SL_SUBSCRIPTION_ASKED) {
+            answer(subscriptions, record, notice, now);
+            found = 1;
+        }
+    }
+    return found;
+}
+
+/* One message is refused for good, because of one that it named: each is asked for by itself. 0: it named only one. */
+static int part(sl_subscriptions *subscriptions, const sl_venue_notice *notice, sl_time now)
+{
+    size_t count = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t at = 0; at < subscriptions->count && (pass == 0 || count > 1); at++) {
+            struct record *record = &subscriptions->records[at];
+            if (record->request_id != notice->request_id || record->state != SL_SUBSCRIPTION_ASKED) {
+                continue;
+            }
+            count += pass == 0;
+            if (pass == 1) {
+                record->alone = true;
+                record->not_before = now;
+                set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
+            }
+        }
+    }
+    return count > 1;
+}
+
+/* An answer to a message of ours, known by its id. */
+static int answer_request(sl_subscriptions *subscriptions, const sl_venue_notice *notice, sl_time now)
+{
+    int found = 0;
+    if (notice->request_id == 0) {
+        return 0;
+    }
+    if (notice->kind == SL_NOTICE_REFUSED && notice->permanent && part(subscriptions, notice, now) > 0) {
+        return 1;
+    }
+    for (size_t at = subscriptions->count; at-- > 0;) {
+        struct record *record = &subscriptions->records[at];
+        sl_venue_notice said = *notice;
+        if (record->state == SL_SUBSCRIPTION_LEAVING && said.kind == SL_NOTICE_SUBSCRIBED) {
+            said.kind = SL_NOTICE_UNSUBSCRIBED; /* a venue may answer both alike: the id says which it was */
+        }
+        if (record->request_id == said.request_id && awaits(record, &said)) {
+            answer(subscriptions, record, &said, now);
+            found = 1;
+        }
+    }
+    return found;
+}
+
 int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_notice *notice, sl_time now)
 {
     if (notice->kind == SL_NOTICE_RATE_LIMITED) {
@@ -409,6 +483,9 @@ int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_noti
         notice->kind != SL_NOTICE_REFUSED) {
         return 0;
     }
+    if (notice->kind == SL_NOTICE_REFUSED && notice->instrument != NULL && notice->feed == SL_FEED_NONE) {
+        return refuse_all_of(subscriptions, notice, now);
+    }
     if (notice->instrument != NULL) {
         bool off = notice->kind == SL_NOTICE_UNSUBSCRIBED;
         sl_subscription_state other = off ? SL_SUBSCRIPTION_LEAVING : SL_SUBSCRIPTION_ASKED;
@@ -419,19 +496,7 @@ int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_noti
         answer(subscriptions, record, notice, now);
         return 1;
     }
-    int found = 0;
-    for (size_t at = subscriptions->count; at-- > 0 && notice->request_id != 0;) {
-        struct record *record = &subscriptions->records[at];
-        sl_venue_notice said = *notice;
-        if (record->state == SL_SUBSCRIPTION_LEAVING && said.kind == SL_NOTICE_SUBSCRIBED) {
-            said.kind = SL_NOTICE_UNSUBSCRIBED; /* a venue may answer both alike: the id says which it was */
-        }
-        if (record->request_id == said.request_id && awaits(record, &said)) {
-            answer(subscriptions, record, &said, now);
-            found = 1;
-        }
-    }
-    return found;
+    return answer_request(subscriptions, notice, now);
 }
 
 void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument)

@@ -15,8 +15,8 @@ static const char *const kind_names[SL_EVENT_KIND_COUNT] = {
     "none",   "trade",   "book_delta",  "book_snapshot", "best",   "ticker",
     "candle", "funding", "liquidation", "open_interest", "status", "gap"};
 static const char *const side_names[] = {"none", "buy", "sell"};
-static const char *const reason_names[SL_GAP_REASON_COUNT] = {"none",    "sequence",     "checksum",
-                                                              "crossed", "disconnected", "restarted"};
+static const char *const reason_names[SL_GAP_REASON_COUNT] = {"none",         "sequence",  "checksum", "crossed",
+                                                              "disconnected", "restarted", "different"};
 
 static const char *name_of(const char *const *names, size_t count, size_t index)
 {

@@ -167,6 +167,7 @@ typedef enum sl_gap_reason {
     SL_GAP_CROSSED,      /* the book's best bid is not below its best ask */
     SL_GAP_DISCONNECTED, /* the connection was lost, or dropped by us */
     SL_GAP_RESTARTED,    /* the worker was not there: from what was stored last to what came first */
+    SL_GAP_DIFFERENT,    /* the book is another than the one that the venue gave when it was asked */
     SL_GAP_REASON_COUNT,
 } sl_gap_reason;
 

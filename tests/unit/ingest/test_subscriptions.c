@@ -185,6 +185,44 @@ static void a_refusal_is_for_good_or_for_now(void **state)
     close_kit(&kit);
 }
 
+static void a_message_that_is_refused_is_asked_in_parts(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 3);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    assert_string_equal(next(&kit, T0), "+1 S0 S1 S2");
+    assert_int_equal(tell(&kit, SL_NOTICE_REFUSED, 1, 0, true, T0), 1); /* one of them is bad: nobody says which */
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 0);
+    assert_string_equal(next(&kit, T0), "+2 S0");
+    sl_time later = T0 + SL_SECONDS(1);
+    assert_string_equal(next(&kit, later), "+3 S1");
+    later += SL_SECONDS(1);
+    assert_string_equal(next(&kit, later), "+4 S2");
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 2, 0, false, later), 1);
+    assert_int_equal(tell(&kit, SL_NOTICE_REFUSED, 3, 0, true, later), 1);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 4, 0, false, later), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 2);
+    assert_true(sl_subscriptions_settled(kit.subscriptions));
+    close_kit(&kit);
+}
+
+static void what_is_refused_when_it_is_left_is_left(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 1);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    (void)next(&kit, T0);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
+    assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[0]), 1);
+    assert_string_equal(next(&kit, T0), "-2 S0");
+    assert_int_equal(tell(&kit, SL_NOTICE_REFUSED, 2, 0, true, T0), 1);
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(1)), "+3 S0");
+    close_kit(&kit);
+}
+
 static void too_many_messages_send_all_that_wait_back(void **state)
 {
     (void)state;
@@ -287,6 +325,8 @@ SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
              cmocka_unit_test(an_answer_by_name_is_for_one),
              cmocka_unit_test(what_is_not_answered_is_asked_again_later_and_later),
              cmocka_unit_test(a_refusal_is_for_good_or_for_now),
+             cmocka_unit_test(a_message_that_is_refused_is_asked_in_parts),
+             cmocka_unit_test(what_is_refused_when_it_is_left_is_left),
              cmocka_unit_test(too_many_messages_send_all_that_wait_back), cmocka_unit_test(leaving_and_coming_back),
              cmocka_unit_test(renewing_leaves_and_subscribes), cmocka_unit_test(those_in_the_path_are_active_at_once),
              cmocka_unit_test(one_that_cannot_be_written_harms_no_other),

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: MIT */
+/* A play of the simulated exchange and a stream service. See market_play.h. */
+#include "market_play.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sluice/fetch.h"
+#include "sluice/memory.h"
+#include "sluice/runtime.h"
+#include "sluice/scope.h"
+#include "sluice/simulation.h"
+
+#define TRADES_MAX 20000
+#define CHANGES_MAX 20000
+#define GAPS_MAX 4096
+#define CALM_RATE 4
+#define HEAL_BUDGET SL_SECONDS(1200)
+#define LAST_BUDGET SL_SECONDS(60)
+
+/* A gap of trades: the ids between are said to be missing, or (ids 0) all that is not there just then. */
+struct hole {
+    int64_t from_id, to_id;
+    int64_t above; /* the newest trade that was given out before it; -1 */
+    uint64_t at;   /* among all that was given out */
+};
+
+struct tale {
+    int64_t first_key;
+    size_t trades, changes, holes;
+    uint64_t trade_hash[TRADES_MAX];
+    uint32_t heard[TRADES_MAX];
+    uint64_t heard_at[TRADES_MAX];
+    int64_t newest; /* place of the newest trade that was given out; -1 */
+    struct hole hole[GAPS_MAX];
+    int64_t change_id[CHANGES_MAX];
+    uint64_t book_hash[CHANGES_MAX]; /* of the true book after the change */
+    sl_book *book;                   /* of whoever applies what is given out */
+    bool stale, crossed;
+    uint64_t given;
+};
+
+struct play {
+    const struct market_play_options *options;
+    struct market_play_result *result;
+    sl_instruments *theirs, *ours;
+    sl_simulated *exchange;
+    sl_stream_service *stream;
+    sl_http_client *http;
+    struct tale *tales;
+    uint64_t random, steps, next_fault;
+    bool calm;
+};
+
+static void complain(struct play *play, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void complain(struct play *play, const char *format, ...)
+{
+    if (play->result->problem[0] == '\0') {
+        va_list arguments;
+        va_start(arguments, format);
+        (void)vsnprintf(play->result->problem, sizeof play->result->problem, format, arguments);
+        va_end(arguments);
+    }
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014): the faults do not depend on what the program draws. */
+static uint64_t draw(struct play *play, uint64_t limit)
+{
+    uint64_t z = play->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return limit == 0 ? 0 : (z ^ z >> 31) % limit;
+}
+
+/* ---- hashes ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+static uint64_t hash_decimal(uint64_t hash, sl_decimal value)
+{
+    while (value.mantissa != 0 && value.mantissa % 10 == 0) {
+        value.mantissa /= 10;
+        value.exponent++;
+    }
+    return mix(mix(hash, (uint64_t)value.mantissa), (uint64_t)(int64_t)value.exponent);
+}
+
+static uint64_t hash_trade(const sl_trade *trade)
+{
+    return mix(hash_decimal(hash_decimal(1, trade->price), trade->quantity), (uint64_t)trade->taker);
+}
+
+static uint64_t hash_book(const sl_book *book)
+{
+    uint64_t hash = 0;
+    for (int side = SL_SIDE_BUY; side <= SL_SIDE_SELL; side++) {
+        sl_book_cursor cursor = sl_book_first(book, (sl_side)side);
+        const sl_level *level = NULL;
+        hash = mix(hash, (uint64_t)side);
+        while ((level = sl_book_next(&cursor)) != NULL) {
+            hash = hash_decimal(hash_decimal(hash, level->price), level->quantity);
+        }
+    }
+    return hash;
+}
+
+static int64_t key_of(const sl_trade *trade)
+{
+    return trade->id != 0 ? trade->id : (int64_t)trade->uuid.low;
+}
+
+/* ---- the truth ---- */
+
+static void perhaps_a_fault(struct play *play)
+{
+    const struct market_play_options *options = play->options;
+    if (++play->steps < play->next_fault || play->calm || options->fault_count == 0) {
+        return;
+    }
+    uint64_t every = options->every == 0 ? 120 : options->every;
+    play->next_fault = play->steps + every / 2 + draw(play, every);
+    sl_fault fault = options->faults[draw(play, options->fault_count)];
+    uint64_t count = 1 + draw(play, options->count == 0 ? 1 : options->count);
+    sl_time most = options->duration == 0 ? SL_SECONDS(2) : options->duration;
+    sl_simulated_fault(play->exchange, SL_VENUE_NONE, fault, count, most / 2 + (sl_time)draw(play, (uint64_t)most / 2));
+}
+
+static int on_truth(void *arg, const sl_market_event *event)
+{
+    struct play *play = arg;
+    struct tale *tale = &play->tales[event->instrument->index];
+    if (event->kind == SL_EVENT_TRADE && tale->trades < TRADES_MAX) {
+        tale->first_key = tale->trades == 0 ? key_of(&event->as.trade) : tale->first_key;
+        tale->trade_hash[tale->trades++] = hash_trade(&event->as.trade);
+    } else if (event->kind == SL_EVENT_BOOK_DELTA && tale->changes < CHANGES_MAX) {
+        const sl_truth *truth = sl_simulated_truth(play->exchange, play->options->venue);
+        tale->change_id[tale->changes] = event->as.delta.last_id;
+        tale->book_hash[tale->changes++] = hash_book(sl_truth_look(truth, event->instrument).book);
+    }
+    perhaps_a_fault(play);
+    return 0;
+}
+
+/* ---- what is given out ---- */
+
+static void take_trade(struct play *play, struct tale *tale, const sl_market_event *event)
+{
+    int64_t place = key_of(&event->as.trade) - tale->first_key;
+    if (tale->trades == 0 || place < 0 || place >= (int64_t)tale->trades ||
+        tale->trade_hash[place] != hash_trade(&event->as.trade)) {
+        play->result->wrong++;
+        complain(play, "%s: trade %lld was never made so", event->instrument->symbol,
+                 (long long)key_of(&event->as.trade));
+        return;
+    }
+    play->result->doubled += ++tale->heard[place] > 1;
+    if (tale->heard[place] > 1) {
+        complain(play, "%s: trade %lld twice", event->instrument->symbol, (long long)key_of(&event->as.trade));
+    }
+    tale->heard_at[place] = tale->given;
+    tale->newest = place > tale->newest ? place : tale->newest;
+}
+
+static void take_gap(struct play *play, struct tale *tale, const sl_market_event *event)
+{
+    const sl_gap *gap = &event->as.gap;
+    if (event->feed == SL_FEED_DEPTH) {
+        play->result->book_gaps += !gap->healed;
+        play->result->healed += gap->healed;
+        tale->stale = !gap->healed;
+        tale->crossed = false;
+    } else if (event->feed == SL_FEED_TRADES) {
+        play->result->gaps++;
+        if (tale->holes < GAPS_MAX) {
+            tale->hole[tale->holes++] = (struct hole){gap->from_id, gap->to_id, tale->newest, tale->given};
+        }
+    }
+}
+
+/* Where the venue's ids are the truth's, a book that is not stale has to be the true one after each change. */
+static void compare_now(struct play *play, struct tale *tale, const sl_instrument *instrument, int64_t last_id)
+{
+    size_t from = 0, to = tale->changes;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (tale->change_id[middle] < last_id) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    if (last_id > 0 && from < tale->changes && tale->change_id[from] == last_id &&
+        tale->book_hash[from] != hash_book(tale->book)) {
+        play->result->silently_wrong++;
+        complain(play, "%s: the book is not the true one at %lld", instrument->symbol, (long long)last_id);
+    }
+}
+
+static int take_book(struct play *play, struct tale *tale, const sl_market_event *event)
+{
+    bool snapshot = event->kind == SL_EVENT_BOOK_SNAPSHOT;
+    if (tale->crossed && !tale->stale) {
+        play->result->crossed++;
+        complain(play, "%s: the book was crossed, and nobody said so", event->instrument->symbol);
+    }
+    uint32_t depth = snapshot ? event->as.snapshot.depth : event->as.delta.depth;
+    SL_TRY(snapshot ? sl_book_set(tale->book, &event->as.snapshot.levels)
+                    : sl_book_apply(tale->book, &event->as.delta.levels));
+    if (depth > 0) {
+        sl_book_cut(tale->book, depth);
+    }
+    tale->crossed = sl_book_crossed(tale->book);
+    if (!tale->stale && !snapshot) {
+        compare_now(play, tale, event->instrument, event->as.delta.last_id);
+    }
+    return 0;
+}
+
+static int on_event(void *arg, const sl_market_event *event)
+{
+    struct play *play = arg;
+    struct tale *tale = &play->tales[event->instrument->index];
+    tale->given++;
+    switch (event->kind) {
+    case SL_EVENT_TRADE:
+        take_trade(play, tale, event);
+        return 0;
+    case SL_EVENT_GAP:
+        take_gap(play, tale, event);
+        return 0;
+    case SL_EVENT_BOOK_DELTA:
+    case SL_EVENT_BOOK_SNAPSHOT:
+        return take_book(play, tale, event);
+    default:
+        return 0;
+    }
+}
+
+static int on_bad(void *arg, const struct sl_bad_message *message)
+{
+    (void)message;
+    ((struct play *)arg)->result->bad++;
+    return 0;
+}
+
+/* ---- the comparison in the end ---- */
+
+/* Nobody can follow it any more. */
+static bool is_gone(const struct play *play, size_t at)
+{
+    return sl_instruments_at(play->theirs, at)->status == SL_STATUS_DELISTED;
+}
+
+static bool is_told(const struct tale *tale, int64_t place, int64_t next)
+{
+    int64_t id = tale->first_key + place;
+    for (size_t at = 0; at < tale->holes; at++) {
+        const struct hole *hole = &tale->hole[at];
+        bool by_id = hole->to_id > 0 && hole->from_id < id && id < hole->to_id;
+        bool by_time = hole->to_id == 0 && hole->above < place && (next < 0 || hole->at < tale->heard_at[next]);
+        if (by_id || by_time) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void compare_trades(struct play *play, const sl_instrument *instrument)
+{
+    const struct tale *tale = &play->tales[instrument->index];
+    struct market_play_result *result = play->result;
+    int64_t next = -1; /* the next one that was given out */
+    int64_t first = 0;
+    while (first < (int64_t)tale->trades && tale->heard[first] == 0) {
+        first++;
+    }
+    for (int64_t place = (int64_t)tale->trades - 1; place >= 0; place--) {
+        result->trades++;
+        if (tale->heard[place] > 0) {
+            result->heard++;
+            next = place;
+        } else if (is_told(tale, place, next)) {
+            result->told++;
+        } else if (place < first || (next < 0 && is_gone(play, instrument->index))) {
+            result->unseen++;
+        } else {
+            result->untold++;
+            complain(play, "%s: trade %lld is missing, and nobody said so", instrument->symbol,
+                     (long long)(tale->first_key + place));
+        }
+    }
+}
+
+static void compare_books(struct play *play, const sl_instrument *instrument)
+{
+    struct tale *tale = &play->tales[instrument->index];
+    const sl_instrument *of_theirs = sl_instruments_at(play->theirs, instrument->index);
+    const sl_book *truth = sl_truth_look(sl_simulated_truth(play->exchange, instrument->venue), of_theirs).book;
+    bool stale = true;
+    const sl_book *kept = sl_books_find(sl_stream_books(play->stream), instrument, &stale);
+    const char *what = kept == NULL                               ? "is not there"
+                       : stale                                    ? "is stale"
+                       : hash_book(kept) != hash_book(truth)      ? "is not the true one"
+                       : hash_book(tale->book) != hash_book(kept) ? "is not what was given out"
+                                                                  : NULL;
+    if (what != NULL) {
+        play->result->books_wrong++;
+        complain(play, "%s: the book %s in the end", instrument->symbol, what);
+    }
+}
+
+/* ---- the play ---- */
+
+static bool is_well(const struct play *play)
+{
+    struct sl_stream_stats stats = sl_stream_get_stats(play->stream);
+    bool well = stats.connections > 0 && stats.live == stats.connections;
+    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
+        bool stale = true;
+        if (is_gone(play, at)) {
+            continue;
+        }
+        well = well &&
+               sl_books_find(sl_stream_books(play->stream), sl_instruments_at(play->ours, at), &stale) != NULL &&
+               !stale;
+    }
+    return well;
+}
+
+static bool all_heard(const struct play *play)
+{
+    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
+        const struct tale *tale = &play->tales[at];
+        if (!is_gone(play, at) && tale->trades > 0 && tale->heard[tale->trades - 1] == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The market's own end: faults, calm, the last word. */
+static int conduct(struct play *play)
+{
+    const struct market_play_options *options = play->options;
+    uint64_t steps = options->steps == 0 ? 900 : options->steps;
+    while (sl_simulated_get_stats(play->exchange)->steps < steps) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
+    }
+    play->calm = true;
+    sl_simulated_heal(play->exchange);
+    sl_simulated_pace(play->exchange, CALM_RATE);
+    sl_time from = sl_now();
+    SL_TRY(sl_sleep(options->calm == 0 ? SL_SECONDS(5) : options->calm));
+    while (!is_well(play) && sl_now() - from < HEAL_BUDGET) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
+    }
+    play->result->healed_after = sl_now() - from;
+    if (!is_well(play)) {
+        struct sl_stream_stats stats = sl_stream_get_stats(play->stream);
+        play->result->never_healed++;
+        complain(play, "not well: %zu of %zu connections live; %s", stats.live, stats.connections,
+                 sl_books_get_stats(sl_stream_books(play->stream))->problem);
+    }
+    SL_TRY(sl_simulated_end(play->exchange));
+    for (from = sl_now(); !all_heard(play) && sl_now() - from < LAST_BUDGET;) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
+    }
+    return sl_sleep(SL_STREAM_PATIENCE * 2); /* holes before the last trades are told, books are whole */
+}
+
+static int subscribe(struct play *play)
+{
+    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
+        sl_subscription trades = {.feed = SL_FEED_TRADES, .instrument = sl_instruments_at(play->ours, at)};
+        sl_subscription depth = {.feed = SL_FEED_DEPTH, .instrument = sl_instruments_at(play->ours, at)};
+        SL_TRY(sl_stream_add(play->stream, &trades));
+        SL_TRY(sl_stream_add(play->stream, &depth));
+    }
+    return 0;
+}
+
+static int open_stream(struct play *play)
+{
+    const struct market_play_options *options = play->options;
+    int port = sl_simulated_port(play->exchange);
+    char origin[80], rest[80];
+    (void)snprintf(origin, sizeof origin, "ws://127.0.0.1:%d/%s", port, sl_venue_name(options->venue));
+    (void)snprintf(rest, sizeof rest, "http://127.0.0.1:%d/%s", port, sl_venue_name(options->venue));
+    struct sl_stream_options stream = {.name = "market",
+                                       .driver = sl_venue_driver_of(options->venue),
+                                       .instruments = play->ours,
+                                       .origin = origin,
+                                       .redundancy = options->redundancy,
+                                       .deflate = options->deflate,
+                                       .backoff = {.initial = SL_MILLISECONDS(50), .max = SL_SECONDS(2)},
+                                       .http = play->http,
+                                       .rest_origin = rest,
+                                       .verify = options->verify,
+                                       .arg = play,
+                                       .event = on_event,
+                                       .bad = on_bad};
+    SL_TRY(sl_stream_new(&stream, &play->stream));
+    SL_TRY(subscribe(play));
+    SL_SCOPE(scope, .name = "play");
+    int code = sl_spawn(&scope, sl_simulated_run, play->exchange, .name = "exchange");
+    code = code == 0 ? sl_spawn(&scope, sl_stream_run, play->stream, .name = "stream") : code;
+    code = code == 0 ? conduct(play) : code;
+    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS && code == 0; at++) {
+        if (!is_gone(play, at)) {
+            compare_books(play, sl_instruments_at(play->ours, at));
+        }
+    }
+    play->result->exchange = *sl_simulated_get_stats(play->exchange);
+    play->result->books = *sl_books_get_stats(sl_stream_books(play->stream));
+    sl_scope_cancel(&scope, "done");
+    code = sl_scope_close(&scope, code);
+    play->result->stream = sl_stream_get_stats(play->stream);
+    return code;
+}
+
+static int perform(void *arg)
+{
+    struct play *play = arg;
+    const struct market_play_options *options = play->options;
+    SL_TRY(sl_network_simulate());
+    if (options->chunk_bytes > 0) {
+        SL_TRY(sl_network_link(NULL, NULL, &(struct sl_link_options){.chunk_bytes = options->chunk_bytes}));
+    }
+    struct sl_simulated_options exchange = {.instruments = play->theirs,
+                                            .seed = options->seed,
+                                            .rate = options->rate == 0 ? 40 : options->rate,
+                                            .wait = (size_t)2 * MARKET_PLAY_INSTRUMENTS * options->redundancy,
+                                            .arg = play,
+                                            .record = on_truth};
+    SL_TRY(sl_simulated_open(&exchange, &play->exchange));
+    SL_TRY(sl_http_client_open(NULL, &play->http));
+    int code = open_stream(play);
+    sl_stream_service_free(play->stream);
+    sl_http_client_free(play->http);
+    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS && code == 0; at++) {
+        compare_trades(play, sl_instruments_at(play->ours, at));
+    }
+    sl_simulated_close(play->exchange);
+    return code;
+}
+
+static void log_nothing(void *context, enum sl_log_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    (void)text;
+}
+
+static int prepare(struct play *play)
+{
+    SL_TRY(sl_instruments_new(0, &play->theirs));
+    SL_TRY(sl_instruments_new(0, &play->ours));
+    SL_TRY(sl_simulated_define(play->theirs, play->options->venue, MARKET_PLAY_INSTRUMENTS));
+    SL_TRY(sl_simulated_define(play->ours, play->options->venue, MARKET_PLAY_INSTRUMENTS));
+    play->tales = sl_calloc(MARKET_PLAY_INSTRUMENTS, sizeof *play->tales);
+    if (play->tales == NULL) {
+        return SL_ENOMEM;
+    }
+    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
+        play->tales[at].newest = -1;
+        SL_TRY(sl_book_new(0, &play->tales[at].book));
+    }
+    return 0;
+}
+
+int market_play(const struct market_play_options *options, struct market_play_result *ret_result)
+{
+    *ret_result = (struct market_play_result){.trades = 0};
+    int64_t held = sl_memory_held();
+    struct play play = {.options = options, .result = ret_result, .random = options->seed, .next_fault = 40};
+    int code = prepare(&play);
+    sl_error *error = NULL;
+    if (code == 0) {
+        struct sl_simulation_options simulation = {.seed = options->seed};
+        struct sl_run_options run = {
+            .simulation = &simulation, .shuffle_seed = options->seed, .watchdog = SL_NEVER, .log = log_nothing};
+        code = sl_run(&run, perform, &play, &error);
+    }
+    if (code < 0) {
+        char story[200] = "";
+        (void)sl_error_print(error, story, sizeof story);
+        complain(&play, "the run gave %s: %s", sl_error_name(code), story);
+    }
+    sl_error_unref(error);
+    for (size_t at = 0; play.tales != NULL && at < MARKET_PLAY_INSTRUMENTS; at++) {
+        sl_book_free(play.tales[at].book);
+    }
+    sl_free(play.tales);
+    sl_instruments_free(play.theirs);
+    sl_instruments_free(play.ours);
+    ret_result->leaked = sl_memory_held() - held;
+    if (ret_result->leaked != 0) {
+        complain(&play, "%lld allocations are left", (long long)ret_result->leaked);
+    }
+    return code;
+}
+
+bool market_play_is_true(const struct market_play_result *result)
+{
+    return result->untold == 0 && result->doubled == 0 && result->wrong == 0 && result->books_wrong == 0 &&
+           result->silently_wrong == 0 && result->crossed == 0 && result->never_healed == 0 && result->leaked == 0 &&
+           result->problem[0] == '\0' && result->heard > 0;
+}
+
+static bool says_nothing(sl_fault fault)
+{
+    return fault == SL_FAULT_SILENT || fault == SL_FAULT_HEARTBEATS_ONLY;
+}
+
+bool market_play_hides_trades(sl_venue venue, sl_fault fault)
+{
+    return !sl_venue_driver_of(venue)->consecutive_trades && (fault == SL_FAULT_DROP_TRADE || says_nothing(fault));
+}
+
+bool market_play_hides_changes(sl_venue venue, sl_fault fault)
+{
+    sl_book_rule rule = sl_venue_driver_of(venue)->book_rule;
+    bool blind = rule == SL_BOOK_RULE_TRUSTED || rule == SL_BOOK_RULE_TIMED;
+    return blind && (fault == SL_FAULT_DROP || fault == SL_FAULT_REORDER || says_nothing(fault));
+}

@@ -38,6 +38,7 @@ struct sl_limiter {
     sl_time max_wait;
     size_t max_waiting;
     bool shadow;
+    struct sl_limiter_shared shared;
     uint64_t admitted, admitted_cost, delayed, refused, shadowed, tightened, ignored_fields;
     char name[NAME_BYTES];
     char reason[SL_LIMITER_REASON_BYTES];
@@ -68,6 +69,7 @@ int sl_limiter_create(const struct sl_limiter_options *options, sl_limiter **ret
     limiter->max_wait = options->max_wait != 0 ? options->max_wait : SL_NEVER;
     limiter->max_waiting = options->max_waiting != 0 ? options->max_waiting : SL_LIMITER_WAITING_MAX;
     limiter->shadow = options->shadow;
+    limiter->shared = options->shared;
     copy_text(limiter->name, sizeof limiter->name, options->name != NULL ? options->name : "limiter");
     *ret_limiter = limiter;
     return 0;
@@ -195,6 +197,24 @@ static int check_cost(const sl_limiter *limiter, uint64_t cost)
     return cost == 0 ? sl_fail(SL_EINVAL, "%s: a call costs at least 1", limiter->name) : 0;
 }
 
+/* Asks those who share the limits. 0 with `ret_when` now: it may go. A block counts here too. */
+static int ask_others(sl_limiter *limiter, uint64_t cost, sl_time *ret_when)
+{
+    struct sl_limiter_answer answer = {.wait = 0};
+    if (limiter->shared.book == NULL) {
+        return 0;
+    }
+    SL_TRY(limiter->shared.book(limiter->shared.arg, cost, &answer));
+    sl_time now = sl_now();
+    if (answer.blocked_for > 0 && sl_time_add(now, answer.blocked_for) > limiter->rates.blocked_until) {
+        sl_rates_block(&limiter->rates, sl_time_add(now, answer.blocked_for), now);
+        copy_text(limiter->reason, sizeof limiter->reason, "another replica was told to wait");
+        wake_blocked(limiter);
+    }
+    *ret_when = sl_time_add(now, answer.wait);
+    return 0;
+}
+
 static int wait_turn(sl_limiter *limiter, struct waiter *waiter, uint64_t cost, sl_permit *ret_permit)
 {
     sl_time give_up = sl_time_add(sl_now(), limiter->max_wait);
@@ -209,6 +229,10 @@ static int wait_turn(sl_limiter *limiter, struct waiter *waiter, uint64_t cost, 
         if (first_of(limiter) == waiter) {
             when = sl_rates_when(&limiter->rates, cost, now);
             if (when <= now) {
+                SL_TRY(ask_others(limiter, cost, &when));
+                now = sl_now();
+            }
+            if (when <= now && sl_rates_when(&limiter->rates, cost, now) <= now) {
                 return sl_rates_try(&limiter->rates, cost, now, ret_permit);
             }
             if (when == SL_NEVER) {
@@ -241,7 +265,7 @@ int sl_limiter_acquire(sl_limiter *limiter, uint64_t cost, enum sl_priority prio
         admitted(limiter, cost, false);
         return 0;
     }
-    if (free && limiter->waiting == 0) {
+    if (free && limiter->waiting == 0 && limiter->shared.book == NULL) {
         admitted(limiter, cost, false);
         return sl_rates_try(&limiter->rates, cost, now, ret_permit);
     }
@@ -266,7 +290,7 @@ int sl_limiter_try_acquire(sl_limiter *limiter, uint64_t cost, sl_permit *ret_pe
 {
     SL_TRY(check_cost(limiter, cost));
     sl_time now = sl_now();
-    if (limiter->waiting > 0 || sl_rates_when(&limiter->rates, cost, now) > now) {
+    if (limiter->shared.book != NULL || limiter->waiting > 0 || sl_rates_when(&limiter->rates, cost, now) > now) {
         limiter->refused++;
         return SL_EAGAIN;
     }
@@ -278,13 +302,20 @@ int sl_limiter_try_acquire(sl_limiter *limiter, uint64_t cost, sl_permit *ret_pe
 
 bool sl_limiter_refund(sl_limiter *limiter, const sl_permit *permit)
 {
-    if (!sl_rates_refund(&limiter->rates, permit)) {
+    if (limiter->shared.book != NULL || !sl_rates_refund(&limiter->rates, permit)) {
         return false;
     }
     limiter->admitted--;
     limiter->admitted_cost -= permit->weight;
     wake_first(limiter);
     return true;
+}
+
+static void tell_others(sl_limiter *limiter, sl_time blocked_before)
+{
+    if (limiter->shared.block != NULL && limiter->rates.blocked_until != blocked_before) {
+        limiter->shared.block(limiter->shared.arg, limiter->rates.blocked_until);
+    }
 }
 
 bool sl_limiter_report(sl_limiter *limiter, const sl_permit *permit, const struct sl_response_facts *facts)
@@ -308,6 +339,7 @@ bool sl_limiter_report(sl_limiter *limiter, const sl_permit *permit, const struc
         (void)snprintf(limiter->reason, sizeof limiter->reason, "the server answered %d%s%s", facts->status,
                        news.refused ? " with " : "", news.refused ? news.reason : "");
     }
+    tell_others(limiter, blocked_until);
     wake_blocked(limiter);
     return refused;
 }
@@ -318,6 +350,7 @@ void sl_limiter_block(sl_limiter *limiter, sl_time until, const char *reason)
     sl_rates_block(&limiter->rates, until, sl_now());
     if (limiter->rates.blocked_until != before) {
         copy_text(limiter->reason, sizeof limiter->reason, reason != NULL ? reason : "");
+        tell_others(limiter, before);
         wake_blocked(limiter);
     }
 }

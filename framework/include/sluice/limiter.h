@@ -35,14 +35,32 @@ enum sl_priority { SL_PRIORITY_LOW = -1, SL_PRIORITY_NORMAL = 0, SL_PRIORITY_HIG
 
 typedef struct sl_limiter sl_limiter;
 
+/* What those who share a limit say to a call. */
+struct sl_limiter_answer {
+    sl_time wait;        /* 0: it may go, and is charged; else nothing is: ask again after this */
+    sl_time blocked_for; /* nobody goes for so long; 0: no block */
+};
+
+/*
+ * Where a limiter's limits are shared with others (shared_limit.h). `book` asks for one call, in the task of the one who
+ * waits longest; a code ends that call. `block` hears of each block and does not wait.
+ */
+struct sl_limiter_shared {
+    int (*book)(void *arg, uint64_t cost, struct sl_limiter_answer *ret_answer);
+    void (*block)(void *arg, sl_time until);
+    void *arg;
+};
+
 struct sl_limiter_options {
     const char *name; /* for messages; copied (31 bytes); NULL: "limiter" */
     const struct sl_rate *rates;
     size_t rate_count;                      /* 0 to SL_RATES_MAX; 0: only what the server says */
     const struct sl_limit_dialect *dialect; /* NULL: "standard" */
-    sl_time max_wait;   /* a call that would wait longer fails; 0: no bound; its scopes bound it too */
-    size_t max_waiting; /* calls that may wait at once; 0: SL_LIMITER_WAITING_MAX */
-    bool shadow;        /* decide and count, but let everybody pass */
+    sl_time max_wait;                /* a call that would wait longer fails; 0: no bound; its scopes bound it too */
+    size_t max_waiting;              /* calls that may wait at once; 0: SL_LIMITER_WAITING_MAX */
+    bool shadow;                     /* decide and count, but let everybody pass */
+    struct sl_limiter_shared shared; /* book NULL: the limits are this process' alone. Else sl_limiter_try_acquire()
+                                        gives SL_EAGAIN, sl_limiter_refund() false, and shadow asks nobody */
 };
 
 /* 0; SL_EINVAL with the reason; SL_ENOMEM. Free it when nobody waits on it any more. */

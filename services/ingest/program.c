@@ -67,9 +67,9 @@ static int run_sink(void *arg)
     return sl_outlet_run(sink->outlet);
 }
 
-static void add_totals(struct sl_program_totals *totals, struct sl_program_sink *sink)
+void sl__program_add_outlet(struct sl_program_totals *totals, sl_outlet *outlet)
 {
-    const sl_outlet_stats *stats = sl_outlet_get_stats(sink->outlet);
+    const sl_outlet_stats *stats = sl_outlet_get_stats(outlet);
     totals->received += stats->received + stats->recovered;
     totals->written += stats->written;
     totals->repeated += stats->repeated;
@@ -89,7 +89,7 @@ static void release_sink(void *arg)
             break;
         }
     }
-    add_totals(&parts->gone, sink);
+    sl__program_add_outlet(&parts->gone, sink->outlet);
     sl_outlet_free(sink->outlet);
     sl__sink_kit_free(sink->kit);
     sl_free(sink);
@@ -474,7 +474,7 @@ struct sl_program_totals sl_program_get_totals(const sl_program_parts *parts)
     struct sl_program_totals totals = parts->gone;
     for (struct sl_program_sink *sink = parts->sinks; sink != NULL; sink = sink->next) {
         totals.sinks++;
-        add_totals(&totals, sink);
+        sl__program_add_outlet(&totals, sink->outlet);
     }
     for (const struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
         totals.services++;

@@ -84,6 +84,9 @@ struct sl_program_totals {
 };
 struct sl_program_totals sl_program_get_totals(const sl_program_parts *parts);
 
+/* Adds the figures of an outlet to those of the sinks. */
+void sl__program_add_outlet(struct sl_program_totals *totals, sl_outlet *outlet);
+
 /* Writes what came of it, as text. */
 void sl_program_report(const sl_program_parts *parts, FILE *out);
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <zlib.h>
 
@@ -408,4 +409,15 @@ void sl_capture_close(sl_capture *capture)
 const char *sl_capture_problem(const sl_capture *capture)
 {
     return capture->problem;
+}
+
+double sl_capture_progress(const sl_capture *capture)
+{
+    struct stat info;
+    long at = ftell(capture->file);
+    if (fstat(fileno(capture->file), &info) < 0 || info.st_size <= 0 || at < 0) {
+        return 1;
+    }
+    double part = (double)(capture->recorded ? capture->offset : (uint64_t)at) / (double)info.st_size;
+    return part < 1 ? part : 1;
 }

@@ -73,6 +73,9 @@ SL_MUST_CHECK int sl_capture_next(sl_capture *capture, sl_capture_line *ret_line
  */
 uint64_t sl_capture_damaged(const sl_capture *capture);
 
+/* How much of the file has been read, 0 to 1: for people. 1 where the file's size is not known. */
+double sl_capture_progress(const sl_capture *capture);
+
 /* What was wrong, with the number of the line; "" if nothing was. */
 const char *sl_capture_problem(const sl_capture *capture);
 

@@ -80,7 +80,7 @@ static int set_up(sl_outlet *outlet, const sl_outlet_options *options)
     sl_event_init(&outlet->spooler.event);
     sl_event_init(&outlet->room);
     sl_mutex_init(&outlet->spool_lock);
-    outlet->stamp.run = (uint64_t)sl_now_wall();
+    outlet->stamp.run = options->run != 0 ? options->run : (uint64_t)sl_now_wall();
     outlet->stats.run = outlet->stamp.run;
     return sl__ring_init(&outlet->ring, outlet->options.queue_bytes, outlet->options.queue_events,
                          outlet->options.when_full == SL_FULL_CONFLATE);

@@ -66,6 +66,7 @@ typedef struct sl_outlet_options {
     struct sl_backoff retry; /* between attempts to reach the sink; its zeros are scope.h's defaults */
     sl_time drain;           /* after sl_outlet_end() what is left may take so long; SL_NEVER: for ever */
     sl_spool_options spool;  /* SL_FULL_SPOOL: folder is required */
+    uint64_t run;            /* of the stamps; 0: the time. Who gives the same events again may give them the same */
 } sl_outlet_options;
 
 /*

@@ -167,8 +167,13 @@ static int on_bad(void *arg, const struct sl_bad_message *message)
 {
     struct sl_program_service *service = arg;
     (void)snprintf(service->problem, sizeof service->problem, "%s", message->problem);
-    sl_log_with(SL_LOG_WARNING, message->code == SL_ENOTSUP ? "a message of an unknown kind" : "a message that is none",
-                sl_field_text("service", service->name), sl_field_text("problem", message->problem));
+    sl_venue venue = sl_access_driver(service->access)->venue;
+    if (sl_dead_letters_put(sl_program_dead_letters(service->parts), service->name, venue, message)) {
+        sl_log_with(SL_LOG_WARNING,
+                    message->code == SL_ENOTSUP ? "a message of an unknown kind; others like it are only counted"
+                                                : "a message that is none; others like it are only counted",
+                    sl_field_text("service", service->name), sl_field_text("problem", message->problem));
+    }
     return 0;
 }
 

@@ -24,7 +24,8 @@ struct sl_program_parts {
     struct sl_program_totals gone; /* of parts that are no more */
     struct sl_program_gap gaps[SL_PROGRAM_GAPS];
     uint64_t gap_count;
-    sl_event stopped; /* somebody wants the run to end */
+    sl_event stopped;              /* somebody wants the run to end */
+    sl_dead_letters *dead_letters; /* from the first run on */
 };
 
 /* ---- sinks ---- */
@@ -371,6 +372,7 @@ void sl_program_close(sl_program_parts *parts)
         for (size_t at = 0; at < SL_VENUE_COUNT; at++) {
             sl_access_close(parts->accesses[at]);
         }
+        sl_dead_letters_close(parts->dead_letters);
         sl_instruments_free(parts->instruments);
         sl_free(parts);
     }
@@ -400,13 +402,35 @@ static int run_services(sl_program_parts *parts)
     return code;
 }
 
+/* As the configuration had it at the start: another file wants another start. */
+static int open_dead_letters(sl_program_parts *parts)
+{
+    if (parts->dead_letters != NULL) {
+        return 0;
+    }
+    sl_config *config = sl_reload_current(parts->reload);
+    const struct sl_conf_dead_letter *conf = &((const struct sl_conf *)sl_config_root(config))->dead_letter;
+    int code = sl_dead_letters_open(conf->path, conf->max_bytes, &parts->dead_letters);
+    sl_config_unref(config);
+    return code;
+}
+
+static int run_with_dead_letters(sl_program_parts *parts)
+{
+    SL_TRY(open_dead_letters(parts));
+    SL_SCOPE(scope, .name = "dead letters");
+    int code = sl_spawn(&scope, sl_dead_letters_run, parts->dead_letters, .daemon = true, .name = "dead letters");
+    code = code == 0 ? run_services(parts) : code;
+    return sl_scope_close(&scope, code);
+}
+
 int sl_program_run(void *arg)
 {
     sl_program_parts *parts = arg;
     SL_SCOPE(scope, .name = "sinks", .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED,
              .max_start_failures = SL_UNLIMITED);
     parts->sinks_scope = &scope;
-    int code = run_services(parts);
+    int code = run_with_dead_letters(parts);
     code = sl_scope_close(&scope, code);
     parts->sinks_scope = NULL;
     return code;
@@ -420,6 +444,11 @@ sl_instruments *sl_program_instruments(sl_program_parts *parts)
 const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts)
 {
     return parts->sinks;
+}
+
+sl_dead_letters *sl_program_dead_letters(const sl_program_parts *parts)
+{
+    return parts->dead_letters;
 }
 
 void sl__program_note_gap(sl_program_parts *parts, const char *service, const sl_market_event *event)
@@ -513,6 +542,12 @@ void sl_program_report(const sl_program_parts *parts, FILE *out)
     (void)fprintf(out, "received   %" PRIu64 " messages, %" PRIu64 " bytes\n", totals.messages, totals.bytes);
     (void)fprintf(out, "events     %" PRIu64 ", of them %" PRIu64 " gaps with %" PRIu64 " trades\n", totals.events,
                   totals.gaps, totals.missing);
+    if (parts->dead_letters != NULL) {
+        const struct sl_dead_letter_stats *letters = sl_dead_letters_get_stats(parts->dead_letters);
+        (void)fprintf(out,
+                      "not used   %" PRIu64 " bad messages, %" PRIu64 " of unknown kinds; %" PRIu64 " dead letters\n",
+                      letters->bad, letters->unknown, letters->written);
+    }
     (void)fprintf(out, "reconnects %" PRIu64 ", %" PRIu64 " connections replaced in time\n", totals.reconnects,
                   totals.rotations);
     (void)fprintf(out, "written    %" PRIu64 " to sinks, %" PRIu64 " repeats ignored, %" PRIu64 " in spools\n",

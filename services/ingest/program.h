@@ -10,6 +10,7 @@
 
 #include "ingest/access.h"
 #include "ingest/config.h"
+#include "ingest/dead_letter.h"
 #include "ingest/reload.h"
 #include "ingest/stream.h"
 #include "market/instrument.h"
@@ -66,6 +67,9 @@ sl_instruments *sl_program_instruments(sl_program_parts *parts);
 /* Those that run; borrowed, until something changes. */
 const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts);
 struct sl_program_service *sl_program_services(const sl_program_parts *parts);
+
+/* What could not be decoded; NULL before the first run. */
+sl_dead_letters *sl_program_dead_letters(const sl_program_parts *parts);
 
 /* The last gaps, a ring of SL_PROGRAM_GAPS: number n is at n % SL_PROGRAM_GAPS; how many there were. */
 const struct sl_program_gap *sl_program_gaps(const sl_program_parts *parts, uint64_t *ret_total);

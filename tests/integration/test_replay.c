@@ -203,7 +203,20 @@ static void bad_use(void **state)
     assert_non_null(strstr(output, "{\"messages\":1,"));
 }
 
+static void venues_are_listed(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("$SLUICE venues"), 0);
+    assert_non_null(strstr(output, "binance-usdm: "));
+    assert_non_null(strstr(output, "bitstamp: "));
+    assert_int_equal(shell("$SLUICE venues --json | python3 -c 'import json, sys; v = json.load(sys.stdin)[\"venues\"];"
+                           " print(len(v), all(x[\"feeds\"] and x[\"rest_origin\"] for x in v))'"),
+                     0);
+    assert_string_equal(output, "10 True\n");
+}
+
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 SL_TEST_MAIN(CASE(hftbacktest_sessions), CASE(cryptofeed_binance), CASE(cryptofeed_others),
-             CASE(unknown_form_is_told_of), CASE(speed_changes_nothing), CASE(holes_are_told), CASE(bad_use))
+             CASE(unknown_form_is_told_of), CASE(speed_changes_nothing), CASE(holes_are_told), CASE(bad_use),
+             CASE(venues_are_listed))

@@ -203,6 +203,20 @@ static void bad_use(void **state)
     assert_non_null(strstr(output, "{\"messages\":1,"));
 }
 
+/* The sinks of a configuration get them too. */
+static void sinks_of_a_configuration(void **state)
+{
+    (void)state;
+    FILE *file = fopen("sinks.yaml", "w");
+    assert_non_null(file);
+    assert_true(fputs("sinks: {db: {kind: sqlite, path: market.db}, log: {kind: file, path: events}}\n"
+                      "services: {a: {kind: stream, venue: okx, instruments: ['*'], sinks: [db, log]}}\n",
+                      file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    expect("cryptofeed/OKX.0.gz cryptofeed/OKX.ws.1.0.gz", "--venue okx --config sinks.yaml",
+           "sinks      784 written, 0 repeats ignored, 0 dropped, 0 left");
+}
+
 static void venues_are_listed(void **state)
 {
     (void)state;
@@ -219,4 +233,4 @@ static void venues_are_listed(void **state)
 
 SL_TEST_MAIN(CASE(hftbacktest_sessions), CASE(cryptofeed_binance), CASE(cryptofeed_others),
              CASE(unknown_form_is_told_of), CASE(speed_changes_nothing), CASE(holes_are_told), CASE(bad_use),
-             CASE(venues_are_listed))
+             CASE(sinks_of_a_configuration), CASE(venues_are_listed))

@@ -41,6 +41,8 @@ struct player {
     sl_replay *replay;
     sl_fanout *fanout;
     sl_outlet *outlets[SL_FANOUT_MAX];
+    struct sl__sink_kit *kits[SL_FANOUT_MAX]; /* of the configuration's sinks */
+    size_t kit_count;
     size_t outlet_count;
     sl_time began, bar_at;
     bool bar;
@@ -152,7 +154,13 @@ static int open_sinks(struct player *player)
     for (size_t at = 0; at < conf->sinks.count; at++) {
         sl_outlet *outlet = NULL;
         const char *name = conf->sinks.names[at];
-        SL_TRY(sl__make_outlet(conf, name, sl_conf_sink_find(conf, name), &outlet));
+        if (player->kit_count == SL_FANOUT_MAX) {
+            return sl_fail(SL_EMSGSIZE, "more than %d sinks", SL_FANOUT_MAX);
+        }
+        struct sl__sink_kit **kit = &player->kits[player->kit_count];
+        SL_TRY(sl__sink_kit_new(player->config, kit));
+        player->kit_count++;
+        SL_TRY(sl__make_outlet(*kit, name, sl_conf_sink_find(conf, name), &outlet));
         SL_TRY(add_outlet(player, outlet));
     }
     return 0;
@@ -283,6 +291,9 @@ static int replay_all(void *arg)
     sl_fanout_free(player->fanout);
     for (size_t at = 0; at < player->outlet_count; at++) {
         sl_outlet_free(player->outlets[at]);
+    }
+    for (size_t at = 0; at < player->kit_count; at++) {
+        sl__sink_kit_free(player->kits[at]);
     }
     sl_replay_close(player->replay);
     return code;

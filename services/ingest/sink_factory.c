@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* From an entry of `sinks` to an outlet: the sink of its kind, and what is the same for all around it. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ingest/program.h"
@@ -291,7 +293,12 @@ int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_
     char folder[PATH_BYTES];
     (void)snprintf(folder, sizeof folder, "%s", common->spool.path == NULL ? "" : common->spool.path);
     if (common->spool.path == NULL) {
-        (void)snprintf(folder, sizeof folder, "%s/%s", conf->spool.path == NULL ? "spool" : conf->spool.path, name);
+        const char *spools = conf->spool.path == NULL ? "spool" : conf->spool.path;
+        if (common->when_full == SL_CONF_FULL_SPOOL && mkdir(spools, 0700) < 0 && errno != EEXIST) {
+            return sl_fail(-errno, "sinks.%s: the folder of spools %s cannot be made: %s", name, spools,
+                           strerror(errno));
+        }
+        (void)snprintf(folder, sizeof folder, "%s/%s", spools, name);
     }
     sl_sink *sink = NULL;
     SL_TRY(make_sink(kit, name, variant, &sink));

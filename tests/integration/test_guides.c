@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Every command in the guides is run, as it stands there. */
+#include <unistd.h>
+
+#include "scratch_folder.h"
+#include "shell_run.h"
+#include "sl_test.h"
+
+static struct scratch_folder folder;
+
+static int set_up(void **state)
+{
+    (void)state;
+    folder = scratch_folder_make();
+    return chdir(folder.path);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    scratch_folder_remove(&folder);
+    return chdir("/");
+}
+
+static void the_first_ten_minutes(void **state)
+{
+    (void)state;
+    shell_expect("$SOURCE/tests/deploy/guide.sh $SLUICE $SOURCE/docs/guide/ten-minutes.md 2>&1", 0,
+                 "the guide is true");
+}
+
+static void operating(void **state)
+{
+    (void)state;
+    shell_expect("$SOURCE/tests/deploy/guide.sh $SLUICE $SOURCE/docs/guide/operating.md 2>&1", 0, "the guide is true");
+    shell_expect("grep '^written ' run.log", 0, "written");
+    shell_expect("grep '^written    0 ' run.log", 1, ""); /* what it writes to spools by */
+}
+
+static void troubleshooting(void **state)
+{
+    (void)state;
+    shell_expect("$SOURCE/tests/deploy/guide.sh $SLUICE $SOURCE/docs/guide/troubleshooting.md 2>&1", 0,
+                 "the guide is true");
+}
+
+/* A command that fails, or is not there, is noticed. */
+static void guides_that_lie(void **state)
+{
+    (void)state;
+    shell_expect("printf '# A\\n```sh\\nsluice fly\\n```\\n' >a.md; $SOURCE/tests/deploy/guide.sh $SLUICE a.md 2>&1",
+                 64, "fly");
+}
+
+SL_TEST_MAIN(cmocka_unit_test_setup_teardown(the_first_ten_minutes, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(operating, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(troubleshooting, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(guides_that_lie, set_up, tear_down))

@@ -58,6 +58,7 @@ static const char *const fault_names[SL_FAULT_COUNT] = {
     [SL_FAULT_CUT_ALL] = "cut-all",
     [SL_FAULT_CLOSE] = "close",
     [SL_FAULT_LEAVE] = "leave",
+    [SL_FAULT_HALF_OPEN] = "half-open",
     [SL_FAULT_SILENT] = "silent",
     [SL_FAULT_HEARTBEATS_ONLY] = "heartbeats-only",
     [SL_FAULT_DEAF] = "deaf",

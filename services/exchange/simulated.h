@@ -37,6 +37,7 @@ typedef enum sl_fault {
     SL_FAULT_CUT_ALL,         /* all connections at once, as after 24 hours */
     SL_FAULT_CLOSE,           /* count: connections closed with 1008 */
     SL_FAULT_LEAVE,           /* all clients are asked to leave; `duration` later they are cut */
+    SL_FAULT_HALF_OPEN,       /* count: connections that are open, but nothing comes or goes any more */
     SL_FAULT_SILENT,          /* duration: nothing is sent, connections stay open */
     SL_FAULT_HEARTBEATS_ONLY, /* duration: nothing but heartbeats */
     SL_FAULT_DEAF,            /* duration: what clients say is not answered */

@@ -46,7 +46,7 @@ void sl__client_end(struct sl_venue_client *client, bool cut, int close_code)
 
 static void send_text(struct sl_venue_client *client, const char *text, size_t size_bytes)
 {
-    if (client->gone) {
+    if (client->gone || client->mute) {
         return;
     }
     if (client->outbox.size_bytes > SL_SIMULATED_BACKLOG_BYTES || !put(&client->outbox, text, size_bytes)) {
@@ -195,6 +195,10 @@ static void deliver(struct venue *venue, struct wish *wish, sl_event_kind kind, 
         sl__client_end(client, false, 1008);
         return;
     }
+    if (!client->mute && sl__fault_take(venue, SL_FAULT_HALF_OPEN)) {
+        client->mute = true;
+        return;
+    }
     if (sl__fault_take(venue, kind == SL_EVENT_TRADE ? SL_FAULT_DROP_TRADE : SL_FAULT_DROP)) {
         return;
     }
@@ -217,8 +221,8 @@ void sl__venue_publish(struct venue *venue, const sl_truth_change *change)
     for (size_t at = 0; board != NULL && at < board->count && !silent; at++) {
         struct wish *wish = board->wishes[at];
         sl__write_begin(&venue->text);
-        if (!wish->client->gone && venue->dialect->change(&venue->host, &wish->what, change, &venue->text) &&
-            venue->text.failed == 0) {
+        if (!wish->client->gone && !wish->client->mute &&
+            venue->dialect->change(&venue->host, &wish->what, change, &venue->text) && venue->text.failed == 0) {
             deliver(venue, wish, change->event.kind, &venue->text);
         }
     }
@@ -259,7 +263,7 @@ static int listen_to(void *arg)
     struct sl_ws_message message;
     int code = 0;
     while ((code = sl_ws_receive(client->ws, &message)) == 0) {
-        if (sl__fault_holds(venue, SL_FAULT_DEAF) || client->gone) {
+        if (sl__fault_holds(venue, SL_FAULT_DEAF) || client->gone || client->mute) {
             continue;
         }
         size_t before = client->outbox.size_bytes;

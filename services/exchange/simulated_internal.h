@@ -44,6 +44,7 @@ struct sl_venue_client {
     sl_event filled;
     bool gone; /* cut, closed or kicked: nothing more is said */
     bool cut;  /* without a word */
+    bool mute; /* half open: it hears and is told nothing any more */
     int close_code;
     sl_time said_from; /* the second in which it said... */
     unsigned said;     /* ... so many messages */

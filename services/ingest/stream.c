@@ -101,18 +101,36 @@ static bool carried(const struct leg *lost)
     return false;
 }
 
-/* What was on a leg that has ended is told of, where nothing else carries it. */
-static int tell_lost_all(const struct leg *leg)
+/*
+ * Whether one that is open now was so already then: it brought what the lost one has not since. Where that one fell
+ * silent (`since` has passed), another one that says nothing either is no proof.
+ */
+static bool covered(const struct leg *lost, sl_time since)
+{
+    sl_time now = sl_now();
+    for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
+        const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
+        bool speaks = since == now || now - stats->last_message_at <= SL_STREAM_SPEAKS;
+        if (leg != lost && open_now(leg) && stats->opened_at <= since && speaks) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was on a leg that has ended is told of, where nothing else has carried it `since` it said something. */
+static int tell_lost_all(const struct leg *leg, sl_time since)
 {
     sl_stream_service *stream = leg->shard->stream;
     bool last = !carried(leg);
+    bool missed = !covered(leg, since);
     const sl_subscriptions *all = sl_connection_subscriptions(leg->connection);
     for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
         const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
         if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
             SL_TRY(
                 sl_books_lost(stream->books, what->instrument, sl_connection_number(leg->connection), last, sl_now()));
-        } else if (last) {
+        } else if (missed) {
             SL_TRY(sl_tracker_lost(stream->tracker, what->instrument, what->feed, sl_now(), sl_now_wall()));
         }
     }
@@ -120,13 +138,13 @@ static int tell_lost_all(const struct leg *leg)
 }
 
 /* In any case: whoever was cancelled as well tells it within the time that a gap may take. */
-static int tell_lost(const struct leg *leg)
+static int tell_lost(const struct leg *leg, sl_time since)
 {
     sl_stream_service *stream = leg->shard->stream;
     SL_SCOPE(shield, .name = "lost", .shield = true, .timeout = LOST_BUDGET);
     int code = lock(stream);
     if (code == 0) {
-        code = tell_lost_all(leg);
+        code = tell_lost_all(leg, since);
         (void)sl_mutex_unlock(&stream->mutex);
     }
     return sl_scope_close(&shield, code);
@@ -153,7 +171,10 @@ static int run_leg(void *arg)
     bool replaced = was_open && leg->retired && leg->replacement != 0;
     stream->reconnects += lost;
     if (lost || replaced) {
-        int told = tell_lost(leg);
+        /* One that fell silent has brought nothing since its last message; any other end is noticed at once. */
+        const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
+        sl_time last = stats->last_message_at > stats->opened_at ? stats->last_message_at : stats->opened_at;
+        int told = tell_lost(leg, code == SL_ETIMEDOUT ? last : sl_now());
         code = told < 0 ? told : code;
     }
     return sl_scope_close(&scope, code);

@@ -343,6 +343,17 @@ static bool all_heard(const struct play *play)
     return true;
 }
 
+/* A connection that is half open is noticed by its silence alone, which takes as long as the venue's rules make it. */
+static sl_time calm_of(const struct market_play_options *options)
+{
+    sl_time calm = options->calm == 0 ? SL_SECONDS(5) : options->calm;
+    for (size_t at = 0; at < options->fault_count; at++) {
+        sl_time silence = sl_venue_driver_of(options->venue)->limits.silence + SL_SECONDS(30);
+        calm = options->faults[at] == SL_FAULT_HALF_OPEN && calm < silence ? silence : calm;
+    }
+    return calm;
+}
+
 /* The market's own end: faults, calm, the last word. */
 static int conduct(struct play *play)
 {
@@ -355,7 +366,7 @@ static int conduct(struct play *play)
     sl_simulated_heal(play->exchange);
     sl_simulated_pace(play->exchange, CALM_RATE);
     sl_time from = sl_now();
-    SL_TRY(sl_sleep(options->calm == 0 ? SL_SECONDS(5) : options->calm));
+    SL_TRY(sl_sleep(calm_of(options)));
     while (!is_well(play) && sl_now() - from < HEAL_BUDGET) {
         SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
     }

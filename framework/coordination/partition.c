@@ -40,7 +40,6 @@ static int local_beat(sl_partitions *partitions, struct sl__members *ret_members
 {
     ret_members->count = 1;
     ret_members->next = SL_NEVER;
-    ret_members->fresh = !partitions->joined;
     memcpy(ret_members->names[0], partitions->replica, sizeof partitions->replica);
     return 0;
 }
@@ -181,8 +180,8 @@ static int assign(sl_partitions *partitions, sl_scope *scope)
 }
 
 /*
- * One beat; `ret_pause` until the next. When the group has forgotten us (its server lost its data, or we were frozen),
- * others may not have beaten since: what is wanted stays as it is until they had the time to.
+ * One beat; `ret_pause` until the next. When the server has lost the group's data, others may not have beaten since: what
+ * is wanted stays as it is until they had the time to.
  */
 static int beat(sl_partitions *partitions, sl_scope *scope, sl_time *ret_pause)
 {
@@ -197,12 +196,14 @@ static int beat(sl_partitions *partitions, sl_scope *scope, sl_time *ret_pause)
         *ret_pause = earlier(retry_pause(), ttl / 6);
         return 0;
     }
-    partitions->settling = partitions->members->fresh && partitions->joined;
+    const struct sl__members *members = partitions->members;
+    partitions->settling = partitions->joined && members->born != partitions->born && members->age < ttl / 2;
     if (partitions->settling) {
-        *ret_pause = ttl / 2;
+        *ret_pause = ttl / 2 - members->age;
         return 0;
     }
-    *ret_pause = earlier(ttl / 3, partitions->members->next);
+    partitions->born = members->born;
+    *ret_pause = earlier(ttl / 3, members->next);
     partitions->joined = true;
     return assign(partitions, scope);
 }

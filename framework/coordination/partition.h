@@ -9,7 +9,8 @@
 struct sl__members {
     size_t count;
     char names[SL_PARTITION_MEMBERS_MAX][SL_PARTITION_NAME_BYTES];
-    bool fresh;   /* the group did not know us (any more) */
+    int64_t born; /* when the group's data began; another value than before: the server had lost it */
+    sl_time age;  /* how long ago that is */
     sl_time next; /* until another member may be found dead; SL_NEVER */
 };
 
@@ -46,6 +47,7 @@ struct sl_partitions {
         channel[SL__PARTITION_KEY_BYTES]; /* REDIS */
     struct sl_redis_ear ear;              /* heard: the group may have changed */
     bool joined, left;
+    int64_t born;  /* as of the newest assignment */
     bool settling; /* the others have time to beat */
     struct sl__members *members;
     uint32_t *assignment;

@@ -11,23 +11,30 @@
 #include "partition.h"
 #include "sluice/memory.h"
 
-/* KEYS: members. ARGV: replica, ttl in ms, channel. Gives: new, ms until another may be dead (-1: no other), the names. */
+/*
+ * KEYS: members, owners. ARGV: replica, ttl in ms, channel. Gives: when the group's data began, how long ago that is (ms),
+ * ms until another may be dead (-1: no other), the names.
+ */
 static const char beat_script[] =
     "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
     "local gone = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now) "
     "local fresh = redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1]) "
-    "if redis.call('PTTL', KEYS[1]) < ARGV[2] * 2 then redis.call('PEXPIRE', KEYS[1], ARGV[2] * 4) end "
+    "redis.call('HSETNX', KEYS[2], 'born', string.format('%.0f', now)) local born = redis.call('HGET', KEYS[2], "
+    "'born') "
+    "for i = 1, 2 do if redis.call('PTTL', KEYS[i]) < ARGV[2] * 2 then redis.call('PEXPIRE', KEYS[i], ARGV[2] * 4) end "
+    "end "
     "if gone + fresh > 0 then redis.call('PUBLISH', ARGV[3], ARGV[1]) end "
-    "local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES') local out = {fresh, -1} "
+    "local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES') "
+    "local out = {tonumber(born), now - born, -1} "
     "for i = 1, #all, 2 do out[#out + 1] = all[i] "
-    "if all[i] ~= ARGV[1] and out[2] == -1 then out[2] = tonumber(all[i + 1]) - now end end return out";
+    "if all[i] ~= ARGV[1] and out[3] == -1 then out[3] = tonumber(all[i + 1]) - now end end return out";
 
 /* KEYS: members. ARGV: replica, channel. */
 static const char leave_script[] = "if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then "
                                    "redis.call('PUBLISH', ARGV[2], ARGV[1]) end return 1";
 
 /*
- * KEYS: owners, members. ARGV: how many, prefix of the locks. What a replica has written of itself holds if its token is
+ * KEYS: owners. ARGV: how many, prefix of the locks. What a replica has written of itself holds if its token is
  * still the newest and the lock is held. The locks' keys are made here: they are in the group's slot.
  */
 static const char owners_script[] =
@@ -42,14 +49,14 @@ static const char owners_script[] =
 static int call(sl_partitions *partitions, const char *script, const char *key, const char *const *texts, size_t count,
                 sl_redis_reply **ret_reply)
 {
-    const struct sl_bytes keys[] = {sl_redis_text(key)};
+    const struct sl_bytes keys[] = {sl_redis_text(key), sl_redis_text(partitions->owners_key)};
     struct sl_bytes arguments[3];
     for (size_t i = 0; i < count; i++) {
         arguments[i] = sl_redis_text(texts[i]);
     }
     const struct sl_redis_eval eval = {.script = script,
                                        .keys = keys,
-                                       .keys_count = 1,
+                                       .keys_count = 2,
                                        .arguments = arguments,
                                        .arguments_count = count,
                                        .timeout = partitions->options.ttl / BEAT_SHARE,
@@ -62,12 +69,13 @@ static int read_members(const sl_partitions *partitions, const sl_redis_reply *r
 {
     struct sl_redis_value value = sl_redis_reply_value(reply), item;
     struct sl_redis_list list = sl_redis_value_list(&value);
-    int64_t fresh = 0, next = 0;
-    if (!sl_redis_list_next(&list, &item) || sl_redis_value_int(&item, &fresh) < 0 ||
-        !sl_redis_list_next(&list, &item) || sl_redis_value_int(&item, &next) < 0) {
+    int64_t age = 0, next = 0;
+    if (!sl_redis_list_next(&list, &item) || sl_redis_value_int(&item, &members->born) < 0 ||
+        !sl_redis_list_next(&list, &item) || sl_redis_value_int(&item, &age) < 0 || !sl_redis_list_next(&list, &item) ||
+        sl_redis_value_int(&item, &next) < 0) {
         return sl_fail(SL_EPROTO, "Redis did not answer a beat of '%s' as it should", partitions->group);
     }
-    members->fresh = fresh != 0;
+    members->age = SL_MILLISECONDS(age);
     members->next = next < 0 ? SL_NEVER : SL_MILLISECONDS(next + 2);
     members->count = 0;
     while (sl_redis_list_next(&list, &item)) {

@@ -19,7 +19,7 @@
  * right in spite of that has the token checked where it is written (a sink that has seen 34 of a partition refuses 33).
  *
  * Keys: sluice:{GROUP}:members, a sorted set of members by when they expire; sluice:{GROUP}:p:N, the lock of a
- * partition, with :fence behind it; sluice:{GROUP}:owners, for views; the channel sluice:{GROUP}:events, a hint.
+ * partition, with :fence behind it; sluice:{GROUP}:owners, for views and to know when data was lost; the channel sluice:{GROUP}:events, a hint.
  * Sources: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (rendezvous hashing).
  */
 #ifndef SLUICE_PARTITION_H

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Partitions under fire: three processes share 64 partitions through a Redis of their own, and write with their tokens
+ * into a sink that checks them, in memory that all share. Each round does something bad: kill -9, SIGSTOP beyond the TTL and
+ * SIGCONT, SIGTERM, Redis killed and started with and without its data, CLIENT PAUSE. The sink sees to it that no
+ * two owners are ever accepted under one token, none under an older one, and how long nobody wrote.
+ *
+ * SL_PARTITION_ROUNDS sets how many rounds (12); SL_PARTITION_SEED the seed.
+ */
+#include "sl_test.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "redis_server.h"
+#include "sluice/partition.h"
+#include "sluice/runtime.h"
+
+#define COUNT 64
+#define REPLICAS 3
+#define TTL_MS 2000
+#define WRITE_EVERY_MS 20
+#define ID_BITS 12
+#define ROUNDS_MAX 4000
+#define SETTLE_MS 30000
+#define STOPPED ((128 + SIGTERM) << 8) /* sl_main()'s exit code after a signal, as waitpid() has it */
+
+/* The sink. Of each partition the newest token with who brought it, and when it was last written to. */
+struct sink {
+    _Atomic uint64_t newest[COUNT];
+    _Atomic int64_t written[COUNT];
+    _Atomic int64_t gap; /* the longest of the round */
+    _Atomic uint64_t accepted, refused, doubled;
+};
+
+static struct sink *sink;
+static struct redis_process redis;
+static pid_t pids[REPLICAS];
+static uint32_t ids[REPLICAS], lives;
+static uint64_t randomness;
+
+static int64_t now_ms(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static void pause_ms(int64_t ms)
+{
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+    (void)nanosleep(&time, NULL);
+}
+
+static uint32_t draw(uint32_t below)
+{
+    randomness = randomness * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(randomness >> 33) % below;
+}
+
+/* False: a newer token was seen. */
+static bool sink_write(uint32_t partition, uint64_t fence, uint32_t id)
+{
+    uint64_t mine = fence << ID_BITS | id;
+    uint64_t seen = atomic_load(&sink->newest[partition]);
+    while (seen >> ID_BITS < fence && !atomic_compare_exchange_weak(&sink->newest[partition], &seen, mine)) {
+    }
+    if (seen >> ID_BITS > fence) {
+        atomic_fetch_add(&sink->refused, 1);
+        return false;
+    }
+    if (seen >> ID_BITS == fence && seen != mine) {
+        atomic_fetch_add(&sink->doubled, 1);
+    }
+    int64_t now = now_ms();
+    int64_t gap = now - atomic_exchange(&sink->written[partition], now);
+    int64_t worst = atomic_load(&sink->gap);
+    while (gap > worst && !atomic_compare_exchange_weak(&sink->gap, &worst, gap)) {
+    }
+    atomic_fetch_add(&sink->accepted, 1);
+    return true;
+}
+
+/* ---- a replica ---- */
+
+static int serve(void *arg, const struct sl_partition *partition)
+{
+    while (!sl_stop_requested()) {
+        if (!sink_write(partition->index, (uint64_t)partition->fence, *(const uint32_t *)arg)) {
+            return sl_fail(SL_ELOCKLOST, "the sink has seen a newer token");
+        }
+        SL_TRY(sl_sleep(SL_MILLISECONDS(WRITE_EVERY_MS)));
+    }
+    return 0;
+}
+
+static int replica_main(void *arg)
+{
+    char url[64], name[32];
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", redis.port);
+    (void)snprintf(name, sizeof name, "life-%u", *(const uint32_t *)arg);
+    SL_SCOPE(scope);
+    sl_redis *client = NULL;
+    const struct sl_redis_options options = {.url = url,
+                                             .timeout = SL_MILLISECONDS(1000),
+                                             .backoff = {.initial = SL_MILLISECONDS(10), .max = SL_MILLISECONDS(50)}};
+    SL_TRY(sl_redis_open(&scope, &options, &client));
+    int code = sl_partitions_run(&(struct sl_partitions_options){.backend = SL_PARTITIONS_REDIS,
+                                                                 .redis = client,
+                                                                 .group = "fire",
+                                                                 .replica = name,
+                                                                 .count = COUNT,
+                                                                 .ttl = SL_MILLISECONDS(TTL_MS),
+                                                                 .on_owned = serve,
+                                                                 .arg = arg});
+    return sl_scope_close(&scope, code);
+}
+
+static void start(int which)
+{
+    uint32_t id = ++lives % ((1U << ID_BITS) - 1) + 1;
+    ids[which] = id;
+    pids[which] = fork();
+    if (pids[which] == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        int null = open("/dev/null", O_WRONLY);
+        (void)dup2(null, STDERR_FILENO);
+        _exit(sl_main(replica_main, &id));
+    }
+    assert_true(pids[which] > 0);
+}
+
+static int end_of(int which)
+{
+    int status = 0;
+    assert_int_equal(waitpid(pids[which], &status, 0), pids[which]);
+    return status;
+}
+
+/* ---- faults ---- */
+
+static void tell_redis(const char *words)
+{
+    char command[128];
+    (void)snprintf(command, sizeof command, "redis-cli -p %d %s >/dev/null", redis.port, words);
+    assert_int_equal(system(command), 0);
+}
+
+static void fault_kill(int which)
+{
+    (void)kill(pids[which], SIGKILL);
+    (void)end_of(which);
+    if (draw(2) == 0) {
+        pause_ms(draw(TTL_MS * 2));
+    }
+    start(which);
+}
+
+static void fault_freeze(int which)
+{
+    (void)kill(pids[which], SIGSTOP);
+    pause_ms(TTL_MS * 3 / 2 + draw(TTL_MS));
+    (void)kill(pids[which], SIGCONT);
+}
+
+static int64_t handed_over[ROUNDS_MAX];
+static size_t handed_over_count;
+
+static bool owns_any(uint32_t id)
+{
+    for (int i = 0; i < COUNT; i++) {
+        if ((atomic_load(&sink->newest[i]) & ((1U << ID_BITS) - 1)) == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fault_stop(int which)
+{
+    int64_t before = now_ms();
+    (void)kill(pids[which], SIGTERM);
+    while (owns_any(ids[which]) && now_ms() - before < SETTLE_MS) {
+        pause_ms(1);
+    }
+    handed_over[handed_over_count++] = now_ms() - before;
+    assert_int_equal(end_of(which), STOPPED);
+    start(which);
+}
+
+static void fault_redis(bool keep_data)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/dump.rdb", redis.folder);
+    if (keep_data) {
+        tell_redis("SAVE");
+    } else {
+        (void)unlink(path);
+    }
+    redis_process_kill(&redis);
+    pause_ms(draw(300));
+    assert_true(redis_process_restart(&redis));
+}
+
+/* Until every partition was written to after this moment. */
+static void settle(void)
+{
+    int64_t since = now_ms();
+    for (int i = 0; i < COUNT; i++) {
+        while (atomic_load(&sink->written[i]) <= since) {
+            if (now_ms() - since > SETTLE_MS) {
+                fail_msg("nobody writes to partition %d", i);
+            }
+            pause_ms(2);
+        }
+    }
+}
+
+static int by_size(const void *one, const void *other)
+{
+    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+    return (a > b) - (a < b);
+}
+
+static const char *const kinds[] = {"kill -9", "SIGSTOP", "SIGTERM", "Redis with data", "Redis without data", "PAUSE"};
+
+static void round_of(uint32_t kind, int64_t worst[])
+{
+    int which = (int)draw(REPLICAS);
+    atomic_store(&sink->gap, 0);
+    switch (kind) {
+    case 0:
+        fault_kill(which);
+        break;
+    case 1:
+        fault_freeze(which);
+        break;
+    case 2:
+        fault_stop(which);
+        break;
+    case 3:
+        fault_redis(true);
+        break;
+    case 4:
+        fault_redis(false);
+        break;
+    default:
+        tell_redis("CLIENT PAUSE 700");
+        pause_ms(700);
+    }
+    settle();
+    int64_t gap = atomic_load(&sink->gap);
+    worst[kind] = gap > worst[kind] ? gap : worst[kind];
+    pause_ms(draw(500));
+    if (gap > TTL_MS + 1000 + WRITE_EVERY_MS) {
+        fail_msg("round with %s: a partition was unowned for %lld ms", kinds[kind], (long long)gap);
+    }
+}
+
+static void partitions_under_fire(void **state)
+{
+    (void)state;
+    const char *rounds_text = getenv("SL_PARTITION_ROUNDS"), *seed_text = getenv("SL_PARTITION_SEED");
+    long rounds = rounds_text != NULL ? strtol(rounds_text, NULL, 10) : 12;
+    randomness = seed_text != NULL ? strtoull(seed_text, NULL, 10) : (uint64_t)now_ms();
+    (void)fprintf(stderr, "seed %llu\n", (unsigned long long)randomness);
+    assert_in_range(rounds, 1, ROUNDS_MAX);
+    sink = mmap(NULL, sizeof *sink, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(sink != MAP_FAILED);
+    assert_true(redis_process_start(&redis, NULL));
+    for (int i = 0; i < REPLICAS; i++) {
+        start(i);
+    }
+    settle();
+    pause_ms(TTL_MS);
+    int64_t worst[6] = {0};
+    for (long i = 0; i < rounds; i++) {
+        round_of(i < 6 ? (uint32_t)i : draw(6), worst);
+        assert_int_equal(atomic_load(&sink->doubled), 0);
+    }
+    for (int i = 0; i < REPLICAS; i++) {
+        (void)kill(pids[i], SIGTERM);
+        assert_int_equal(end_of(i), STOPPED);
+    }
+    redis_process_stop(&redis);
+    qsort(handed_over, handed_over_count, sizeof handed_over[0], by_size);
+    (void)fprintf(stderr, "%ld rounds, %llu writes, %llu refused by their token, %llu accepted from two owners\n",
+                  rounds, (unsigned long long)sink->accepted, (unsigned long long)sink->refused,
+                  (unsigned long long)sink->doubled);
+    for (int i = 0; i < 6; i++) {
+        (void)fprintf(stderr, "%s: nobody wrote for up to %lld ms\n", kinds[i], (long long)worst[i]);
+    }
+    (void)fprintf(stderr, "handed over after SIGTERM: %zu times, median %lld ms, worst %lld ms\n", handed_over_count,
+                  (long long)handed_over[handed_over_count / 2], (long long)handed_over[handed_over_count - 1]);
+    assert_true(handed_over[handed_over_count - 1] <= 100);
+    (void)munmap(sink, sizeof *sink);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(partitions_under_fire))

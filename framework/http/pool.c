@@ -123,8 +123,10 @@ static int connect_plain(sl_http_client *client, const struct sl__url *url, sl_s
     char what[SL_HTTP_HOST_BYTES + 32];
     sl_scope scope = SL_SCOPE_INIT;
     sl_time timeout = client->options.connect_timeout;
-    struct sl_connect_options options = {
-        .address = url->host, .port = url->port, .local_address = client->options.local_address};
+    struct sl_connect_options options = {.address = url->host,
+                                         .port = url->port,
+                                         .local_address = client->options.local_address,
+                                         .proxy = client->options.proxy};
     (void)snprintf(what, sizeof what, "connecting to %s", url->authority);
     SL_TRY(sl__phase_begin(&scope, timeout, "connect"));
     return sl__phase_end(&scope, sl_connect_with(&options, ret_stream), timeout, what);

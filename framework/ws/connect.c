@@ -195,13 +195,15 @@ static const char shaking[] = "the WebSocket handshake with";
 static int connect_and_shake_hands(const struct url *url, const struct sl_ws_options *options, sl_stream **stream,
                                    const char **stage, sl_ws **ret_ws)
 {
+    const struct sl_connect_options where = {
+        .address = url->host, .port = url->port, .local_address = options->local_address, .proxy = options->proxy};
     if (*stream == NULL && !url->secure) {
-        SL_TRY(sl_connect(url->host, url->port, stream));
+        SL_TRY(sl_connect_with(&where, stream));
     } else if (*stream == NULL) {
         sl_tls_config *tls = options->tls;
         sl_stream *inner = NULL;
         SL_TRY(tls == NULL ? sl_tls_default(&tls) : 0);
-        SL_TRY(sl_connect(url->host, url->port, &inner));
+        SL_TRY(sl_connect_with(&where, &inner));
         *stage = tls_shaking;
         SL_TRY(sl_tls_client(inner, tls, url->host, stream));
     }

@@ -182,8 +182,10 @@ static int open_all(sl_access *access, const struct sl_conf *conf, const struct 
     SL_TRY(set_origin(access->rest_origin, venue == NULL ? NULL : &venue->rest, access->driver->rest_origin));
     SL_TRY(sl__client_tls(access->venue == NULL ? NULL : &access->venue->tls, &access->tls));
     SL_TRY(make_policy(access, conf, service));
-    struct sl_http_client_options http = {
-        .tls = access->tls, .policy = access->policy, .local_address = sl_access_local_address(access)};
+    struct sl_http_client_options http = {.tls = access->tls,
+                                          .policy = access->policy,
+                                          .local_address = sl_access_local_address(access),
+                                          .proxy = sl_access_proxy(access)};
     SL_TRY(sl_http_client_open(&http, &access->http));
     sl_venue_decoder_options decoder = {.venue = access->driver->venue, .instruments = access->instruments};
     return sl_venue_decoder_new(&decoder, &access->decoder);

@@ -318,6 +318,8 @@ static int connect(sl_connection *connection, size_t *ret_in_path)
     }
     struct sl_ws_options ws = {.url = url,
                                .tls = options->tls,
+                               .local_address = options->local_address,
+                               .proxy = options->proxy,
                                .deflate = {.on = options->deflate},
                                .message_bytes_max = options->message_bytes_max != 0 ? options->message_bytes_max
                                                                                     : SL_VENUE_MESSAGE_DEFAULT_BYTES,

@@ -38,8 +38,9 @@ typedef struct sl_response sl_response;
 typedef struct sl_policy sl_policy;
 
 struct sl_http_client_options {
-    sl_tls_config *tls;            /* for https; NULL: sl_tls_default(). Must outlive the client */
-    const char *local_address;     /* the address to come from; NULL: the system's choice */
+    sl_tls_config *tls;        /* for https; NULL: sl_tls_default(). Must outlive the client */
+    const char *local_address; /* the address to come from; NULL: the system's choice */
+    const char *proxy; /* of all connections, as in sl_connect_with(); NULL: none. Both texts must outlive the client */
     const char *user_agent;        /* NULL: "sluice" */
     size_t connections_per_origin; /* requests beyond wait their turn; 0: SL_HTTP_CLIENT_CONNECTIONS */
     size_t idle_max;               /* idle connections of all origins; 0: SL_HTTP_CLIENT_IDLE_MAX */

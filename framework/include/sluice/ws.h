@@ -61,7 +61,9 @@ struct sl_ws_deflate {
 struct sl_ws_options {
     /* "ws://host:port/path?query" or "wss:..."; for clients. Hosts as sl_connect() takes them; "[::1]" for IPv6. */
     const char *url;
-    sl_tls_config *tls;  /* for wss; NULL: sl_tls_default() */
+    sl_tls_config *tls;        /* for wss; NULL: sl_tls_default() */
+    const char *local_address; /* clients: the address to come from; NULL: the system's choice */
+    const char *proxy;         /* clients: through this one, as in sl_connect_with(); NULL: directly */
     sl_stream *stream;   /* clients: use this connection (through a proxy, a pair) as it is instead of making one */
     const char *headers; /* more lines of the handshake, "Name: value\r\n"... */
     const char *subprotocols; /* "a, b": what a client offers, or what a server speaks, the best first */

@@ -26,6 +26,8 @@ struct sl_access {
     size_t next_address;
     uint64_t revision; /* of the limits */
     struct sl_access_stats stats;
+    int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns);
+    void *answer_arg;
 };
 
 sl_venue sl_access_venue(int conf_venue)
@@ -252,6 +254,9 @@ static int list_page(sl_access *access, sl_venue_request *request, bool *ret_mor
     SL_TRY(sl_fetch(access->http, &(sl_request){.url = url, .cost = cost}, &response));
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_response_body(response, &message.size_bytes);
+    if (access->answer != NULL) {
+        SL_TRY(access->answer(access->answer_arg, url, message.text, message.size_bytes, message.receive_time_ns));
+    }
     sl_venue_output output = {.event = no_event};
     sl_venue_answer answer = {0};
     int code = access->driver->decode_rest(access->decoder, request, &message, &output, access->instruments, &answer);
@@ -342,4 +347,21 @@ const char *sl_access_local_address(sl_access *access)
 const struct sl_access_stats *sl_access_get_stats(const sl_access *access)
 {
     return &access->stats;
+}
+
+void sl_access_watch(sl_access *access,
+                     int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes,
+                                   int64_t receive_time_ns),
+                     void *arg)
+{
+    access->answer = answer;
+    access->answer_arg = arg;
+}
+
+void sl_access_unwatch(sl_access *access, const void *arg)
+{
+    if (access->answer_arg == arg) {
+        access->answer = NULL;
+        access->answer_arg = NULL;
+    }
 }

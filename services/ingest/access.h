@@ -59,6 +59,14 @@ sl_policy *sl_access_policy(sl_access *access);
 /* Asks for the venue's list and brings the table up to date. The number listed, or a code. Waits. */
 SL_MUST_CHECK int sl_access_list(sl_access *access);
 
+/* Has each page of the list given to `answer` as it came, for recordings. It may wait. */
+void sl_access_watch(sl_access *access,
+                     int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes,
+                                   int64_t receive_time_ns),
+                     void *arg);
+/* Nobody watches any more, if that is who does. */
+void sl_access_unwatch(sl_access *access, const void *arg);
+
 const struct sl_access_stats *sl_access_get_stats(const sl_access *access);
 
 /* The venue of a configuration's word. */

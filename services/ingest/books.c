@@ -333,6 +333,7 @@ struct fetcher {
     sl_books *books;
     sl_venue_decoder *decoder; /* of its own: the connections' are in use */
     struct entry *entry;
+    sl_venue_message message; /* the answer that is decoded */
     char url[1024];
 };
 
@@ -345,7 +346,11 @@ static int on_snapshot(void *arg, const sl_market_event *event)
     }
     SL_TRY(sl_mutex_lock(fetcher->books->options.mutex));
     struct entry *entry = fetcher->entry;
-    int code = entry->gone ? 0 : sl_keeper_snapshot(entry->keeper, event, sl_now());
+    const struct sl_books_options *options = &fetcher->books->options;
+    int code = options->answer == NULL ? 0
+                                       : options->answer(options->answer_arg, fetcher->url, fetcher->message.text,
+                                                         fetcher->message.size_bytes, fetcher->message.receive_time_ns);
+    code = code < 0 || entry->gone ? code : sl_keeper_snapshot(entry->keeper, event, sl_now());
     if (code == 0 && !entry->gone && entry->shadow != NULL) {
         code = sl_shadow_snapshot(entry->shadow, event, sl_now());
         code = code > 0 ? judge_shadow(entry) : code;
@@ -377,6 +382,7 @@ static int fetch(struct fetcher *fetcher)
                     &response));
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_response_body(response, &message.size_bytes);
+    fetcher->message = message;
     sl_venue_answer answer = {0};
     sl_venue_output output = {.arg = fetcher, .event = on_snapshot};
     int code = options->driver->decode_rest(fetcher->decoder, &request, &message, &output, NULL, &answer);

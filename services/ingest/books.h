@@ -41,6 +41,9 @@ struct sl_books_options {
     sl_mutex *mutex;
     /* Changes as they were applied, snapshots, gaps: in order for each instrument. May wait. */
     int (*event)(void *arg, const sl_market_event *event);
+    /* Each answer before it is used, for recordings; may be NULL. May wait. With the mutex held. */
+    int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns);
+    void *answer_arg;
     /* Have the stream's subscription made anew on this connection (0: on each). Must not wait. */
     void (*renew)(void *arg, const sl_instrument *instrument, uint32_t connection);
 };

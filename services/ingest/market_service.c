@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ingest/program.h"
+#include "ingest/replay.h"
 #include "sluice/channel.h"
 #include "sluice/log_record.h"
 #include "sluice/runtime.h"
@@ -177,6 +178,45 @@ static int on_bad(void *arg, const struct sl_bad_message *message)
     return 0;
 }
 
+/* ---- recording ---- */
+
+static int record(const struct sl_program_service *service, sl_capture_line *line, uint32_t connection)
+{
+    line->venue = sl_access_driver(service->access)->venue;
+    line->connection = service->number << SL_REPLAY_SERVICE_SHIFT | (connection & SL_REPLAY_CONNECTION_MASK);
+    return sl_recording_add(sl_program_recording(service->parts), line);
+}
+
+static int on_frame(void *arg, const sl_connection *connection, const char *text, size_t size_bytes,
+                    int64_t receive_time_ns)
+{
+    sl_capture_line line = {
+        .kind = SL_CAPTURE_RECEIVED, .text = text, .size_bytes = size_bytes, .receive_time_ns = receive_time_ns};
+    return record(arg, &line, sl_connection_number(connection));
+}
+
+static int on_answer(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns)
+{
+    sl_capture_line line = {.kind = SL_CAPTURE_RESPONSE,
+                            .text = text,
+                            .size_bytes = size_bytes,
+                            .receive_time_ns = receive_time_ns,
+                            .status = 200,
+                            .url = url,
+                            .url_bytes = strlen(url)};
+    return record(arg, &line, 0);
+}
+
+static int on_lost(void *arg, const sl_connection *connection, const sl_subscription *what, bool last)
+{
+    char text[SL_SYMBOL_MAX + 64];
+    int size = snprintf(text, sizeof text, "%s %s %s", sl_feed_name(what->feed), what->instrument->symbol,
+                        last ? "last" : "carried");
+    sl_capture_line line = {
+        .kind = SL_CAPTURE_CLOSED, .text = text, .size_bytes = (size_t)size, .receive_time_ns = sl_now_wall()};
+    return record(arg, &line, sl_connection_number(connection));
+}
+
 /* ---- which instruments ---- */
 
 static int add_feed(struct sl_program_service *service, const sl_instrument *instrument, sl_feed feed)
@@ -259,6 +299,11 @@ static int make_stream(struct sl_program_service *service)
         .event = on_event,
         .bad = on_bad,
     };
+    if (sl_program_recording(service->parts) != NULL) {
+        options.frame = on_frame;
+        options.answer = on_answer;
+        options.lost = on_lost;
+    }
     return sl_stream_new(&options, &service->stream);
 }
 
@@ -294,6 +339,9 @@ static int run(struct sl_program_service *service)
 {
     SL_TRY(sl__program_access(service->parts, service));
     SL_TRY(sl__program_attach(service->parts, service));
+    if (sl_program_recording(service->parts) != NULL) {
+        sl_access_watch(service->access, on_answer, service);
+    }
     if (sl_access_get_stats(service->access)->lists == 0) {
         int code = sl_access_list(service->access);
         SL_TRY(code < 0 ? code : 0);
@@ -329,6 +377,9 @@ int sl__market_service(void *arg)
     if (service->stream != NULL) {
         struct sl_stream_stats stats = sl_stream_get_stats(service->stream);
         sl__program_stream_gone(service->parts, &stats);
+    }
+    if (service->access != NULL) {
+        sl_access_unwatch(service->access, service);
     }
     sl_stream_service_free(service->stream);
     service->stream = NULL;

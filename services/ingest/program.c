@@ -24,7 +24,9 @@ struct sl_program_parts {
     struct sl_program_totals gone; /* of parts that are no more */
     struct sl_program_gap gaps[SL_PROGRAM_GAPS];
     uint64_t gap_count;
-    sl_event stopped;              /* somebody wants the run to end */
+    sl_event stopped;        /* somebody wants the run to end */
+    sl_recording *recording; /* NULL: none */
+    uint32_t last_service;
     sl_dead_letters *dead_letters; /* from the first run on */
 };
 
@@ -246,6 +248,7 @@ static int prepare_service(void *arg, const struct sl_reload_entry *entry, void 
     (void)snprintf(service->name, sizeof service->name, "%s", entry->name);
     service->config = sl_config_ref(entry->after);
     service->variant = entry->new_value;
+    service->number = parts->last_service++ % SL_PROGRAM_PARTS_MAX;
     sl_event_init(&service->changed);
     *ret_prepared = service;
     return 0;
@@ -444,6 +447,16 @@ sl_instruments *sl_program_instruments(sl_program_parts *parts)
 const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts)
 {
     return parts->sinks;
+}
+
+void sl_program_record(sl_program_parts *parts, sl_recording *recording)
+{
+    parts->recording = recording;
+}
+
+sl_recording *sl_program_recording(const sl_program_parts *parts)
+{
+    return parts->recording;
 }
 
 sl_dead_letters *sl_program_dead_letters(const sl_program_parts *parts)

@@ -11,6 +11,7 @@
 #include "ingest/access.h"
 #include "ingest/config.h"
 #include "ingest/dead_letter.h"
+#include "ingest/recording.h"
 #include "ingest/reload.h"
 #include "ingest/stream.h"
 #include "market/instrument.h"
@@ -64,6 +65,10 @@ SL_MUST_CHECK int sl_program_run(void *parts);
 
 sl_instruments *sl_program_instruments(sl_program_parts *parts);
 
+/* Before it runs: have all that comes recorded. Borrowed. */
+void sl_program_record(sl_program_parts *parts, sl_recording *recording);
+sl_recording *sl_program_recording(const sl_program_parts *parts);
+
 /* Those that run; borrowed, until something changes. */
 const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts);
 struct sl_program_service *sl_program_services(const sl_program_parts *parts);
@@ -100,6 +105,7 @@ void sl_program_report(const sl_program_parts *parts, FILE *out);
 struct sl_program_service {
     char name[64];
     sl_program_parts *parts;
+    uint32_t number;                         /* in recordings */
     sl_config *config;                       /* kept: a reference */
     const struct sl_config_variant *variant; /* in it */
     sl_access *access;                       /* shared with the other services of the venue */

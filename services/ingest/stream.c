@@ -127,6 +127,9 @@ static int tell_lost_all(const struct leg *leg, sl_time since)
     const sl_subscriptions *all = sl_connection_subscriptions(leg->connection);
     for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
         const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
+        if (stream->options.lost != NULL) {
+            SL_TRY(stream->options.lost(stream->options.arg, leg->connection, what, last));
+        }
         if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
             SL_TRY(
                 sl_books_lost(stream->books, what->instrument, sl_connection_number(leg->connection), last, sl_now()));
@@ -658,6 +661,8 @@ int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **r
                                          .patience = tracker.patience,
                                          .mutex = &stream->mutex,
                                          .arg = stream,
+                                         .answer = options->answer,
+                                         .answer_arg = options->arg,
                                          .event = give,
                                          .renew = renew};
         SL_TRY(sl_books_new(&books, &stream->books));

@@ -59,6 +59,9 @@ struct sl_stream_options {
     int (*bad)(void *arg, const struct sl_bad_message *message);
     int (*frame)(void *arg, const sl_connection *connection, const char *text, size_t size_bytes,
                  int64_t receive_time_ns);
+    /* For recordings, too: the answer to a request for a snapshot, before it is used; what an ended connection carried. */
+    int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns);
+    int (*lost)(void *arg, const sl_connection *connection, const sl_subscription *what, bool last);
 };
 
 struct sl_stream_stats {

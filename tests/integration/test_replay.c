@@ -217,6 +217,47 @@ static void sinks_of_a_configuration(void **state)
            "sinks      784 written, 0 repeats ignored, 0 dropped, 0 left");
 }
 
+/*
+ * What a live run wrote, and what its recording gives, is the same but for the stamps and for when gaps were noticed. The
+ * exchange ends first, so that nothing is on its way when the recording ends; then its cut connections are gaps.
+ */
+static void recording_gives_the_same_events(void **state)
+{
+    (void)state;
+    FILE *file = fopen("live.sh", "w");
+    assert_non_null(file);
+    assert_true(
+        fputs(
+            "$SLUICE exchange --venue kraken --venue binance --rate 2000 --instruments 4 >ex 2>&1 &\n"
+            "exchange=$!\n"
+            "for i in $(seq 200); do grep -q binance ex && break; sleep 0.1; done\n"
+            "port=$(sed -n 's/listening on 127.0.0.1://p' ex)\n"
+            "{ echo 'venues:'; for v in kraken binance; do\n"
+            "echo \"  $v: {stream: \\\"ws://127.0.0.1:$port/$v\\\", rest: \\\"http://127.0.0.1:$port/$v\\\"}\"; done\n"
+            "echo 'services:'; for v in kraken binance; do\n"
+            "echo \"  $v-trades: {kind: stream, venue: $v, instruments: ['*'], channels: [trades], sinks: [log]}\"\n"
+            "echo \"  $v-books: {kind: book, venue: $v, instruments: ['*'], emit: deltas, sinks: [log]}\"; done\n"
+            "echo 'sinks: {log: {kind: file, path: live, when_full: block}}'; } >live.yaml\n"
+            "$SLUICE record live.yaml --to live.rec >record 2>record.err &\n"
+            "record=$!\n"
+            "for i in $(seq 200); do [ \"$(cat live-*.ndjson 2>/dev/null | wc -l)\" -gt 5000 ] && break; sleep 0.1; "
+            "done\n"
+            "kill -9 $exchange; wait $exchange 2>/dev/null; sleep 1\n"
+            "kill -INT $record; wait $record; echo ended $?\n"
+            "cat record record.err\n"
+            "$SLUICE replay live.rec --sink file:again || exit 1\n"
+            "for f in live again; do grep -v '\"kind\":\"gap\"' $f-*.ndjson | sed 's/,*\"stamp\":\"[^\"]*\"//' | sort "
+            ">$f.txt; done\n"
+            "wc -l <live.txt; cmp live.txt again.txt && [ \"$(wc -l <live.txt)\" -gt 5000 ] && echo the same\n",
+            file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    int status = shell("bash live.sh 2>&1");
+    if (status != 0 || strstr(output, "the same\n") == NULL) {
+        fail_msg("status %d:\n%s", status, output);
+    }
+    assert_non_null(strstr(output, "0 bad, 0 of unknown kinds\ninstruments 8, 0 of them added"));
+}
+
 static void venues_are_listed(void **state)
 {
     (void)state;
@@ -233,4 +274,4 @@ static void venues_are_listed(void **state)
 
 SL_TEST_MAIN(CASE(hftbacktest_sessions), CASE(cryptofeed_binance), CASE(cryptofeed_others),
              CASE(unknown_form_is_told_of), CASE(speed_changes_nothing), CASE(holes_are_told), CASE(bad_use),
-             CASE(sinks_of_a_configuration), CASE(venues_are_listed))
+             CASE(sinks_of_a_configuration), CASE(recording_gives_the_same_events), CASE(venues_are_listed))

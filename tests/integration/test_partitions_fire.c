@@ -269,7 +269,7 @@ static void partitions_under_fire(void **state)
 {
     (void)state;
     const char *rounds_text = getenv("SL_PARTITION_ROUNDS"), *seed_text = getenv("SL_PARTITION_SEED");
-    long rounds = rounds_text != NULL ? strtol(rounds_text, NULL, 10) : 12;
+    long rounds = rounds_text != NULL ? (long)strtoull(rounds_text, NULL, 10) : 12;
     randomness = seed_text != NULL ? strtoull(seed_text, NULL, 10) : (uint64_t)now_ms();
     (void)fprintf(stderr, "seed %llu\n", (unsigned long long)randomness);
     assert_in_range(rounds, 1, ROUNDS_MAX);

@@ -196,9 +196,10 @@ C_TEST_REAL_FEW(
     SL_SCOPE(scope);
     sl_redis *redis = NULL, *proxied = NULL;
     struct redis_proxy proxy = {0};
-    struct replica one;
+    struct replica one, other;
     CHECK_EQ(kit_begin_proxied(&scope, &proxy, &redis, &proxied), 0);
     CHECK_EQ(make(&scope, proxy.url, &rate, &one), 0);
+    CHECK_EQ(make(&scope, kit_url, &rate, &other), 0);
     proxy.refuse = true;
     sl_time before = sl_now();
     CHECK_EQ(sl_limiter_acquire(one.limiter, 1, SL_PRIORITY_NORMAL, NULL), 0);
@@ -214,10 +215,11 @@ C_TEST_REAL_FEW(
     }
     int more = went;
     for (went = true; went; more += went) {
-        CHECK_EQ(goes(&one, &went), 0);
+        CHECK_EQ(goes(&other, &went), 0); /* whose own count knows of nothing */
     }
     CHECK_BETWEEN(more, 1, 2); /* 4 in all */
     sl_limiter_free(one.limiter);
+    sl_limiter_free(other.limiter);
     CHECK_EQ(sl_scope_wait(&scope), 0);
     redis_proxy_end(&proxy);
     return 0;

@@ -198,9 +198,8 @@ int sl_access_open(sl_config *config, const struct sl_config_variant *service, s
 {
     const struct sl_conf *conf = sl_config_root(config);
     const struct sl_conf_market *market = sl_conf_market(service);
-    sl_venue venue = market == NULL ? SL_VENUE_NONE : sl_access_venue(market->venue);
-    const sl_venue_driver *driver = sl_venue_driver_of(venue);
-    if (driver == NULL) {
+    const sl_venue_driver *driver = market == NULL ? NULL : sl_venue_driver_of(sl_access_venue(market->venue));
+    if (market == NULL || driver == NULL) {
         return sl_fail(SL_EINVAL, "no such venue");
     }
     sl_access *access = sl_calloc(1, sizeof *access);

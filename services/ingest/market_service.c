@@ -227,7 +227,7 @@ static int add_feed(struct sl_program_service *service, const sl_instrument *ins
     if (book != NULL) {
         what.depth = (uint32_t)book->depth;
         what.interval_ns = book->interval;
-    } else if (feed == SL_FEED_CANDLES) {
+    } else if (stream != NULL && feed == SL_FEED_CANDLES) {
         what.interval_ns = stream->candles.count > 0 ? *(const sl_time *)stream->candles.items : SL_MINUTES(1);
     }
     int code = sl_stream_add(service->stream, &what);

@@ -101,17 +101,16 @@ static int host(void *arg)
     return sl_scope_close(&scope, code);
 }
 
-#define HOST(world_, redis_, name_, ...)                                                                               \
+#define HOST(world_, redis_, ...)                                                                                      \
     {                                                                                                                  \
         .replica = {                                                                                                   \
             .world = (world_),                                                                                         \
             .redis = (redis_),                                                                                         \
-            .name = (name_),                                                                                           \
             .backend = (redis_) != NULL ? SL_PARTITIONS_REDIS : SL_PARTITIONS_LOCAL,                                   \
             .count = COUNT,                                                                                            \
             .ttl = SL_SECONDS(3),                                                                                      \
             .code = 1,                                                                                                 \
-            __VA_ARGS__                                                                                                \
+            .name = __VA_ARGS__                                                                                        \
         }                                                                                                              \
     }
 

@@ -37,6 +37,7 @@ struct sl_limiter {
     const struct sl_limit_dialect *dialect;
     sl_time max_wait;
     size_t max_waiting;
+    bool fixed;
     bool shadow;
     struct sl_limiter_shared shared;
     uint64_t admitted, admitted_cost, delayed, refused, shadowed, tightened, ignored_fields;
@@ -68,6 +69,7 @@ int sl_limiter_create(const struct sl_limiter_options *options, sl_limiter **ret
     limiter->dialect = options->dialect != NULL ? options->dialect : sl_limit_dialect_find("standard");
     limiter->max_wait = options->max_wait != 0 ? options->max_wait : SL_NEVER;
     limiter->max_waiting = options->max_waiting != 0 ? options->max_waiting : SL_LIMITER_WAITING_MAX;
+    limiter->fixed = options->fixed;
     limiter->shadow = options->shadow;
     limiter->shared = options->shared;
     copy_text(limiter->name, sizeof limiter->name, options->name != NULL ? options->name : "limiter");
@@ -331,7 +333,7 @@ bool sl_limiter_report(sl_limiter *limiter, const sl_permit *permit, const struc
     limiter->ignored_fields += news.ignored;
     sl_time blocked_until = limiter->rates.blocked_until;
     bool refused = news.refused || news.status == 429 || news.ban > 0;
-    if (!sl_rates_heed(&limiter->rates, &news, permit, now)) {
+    if (limiter->fixed || !sl_rates_heed(&limiter->rates, &news, permit, now)) {
         return refused;
     }
     limiter->tightened++;

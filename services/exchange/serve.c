@@ -118,7 +118,7 @@ static size_t copy_side(const sl_book *book, sl_side side, sl_level *levels, siz
 /* The books as they truly are in the end. */
 static int write_books(struct served *served)
 {
-    size_t most = 2 * SL_TRUTH_LEVELS_MAX;
+    size_t most = (size_t)2 * SL_TRUTH_LEVELS_MAX;
     sl_level *levels = sl_calloc(2 * most, sizeof *levels);
     if (levels == NULL) {
         return sl_fail(SL_ENOMEM, "out of memory for levels");

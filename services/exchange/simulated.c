@@ -15,6 +15,12 @@
 /* Steps in a row without a look at the clock or anybody else. */
 #define STEPS_AT_ONCE 64
 
+/* Steps that are made up for when the clock is ahead, at once. */
+#define CATCH_UP ((uint64_t)1024)
+
+/* Trades that are kept until the older half goes. */
+#define HISTORY_CAPACITY ((size_t)2 * SL_HISTORY_TRADES)
+
 /* ---- instruments ---- */
 
 static const char *money_of(sl_venue venue)
@@ -243,12 +249,12 @@ static int keep_trade(struct venue *venue, const sl_market_event *event)
     if (board == NULL) {
         return sl_fail(SL_ENOMEM, "out of memory for trades");
     }
-    if (board->trade_count == board->trade_capacity && board->trade_capacity == 2 * SL_HISTORY_TRADES) {
+    if (board->trade_count == board->trade_capacity && board->trade_capacity == HISTORY_CAPACITY) {
         memmove(board->trades, board->trades + SL_HISTORY_TRADES, SL_HISTORY_TRADES * sizeof *board->trades);
         board->trade_count = SL_HISTORY_TRADES;
     } else if (board->trade_count == board->trade_capacity) {
         size_t capacity = board->trade_capacity == 0 ? 16 : board->trade_capacity * 2;
-        capacity = capacity < 2 * SL_HISTORY_TRADES ? capacity : 2 * SL_HISTORY_TRADES;
+        capacity = capacity < HISTORY_CAPACITY ? capacity : HISTORY_CAPACITY;
         sl_market_event *trades = sl_realloc(board->trades, capacity * sizeof *trades);
         if (trades == NULL) {
             return sl_fail(SL_ENOMEM, "out of memory for %zu trades", capacity);
@@ -364,7 +370,7 @@ static int pace(sl_simulated *exchange, uint64_t *ret_due)
         SL_TRY(sl_checkpoint());
         *ret_due = STEPS_AT_ONCE;
     }
-    *ret_due = *ret_due < STEPS_AT_ONCE * 16 ? *ret_due : STEPS_AT_ONCE * 16;
+    *ret_due = *ret_due < CATCH_UP ? *ret_due : CATCH_UP;
     return 0;
 }
 

@@ -242,7 +242,8 @@ static size_t push_out(sl_truth *truth, const struct listing *listing, sl_side n
 
 static bool same_best(const sl_best *a, const sl_best *b)
 {
-    return memcmp(&a->bid, &b->bid, sizeof a->bid) == 0 && memcmp(&a->ask, &b->ask, sizeof a->ask) == 0;
+    return sl_decimal_equal(a->bid.price, b->bid.price) && sl_decimal_equal(a->bid.quantity, b->bid.quantity) &&
+           sl_decimal_equal(a->ask.price, b->ask.price) && sl_decimal_equal(a->ask.quantity, b->ask.quantity);
 }
 
 static int change_book(sl_truth *truth, struct listing *listing, int64_t wall_ns, sl_truth_change *change)

@@ -122,7 +122,7 @@ static int perform(void *arg)
                                             .seed = 7,
                                             .rate = RATE,
                                             .steps = STEPS,
-                                            .wait = INSTRUMENTS * play->redundancy,
+                                            .wait = (size_t)INSTRUMENTS * play->redundancy,
                                             .trade_weight = 60,
                                             .arg = play,
                                             .record = on_truth};

@@ -291,7 +291,7 @@ static void compare_trades(struct play *play, const sl_instrument *instrument)
         } else {
             result->untold++;
             complain(play, "%s: trade %lld is missing, and nobody said so", instrument->symbol,
-                     (long long)(tale->first_key + place));
+                     (long long)tale->first_key + (long long)place);
         }
     }
 }

@@ -58,6 +58,7 @@ struct sl_limiter_options {
     const struct sl_limit_dialect *dialect; /* NULL: "standard" */
     sl_time max_wait;                /* a call that would wait longer fails; 0: no bound; its scopes bound it too */
     size_t max_waiting;              /* calls that may wait at once; 0: SL_LIMITER_WAITING_MAX */
+    bool fixed;                      /* what servers say changes nothing: only the rates above count */
     bool shadow;                     /* decide and count, but let everybody pass */
     struct sl_limiter_shared shared; /* book NULL: the limits are this process' alone. Else sl_limiter_try_acquire()
                                         gives SL_EAGAIN, sl_limiter_refund() false, and shadow asks nobody */

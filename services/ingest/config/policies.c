@@ -101,6 +101,7 @@ void sl_conf_limiter_options(const char *name, const struct sl_conf_limit *limit
                                                .dialect = sl_limit_dialect_find(limit->dialect),
                                                .max_wait = limit->max_wait,
                                                .max_waiting = limit->max_waiting,
+                                               .fixed = limit->adapt == SL_CONF_ADAPT_NONE,
                                                .shadow = limit->shadow};
 }
 

@@ -37,9 +37,9 @@ static size_t put_side(char *at, size_t message, unsigned base, bool bids)
 {
     size_t length = 0;
     for (unsigned level = 0; level < LEVELS; level++) {
-        unsigned away = level * 10 + (unsigned)((message * 7 + level * 3) % 10);
+        unsigned away = level * 10 + (unsigned)((message * 7 + (size_t)level * 3) % 10);
         unsigned price = bids ? base - away : base + 1 + away;
-        unsigned quantity = (message + level) % 4 == 0 ? 0 : (unsigned)((message * 31 + level * 17) % 20000);
+        unsigned quantity = (message + level) % 4 == 0 ? 0 : (unsigned)((message * 31 + (size_t)level * 17) % 20000);
         length += (size_t)snprintf(at + length, 64, "%s[\"%u.%02u\",\"%u.%03u\"]", level == 0 ? "" : ",", price / 100,
                                    price % 100, quantity / 1000, quantity % 1000);
     }

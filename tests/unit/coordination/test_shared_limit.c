@@ -93,7 +93,8 @@ C_TEST_REAL_FEW(
     "coordination 2.6.17, 2.6.3")
 {
     const struct sl_rate rate = {.count = 1000, .period = SL_SECONDS(5), .burst = 16};
-    const sl_time seconds = getenv("SL_LIMIT_SECONDS") != NULL ? strtoll(getenv("SL_LIMIT_SECONDS"), NULL, 10) : 6;
+    const char *seconds_text = getenv("SL_LIMIT_SECONDS");
+    const sl_time seconds = seconds_text != NULL ? strtoll(seconds_text, NULL, 10) : 6;
     SL_SCOPE(scope);
     sl_redis *redis = NULL;
     CHECK_EQ(kit_begin(&scope, &redis), 0);

@@ -215,7 +215,7 @@ static void other_ids_are_compared_with_recent_ones(void **state)
 {
     (void)state;
     struct kit *kit = open_kit(false, 0);
-    for (int64_t id = 0; id < 3 * SL_TRACKER_RECENT; id++) {
+    for (int64_t id = 0; id < INT64_C(3) * SL_TRACKER_RECENT; id++) {
         sl_market_event event = trade(kit, 0, 1);
         event.as.trade.uuid = (sl_uuid){(uint64_t)id + 1, 77};
         assert_int_equal(sl_tracker_event(kit->tracker, &event, 1), 1);

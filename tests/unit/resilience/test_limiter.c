@@ -466,7 +466,21 @@ static void creating_fails_cleanly(void **state)
     sl_limiter_free(NULL);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(limiter_refund_wakes_the_next), cmocka_unit_test(rate_b14_cancelled_waiter_uses_nothing),
+TASK_TEST(rate_fixed_limits_heed_no_server)
+{
+    const struct sl_rate rate = {.count = 10, .period = SL_SECONDS(1), .burst = 5};
+    const struct header header = {"Retry-After", "300"};
+    sl_auto(sl_limiter) *limiter = NULL;
+    CHECK_EQ(sl_limiter_create(&(struct sl_limiter_options){.rates = &rate, .rate_count = 1, .fixed = true}, &limiter),
+             0);
+    CHECK(sl_limiter_report(
+        limiter, NULL, &(struct sl_response_facts){.status = 429, .header = find, .message = &header})); /* it is one */
+    CHECK_EQ(sl_limiter_try_acquire(limiter, 1, NULL), 0); /* but nobody waits for it */
+    return 0;
+}
+
+SL_TEST_MAIN(cmocka_unit_test(rate_fixed_limits_heed_no_server), cmocka_unit_test(limiter_refund_wakes_the_next),
+             cmocka_unit_test(rate_b14_cancelled_waiter_uses_nothing),
              cmocka_unit_test(rate_b14_cancelled_when_its_turn_comes), cmocka_unit_test(rate_b14_cancelled_when_woken),
              cmocka_unit_test(rate_b15_first_come_first_served_and_large_heads),
              cmocka_unit_test(rate_b16_try_does_not_sleep), cmocka_unit_test(rate_b21_unknown_outcome_stays_charged),

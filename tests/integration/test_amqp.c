@@ -141,7 +141,8 @@ static int refusals(void *arg)
         CHECK_EQ(sl_amqp_publish(amqp, messages, 1, outcomes), SL_EINVAL);
         messages[0].key = "tiny";
         messages[0].exchange = "none such";
-        CHECK_EQ(sl_amqp_publish(amqp, messages, 1, outcomes), SL_EREPLY);
+        int published = sl_amqp_publish(amqp, messages, 1, outcomes); /* the reader's failure cancels the scope */
+        CHECK(published == SL_EREPLY || published == SL_ECANCELED);
         CHECK_EQ(outcomes[0], SL_AMQP_UNKNOWN);
         int code = sl_scope_close(&scope, 0);
         CHECK_EQ(code, SL_EREPLY);

@@ -8,8 +8,6 @@
 
 #include "sluice/runtime.h"
 
-#define STALE_AFTER SL_SECONDS(10)
-
 struct sl_console {
     struct sl_console_options options;
 };
@@ -43,32 +41,26 @@ static void begin_list(sl_json_writer *out, const char *key)
 /* ---- views ---- */
 
 /* A service's state, and why it is not "ok". */
-static const char *state_of(const struct sl_program_service *service, const struct sl_stream_stats *stream,
+static const char *state_of(const struct sl_program_service *service, const struct sl_service_look *look,
                             const char **ret_reason)
 {
-    *ret_reason = "";
-    if (service->stream == NULL) {
+    *ret_reason = look->reason == NULL ? "" : look->reason;
+    if (service->life == NULL) {
         *ret_reason = service->problem;
         return service->problem[0] == '\0' ? "waiting" : "down";
     }
-    if (service->last_event_at == 0) {
+    if (service->last_event_at == 0 && look->quiet_for > 0) {
         *ret_reason = "no message yet";
         return "waiting";
     }
-    if (stream->live == 0) {
-        *ret_reason = "no connection is live";
+    if (!look->works) {
         return "down";
     }
-    if (sl_now() - service->last_event_at > STALE_AFTER) {
-        *ret_reason = "no event for 10 s";
+    if (look->quiet_for > 0 && sl_now() - service->last_event_at > look->quiet_for) {
+        *ret_reason = "no event for longer than usual";
         return "stale";
     }
-    const sl_books *books = sl_stream_books(service->stream);
-    if (books != NULL && sl_books_get_stats(books)->stale > 0) {
-        *ret_reason = "books wait for their snapshots";
-        return "degraded";
-    }
-    return "ok";
+    return look->degraded ? "degraded" : "ok";
 }
 
 static void put_channels(const struct sl_program_service *service, sl_json_writer *out)
@@ -76,7 +68,7 @@ static void put_channels(const struct sl_program_service *service, sl_json_write
     begin_list(out, "channels");
     if (sl_conf_service_kind(service->variant) == SL_CONF_BOOK) {
         sl_json_put_text(out, "book");
-    } else {
+    } else if (sl_conf_service_kind(service->variant) == SL_CONF_STREAM) {
         const struct sl_conf_stream *stream = service->variant->value;
         for (size_t at = 0; at < stream->channels.count; at++) {
             sl_json_put_text(out, sl_conf_channel_name(((const int *)stream->channels.items)[at]));
@@ -87,27 +79,25 @@ static void put_channels(const struct sl_program_service *service, sl_json_write
 
 static void put_feed(struct sl_program_service *service, sl_json_writer *out)
 {
-    struct sl_stream_stats stream = {0};
-    if (service->stream != NULL) {
-        stream = sl_stream_get_stats(service->stream);
-    }
+    struct sl_service_look look;
+    (void)sl_service_look(service, &look);
     const char *reason = "";
-    const char *state = state_of(service, &stream, &reason);
+    const char *state = state_of(service, &look, &reason);
     char instruments[48];
     (void)snprintf(instruments, sizeof instruments, "%zu instruments", service->wanted);
     sl_json_begin_object(out);
     put_text(out, "id", service->name);
     put_text(out, "service", service->name);
-    put_text(out, "venue", sl_conf_venue_name(sl_conf_market(service->variant)->venue));
+    put_text(out, "venue", sl_service_venue_name(service));
     put_text(out, "instrument", instruments);
     put_channels(service, out);
     put_text(out, "state", state);
     put_text(out, "reason", reason);
-    put_uint(out, "messages", stream.messages);
-    put_uint(out, "bytes", stream.bytes);
+    put_uint(out, "messages", look.messages);
+    put_uint(out, "bytes", look.bytes);
     put_uint(out, "gaps", service->gaps);
     put_uint(out, "lost", service->missing);
-    put_uint(out, "reconnects", stream.reconnects);
+    put_uint(out, "reconnects", look.reconnects);
     sl_json_put_key(out, "age_seconds");
     if (service->last_event_at == 0) {
         sl_json_put_null(out);
@@ -296,35 +286,35 @@ static void view_partitions(void *arg, sl_json_writer *out)
 
 static void collect_service(const struct sl_program_service *service, sl_scrape *scrape)
 {
-    struct sl_stream_stats stream = {0};
-    if (service->stream != NULL) {
-        stream = sl_stream_get_stats(service->stream);
-    }
-    const struct sl_label *labels =
-        SL_LABELS({"service", service->name}, {"venue", sl_conf_venue_name(sl_conf_market(service->variant)->venue)});
+    struct sl_service_look look;
+    (void)sl_service_look(service, &look);
+    const struct sl_label *labels = SL_LABELS({"service", service->name}, {"venue", sl_service_venue_name(service)});
     const struct {
         const char *name, *help;
         uint64_t value;
     } counters[] = {
-        {"sluice_feed_messages_total", "Messages received.", stream.messages},
-        {"sluice_feed_received_bytes_total", "Bytes of the messages received.", stream.bytes},
+        {"sluice_feed_messages_total", "Messages received.", look.messages},
+        {"sluice_feed_received_bytes_total", "Bytes of the messages received.", look.bytes},
         {"sluice_feed_events_total", "Events given to the sinks.", service->events},
         {"sluice_feed_gaps_total", "Gaps told.", service->gaps},
         {"sluice_feed_lost_trades_total", "Trades that are known to be missing.", service->missing},
-        {"sluice_feed_bad_messages_total", "Messages that could not be decoded.", stream.bad},
-        {"sluice_feed_unknown_messages_total", "Messages of a kind that is not known.", stream.unknown},
-        {"sluice_feed_reconnects_total", "Connections made anew after one ended.", stream.reconnects},
-        {"sluice_feed_rotations_total", "Connections replaced before they ended.", stream.rotations},
+        {"sluice_feed_bad_messages_total", "Messages that could not be decoded.", look.bad},
+        {"sluice_feed_unknown_messages_total", "Messages of a kind that is not known.", look.unknown},
+        {"sluice_feed_reconnects_total", "Connections made anew after one ended.", look.reconnects},
+        {"sluice_feed_rotations_total", "Connections replaced before they ended.", look.rotations},
     };
     for (size_t at = 0; at < sizeof counters / sizeof counters[0]; at++) {
         sl_scrape_counter(scrape, counters[at].name, counters[at].help, labels, counters[at].value);
     }
-    sl_scrape_gauge(scrape, "sluice_feed_connections", "Connections open now.", labels, (double)stream.live);
-    sl_scrape_gauge(scrape, "sluice_feed_subscriptions", "Subscriptions now.", labels, (double)stream.subscriptions);
+    sl_scrape_gauge(scrape, "sluice_feed_connections", "Connections open now.", labels, (double)look.live);
+    sl_scrape_gauge(scrape, "sluice_feed_subscriptions", "Subscriptions now.", labels, (double)look.subscriptions);
     sl_scrape_gauge(scrape, "sluice_feed_stale", "Channels that are silent for longer than usual.", labels,
-                    (double)stream.stale);
+                    (double)look.stale);
     sl_scrape_histogram(scrape, "sluice_feed_lag_seconds", "From the venue's sending to our receiving.", labels,
                         &service->lag);
+    if (service->life != NULL && service->kind->collect != NULL) {
+        service->kind->collect(service, labels, scrape);
+    }
 }
 
 static void collect_sink(const struct sl_program_sink *sink, sl_scrape *scrape)
@@ -388,10 +378,12 @@ static int act_resync(void *arg, const sl_admin_request *request, sl_json_writer
 static bool check_services(void *arg, char *reason, size_t reason_bytes)
 {
     const struct sl_console *console = arg;
-    for (const struct sl_program_service *service = sl_program_services(console->options.parts); service != NULL;
+    for (struct sl_program_service *service = sl_program_services(console->options.parts); service != NULL;
          service = service->next) {
-        if (service->stream == NULL || sl_stream_get_stats(service->stream).live == 0) {
-            (void)snprintf(reason, reason_bytes, "service %s has no live connection%s%s", service->name,
+        struct sl_service_look look;
+        if (!sl_service_look(service, &look) || !look.works) {
+            (void)snprintf(reason, reason_bytes, "service %s: %s%s%s", service->name,
+                           look.reason == NULL ? "it does not run" : look.reason,
                            service->problem[0] == '\0' ? "" : ": ", service->problem);
             return false;
         }

@@ -236,8 +236,8 @@ static int prepare_service(void *arg, const struct sl_reload_entry *entry, void 
     if (entry->kind == SL_RELOAD_REMOVED || entry->kind == SL_RELOAD_LIVE) {
         return 0;
     }
-    enum sl_conf_service_kind kind = sl_conf_service_kind(entry->new_value);
-    if (kind != SL_CONF_STREAM && kind != SL_CONF_BOOK) {
+    const struct sl_service_kind *kind = sl_service_kind_of(entry->new_value);
+    if (kind == NULL) {
         return sl_fail(SL_ENOTSUP, "services.%s: this kind of service is not there yet", entry->name);
     }
     struct sl_program_service *service = sl_calloc(1, sizeof *service);
@@ -245,6 +245,7 @@ static int prepare_service(void *arg, const struct sl_reload_entry *entry, void 
         return sl_fail(SL_ENOMEM, "out of memory for a service");
     }
     service->parts = parts;
+    service->kind = kind;
     (void)snprintf(service->name, sizeof service->name, "%s", entry->name);
     service->config = sl_config_ref(entry->after);
     service->variant = entry->new_value;
@@ -305,7 +306,7 @@ static void commit_service(void *arg, const struct sl_reload_entry *entry, void 
     }
     service->next = parts->services;
     parts->services = service;
-    int code = sl_spawn(parts->services_scope, sl__market_service, service, .name = service->name, .id = service->name,
+    int code = sl_spawn(parts->services_scope, sl__service_run, service, .name = service->name, .id = service->name,
                         .restart = SL_ALWAYS, .backoff = service_backoff, .healthy_after = SL_SECONDS(60),
                         .release = release_service);
     if (code < 0) {
@@ -320,16 +321,17 @@ static void commit_service(void *arg, const struct sl_reload_entry *entry, void 
 static void commit_policy(void *arg, const struct sl_reload_entry *entry, void *prepared)
 {
     (void)prepared;
-    const sl_program_parts *parts = arg;
+    sl_program_parts *parts = arg;
     if (entry->before == NULL || entry->after == NULL) {
         return;
     }
     const struct sl_conf *conf = sl_config_root(entry->after);
-    for (const struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
+    for (struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
         const struct sl_config_variant *variant = sl_conf_service_find(conf, service->name);
         if (service->access == NULL || variant == NULL) {
             continue;
         }
+        sl_event_set(&service->changed); /* it may have policies of its own */
         int code = sl_access_change(service->access, conf, variant);
         if (code < 0) {
             sl_log_with(SL_LOG_ERROR, "new limits were not taken", sl_field_text("service", service->name),
@@ -490,19 +492,15 @@ int sl_program_stop(sl_program_parts *parts)
 
 int sl_program_resync(sl_program_parts *parts, const char *name, const char *instrument)
 {
-    const struct sl_program_service *service = find_service(parts, name);
-    if (service == NULL || service->stream == NULL) {
+    struct sl_program_service *service = find_service(parts, name);
+    if (service == NULL || service->life == NULL || service->kind->resync == NULL) {
         return sl_fail(SL_ENOENT, "there is no service '%s'", name);
     }
     sl_venue venue = sl_access_driver(service->access)->venue;
     const sl_instrument *found = sl_instruments_find(parts->instruments, venue, instrument, strlen(instrument));
     found = found != NULL ? found : sl_instruments_find_name(parts->instruments, venue, instrument);
-    int renewed = 0;
-    for (int feed = 1; found != NULL && feed < SL_FEED_COUNT; feed++) {
-        int code = sl_stream_resync(service->stream, (sl_feed)feed, found);
-        SL_TRY(code);
-        renewed += code;
-    }
+    int renewed = found == NULL ? 0 : service->kind->resync(service, found);
+    SL_TRY(renewed);
     return renewed > 0 ? 0 : sl_fail(SL_ENOENT, "'%s' does not follow '%s'", name, instrument);
 }
 
@@ -523,30 +521,33 @@ struct sl_program_totals sl_program_get_totals(const sl_program_parts *parts)
         totals.events += service->events;
         totals.gaps += service->gaps;
         totals.missing += service->missing;
-        if (service->stream == NULL) {
+        struct sl_service_look look;
+        if (!sl_service_look(service, &look)) {
             continue;
         }
-        struct sl_stream_stats stream = sl_stream_get_stats(service->stream);
-        totals.messages += stream.messages;
-        totals.bytes += stream.bytes;
-        totals.reconnects += stream.reconnects;
-        totals.rotations += stream.rotations;
-        totals.connections += stream.connections;
-        totals.live += stream.live;
-        totals.subscriptions += stream.subscriptions;
-        const sl_books *books = sl_stream_books(service->stream);
-        totals.books += books == NULL ? 0 : sl_books_get_stats(books)->books;
-        totals.stale_books += books == NULL ? 0 : sl_books_get_stats(books)->stale;
+        totals.messages += look.messages;
+        totals.bytes += look.bytes;
+        totals.reconnects += look.reconnects;
+        totals.rotations += look.rotations;
+        totals.connections += look.connections;
+        totals.live += look.live;
+        totals.subscriptions += look.subscriptions;
+        totals.books += look.books;
+        totals.stale_books += look.stale_books;
     }
     return totals;
 }
 
-void sl__program_stream_gone(sl_program_parts *parts, const struct sl_stream_stats *stats)
+void sl__program_life_gone(const struct sl_program_service *service)
 {
-    parts->gone.messages += stats->messages;
-    parts->gone.bytes += stats->bytes;
-    parts->gone.reconnects += stats->reconnects;
-    parts->gone.rotations += stats->rotations;
+    struct sl_service_look look;
+    if (sl_service_look(service, &look)) {
+        struct sl_program_totals *gone = &service->parts->gone;
+        gone->messages += look.messages;
+        gone->bytes += look.bytes;
+        gone->reconnects += look.reconnects;
+        gone->rotations += look.rotations;
+    }
 }
 
 void sl_program_report(const sl_program_parts *parts, FILE *out)

@@ -13,6 +13,7 @@
 #include "ingest/dead_letter.h"
 #include "ingest/recording.h"
 #include "ingest/reload.h"
+#include "ingest/service.h"
 #include "ingest/stream.h"
 #include "market/instrument.h"
 #include "sinks/outlet.h"
@@ -46,8 +47,6 @@ struct sl_program_sink {
     struct sl__sink_kit *kit; /* what the sink borrows */
     struct sl_program_sink *next;
 };
-
-struct sl_program_service;
 
 /* Registers with the reload, which must outlive it. Does not wait. 0, SL_ENOMEM, codes of registering. */
 SL_MUST_CHECK int sl_program_open(sl_reload *reload, sl_program_parts **ret_parts);
@@ -99,31 +98,7 @@ void sl__program_add_outlet(struct sl_program_totals *totals, sl_outlet *outlet)
 /* Writes what came of it, as text. */
 void sl_program_report(const sl_program_parts *parts, FILE *out);
 
-/* ---- services that follow markets: stream and book ---- */
-
-/* One entry of `services` of the kinds stream and book. */
-struct sl_program_service {
-    char name[64];
-    sl_program_parts *parts;
-    uint32_t number;                         /* in recordings */
-    sl_config *config;                       /* kept: a reference */
-    const struct sl_config_variant *variant; /* in it */
-    sl_access *access;                       /* shared with the other services of the venue */
-    sl_fanout *fanout;
-    sl_stream_service *stream;
-    sl_event changed; /* the configuration, or the list of instruments */
-    size_t wanted;    /* instruments */
-    uint64_t events, gaps, missing;
-    sl_time last_event_at;   /* sl_now(); 0: none came */
-    struct sl_histogram lag; /* from the venue's sending to our receiving */
-    char problem[160];
-    struct best *bests; /* what was given out last, by the instrument's index; market_service.c */
-    size_t best_count;
-    struct sl_program_service *next;
-};
-
-/* market_service.c: a task's body (argument: the service), runs it until it is cancelled. */
-int sl__market_service(void *service);
+/* ---- between the files of the program ---- */
 
 /*
  * sink_factory.c: the sink of an entry of `sinks`, and its outlet. What they borrow is the kit's, which keeps a reference
@@ -143,8 +118,8 @@ SL_MUST_CHECK int sl__program_attach(sl_program_parts *parts, struct sl_program_
 SL_MUST_CHECK int sl__program_access(sl_program_parts *parts, struct sl_program_service *service);
 /* program.c: keeps a gap for people. */
 void sl__program_note_gap(sl_program_parts *parts, const char *service, const sl_market_event *event);
-/* program.c: a service's stream is to be freed; its figures stay. */
-void sl__program_stream_gone(sl_program_parts *parts, const struct sl_stream_stats *stats);
+/* program.c: a service's life ends; its figures stay in the totals. */
+void sl__program_life_gone(const struct sl_program_service *service);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A service: one entry of `services`, as program.c makes, starts, changes and stops it. What differs between the kinds
+ * (stream and book, poll, backfill, receive) is a struct sl_service_kind; what most of them need, the way to a venue,
+ * which of its instruments, the way to the sinks, is here once.
+ */
+#ifndef SL_INGEST_SERVICE_H
+#define SL_INGEST_SERVICE_H
+
+#include "ingest/access.h"
+#include "ingest/config.h"
+#include "ingest/dead_letter.h"
+#include "market/instrument.h"
+#include "sinks/outlet.h"
+#include "sluice/histogram.h"
+#include "sluice/metrics.h"
+#include "sluice/sync.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sl_program_service;
+struct sl_program_parts;
+
+/* How a service stands, in figures that all kinds have; those that mean nothing to a kind are 0. */
+struct sl_service_look {
+    bool works;         /* it can do what it is for: a connection is live, requests are answered, it listens */
+    const char *reason; /* what is not as it should be, for people; NULL: nothing. Borrowed until something changes */
+    sl_time quiet_for;  /* no event for longer is a bad sign; 0: silence says nothing */
+    bool degraded;      /* it works, but not all of it */
+    uint64_t messages, bytes, bad, unknown; /* of this life: frames, answers or requests that came */
+    uint64_t reconnects, rotations;
+    size_t connections, live, subscriptions; /* now */
+    size_t stale;                            /* feeds of instruments, now */
+    size_t books, stale_books;
+};
+
+/* A kind of service. */
+struct sl_service_kind {
+    /*
+     * One life, a task's body (argument: the service): runs until it is cancelled, or fails, and is started anew. What it
+     * makes for itself hangs on service->life, and is freed before it ends. Failures are told by the caller.
+     */
+    int (*run)(void *service);
+
+    /* How it stands; only called while service->life is set. Does not wait. `ret_look` is zeroed. */
+    void (*look)(const struct sl_program_service *service, struct sl_service_look *ret_look);
+
+    /* Makes the feeds of an instrument anew: how many they were. May wait. NULL: it has no such thing. */
+    int (*resync)(struct sl_program_service *service, const sl_instrument *instrument);
+
+    /* Further figures of its own, while service->life is set; NULL: none. */
+    void (*collect)(const struct sl_program_service *service, const struct sl_label *labels, sl_scrape *scrape);
+};
+
+/* What runs under one name. Who keeps figures of it reads them here; the kind writes them. */
+struct sl_program_service {
+    char name[64];
+    struct sl_program_parts *parts;
+    const struct sl_service_kind *kind;
+    void *life;                              /* the kind's own, while it runs; NULL between two lives */
+    uint32_t number;                         /* in recordings */
+    sl_config *config;                       /* kept: a reference */
+    const struct sl_config_variant *variant; /* in it */
+    sl_access *access;                       /* shared with the other services of the venue; NULL: none */
+    sl_fanout *fanout;                       /* while it runs */
+    sl_event changed;                        /* the configuration, or the list of instruments */
+    size_t wanted;                           /* instruments */
+    uint64_t events, gaps, missing;
+    sl_time last_event_at;   /* sl_now(); 0: none came */
+    struct sl_histogram lag; /* from the venue's sending to our receiving */
+    char problem[160];       /* of its last failure */
+    struct sl_program_service *next;
+};
+
+/* The kinds, each in a file of its own. */
+extern const struct sl_service_kind sl__market_kind; /* stream and book: market_service.c */
+
+/* The kind of an entry of `services`; NULL: there is none. */
+const struct sl_service_kind *sl_service_kind_of(const struct sl_config_variant *variant);
+
+/* The name of its venue, or the label of one that has none. */
+const char *sl_service_venue_name(const struct sl_program_service *service);
+
+/* How it stands: false between two lives, and then all is 0. */
+bool sl_service_look(const struct sl_program_service *service, struct sl_service_look *ret_look);
+
+/* A task's body (argument: the service): one life with what all kinds have around it. */
+SL_MUST_CHECK int sl__service_run(void *service);
+
+/* ---- for the kinds ---- */
+
+/* Opens the way to the service's venue and has its list of instruments at least once. Waits. */
+SL_MUST_CHECK int sl__service_reach(struct sl_program_service *service);
+
+/* Whether the configuration asks for the instrument. */
+bool sl__service_wants(const struct sl_program_service *service, const sl_instrument *instrument);
+
+/*
+ * Tells `follow` of each instrument of the venue whether it is wanted, and then, with NULL, that it was told of all; at
+ * once and again whenever the configuration or the venue's list changes. Asks for the list every SL_ACCESS_REFRESH. Returns a code: SL_ECANCELED, or what follow()
+ * gave. Waits.
+ */
+SL_MUST_CHECK int sl__service_keep_choosing(struct sl_program_service *service,
+                                            int (*follow)(struct sl_program_service *service,
+                                                          const sl_instrument *instrument, bool wanted));
+
+/* Gives an event to the sinks, counted. Waits as sl_fanout_write(). 0, its codes; one that is too large is only logged. */
+SL_MUST_CHECK int sl__service_give(struct sl_program_service *service, const sl_market_event *event);
+
+/* Notes when an event came and how old it was. */
+void sl__service_saw(struct sl_program_service *service, const sl_market_event *event);
+
+/* A message that could not be used: into the dead letters, the first of its like into the log. */
+void sl__service_bad(struct sl_program_service *service, const struct sl_bad_message *message);
+
+/* Writes the deepest message of the current error, or the code's text. */
+void sl__service_describe(int code, char *text, size_t size_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

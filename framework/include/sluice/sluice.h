@@ -39,6 +39,7 @@
 #include "sluice/thread.h"
 #include "sluice/time.h"
 #include "sluice/tls.h"
+#include "sluice/work_queue.h"
 #include "sluice/ws.h"
 
 #endif

@@ -37,6 +37,11 @@ struct entry {
     sl_time renew_again; /* it has not: when it is asked once more */
     bool gone;           /* not followed any more, but a fetcher still has it */
     bool busy;           /* a fetcher has it */
+    bool begun;          /* the book was given out, from this id on: */
+    int64_t first_id;
+    bool resumed; /* what came before it is to be told, from this id on: */
+    bool seamless;
+    int64_t before;
 };
 
 struct sl_books {
@@ -113,10 +118,38 @@ static struct entry *look(const sl_books *books, const sl_instrument *instrument
     return instrument->index < books->capacity ? books->table[instrument->index] : NULL;
 }
 
-/* Counts what a keeper has done since it was asked last. */
+/*
+ * Between another keeper's last change and this one's first snapshot: seen, and healed by that. Times as ids do not tell whether
+ * anything is missing.
+ */
+static int tell_restart(struct entry *entry, int64_t wall_ns)
+{
+    const struct sl_books_options *options = &entry->books->options;
+    bool ids = entry->before > 0 && entry->first_id > 0 && options->driver->book_rule != SL_BOOK_RULE_TIMED;
+    entry->resumed = false;
+    if (ids ? entry->first_id <= entry->before : entry->seamless) {
+        return 0;
+    }
+    sl_market_event event = {
+        .kind = SL_EVENT_GAP, .feed = SL_FEED_DEPTH, .instrument = entry->instrument, .receive_time_ns = wall_ns};
+    event.as.gap = (sl_gap){
+        .reason = SL_GAP_RESTARTED, .from_id = entry->before, .to_id = entry->first_id, .seen_time_ns = wall_ns};
+    SL_TRY(options->event(options->arg, &event));
+    event.as.gap.healed = true;
+    event.as.gap.healed_id = entry->first_id;
+    return options->event(options->arg, &event);
+}
+
 static int on_event(void *arg, const sl_market_event *event)
 {
-    const struct entry *entry = arg;
+    struct entry *entry = arg;
+    if (!entry->begun && event->kind == SL_EVENT_BOOK_SNAPSHOT) {
+        entry->begun = true;
+        entry->first_id = event->as.snapshot.last_id;
+        if (entry->resumed) {
+            SL_TRY(tell_restart(entry, event->receive_time_ns));
+        }
+    }
     return entry->books->options.event(entry->books->options.arg, event);
 }
 
@@ -293,6 +326,26 @@ bool sl_books_resync(sl_books *books, const sl_instrument *instrument)
     int code = sl_keeper_distrust(entry->keeper, SL_GAP_SEQUENCE, sl_now());
     (void)code; /* what could not be given out is counted by the one that did not take it */
     attend(entry);
+    return true;
+}
+
+int sl_books_resume(sl_books *books, const sl_instrument *instrument, int64_t id, bool seamless, int64_t wall_ns)
+{
+    struct entry *entry = NULL;
+    SL_TRY(entry_of(books, instrument, &entry));
+    entry->resumed = true;
+    entry->seamless = seamless;
+    entry->before = id;
+    return entry->begun ? tell_restart(entry, wall_ns) : 0;
+}
+
+bool sl_books_position(const sl_books *books, const sl_instrument *instrument, int64_t *ret_id)
+{
+    const struct entry *entry = look(books, instrument);
+    if (entry == NULL || !entry->begun) {
+        return false;
+    }
+    *ret_id = sl_keeper_last_id(entry->keeper);
     return true;
 }
 

@@ -75,6 +75,16 @@ bool sl_books_resync(sl_books *books, const sl_instrument *instrument);
 void sl_books_remove(sl_books *books, const sl_instrument *instrument);
 
 /*
+ * How far the book was when somebody kept it last (0: there are no ids), as sl_tracker_resume(). The new snapshot covers
+ * what is missing: the gap is told as healed. 0, what `event` returned, SL_ENOMEM. With the mutex held.
+ */
+SL_MUST_CHECK int sl_books_resume(sl_books *books, const sl_instrument *instrument, int64_t id, bool seamless,
+                                  int64_t wall_ns);
+
+/* The last id that was applied, 0 where there are none; false while there is no book. */
+bool sl_books_position(const sl_books *books, const sl_instrument *instrument, int64_t *ret_id);
+
+/*
  * Fetches the snapshots that are wanted, and tells holes whose patience is over, until it is cancelled: a task's body
  * (argument: the books). Takes the mutex itself.
  */

@@ -24,6 +24,8 @@ struct market {
     sl_stream_service *stream;
     struct best *bests; /* what was given out last, by the instrument's index */
     size_t best_count;
+    sl_subscription *wishes; /* all that is to be followed, as it is gathered */
+    size_t wish_count, wish_capacity;
 };
 
 /* ---- what the configuration asks for ---- */
@@ -161,34 +163,54 @@ static int on_lost(void *arg, const sl_connection *connection, const sl_subscrip
 
 /* ---- which instruments ---- */
 
-static int add_feed(struct sl_program_service *service, const sl_instrument *instrument, sl_feed feed)
+static int wish_for(struct market *market, const sl_subscription *what)
 {
-    const struct sl_conf_book *book = as_book(service);
-    const struct sl_conf_stream *stream = as_stream(service);
-    sl_subscription what = {.feed = feed, .instrument = instrument};
-    if (book != NULL) {
-        what.depth = (uint32_t)book->depth;
-        what.interval_ns = book->interval;
-    } else if (stream != NULL && feed == SL_FEED_CANDLES) {
-        what.interval_ns = stream->candles.count > 0 ? *(const sl_time *)stream->candles.items : SL_MINUTES(1);
+    if (market->wish_count == market->wish_capacity) {
+        size_t capacity = market->wish_capacity == 0 ? 64 : market->wish_capacity * 2;
+        sl_subscription *wishes = sl_realloc(market->wishes, capacity * sizeof *wishes);
+        if (wishes == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for %zu subscriptions", capacity);
+        }
+        market->wishes = wishes;
+        market->wish_capacity = capacity;
     }
-    int code = sl_stream_add(((struct market *)service->life)->stream, &what);
-    return code < 0 ? code : 0;
+    market->wishes[market->wish_count++] = *what;
+    return 0;
 }
 
-static int follow(struct sl_program_service *service, const sl_instrument *instrument, bool wanted)
+/* One subscription for each channel. */
+static int wish_for_all(const struct sl_program_service *service, const sl_instrument *instrument)
 {
+    struct market *market = service->life;
     const struct sl_conf_stream *stream = as_stream(service);
-    size_t count = instrument == NULL ? 0 : stream == NULL ? 1 : stream->channels.count;
-    for (size_t at = 0; at < count; at++) {
-        sl_feed feed = stream == NULL ? SL_FEED_DEPTH : sl_conf_feed_of(((const int *)stream->channels.items)[at]);
-        if (wanted) {
-            SL_TRY(add_feed(service, instrument, feed));
-        } else {
-            sl_stream_remove(((struct market *)service->life)->stream, feed, instrument);
+    const struct sl_conf_book *book = as_book(service);
+    if (book != NULL) {
+        return wish_for(market, &(sl_subscription){.feed = SL_FEED_DEPTH,
+                                                   .instrument = instrument,
+                                                   .depth = (uint32_t)book->depth,
+                                                   .interval_ns = book->interval});
+    }
+    for (size_t at = 0; at < stream->channels.count; at++) {
+        sl_subscription what = {.feed = sl_conf_feed_of(((const int *)stream->channels.items)[at]),
+                                .instrument = instrument};
+        if (what.feed == SL_FEED_CANDLES) {
+            what.interval_ns = stream->candles.count > 0 ? *(const sl_time *)stream->candles.items : SL_MINUTES(1);
         }
+        SL_TRY(wish_for(market, &what));
     }
     return 0;
+}
+
+/* Told of all: what is wanted is followed, what is not is left; the rest goes on untouched. */
+static int follow(struct sl_program_service *service, const sl_instrument *instrument, bool wanted)
+{
+    struct market *market = service->life;
+    if (instrument != NULL) {
+        return wanted ? wish_for_all(service, instrument) : 0;
+    }
+    struct sl_stream_wanted all = {.all = market->wishes, .count = market->wish_count};
+    market->wish_count = 0;
+    return sl_stream_set(market->stream, &all, NULL);
 }
 
 /* ---- its life ---- */
@@ -282,6 +304,7 @@ static int run(void *arg)
     }
     sl_stream_service_free(market.stream);
     sl_free(market.bests);
+    sl_free(market.wishes);
     return code;
 }
 

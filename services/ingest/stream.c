@@ -17,11 +17,31 @@
 
 /* ---- what the connections give ---- */
 
+/* Until the venue has heard that something is left it goes on sending that: nobody wants it any more. */
+static bool followed(const sl_stream_service *stream, const sl_market_event *event)
+{
+    if (event->kind != SL_EVENT_TRADE) {
+        return sl__stream_place(stream, event->instrument, SL_FEED_DEPTH) != 0;
+    }
+    return sl__stream_place(stream, event->instrument, SL_FEED_TRADES) != 0 ||
+           sl__stream_place(stream, event->instrument, SL_FEED_AGG_TRADES) != 0;
+}
+
 static int take(sl_stream_service *stream, const sl_market_event *event)
 {
     switch (event->kind) {
+    case SL_EVENT_TRADE:
+        if (!followed(stream, event)) {
+            stream->unfollowed++;
+            return 0;
+        }
+        break;
     case SL_EVENT_BOOK_DELTA:
     case SL_EVENT_BOOK_SNAPSHOT:
+        if (!followed(stream, event)) {
+            stream->unfollowed++;
+            return 0;
+        }
         return stream->books == NULL ? 0 : sl_books_event(stream->books, event, sl_now());
     case SL_EVENT_STATUS:
         sl_instruments_set_status(stream->options.instruments, event->instrument, event->as.status);
@@ -33,8 +53,7 @@ static int take(sl_stream_service *stream, const sl_market_event *event)
     return code < 0 ? code : 0;
 }
 
-/* What is given out may wait for a sink, and all connections share the sequence: one after the other. */
-static int lock(sl_stream_service *stream)
+int sl__stream_lock(sl_stream_service *stream)
 {
     int code = sl_mutex_try_lock(&stream->mutex);
     return code == SL_EAGAIN ? sl_mutex_lock(&stream->mutex) : code;
@@ -44,7 +63,7 @@ static int on_event(void *arg, const sl_market_event *event)
 {
     const struct leg *leg = arg;
     sl_stream_service *stream = leg->shard->stream;
-    SL_TRY(lock(stream));
+    SL_TRY(sl__stream_lock(stream));
     int code = take(stream, event);
     (void)sl_mutex_unlock(&stream->mutex);
     return code;
@@ -84,7 +103,7 @@ static int on_frame(void *arg, const sl_connection *connection, const char *text
 
 /* ---- legs ---- */
 
-static bool open_now(const struct leg *leg)
+bool sl__stream_open_now(const struct leg *leg)
 {
     sl_connection_state state = sl_connection_get_stats(leg->connection)->state;
     return state == SL_CONNECTION_LIVE || state == SL_CONNECTION_SUBSCRIBING;
@@ -94,7 +113,7 @@ static bool open_now(const struct leg *leg)
 static bool carried(const struct leg *lost)
 {
     for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
-        if (leg != lost && open_now(leg)) {
+        if (leg != lost && sl__stream_open_now(leg)) {
             return true;
         }
     }
@@ -111,7 +130,7 @@ static bool covered(const struct leg *lost, sl_time since)
     for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
         bool speaks = since == now || now - stats->last_message_at <= SL_STREAM_SPEAKS;
-        if (leg != lost && open_now(leg) && stats->opened_at <= since && speaks) {
+        if (leg != lost && sl__stream_open_now(leg) && stats->opened_at <= since && speaks) {
             return true;
         }
     }
@@ -145,7 +164,7 @@ static int tell_lost(const struct leg *leg, sl_time since)
 {
     sl_stream_service *stream = leg->shard->stream;
     SL_SCOPE(shield, .name = "lost", .shield = true, .timeout = LOST_BUDGET);
-    int code = lock(stream);
+    int code = sl__stream_lock(stream);
     if (code == 0) {
         code = tell_lost_all(leg, since);
         (void)sl_mutex_unlock(&stream->mutex);
@@ -184,7 +203,7 @@ static int run_leg(void *arg)
 }
 
 /* Nobody restarts it any more: its place goes. */
-static void release_leg(void *arg)
+void sl__stream_release_leg(void *arg)
 {
     struct leg *leg = arg;
     struct shard *shard = leg->shard;
@@ -217,12 +236,12 @@ static int spawn_leg(struct leg *leg)
     name_leg(leg, name);
     leg->running = true;
     int code = sl_spawn(stream->scope, run_leg, leg, .name = name, .id = name, .restart = SL_ON_FAILURE,
-                        .backoff = stream->options.backoff, .release = release_leg);
+                        .backoff = stream->options.backoff, .release = sl__stream_release_leg);
     leg->running = code == 0;
     return code;
 }
 
-static int new_leg(struct shard *shard, struct leg **ret_leg)
+int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg)
 {
     sl_stream_service *stream = shard->stream;
     const struct sl_stream_options *options = &stream->options;
@@ -262,214 +281,14 @@ static int new_leg(struct shard *shard, struct leg **ret_leg)
 }
 
 /* Its task may be between two lives, or not there yet: then it ends when it begins. */
-static void retire(struct leg *leg)
+void sl__stream_retire(struct leg *leg)
 {
     leg->retired = true;
     if (leg->scope != NULL) {
         sl_scope_cancel(leg->scope, "retired");
     } else if (!leg->running) {
-        release_leg(leg);
+        sl__stream_release_leg(leg);
     }
-}
-
-/* ---- shards ---- */
-
-static uint32_t shard_limit(const sl_stream_service *stream)
-{
-    uint32_t venue = stream->options.driver->limits.per_connection;
-    uint32_t ours = stream->options.per_connection;
-    uint32_t limit = venue == 0 ? ours : ours == 0 || venue < ours ? venue : ours;
-    return limit == 0 ? SL_SUBSCRIPTIONS_MAX : limit;
-}
-
-/* What a subscription's name takes on a connection, where the venue counts that: at most its own message. */
-static size_t name_bytes(sl_stream_service *stream, const sl_subscription *what)
-{
-    if (stream->options.driver->limits.connection_bytes == 0) {
-        return 0;
-    }
-    size_t size_bytes = 0;
-    int count =
-        stream->options.driver->subscribe(what, 1, false, 1, stream->scratch, sizeof stream->scratch, &size_bytes);
-    return count == 1 ? size_bytes : sizeof stream->scratch;
-}
-
-static bool fits(const sl_stream_service *stream, const struct shard *shard, const sl_subscription *what, size_t bytes)
-{
-    const sl_venue_driver *driver = stream->options.driver;
-    if (shard->legs == NULL || shard->count >= shard_limit(stream) ||
-        (driver->limits.connection_bytes > 0 && shard->bytes + bytes > driver->limits.connection_bytes)) {
-        return false;
-    }
-    return driver->together == NULL || driver->together(&shard->like, what);
-}
-
-static int new_shard(sl_stream_service *stream, const sl_subscription *like, size_t *ret_number)
-{
-    size_t place = 0; /* one that has lost all its subscriptions is used again */
-    while (place < stream->shard_count && stream->shards[place]->legs != NULL) {
-        place++;
-    }
-    if (place == SL_STREAM_CONNECTIONS_MAX) {
-        return sl_fail(SL_EMSGSIZE, "%s: more than %d connections", stream->options.name, SL_STREAM_CONNECTIONS_MAX);
-    }
-    bool new = place == stream->shard_count;
-    struct shard *shard = new ? sl_calloc(1, sizeof *shard) : stream->shards[place];
-    if (shard == NULL) {
-        return sl_fail(SL_ENOMEM, "out of memory for a connection");
-    }
-    *shard = (struct shard){.stream = stream, .like = *like};
-    for (unsigned i = 0; i < stream->options.redundancy; i++) {
-        struct leg *leg = NULL;
-        int code = new_leg(shard, &leg);
-        if (code < 0) {
-            while (shard->legs != NULL) {
-                release_leg(shard->legs);
-            }
-            if (new) {
-                sl_free(shard);
-            }
-            return code;
-        }
-    }
-    stream->shards[place] = shard;
-    stream->shard_count += new;
-    sl_event_set(&stream->changed);
-    *ret_number = place + 1;
-    return 0;
-}
-
-/* The place of a feed of an instrument in the index of shards; the number of its shard, from 1; 0: none. */
-static int place_of(sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed, uint16_t **ret_place)
-{
-    if (instrument->index >= stream->place_count) {
-        size_t count = stream->place_count == 0 ? 64 : stream->place_count;
-        while (count <= instrument->index) {
-            count *= 2;
-        }
-        struct places *places = sl_realloc(stream->places, count * sizeof *places);
-        if (places == NULL) {
-            return sl_fail(SL_ENOMEM, "out of memory for %zu instruments", count);
-        }
-        memset(places + stream->place_count, 0, (count - stream->place_count) * sizeof *places);
-        stream->places = places;
-        stream->place_count = count;
-    }
-    *ret_place = &stream->places[instrument->index].shard[feed];
-    return 0;
-}
-
-static int find_room(sl_stream_service *stream, const sl_subscription *what, size_t bytes, size_t *ret_number)
-{
-    for (size_t at = stream->shard_count; at-- > 0;) { /* the newest has room, usually */
-        if (fits(stream, stream->shards[at], what, bytes)) {
-            *ret_number = at + 1;
-            return 0;
-        }
-    }
-    return new_shard(stream, what, ret_number);
-}
-
-int sl_stream_add(sl_stream_service *stream, const sl_subscription *what)
-{
-    const struct sl_stream_options *options = &stream->options;
-    if ((options->driver->feeds & SL_FEED_BIT(what->feed)) == 0 ||
-        (what->feed == SL_FEED_DEPTH && stream->books == NULL)) {
-        return sl_fail(SL_EINVAL, "%s: %s has no stream of %s", options->name, options->driver->title,
-                       sl_feed_name(what->feed));
-    }
-    uint16_t *place = NULL;
-    SL_TRY(place_of(stream, what->instrument, what->feed, &place));
-    if (*place != 0) {
-        return 0;
-    }
-    size_t bytes = name_bytes(stream, what);
-    size_t number = 0;
-    SL_TRY(find_room(stream, what, bytes, &number));
-    struct shard *shard = stream->shards[number - 1];
-    for (struct leg *leg = shard->legs; leg != NULL; leg = leg->next) {
-        int code = sl_connection_add(leg->connection, what);
-        if (code < 0) {
-            for (struct leg *undo = shard->legs; undo != leg; undo = undo->next) {
-                sl_connection_remove(undo->connection, what);
-            }
-            return code;
-        }
-    }
-    shard->count++;
-    shard->bytes += bytes;
-    stream->subscriptions++;
-    *place = (uint16_t)number;
-    return 1;
-}
-
-/* The subscription of a feed of an instrument on a shard. */
-static const sl_subscription *find_on(const struct shard *shard, sl_feed feed, const sl_instrument *instrument)
-{
-    const sl_subscriptions *all = shard->legs == NULL ? NULL : sl_connection_subscriptions(shard->legs->connection);
-    for (size_t at = 0; all != NULL && at < sl_subscriptions_count(all); at++) {
-        const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
-        if (what->feed == feed && what->instrument == instrument) {
-            return what;
-        }
-    }
-    return NULL;
-}
-
-void sl_stream_remove(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument)
-{
-    uint16_t *place = instrument->index < stream->place_count ? &stream->places[instrument->index].shard[feed] : NULL;
-    if (place == NULL || *place == 0) {
-        return;
-    }
-    struct shard *shard = stream->shards[*place - 1];
-    *place = 0;
-    stream->subscriptions--;
-    shard->count--;
-    const sl_subscription *found = find_on(shard, feed, instrument);
-    if (found != NULL) {
-        sl_subscription what = *found;
-        size_t bytes = name_bytes(stream, &what);
-        shard->bytes -= bytes < shard->bytes ? bytes : shard->bytes;
-        for (struct leg *leg = shard->legs; leg != NULL; leg = leg->next) {
-            sl_connection_remove(leg->connection, &what);
-        }
-    }
-    if (feed == SL_FEED_DEPTH && stream->books != NULL) {
-        sl_books_remove(stream->books, instrument);
-    }
-    if (shard->count == 0) {
-        for (struct leg *leg = shard->legs, *next = NULL; leg != NULL; leg = next) {
-            next = leg->next;
-            retire(leg);
-        }
-    }
-}
-
-int sl_stream_resync(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument)
-{
-    if (feed != SL_FEED_DEPTH || stream->books == NULL) {
-        return sl__stream_renew(stream, feed, instrument, 0);
-    }
-    SL_TRY(lock(stream));
-    bool found = sl_books_resync(stream->books, instrument);
-    (void)sl_mutex_unlock(&stream->mutex);
-    return found;
-}
-
-bool sl__stream_renew(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument, uint32_t connection)
-{
-    if (instrument->index >= stream->place_count || stream->places[instrument->index].shard[feed] == 0) {
-        return false;
-    }
-    bool found = false;
-    const struct shard *shard = stream->shards[stream->places[instrument->index].shard[feed] - 1];
-    for (struct leg *leg = shard->legs; leg != NULL; leg = leg->next) {
-        if (connection == 0 || connection == sl_connection_number(leg->connection)) {
-            found = sl_connection_renew(leg->connection, feed, instrument) > 0 || found;
-        }
-    }
-    return found;
 }
 
 /* ---- looking after them ---- */
@@ -478,12 +297,12 @@ bool sl__stream_renew(sl_stream_service *stream, sl_feed feed, const sl_instrume
 static int begin_rotation(struct leg *old)
 {
     struct leg *leg = NULL;
-    SL_TRY(new_leg(old->shard, &leg));
+    SL_TRY(sl__stream_new_leg(old->shard, &leg));
     const sl_subscriptions *all = sl_connection_subscriptions(old->connection);
     for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
         int code = sl_connection_add(leg->connection, sl_subscriptions_at(all, at, NULL));
         if (code < 0) {
-            release_leg(leg);
+            sl__stream_release_leg(leg);
             return code;
         }
     }
@@ -519,12 +338,12 @@ static int rotate(sl_stream_service *stream)
                     leg->replacement = 0;
                 } else if (sl_connection_get_stats(other->connection)->state == SL_CONNECTION_LIVE) {
                     stream->rotations++;
-                    retire(leg);
+                    sl__stream_retire(leg);
                     return 0;
                 } else {
                     return 0;
                 }
-            } else if (next == NULL && sl_connection_get_stats(leg->connection)->replace && open_now(leg)) {
+            } else if (next == NULL && sl_connection_get_stats(leg->connection)->replace && sl__stream_open_now(leg)) {
                 next = leg;
             }
         }
@@ -580,7 +399,7 @@ static int sweep(sl_stream_service *stream)
     sl_time when = SL_NEVER;
     SL_TRY(spawn_and_bury(stream));
     SL_TRY(rotate(stream));
-    SL_TRY(lock(stream));
+    SL_TRY(sl__stream_lock(stream));
     int code = sl_tracker_expire(stream->tracker, sl_now(), &when);
     (void)sl_mutex_unlock(&stream->mutex);
     SL_TRY(code);
@@ -679,7 +498,7 @@ void sl_stream_service_free(sl_stream_service *stream)
     }
     for (size_t at = 0; at < stream->shard_count; at++) {
         while (stream->shards[at]->legs != NULL) {
-            release_leg(stream->shards[at]->legs);
+            sl__stream_release_leg(stream->shards[at]->legs);
         }
         sl_free(stream->shards[at]);
     }
@@ -694,6 +513,7 @@ struct sl_stream_stats sl_stream_get_stats(const sl_stream_service *stream)
     struct sl_stream_stats stats = {.subscriptions = stream->subscriptions,
                                     .stale = stream->stale,
                                     .stale_events = stream->stale_events,
+                                    .unfollowed = stream->unfollowed,
                                     .reconnects = stream->reconnects,
                                     .rotations = stream->rotations,
                                     .connections = stream->leg_count,

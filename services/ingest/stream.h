@@ -72,6 +72,7 @@ struct sl_stream_stats {
     uint64_t rotations;  /* connections replaced before they ended */
     uint64_t messages, bytes, bad, unknown;
     uint64_t stale_events; /* times a feed turned stale */
+    uint64_t unfollowed;   /* events of what had been left, but the venue had not heard of it yet */
 };
 
 /* Does not wait. 0, SL_EINVAL, SL_ENOMEM. */
@@ -82,11 +83,55 @@ void sl_stream_service_free(sl_stream_service *stream);
 SL_AUTO_DECLARE(sl_stream_service, sl_stream_service_free)
 
 /*
- * Subscribes, running or not: 1, or 0 when it is there (one subscription for each feed of an instrument). Leaves.
- * SL_EINVAL for a feed that the venue does not stream, SL_EMSGSIZE beyond the limits, SL_ENOMEM. Do not wait.
+ * Subscribes to one more, running or not: 1, or 0 when it is there (one subscription for each feed of an instrument).
+ * SL_EINVAL for a feed that the venue does not stream, SL_EMSGSIZE beyond the limits, SL_ENOMEM. Does not wait.
  */
 SL_MUST_CHECK int sl_stream_add(sl_stream_service *stream, const sl_subscription *what);
-void sl_stream_remove(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument);
+
+/* All that a stream is to follow from now on. */
+struct sl_stream_wanted {
+    const sl_subscription *all; /* one for each feed of an instrument; borrowed for the call */
+    size_t count;
+    /* Whether another replica follows the instrument now: what is left is no loss then. NULL: nobody does. */
+    bool (*elsewhere)(void *arg, const sl_instrument *instrument);
+    void *arg;
+};
+
+struct sl_stream_change {
+    size_t added, left;
+};
+
+/*
+ * Makes what is followed this set, running or not: what is not in it is left (its book is closed, and that nothing more
+ * comes is told as a gap, an end of its listing as its status), what is new is subscribed, nothing else is touched. The
+ * venue hears of it as fast as its limits allow; see sl_stream_each_pending(). Call it again with the same set when it fails.
+ * 0; what `event` returned; as sl_stream_add(): what could be done is done. May wait for a sink. `ret_change` may be NULL.
+ */
+SL_MUST_CHECK int sl_stream_set(sl_stream_service *stream, const struct sl_stream_wanted *wanted,
+                                struct sl_stream_change *ret_change);
+
+/*
+ * Calls `look` for each subscription that does not bring all yet: not every connection that is to carry it has the venue's
+ * word, or its book is not whole. One that the venue refused for good is not among them.
+ */
+void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *arg, const sl_subscription *what),
+                            void *arg);
+
+/*
+ * How far the feeds are that can lose something (trades, books, liquidations): for each that has begun the last id
+ * before which nothing is waited for, 0 where there are no ids. 0, SL_ECANCELED. May wait for a sink.
+ */
+SL_MUST_CHECK int
+sl_stream_positions(sl_stream_service *stream,
+                    void (*look)(void *arg, const sl_instrument *instrument, sl_feed feed, int64_t id), void *arg);
+
+/*
+ * How far a feed was when somebody followed it last. What happened between that and what came first here is told as a gap
+ * (SL_GAP_RESTARTED), at once or with the first event. `seamless`: that one ended only after this one had begun; only ids
+ * that prove otherwise are told then. 0, or what `event` returned, SL_ENOMEM. May wait for a sink.
+ */
+SL_MUST_CHECK int sl_stream_resume(sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed, int64_t id,
+                                   bool seamless);
 
 /* Runs until it is cancelled: a task's body (argument: the service). Failures of connections are its own business. */
 SL_MUST_CHECK int sl_stream_run(void *stream);

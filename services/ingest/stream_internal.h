@@ -49,10 +49,24 @@ struct sl_stream_service {
     size_t subscriptions;
     size_t stale;
     uint32_t last_number;
-    uint64_t reconnects, rotations, stale_events;
+    uint64_t reconnects, rotations, stale_events, unfollowed;
     uint64_t messages, bytes, bad, unknown; /* of connections that are gone */
     char scratch[4096];
 };
+
+/* stream.c. What is given out may wait for a sink, and all connections share the sequence: one after the other. */
+int sl__stream_lock(sl_stream_service *stream);
+/* One more connection of a shard, not running yet; one that is to end; one that is no more. */
+int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg);
+void sl__stream_retire(struct leg *leg);
+void sl__stream_release_leg(void *leg);
+bool sl__stream_open_now(const struct leg *leg);
+
+/* stream_set.c. The number of the shard that a feed of an instrument is on, from 1; 0: it is not followed. */
+static inline unsigned sl__stream_place(const sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed)
+{
+    return instrument->index < stream->place_count ? stream->places[instrument->index].shard[feed] : 0;
+}
 
 /* Leaves and subscribes again on one connection, or (0) on each that carries it. False: it is not subscribed. */
 bool sl__stream_renew(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument, uint32_t connection);

@@ -18,6 +18,7 @@ struct hole {
     sl_time until;
     int64_t wall_ns; /* when it was seen */
     uint32_t connection;
+    sl_gap_reason reason;
 };
 
 /* Consecutive ids: the newest, and which of the SL_TRACKER_WINDOW up to it have come. */
@@ -26,13 +27,18 @@ struct window {
     uint64_t seen[WINDOW_WORDS]; /* bit of id: id % SL_TRACKER_WINDOW */
     struct hole holes[SL_TRACKER_HOLES_MAX];
     size_t hole_count;
+    int64_t first; /* of those that came here; 0: none yet */
+    bool resumed;  /* `high` is what an earlier life, or another replica, had; nothing came here yet */
 };
 
 /* Ids that only can be compared. */
 struct recent {
     uint64_t hashes[SL_TRACKER_RECENT];
     uint32_t at, count;
-    int64_t last_id;
+    int64_t last_id, first_id;
+    bool begun;     /* something came here */
+    bool resumed;   /* what came before the first is to be told as missing, */
+    int64_t before; /* from this id on */
 };
 
 /* One feed of one instrument. */
@@ -218,7 +224,7 @@ static int tell_hole(sl_tracker *tracker, const struct window *window, const str
     missing += from < oldest ? (uint64_t)((to < oldest ? to + 1 : oldest) - from) : 0;
     sl_market_event like = {
         .feed = feed, .connection = hole->connection, .instrument = instrument, .receive_time_ns = hole->wall_ns};
-    sl_gap gap = {.reason = SL_GAP_SEQUENCE, .from_id = from - 1, .to_id = to + 1};
+    sl_gap gap = {.reason = hole->reason, .from_id = from - 1, .to_id = to + 1};
     SL_TRY(give_gap(tracker, &like, &gap));
     tracker->stats.missing += missing;
     return 0;
@@ -324,6 +330,10 @@ static int see_consecutive(sl_tracker *tracker, struct channel *channel, const s
     }
     struct window *window = NULL;
     SL_TRY(window_of(channel, &window));
+    bool resumed = window->resumed;
+    if (resumed && id <= window->high) { /* who had it before was ahead, or the venue counts anew */
+        *window = (struct window){0};
+    }
     if (window->high != 0 && id <= window->high) {
         return see_late(tracker, window, event);
     }
@@ -332,7 +342,8 @@ static int see_consecutive(sl_tracker *tracker, struct channel *channel, const s
                             .to = id - 1,
                             .until = sl_time_add(now, tracker->options.patience),
                             .wall_ns = event->receive_time_ns,
-                            .connection = event->connection};
+                            .connection = event->connection,
+                            .reason = resumed ? SL_GAP_RESTARTED : SL_GAP_SEQUENCE};
         SL_TRY(skip_to(tracker, window, &hole, event->instrument, event->feed));
     }
     advance(window, id, id);
@@ -340,7 +351,10 @@ static int see_consecutive(sl_tracker *tracker, struct channel *channel, const s
     if (code < 0) {
         mark(window, id, false); /* it comes again, or is missed */
         window->high = id - 1;
+        return code;
     }
+    window->resumed = false;
+    window->first = window->first == 0 ? id : window->first;
     return code;
 }
 
@@ -370,7 +384,7 @@ static uint64_t identity(const sl_market_event *event)
     return mix_decimal(mix_decimal(hash, forced->price), forced->quantity);
 }
 
-static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_market_event *event)
+static int recent_of(struct channel *channel, struct recent **ret_recent)
 {
     if (channel->recent == NULL) {
         channel->recent = sl_calloc(1, sizeof *channel->recent);
@@ -378,7 +392,29 @@ static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_mar
             return sl_fail(SL_ENOMEM, "out of memory for recent trades");
         }
     }
-    struct recent *recent = channel->recent;
+    *ret_recent = channel->recent;
+    return 0;
+}
+
+/* Nobody was there from an earlier life's last event to the first one here. */
+static int tell_restart(sl_tracker *tracker, struct recent *recent, const sl_market_event *like, int64_t before)
+{
+    sl_gap gap = {.reason = SL_GAP_RESTARTED, .from_id = before, .to_id = recent->first_id};
+    SL_TRY(give_gap(tracker, like, &gap));
+    recent->resumed = false;
+    return 0;
+}
+
+static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_market_event *event)
+{
+    struct recent *recent = NULL;
+    SL_TRY(recent_of(channel, &recent));
+    if (!recent->begun) {
+        recent->first_id = event->kind == SL_EVENT_TRADE ? event->as.trade.id : 0;
+        if (recent->resumed) {
+            SL_TRY(tell_restart(tracker, recent, event, recent->before));
+        }
+    }
     uint64_t hash = identity(event);
     for (uint32_t at = 0; at < recent->count; at++) {
         if (recent->hashes[at] == hash) {
@@ -391,6 +427,7 @@ static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_mar
     recent->at = (recent->at + 1) % SL_TRACKER_RECENT;
     recent->count += recent->count < SL_TRACKER_RECENT;
     recent->last_id = event->kind == SL_EVENT_TRADE ? event->as.trade.id : 0;
+    recent->begun = true;
     return 1;
 }
 
@@ -475,18 +512,29 @@ int sl_tracker_event(sl_tracker *tracker, const sl_market_event *event, sl_time 
 
 /* ---- losses ---- */
 
+static bool is_trades(sl_feed feed)
+{
+    return feed == SL_FEED_TRADES || feed == SL_FEED_AGG_TRADES;
+}
+
+static int give_disconnected(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t from_id,
+                             int64_t wall_ns)
+{
+    sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
+    sl_gap gap = {.reason = SL_GAP_DISCONNECTED, .from_id = from_id};
+    return give_gap(tracker, &like, &gap);
+}
+
 int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, sl_time now, int64_t wall_ns)
 {
     (void)now;
     const struct channel *channel = look(tracker, instrument, feed);
-    bool trades = feed == SL_FEED_TRADES || feed == SL_FEED_AGG_TRADES;
-    if (channel == NULL || channel->pulse.events == 0 || (trades && tracker->options.consecutive_trades) ||
-        (!trades && feed != SL_FEED_LIQUIDATIONS)) {
+    if (channel == NULL || channel->pulse.events == 0 || (is_trades(feed) && tracker->options.consecutive_trades) ||
+        (!is_trades(feed) && feed != SL_FEED_LIQUIDATIONS)) {
         return 0;
     }
-    sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
-    sl_gap gap = {.reason = SL_GAP_DISCONNECTED, .from_id = channel->recent == NULL ? 0 : channel->recent->last_id};
-    return give_gap(tracker, &like, &gap);
+    return give_disconnected(tracker, instrument, feed, channel->recent == NULL ? 0 : channel->recent->last_id,
+                             wall_ns);
 }
 
 int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument *instrument, int64_t id, sl_time now,
@@ -498,24 +546,74 @@ int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument *instrument, 
     if (window == NULL || window->high == 0 || id <= window->high || !tracker->options.consecutive_trades) {
         return 0;
     }
-    struct hole hole = {
-        .from = window->high + 1, .to = id, .until = sl_time_add(now, tracker->options.patience), .wall_ns = wall_ns};
+    struct hole hole = {.from = window->high + 1,
+                        .to = id,
+                        .until = sl_time_add(now, tracker->options.patience),
+                        .wall_ns = wall_ns,
+                        .reason = SL_GAP_SEQUENCE};
     return skip_to(tracker, window, &hole, instrument, SL_FEED_TRADES);
 }
 
-int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t id)
+/* Ids are known from the first one here on: what is missing before it is told at once. */
+static int resume_consecutive(sl_tracker *tracker, struct channel *channel, const sl_market_event *like, int64_t id)
 {
-    if (!tracker->options.consecutive_trades || id <= 0) {
+    struct window *window = NULL;
+    if (id <= 0) {
         return 0;
     }
-    struct channel *channel = NULL;
-    struct window *window = NULL;
-    SL_TRY(channel_of(tracker, instrument, feed, &channel));
     SL_TRY(window_of(channel, &window));
     if (window->high == 0) {
         advance(window, id, id);
+        window->resumed = true;
+        return 0;
     }
+    if (id + 1 >= window->first) {
+        return 0;
+    }
+    sl_gap gap = {.reason = SL_GAP_RESTARTED, .from_id = id, .to_id = window->first};
+    SL_TRY(give_gap(tracker, like, &gap));
+    tracker->stats.missing += (uint64_t)(window->first - id - 1);
     return 0;
+}
+
+int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t id, bool seamless,
+                      int64_t wall_ns)
+{
+    sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
+    struct channel *channel = NULL;
+    struct recent *recent = NULL;
+    if (!is_trades(feed) && feed != SL_FEED_LIQUIDATIONS) {
+        return 0;
+    }
+    SL_TRY(channel_of(tracker, instrument, feed, &channel));
+    if (is_trades(feed) && tracker->options.consecutive_trades) {
+        return resume_consecutive(tracker, channel, &like, id);
+    }
+    if (seamless) {
+        return 0;
+    }
+    SL_TRY(recent_of(channel, &recent));
+    if (recent->begun) {
+        return tell_restart(tracker, recent, &like, id);
+    }
+    recent->resumed = true;
+    recent->before = id;
+    return 0;
+}
+
+bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t *ret_id)
+{
+    const struct channel *channel = look(tracker, instrument, feed);
+    if (channel != NULL && channel->window != NULL && channel->window->first != 0) {
+        const struct window *window = channel->window;
+        *ret_id = window->hole_count > 0 ? window->holes[0].from - 1 : window->high;
+        return true;
+    }
+    if (channel != NULL && channel->recent != NULL && channel->recent->begun) {
+        *ret_id = channel->recent->last_id;
+        return true;
+    }
+    return false;
 }
 
 /* The holes of one feed whose time has come. */
@@ -552,6 +650,31 @@ int sl_tracker_expire(sl_tracker *tracker, sl_time now, sl_time *ret_when)
         }
     }
     return 0;
+}
+
+int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t wall_ns)
+{
+    int64_t id = 0;
+    if (!sl_tracker_position(tracker, instrument, feed, &id)) {
+        return 0;
+    }
+    struct window *window = tracker->table[instrument->index]->feeds[feed].window;
+    if (window != NULL) {
+        sl_time when = SL_NEVER;
+        SL_TRY(expire_window(tracker, window, instrument, feed, SL_NEVER - 1, &when));
+        id = window->high;
+    }
+    return give_disconnected(tracker, instrument, feed, id, wall_ns);
+}
+
+void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
+{
+    if (look(tracker, instrument, feed) != NULL) {
+        struct channel *channel = &tracker->table[instrument->index]->feeds[feed];
+        sl_free(channel->window);
+        sl_free(channel->recent);
+        *channel = (struct channel){0};
+    }
 }
 
 /* ---- looking ---- */

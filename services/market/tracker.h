@@ -76,8 +76,22 @@ SL_MUST_CHECK int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *inst
 SL_MUST_CHECK int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument *instrument, int64_t id, sl_time now,
                                         int64_t wall_ns);
 
-/* Where the sequence stood when the instrument was followed last (from a sink or a file): a hole is told from there. */
-SL_MUST_CHECK int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t id);
+/*
+ * How far the feed was when it was followed last (from a sink or a file). What is missing from there to the first event
+ * here is told as a gap (SL_GAP_RESTARTED), now or with that event. Where ids are not consecutive nobody knows whether anything
+ * is: it is told unless `seamless` (whoever followed it has ended only after this one had begun). 0, what `event` returned, SL_ENOMEM.
+ */
+SL_MUST_CHECK int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t id,
+                                    bool seamless, int64_t wall_ns);
+
+/* How far a feed that can lose something is: false when nothing came. The last id before which none is waited for, 0 where there are none. */
+bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t *ret_id);
+
+/* The feed is not followed any more: what follows its last event is told as missing, up to where nobody knows. As `event`. */
+SL_MUST_CHECK int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t wall_ns);
+
+/* Forgets all of a feed: what comes next is its beginning. */
+void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed);
 
 /* Tells the holes whose patience is over; `ret_when`: when to call again, SL_NEVER when there is none. */
 SL_MUST_CHECK int sl_tracker_expire(sl_tracker *tracker, sl_time now, sl_time *ret_when);

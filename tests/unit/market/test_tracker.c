@@ -200,14 +200,102 @@ static void a_heartbeat_tells_of_trades_that_did_not_come(void **state)
     close_kit(kit);
 }
 
+static int resume(struct kit *kit, int64_t id, bool seamless)
+{
+    return sl_tracker_resume(kit->tracker, kit->btc, SL_FEED_TRADES, id, seamless, 77);
+}
+
+static void assert_restart(const sl_market_event *event, int64_t from, int64_t to)
+{
+    assert_int_equal(event->kind, SL_EVENT_GAP);
+    assert_int_equal(event->as.gap.reason, SL_GAP_RESTARTED);
+    assert_int_equal(event->as.gap.from_id, from);
+    assert_int_equal(event->as.gap.to_id, to);
+}
+
 static void a_new_worker_goes_on_where_the_old_one_stood(void **state)
 {
     (void)state;
     struct kit *kit = open_kit(true, 0);
-    assert_int_equal(sl_tracker_resume(kit->tracker, kit->btc, SL_FEED_TRADES, 100), 0);
+    assert_int_equal(resume(kit, 100, false), 0);
+    int64_t id = 0;
+    assert_false(sl_tracker_position(kit->tracker, kit->btc, SL_FEED_TRADES, &id));
     assert_int_equal(see(kit, 104, 1, 1), 1);
-    assert_int_equal(kit->seen.events[0].as.gap.from_id, 100);
+    assert_restart(&kit->seen.events[0], 100, 104);
     assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, 3);
+    assert_true(sl_tracker_position(kit->tracker, kit->btc, SL_FEED_TRADES, &id));
+    assert_int_equal(id, 104);
+    assert_int_equal(see(kit, 106, 1, 1), 1);
+    assert_int_equal(kit->seen.events[2].as.gap.reason, SL_GAP_SEQUENCE); /* a later one is none of the restart */
+    close_kit(kit);
+}
+
+static void a_new_worker_that_began_before_the_old_one_ended_tells_only_what_is_missing(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    assert_int_equal(see(kit, 104, 1, 1), 1);
+    assert_int_equal(see(kit, 105, 1, 1), 1);
+    assert_int_equal(resume(kit, 104, true), 0); /* they overlap */
+    assert_int_equal(resume(kit, 103, true), 0); /* they meet */
+    assert_int_equal(kit->seen.count, 2);
+    assert_int_equal(resume(kit, 101, true), 0);
+    assert_restart(last(kit), 101, 104);
+    assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, 2);
+    close_kit(kit);
+}
+
+static void who_had_it_before_may_have_been_ahead(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    assert_int_equal(resume(kit, 100, true), 0);
+    assert_int_equal(see(kit, 98, 1, 1), 1); /* not a repeat of ours; the sinks know it */
+    assert_int_equal(see(kit, 99, 1, 1), 1);
+    assert_int_equal(see(kit, 98, 1, 1), 0);
+    assert_int_equal(kit->seen.count, 2);
+    close_kit(kit);
+}
+
+static void without_consecutive_ids_a_restart_is_always_a_gap(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(false, 0);
+    assert_int_equal(resume(kit, 100, false), 0);
+    assert_int_equal(kit->seen.count, 0);
+    assert_int_equal(see(kit, 107, 1, 1), 1);
+    assert_restart(&kit->seen.events[0], 100, 107);
+    assert_int_equal(see(kit, 109, 1, 1), 1);
+    assert_int_equal(resume(kit, 101, true), 0); /* seamless: nobody can tell more */
+    assert_int_equal(kit->seen.count, 3);
+    assert_int_equal(resume(kit, 101, false), 0);
+    assert_restart(last(kit), 101, 107);
+    close_kit(kit);
+}
+
+static void what_is_left_is_told_and_begins_anew(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 100);
+    assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, 9), 0);
+    assert_int_equal(kit->seen.count, 0); /* nothing had come */
+    assert_int_equal(see(kit, 5, 1, 1), 1);
+    assert_int_equal(see(kit, 8, 1, 1), 1);
+    int64_t id = 0;
+    assert_true(sl_tracker_position(kit->tracker, kit->btc, SL_FEED_TRADES, &id));
+    assert_int_equal(id, 5); /* 6 and 7 are waited for */
+    assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, 9), 0);
+    assert_int_equal(kit->seen.count, 4);
+    assert_int_equal(kit->seen.events[2].as.gap.from_id, 5);
+    assert_int_equal(kit->seen.events[2].as.gap.to_id, 8);
+    assert_int_equal(last(kit)->as.gap.reason, SL_GAP_DISCONNECTED);
+    assert_int_equal(last(kit)->as.gap.from_id, 8);
+    assert_int_equal(last(kit)->as.gap.to_id, 0);
+    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES);
+    sl_time when = 0;
+    assert_int_equal(sl_tracker_expire(kit->tracker, 1000, &when), 0);
+    assert_int_equal(see(kit, 50, 1, 1), 1);
+    assert_int_equal(kit->seen.count, 5);
     close_kit(kit);
 }
 
@@ -384,6 +472,10 @@ SL_TEST_MAIN(cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_pat
              cmocka_unit_test(a_large_hole_is_counted_whole), cmocka_unit_test(an_event_that_was_not_taken_comes_again),
              cmocka_unit_test(a_heartbeat_tells_of_trades_that_did_not_come),
              cmocka_unit_test(a_new_worker_goes_on_where_the_old_one_stood),
+             cmocka_unit_test(a_new_worker_that_began_before_the_old_one_ended_tells_only_what_is_missing),
+             cmocka_unit_test(who_had_it_before_may_have_been_ahead),
+             cmocka_unit_test(without_consecutive_ids_a_restart_is_always_a_gap),
+             cmocka_unit_test(what_is_left_is_told_and_begins_anew),
              cmocka_unit_test(other_ids_are_compared_with_recent_ones),
              cmocka_unit_test(of_a_state_only_what_is_newer_counts), cmocka_unit_test(books_are_not_its_business),
              cmocka_unit_test(a_pulse_knows_the_usual_interval), cmocka_unit_test(random_losses_of_two_connections),

@@ -61,7 +61,6 @@ struct sl_admin_request {
 /* guard.c */
 bool sl__admin_is_loopback(const char *address);
 bool sl__admin_host_allowed(const sl_admin *admin, const char *host);
-bool sl__admin_token_fits(const sl_admin *admin, const char *authorization); /* in a time that tells nothing of it */
 /* Answers with the headers that every answer has. */
 int sl__admin_respond(sl_http_exchange *exchange, int status, const char *content_type, const void *body,
                       size_t body_bytes, const struct sl_http_field *more, size_t more_count);

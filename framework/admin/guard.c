@@ -66,22 +66,6 @@ bool sl__admin_host_allowed(const sl_admin *admin, const char *host)
     return false;
 }
 
-bool sl__admin_token_fits(const sl_admin *admin, const char *authorization)
-{
-    static const char scheme[] = "Bearer ";
-    if (admin->token == NULL || authorization == NULL || strncasecmp(authorization, scheme, sizeof scheme - 1) != 0) {
-        return false;
-    }
-    const char *given = authorization + sizeof scheme - 1;
-    size_t given_bytes = strlen(given);
-    size_t bytes = strlen(admin->token);
-    volatile unsigned char difference = given_bytes == bytes ? 0 : 1;
-    for (size_t i = 0; i < given_bytes; i++) { /* as long as what was given, whatever is right */
-        difference |= (unsigned char)(given[i] ^ admin->token[i % bytes]);
-    }
-    return difference == 0;
-}
-
 int sl__admin_respond(sl_http_exchange *exchange, int status, const char *content_type, const void *body,
                       size_t body_bytes, const struct sl_http_field *more, size_t more_count)
 {

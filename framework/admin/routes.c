@@ -380,7 +380,7 @@ int sl__admin_dispatch(void *arg, sl_http_exchange *exchange)
         return serve_asset(exchange, asset);
     }
     bool open = reads && admin->loopback && !admin->options.guard_reads;
-    if (!open && !sl__admin_token_fits(admin, sl_http_header(exchange->request, "Authorization"))) {
+    if (!open && !sl_http_bearer_fits(exchange->request, admin->token)) {
         return unauthorized(admin, exchange,
                             admin->token == NULL ? "no token is set, so nothing can be changed from here"
                                                  : "this needs the token: Authorization: Bearer TOKEN");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Percent signs (RFC 3986, 2.1) and queries. */
 #include <string.h>
+#include <strings.h>
 
 #include "server.h"
 
@@ -38,6 +39,23 @@ int sl__http_decode(struct sl_bytes from, bool plus, char *text, size_t text_byt
     }
     text[length] = '\0';
     return 0;
+}
+
+bool sl_http_bearer_fits(const sl_http_message *message, const char *token)
+{
+    static const char scheme[] = "Bearer ";
+    const char *given = sl_http_header(message, "Authorization");
+    size_t bytes = token == NULL ? 0 : strlen(token);
+    if (bytes == 0 || given == NULL || strncasecmp(given, scheme, sizeof scheme - 1) != 0) {
+        return false;
+    }
+    given += sizeof scheme - 1;
+    size_t given_bytes = strlen(given);
+    volatile unsigned char difference = given_bytes == bytes ? 0 : 1;
+    for (size_t i = 0; i < given_bytes; i++) { /* as long as what was given, whatever is right */
+        difference |= (unsigned char)(given[i] ^ token[i % bytes]);
+    }
+    return difference == 0;
 }
 
 int sl_http_query(const sl_http_message *message, const char *name, char *text, size_t text_bytes)

@@ -91,6 +91,23 @@ int sl_logger_attach(sl_logger *logger)
     return sl_log_sink_set(sink, logger, logger->most);
 }
 
+static void take_level(sl_logger *logger, enum sl_log_level level, sl_time merge)
+{
+    struct sl_logger_options *own = &logger->options;
+    own->level = level;
+    logger->most = own->recent_level > own->level ? own->recent_level : own->level;
+    logger->filter.merge = merge == 0 ? SL_LOG_MERGE : merge < 0 ? 0 : merge;
+}
+
+int sl_logger_change(sl_logger *logger, enum sl_log_format format, enum sl_log_level level, sl_time merge)
+{
+    (void)pthread_mutex_lock(&logger->lock);
+    logger->options.format = format;
+    take_level(logger, level, merge);
+    (void)pthread_mutex_unlock(&logger->lock);
+    return sl_logger_attach(logger);
+}
+
 static void release(sl_logger *logger)
 {
     (void)pthread_mutex_destroy(&logger->lock);
@@ -108,14 +125,13 @@ int sl_logger_open(const struct sl_logger_options *options, sl_logger **ret_logg
     struct sl_logger_options *own = &logger->options;
     *own = *options;
     own->descriptor = own->descriptor == 0 ? STDERR_FILENO : own->descriptor;
-    logger->most = own->recent_level > own->level ? own->recent_level : own->level;
+    take_level(logger, own->level, own->merge);
     own->queue_bytes = own->queue_bytes == 0 ? SL_LOG_QUEUE_BYTES : own->queue_bytes;
     own->recent_bytes = own->recent_bytes == 0 ? SL_LOG_RECENT_BYTES : own->recent_bytes;
     own->site_lines = own->site_lines == 0 ? SL_LOG_SITE_LINES : own->site_lines;
     const char *no_colour = getenv("NO_COLOR");
     logger->colours = (no_colour == NULL || *no_colour == '\0') && isatty(own->descriptor) != 0;
     logger->filter.site_lines = own->site_lines;
-    logger->filter.merge = own->merge == 0 ? SL_LOG_MERGE : own->merge < 0 ? 0 : own->merge;
     logger->filter.tell = tell;
     logger->filter.context = logger->writer.context = logger;
     logger->writer.tick = tick;

@@ -177,6 +177,17 @@ int sl__client_tls(const struct sl_conf_client_tls *tls, sl_tls_config **ret_tls
     return sl_tls_config_open(&options, ret_tls);
 }
 
+int sl__server_tls(const struct sl_conf_server_tls *tls, sl_tls_config **ret_tls)
+{
+    struct sl_tls_options options = {.server = true,
+                                     .certificate_file = tls->certificate,
+                                     .key_file = tls->key,
+                                     .ca_file = tls->client_ca,
+                                     .client_certificates = tls->client_ca == NULL ? SL_TLS_CLIENTS_ANONYMOUS
+                                                                                   : SL_TLS_CLIENTS_MUST_CERTIFY};
+    return sl_tls_config_open(&options, ret_tls);
+}
+
 static int open_all(sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service)
 {
     const struct sl_conf_venue *venue = access->venue;

@@ -53,7 +53,7 @@ static int set_up(sl_board *board, const struct sl_board_options *options)
     SL_TRY(sl_metrics_open(NULL, &board->metrics));
     SL_TRY(sl_metrics_add_runtime(board->metrics));
     SL_TRY(sl_metrics_add(board->metrics, sl_logger_collect, board->logger));
-    return open_admin(board, options);
+    return options->no_admin ? 0 : open_admin(board, options);
 }
 
 int sl_board_open(const struct sl_board_options *options, sl_board **ret_board)
@@ -83,7 +83,8 @@ void sl_board_close(sl_board *board)
 
 int sl_board_run(void *board)
 {
-    return sl_admin_run(((sl_board *)board)->admin);
+    sl_admin *admin = ((sl_board *)board)->admin;
+    return admin == NULL ? sl_sleep(SL_NEVER) : sl_admin_run(admin);
 }
 
 sl_admin *sl_board_admin(const sl_board *board)

@@ -20,6 +20,7 @@ struct sl_board_options {
     struct sl_admin_options admin; /* name, version, metrics, logger and assets are the board's */
     bool make_token; /* without a token one is made up, which sl_board_url() shows: for loopback addresses */
     bool no_page;
+    bool no_admin; /* nothing listens: log and metrics alone; sl_board_admin() is NULL */
 };
 
 /* Starts the log, takes this thread's runtime's, and listens. SL_ENOMEM, codes of sl_admin_open() and sl_logger_open(). */

@@ -26,6 +26,7 @@ struct entry {
     sl_books *books;
     const sl_instrument *instrument;
     sl_keeper *keeper;
+    sl_time last_at;    /* something of it came by the stream; 0: nothing yet */
     sl_shadow *shadow;  /* it is being compared; NULL */
     sl_time verify_at;  /* for the next time; 0: not known yet */
     struct entry *next; /* in the queue of snapshots */
@@ -285,6 +286,7 @@ int sl_books_event(sl_books *books, const sl_market_event *event, sl_time now)
 {
     struct entry *entry = NULL;
     SL_TRY(entry_of(books, event->instrument, &entry));
+    entry->last_at = now;
     int code = sl_keeper_event(entry->keeper, event, now);
     if (code == SL_EINVAL || code == SL_EMSGSIZE) { /* the venue's message is at fault: the book is made anew */
         code = 0;
@@ -431,7 +433,11 @@ static int fetch(struct fetcher *fetcher)
         .kind = SL_REQUEST_SNAPSHOT, .instrument = fetcher->entry->instrument, .limit = options->depth};
     SL_TRY(make_url(fetcher, &request));
     sl_auto(sl_response) *response = NULL;
-    SL_TRY(sl_fetch(options->http, &(sl_request){.url = fetcher->url, .total_timeout = SL_BOOKS_SNAPSHOT_TIMEOUT},
+    SL_TRY(sl_fetch(options->http,
+                    &(sl_request){.url = fetcher->url,
+                                  .total_timeout = SL_BOOKS_SNAPSHOT_TIMEOUT,
+                                  .cost = options->driver->cost == NULL ? 1 : options->driver->cost(&request),
+                                  .priority = options->priority},
                     &response));
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_response_body(response, &message.size_bytes);
@@ -607,6 +613,12 @@ const sl_book *sl_books_find(const sl_books *books, const sl_instrument *instrum
         *ret_stale = sl_keeper_get_state(entry->keeper) != SL_KEEPER_LIVE;
     }
     return sl_keeper_book(entry->keeper);
+}
+
+sl_time sl_books_last(const sl_books *books, const sl_instrument *instrument)
+{
+    const struct entry *entry = look(books, instrument);
+    return entry == NULL ? 0 : entry->last_at;
 }
 
 const struct sl_books_stats *sl_books_get_stats(const sl_books *books)

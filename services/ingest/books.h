@@ -34,6 +34,7 @@ struct sl_books_options {
     const char *origin;   /* of REST; NULL: the venue's own */
     sl_http_client *http; /* asks for snapshots: NULL only where the venue sends them in the stream */
     uint32_t depth;       /* levels of a snapshot that is asked for; 0: the venue's best bargain */
+    int priority;         /* enum sl_priority: of the requests, at the limit */
     sl_time verify;       /* each book is compared with a new snapshot so often; 0: never */
     sl_time patience;     /* with redundancy: how long a missing message may still come by another connection */
     void *arg;
@@ -92,6 +93,9 @@ SL_MUST_CHECK int sl_books_run(void *books);
 
 /* The book of an instrument, NULL while there is none; whether it is stale. Borrowed until the next event. */
 const sl_book *sl_books_find(const sl_books *books, const sl_instrument *instrument, bool *ret_stale);
+
+/* When the stream said something of the instrument's book last, sl_now(); 0: never. */
+sl_time sl_books_last(const sl_books *books, const sl_instrument *instrument);
 
 const struct sl_books_stats *sl_books_get_stats(const sl_books *books);
 

@@ -18,6 +18,7 @@
 #include "sluice/limiter.h"
 #include "sluice/retry.h"
 #include "sluice/runtime.h"
+#include "sluice/scope.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -129,7 +130,6 @@ struct sl_conf_book {
     uint64_t snapshot_depth; /* levels a side asked for by REST; 0: as `depth`, or the venue's most */
     sl_time interval;        /* of the venue's updates; 0: the fastest without a key */
     int emit;                /* enum sl_conf_emit: what sinks get */
-    uint64_t top;            /* levels a side, with emit top or both */
     sl_time verify;          /* compared with a new snapshot so often; 0: never */
     sl_time stale_after;     /* as of a stream */
 };
@@ -335,7 +335,7 @@ struct sl_conf_rabbitmq {
     int exchange_type;       /* enum sl_conf_exchange_type */
     bool declare;            /* the exchange is made if it is not there */
     const char *routing_key; /* template */
-    bool confirm, mandatory, persistent;
+    bool mandatory, persistent;
     uint64_t window; /* unconfirmed messages under way */
     sl_time heartbeat;
     struct sl_conf_client_tls tls;
@@ -382,7 +382,7 @@ struct sl_conf_websocket {
     const char *token; /* NULL: none is asked for */
     const struct sl_conf_server_tls *tls;
     uint64_t max_clients;
-    uint64_t client_queue; /* events that wait for one client */
+    uint64_t client_queue_bytes; /* of events that wait for one client */
     bool compression;
 };
 
@@ -396,7 +396,6 @@ struct sl_conf_venue {
     struct sl_config_url proxy;                     /* http (CONNECT), socks5, socks5h */
     struct sl_config_list local_addresses;          /* const char *: connections come from these in turn */
     struct sl_conf_client_tls tls;
-    const char *api_key, *api_secret, *passphrase; /* for channels that want a login */
 };
 
 struct sl_conf_venues {
@@ -437,11 +436,10 @@ struct sl_conf_log {
 };
 
 struct sl_conf_runtime {
-    uint64_t max_tasks;
     uint64_t stack_bytes;  /* of a task; 0: SL_STACK_BYTES */
     sl_time watchdog;      /* 0: off */
     sl_time drain;         /* from the first SIGTERM to the end, at most */
-    uint64_t memory_bytes; /* /readyz and the log warn above it; 0: no bound */
+    uint64_t memory_bytes; /* /readyz tells more than this; 0: no bound */
 };
 
 struct sl_conf_dead_letter {
@@ -516,6 +514,8 @@ uint64_t sl_conf_partitions(const struct sl_conf *conf);
 
 /* Each entry as the policy object wants it. A NULL entry gives the built-in defaults. */
 void sl_conf_retry_policy(const struct sl_conf_retry *retry, struct sl_retry_policy *ret_policy);
+/* As a supervisor or outlet wants it: only the waits between attempts. */
+struct sl_backoff sl_conf_backoff(const struct sl_conf_retry *retry);
 bool sl_conf_retry_budget(const struct sl_conf_retry *retry,
                           struct sl_retry_budget_policy *ret_policy); /* false: none */
 void sl_conf_breaker_policy(const struct sl_conf_breaker *breaker, struct sl_breaker_policy *ret_policy);

@@ -173,6 +173,14 @@ static void update_state(sl_connection *connection)
         sl_subscriptions_settled(connection->subscriptions) ? SL_CONNECTION_LIVE : SL_CONNECTION_SUBSCRIBING;
 }
 
+/* The age at which it is to be replaced; 0: at none. */
+static sl_time replace_age(const struct sl_connection *connection)
+{
+    sl_time venue = AGE_SHARE(connection->options.driver->limits.max_age);
+    sl_time own = connection->options.max_age;
+    return own > 0 && (venue == 0 || own < venue) ? own : venue;
+}
+
 /* Sends what is due and finds out when the next thing is. */
 static int send_due(sl_connection *connection, sl_time *ret_when)
 {
@@ -196,8 +204,9 @@ static int send_due(sl_connection *connection, sl_time *ret_when)
         }
         *ret_when = connection->ping_at < *ret_when ? connection->ping_at : *ret_when;
     }
-    if (driver->limits.max_age > 0) {
-        sl_time old = sl_time_add(connection->stats.opened_at, AGE_SHARE(driver->limits.max_age));
+    sl_time age = replace_age(connection);
+    if (age > 0) {
+        sl_time old = sl_time_add(connection->stats.opened_at, age);
         connection->stats.replace = connection->stats.replace || old <= now;
         *ret_when = old > now && old < *ret_when ? old : *ret_when;
     }
@@ -323,7 +332,7 @@ static int connect(sl_connection *connection, size_t *ret_in_path)
                                .deflate = {.on = options->deflate},
                                .message_bytes_max = options->message_bytes_max != 0 ? options->message_bytes_max
                                                                                     : SL_VENUE_MESSAGE_DEFAULT_BYTES,
-                               .handshake_timeout = SL_CONNECTION_TIMEOUT};
+                               .handshake_timeout = options->timeout != 0 ? options->timeout : SL_CONNECTION_TIMEOUT};
     return sl_ws_connect_with(&ws, &connection->ws);
 }
 

@@ -46,6 +46,8 @@ struct sl_connection_options {
     bool deflate;              /* offer compression */
     size_t message_bytes_max;  /* 0: SL_VENUE_MESSAGE_DEFAULT_BYTES */
     sl_time silence;           /* 0: the venue's */
+    sl_time timeout;           /* until the connection stands, its handshake included; 0: SL_CONNECTION_TIMEOUT */
+    sl_time max_age;           /* then it wants to be replaced; 0: by the venue's limit */
     sl_limiter *connects;      /* shared by all connections to the venue; NULL: none */
     sl_venue_output output;    /* events; notices that are not the connection's own business */
     int (*bad)(void *arg, const struct sl_bad_message *message); /* `arg` is the output's; may be NULL */

@@ -10,6 +10,7 @@
 
 struct sl_console {
     struct sl_console_options options;
+    size_t memory_bytes; /* more in use and it is not ready; 0: no bound */
 };
 
 /* ---- writing JSON ---- */
@@ -391,6 +392,83 @@ static bool check_services(void *arg, char *reason, size_t reason_bytes)
     return true;
 }
 
+/* ---- the configuration's own sections ---- */
+
+static bool wants_json(const struct sl_conf_log *log)
+{
+    return log->format == SL_CONF_LOG_JSON || (log->format == SL_CONF_LOG_AUTO && isatty(STDERR_FILENO) == 0);
+}
+
+static void commit_log(void *arg, const struct sl_reload_entry *entry, void *prepared)
+{
+    (void)prepared;
+    const struct sl_console *console = arg;
+    const struct sl_conf_log *log = entry->new_value;
+    if (log == NULL || entry->before == NULL) {
+        return;
+    }
+    int code = sl_logger_change(sl_board_logger(console->options.board),
+                                wants_json(log) ? SL_LOG_FORMAT_JSON : SL_LOG_FORMAT_TEXT,
+                                (enum sl_log_level)log->level, log->merge == 0 ? -1 : log->merge);
+    if (code < 0) {
+        sl_log_with(SL_LOG_ERROR, "what is logged could not be changed", sl_field_code("code", code));
+    }
+}
+
+static void commit_admin(void *arg, const struct sl_reload_entry *entry, void *prepared)
+{
+    (void)prepared;
+    const struct sl_console *console = arg;
+    const struct sl_conf_admin *admin = entry->new_value;
+    if (admin == NULL || entry->before == NULL) {
+        return;
+    }
+    int code = sl_admin_set_token(sl_board_admin(console->options.board), admin->token);
+    if (code < 0) {
+        sl_log_with(SL_LOG_ERROR, "the token of the endpoint could not be changed", sl_field_code("code", code));
+    }
+}
+
+/* What the process has in use, by the system's account. */
+static size_t resident_bytes(void)
+{
+    unsigned long long pages = 0;
+    char text[64] = "";
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file != NULL) {
+        (void)!fgets(text, sizeof text, file);
+        (void)fclose(file);
+    }
+    const char *at = strchr(text, ' ');
+    for (at = at == NULL ? "" : at + 1; *at >= '0' && *at <= '9'; at++) {
+        pages = pages * 10 + (unsigned long long)(*at - '0');
+    }
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool check_memory(void *arg, char *reason, size_t reason_bytes)
+{
+    const struct sl_console *console = arg;
+    size_t used = resident_bytes();
+    if (console->memory_bytes == 0 || used <= console->memory_bytes) {
+        return true;
+    }
+    (void)snprintf(reason, reason_bytes, "%zu MiB are in use, more than the %zu MiB of runtime.memory", used >> 20,
+                   console->memory_bytes >> 20);
+    return false;
+}
+
+static int register_sections(struct sl_console *console)
+{
+    sl_config *config = sl_reload_current(console->options.reload);
+    console->memory_bytes = ((const struct sl_conf *)sl_config_root(config))->runtime.memory_bytes;
+    sl_config_unref(config);
+    const struct sl_reload_handler log = {.section = "log", .arg = console, .commit = commit_log};
+    const struct sl_reload_handler admin = {.section = "admin", .arg = console, .commit = commit_admin};
+    SL_TRY(sl_reload_register(console->options.reload, &log));
+    return sl_reload_register(console->options.reload, &admin);
+}
+
 /* ---- the whole ---- */
 
 static int fill(struct sl_console *console)
@@ -406,15 +484,17 @@ static int fill(struct sl_console *console)
     SL_TRY(sl_admin_add_action(admin, "/api/ctl/drain", act_drain, console));
     SL_TRY(sl_admin_add_action(admin, "/api/ctl/resync", act_resync, console));
     SL_TRY(sl_admin_add_check(admin, "services", check_services, console));
+    SL_TRY(sl_admin_add_check(admin, "memory", check_memory, console));
+    SL_TRY(register_sections(console));
     sl_admin_started(admin);
     return 0;
 }
 
 void sl_console_close(sl_console *console)
 {
-    static const char *const names[] = {"/api/feeds",     "/api/sinks",      "/api/gaps",
-                                        "/api/limits",    "/api/partitions", "/api/ctl/reload",
-                                        "/api/ctl/drain", "/api/ctl/resync", "services"};
+    static const char *const names[] = {"/api/feeds",      "/api/sinks",      "/api/gaps",      "/api/limits",
+                                        "/api/partitions", "/api/ctl/reload", "/api/ctl/drain", "/api/ctl/resync",
+                                        "services",        "memory"};
     if (console != NULL) {
         for (size_t at = 0; at < sizeof names / sizeof *names; at++) {
             sl_admin_remove(sl_board_admin(console->options.board), names[at]);
@@ -440,22 +520,26 @@ int sl_console_open(const struct sl_console_options *options, sl_console **ret_c
     return 0;
 }
 
-int sl_console_board_options(const struct sl_conf *conf, char host[SL_CONF_HOST_MAX],
+int sl_console_board_options(const struct sl_conf *conf, char host[SL_CONF_HOST_MAX], sl_tls_config **ret_tls,
                              struct sl_board_options *ret_options)
 {
     const struct sl_conf_log *log = &conf->log;
     uint16_t port = 0;
+    *ret_tls = NULL;
     if (!sl_conf_listen_parse(conf->admin.listen, host, &port)) {
         return sl_fail(SL_EINVAL, "admin.listen: '%s' is no address", conf->admin.listen);
     }
-    bool json = log->format == SL_CONF_LOG_JSON || (log->format == SL_CONF_LOG_AUTO && isatty(STDERR_FILENO) == 0);
-    *ret_options = (struct sl_board_options){.log = {.format = json ? SL_LOG_FORMAT_JSON : SL_LOG_FORMAT_TEXT,
-                                                     .level = (enum sl_log_level)log->level,
-                                                     .merge = log->merge == 0 ? -1 : log->merge},
-                                             .admin = {.address = host,
-                                                       .port = port,
-                                                       .token = conf->admin.token,
-                                                       .connections_max = conf->admin.max_connections},
-                                             .no_page = !conf->admin.dashboard};
+    SL_TRY(conf->admin.enabled && conf->admin.tls != NULL ? sl__server_tls(conf->admin.tls, ret_tls) : 0);
+    *ret_options =
+        (struct sl_board_options){.log = {.format = wants_json(log) ? SL_LOG_FORMAT_JSON : SL_LOG_FORMAT_TEXT,
+                                          .level = (enum sl_log_level)log->level,
+                                          .merge = log->merge == 0 ? -1 : log->merge},
+                                  .admin = {.address = host,
+                                            .port = port,
+                                            .token = conf->admin.token,
+                                            .tls = *ret_tls,
+                                            .connections_max = conf->admin.max_connections},
+                                  .no_page = !conf->admin.dashboard,
+                                  .no_admin = !conf->admin.enabled};
     return 0;
 }

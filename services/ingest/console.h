@@ -22,9 +22,12 @@ struct sl_console_options {
     sl_board *board;
 };
 
-/* How the program's configuration wants it to be watched. SL_EINVAL for an address that is none. */
+/*
+ * How the program's configuration wants it to be watched; `ret_tls` (NULL: in the clear) must outlive the board. SL_EINVAL
+ * for an address that is none, codes of reading certificates.
+ */
 SL_MUST_CHECK int sl_console_board_options(const struct sl_conf *conf, char host[SL_CONF_HOST_MAX],
-                                           struct sl_board_options *ret_options);
+                                           sl_tls_config **ret_tls, struct sl_board_options *ret_options);
 
 /* Fills the board with what the parts do, until it is closed. 0, SL_ENOMEM. */
 SL_MUST_CHECK int sl_console_open(const struct sl_console_options *options, sl_console **ret_console);

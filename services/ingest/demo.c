@@ -189,8 +189,9 @@ static int run_all(struct demo *demo)
         return sl_fail(code, "%s", sl_config_report_text(problems));
     }
     char host[SL_CONF_HOST_MAX];
+    sl_tls_config *tls = NULL; /* the demo's configuration has none */
     struct sl_board_options board;
-    SL_TRY(sl_console_board_options(sl_config_root(demo->config), host, &board));
+    SL_TRY(sl_console_board_options(sl_config_root(demo->config), host, &tls, &board));
     board.make_token = true;
     board.admin.any_port = true;
     SL_TRY(sl_board_open(&board, &demo->board));

@@ -232,6 +232,11 @@ static int make_stream(struct sl_program_service *service, sl_stream_service **r
         .proxy = sl_access_proxy(access),
         .deflate = connections->compression,
         .silence = connections->silence,
+        .connect_timeout = connections->connect_timeout,
+        .rotate = connections->rotate,
+        .message_bytes_max = connections->max_message_bytes,
+        .stale_after = book == NULL ? as_stream(service)->stale_after : book->stale_after,
+        .priority = sl_conf_service(service->variant)->priority - SL_CONF_PRIORITY_NORMAL,
         .connects = sl_access_connects(access),
         .http = sl_access_http(access),
         .rest_origin = sl_access_rest_origin(access),
@@ -241,6 +246,11 @@ static int make_stream(struct sl_program_service *service, sl_stream_service **r
         .event = on_event,
         .bad = on_bad,
     };
+    const struct sl_conf *conf = sl_config_root(service->config);
+    const char *retry = sl_conf_retry_of(conf, service->variant);
+    if (retry != NULL) {
+        options.backoff = sl_conf_backoff(sl_config_map_find(&conf->retry, retry));
+    }
     if (sl_program_recording(service->parts) != NULL) {
         options.frame = on_frame;
         options.answer = on_answer;

@@ -112,6 +112,8 @@ SL_MUST_CHECK int sl__make_outlet(struct sl__sink_kit *kit, const char *name, co
 
 /* access.c: as the configuration wants it for a client; NULL: the default. */
 SL_MUST_CHECK int sl__client_tls(const struct sl_conf_client_tls *conf, sl_tls_config **ret_tls);
+/* access.c: as the configuration wants it for a server. */
+SL_MUST_CHECK int sl__server_tls(const struct sl_conf_server_tls *conf, sl_tls_config **ret_tls);
 
 /* program.c: the outlets a service names, for its fan-out. */
 SL_MUST_CHECK int sl__program_attach(sl_program_parts *parts, struct sl_program_service *service);

@@ -165,6 +165,8 @@ static int make_kafka(struct sl__sink_kit *kit, const char *name, const struct s
                                              [SL_CONF_SASL_PLAIN] = "PLAIN",
                                              [SL_CONF_SASL_SCRAM_256] = "SCRAM-SHA-256",
                                              [SL_CONF_SASL_SCRAM_512] = "SCRAM-SHA-512"};
+    static const char *const acks[] = {
+        [SL_CONF_ACKS_ALL] = "all", [SL_CONF_ACKS_LEADER] = "1", [SL_CONF_ACKS_NONE] = "0"};
     size_t used = 0;
     for (size_t at = 0; at < kafka->brokers.count && used < URL_BYTES; at++) {
         used += (size_t)snprintf(kit->url + used, URL_BYTES - used, "%s%s", at == 0 ? "" : ",",
@@ -180,6 +182,8 @@ static int make_kafka(struct sl__sink_kit *kit, const char *name, const struct s
     set(kit, "sasl.username", kafka->user);
     set(kit, "sasl.password", kafka->password);
     set(kit, "ssl.ca.location", kafka->encrypted ? kafka->tls.ca : NULL);
+    set(kit, "ssl.certificate.location", kafka->encrypted ? kafka->tls.certificate : NULL);
+    set(kit, "ssl.key.location", kafka->encrypted ? kafka->tls.key : NULL);
     set(kit, "enable.ssl.certificate.verification", kafka->encrypted && !kafka->tls.verify ? "false" : NULL);
     set(kit, "compression.codec", codecs[kafka->compression]);
     for (size_t at = 0; at < kafka->properties.count; at++) {
@@ -187,10 +191,29 @@ static int make_kafka(struct sl__sink_kit *kit, const char *name, const struct s
     }
     sl_kafka_options options = {.servers = kit->url,
                                 .topic = kafka->topic,
+                                .key = kafka->key,
+                                .acks = acks[kafka->acks],
+                                .repeats = !kafka->idempotent,
+                                .linger = kafka->linger == 0 ? -1 : kafka->linger,
+                                .buffer_bytes = kafka->buffer_bytes,
                                 .timeout = kafka->message_timeout,
                                 .settings = kit->settings,
                                 .setting_count = kit->setting_count};
     return sl_kafka_sink_new(&options, ret_sink);
+}
+
+/* One more "name=value" of a URL's query; a value of NULL is none. */
+static int add_parameter(char url[URL_BYTES], const char *sink, const char *name, const char *value)
+{
+    size_t used = strlen(url);
+    int size =
+        value == NULL ? 0 : snprintf(url + used, URL_BYTES - used, "%c%s=", strchr(url, '?') == NULL ? '?' : '&', name);
+    used += (size_t)size;
+    for (; value != NULL && *value != '\0' && used + 4 < URL_BYTES; value++) {
+        bool as_it_is = plain(*value) || *value == '/';
+        used += (size_t)snprintf(url + used, URL_BYTES - used, as_it_is ? "%c" : "%%%02X", (unsigned char)*value);
+    }
+    return used + 4 < URL_BYTES ? 0 : sl_fail(SL_EINVAL, "sinks.%s.url is too long", sink);
 }
 
 static int make_postgresql(struct sl__sink_kit *kit, const char *name, const struct sl_conf_postgresql *postgresql,
@@ -198,15 +221,13 @@ static int make_postgresql(struct sl__sink_kit *kit, const char *name, const str
 {
     const struct sl_conf_client_tls *tls = &postgresql->tls;
     SL_TRY(make_url(name, &postgresql->url, postgresql->password, kit->url));
-    if (tls->ca != NULL) { /* libpq does its own TLS */
-        size_t used = strlen(kit->url);
-        int size =
-            snprintf(kit->url + used, URL_BYTES - used, "%csslmode=%s&sslrootcert=%s",
-                     strchr(kit->url, '?') == NULL ? '?' : '&', tls->verify ? "verify-full" : "require", tls->ca);
-        if (size < 0 || (size_t)size >= URL_BYTES - used) {
-            return sl_fail(SL_EINVAL, "sinks.%s.url is too long", name);
-        }
+    /* libpq does its own TLS; what nobody asked for stays as the address has it. */
+    if (tls->ca != NULL || !tls->verify) {
+        SL_TRY(add_parameter(kit->url, name, "sslmode", tls->verify ? "verify-full" : "require"));
     }
+    SL_TRY(add_parameter(kit->url, name, "sslrootcert", tls->ca));
+    SL_TRY(add_parameter(kit->url, name, "sslcert", tls->certificate));
+    SL_TRY(add_parameter(kit->url, name, "sslkey", tls->key));
     sl_postgresql_options options = {.target = kit->url};
     return sl_postgresql_sink_new(&options, ret_sink);
 }
@@ -219,19 +240,15 @@ static int make_websocket(struct sl__sink_kit *kit, const char *name, const stru
         return sl_fail(SL_EINVAL, "sinks.%s.listen: '%s' is no address", name, websocket->listen);
     }
     if (websocket->tls != NULL) {
-        struct sl_tls_options tls = {.server = true,
-                                     .certificate_file = websocket->tls->certificate,
-                                     .key_file = websocket->tls->key,
-                                     .ca_file = websocket->tls->client_ca,
-                                     .client_certificates = websocket->tls->client_ca == NULL
-                                                                ? SL_TLS_CLIENTS_ANONYMOUS
-                                                                : SL_TLS_CLIENTS_MUST_CERTIFY};
-        SL_TRY(sl_tls_config_open(&tls, &kit->tls));
+        SL_TRY(sl__server_tls(websocket->tls, &kit->tls));
     }
     sl_websocket_options options = {.address = kit->url,
                                     .port = port,
                                     .path = websocket->path,
                                     .tls = kit->tls,
+                                    .token = websocket->token,
+                                    .deflate = websocket->compression,
+                                    .queue_bytes = websocket->client_queue_bytes,
                                     .clients_max = websocket->max_clients};
     return sl_websocket_sink_new(&options, ret_sink);
 }
@@ -289,7 +306,8 @@ int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_
                                             [SL_CONF_FULL_DROP_OLDEST] = SL_FULL_DROP_OLDEST,
                                             [SL_CONF_FULL_CONFLATE] = SL_FULL_CONFLATE};
     const struct sl_conf_sink *common = sl_conf_sink(variant);
-    const struct sl_conf_retry *retry = common->retry == NULL ? NULL : sl_config_map_find(&conf->retry, common->retry);
+    const char *schedule = common->retry == NULL ? "default" : common->retry;
+    const struct sl_conf_retry *retry = sl_config_map_find(&conf->retry, schedule);
     char folder[PATH_BYTES];
     (void)snprintf(folder, sizeof folder, "%s", common->spool.path == NULL ? "" : common->spool.path);
     if (common->spool.path == NULL) {
@@ -316,8 +334,10 @@ int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_
                                            .segment_bytes = common->spool.segment_bytes,
                                            .sync = common->spool.sync}};
     if (retry != NULL) {
-        options.retry =
-            (struct sl_backoff){.initial = retry->initial, .max = retry->max, .multiplier = retry->multiplier};
+        options.retry = sl_conf_backoff(retry);
+    }
+    for (size_t at = 0; at < common->only.count; at++) {
+        options.feeds |= SL_FEED_BIT(sl_conf_feed_of(*(const int *)sl_config_list_at(&common->only, at)));
     }
     return sl_outlet_new(&options, sink, ret_outlet);
 }

@@ -263,6 +263,9 @@ int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg)
         .proxy = options->proxy,
         .deflate = options->deflate,
         .silence = options->silence,
+        .timeout = options->connect_timeout,
+        .max_age = options->rotate,
+        .message_bytes_max = options->message_bytes_max,
         .connects = options->connects,
         .output = {.arg = leg, .event = on_event, .notice = on_notice},
         .bad = on_bad,
@@ -370,6 +373,26 @@ static int spawn_and_bury(sl_stream_service *stream)
     return 0;
 }
 
+/*
+ * Whether a feed says nothing although it usually does, or (where the configuration says how long it may) for too long.
+ * A book says something with each change; how often that usually is nobody measures.
+ */
+static bool is_silent(const sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed, sl_time now)
+{
+    sl_tracker_pulse pulse = sl_tracker_get_pulse(stream->tracker, instrument, feed);
+    sl_time limit = stream->options.stale_after;
+    if (feed == SL_FEED_DEPTH && stream->books != NULL) {
+        pulse = (sl_tracker_pulse){.last = sl_books_last(stream->books, instrument), .events = 2};
+        limit = limit == 0 ? SL_NEVER : limit;
+    }
+    if (limit == 0) {
+        limit = pulse.usual * SL_STREAM_STALE_FACTOR;
+        limit = limit < SL_STREAM_STALE_MIN ? SL_STREAM_STALE_MIN : limit;
+        return pulse.events > 1 && now - pulse.last > limit;
+    }
+    return pulse.last != 0 && now - pulse.last > limit;
+}
+
 /* How many feeds say nothing although they usually do; the connection itself has its own watchdog. */
 static void count_stale(sl_stream_service *stream, sl_time now)
 {
@@ -382,10 +405,7 @@ static void count_stale(sl_stream_service *stream, sl_time now)
                 continue;
             }
             const sl_instrument *instrument = sl_instruments_at(stream->options.instruments, at);
-            sl_tracker_pulse pulse = sl_tracker_get_pulse(stream->tracker, instrument, (sl_feed)feed);
-            sl_time limit = pulse.usual * SL_STREAM_STALE_FACTOR;
-            limit = limit < SL_STREAM_STALE_MIN ? SL_STREAM_STALE_MIN : limit;
-            bool silent = pulse.events > 1 && now - pulse.last > limit;
+            bool silent = is_silent(stream, instrument, (sl_feed)feed, now);
             stream->stale_events += silent && (places->stale & SL_FEED_BIT(feed)) == 0;
             places->stale = silent ? places->stale | SL_FEED_BIT(feed) : places->stale & ~SL_FEED_BIT(feed);
             stale += silent;
@@ -476,6 +496,7 @@ int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **r
                                          .origin = options->rest_origin,
                                          .http = options->http,
                                          .depth = options->snapshot_depth,
+                                         .priority = options->priority,
                                          .verify = options->verify,
                                          .patience = tracker.patience,
                                          .mutex = &stream->mutex,

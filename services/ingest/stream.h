@@ -48,6 +48,11 @@ struct sl_stream_options {
     const char *local_address, *proxy;
     bool deflate;
     sl_time silence;           /* 0: the venue's */
+    sl_time connect_timeout;   /* 0: SL_CONNECTION_TIMEOUT */
+    sl_time rotate;            /* the age at which a connection is replaced; 0: by the venue's limit */
+    size_t message_bytes_max;  /* 0: SL_VENUE_MESSAGE_DEFAULT_BYTES */
+    sl_time stale_after;       /* a feed that says nothing for so long is stale; 0: see SL_STREAM_STALE_FACTOR */
+    int priority;              /* enum sl_priority: of requests for snapshots, at the limit */
     struct sl_backoff backoff; /* between two attempts to connect */
     sl_limiter *connects;      /* shared by all connections to the venue; may be NULL */
     sl_http_client *http;      /* for snapshots of books */

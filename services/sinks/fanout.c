@@ -86,7 +86,9 @@ static int write_record(sl_fanout *fanout, const sl_market_event *event)
     SL_TRY(reserve(fanout, bound));
     size_t size = sl_record_encode(event, fanout->record);
     for (size_t index = 0; index < fanout->count; index++) {
-        SL_TRY(sl_outlet_put(fanout->outlets[index], fanout->record, size));
+        if (sl_outlet_takes(fanout->outlets[index], event)) {
+            SL_TRY(sl_outlet_put(fanout->outlets[index], fanout->record, size));
+        }
     }
     return 0;
 }

@@ -17,7 +17,7 @@
 typedef struct sl_kafka_sink {
     sl_sink sink;
     sl_kafka_options options;
-    char servers[SERVERS_MAX], topic[SL_TEMPLATE_MAX];
+    char servers[SERVERS_MAX], topic[SL_TEMPLATE_MAX], key[SL_TEMPLATE_MAX];
     rd_kafka_t *producer; /* while the sink is open */
     rd_kafka_queue_t *events;
     char *text;
@@ -40,18 +40,22 @@ static int set(rd_kafka_conf_t *settings, const char *name, const char *value)
 
 static int set_all(const sl_kafka_sink *sink, rd_kafka_conf_t *settings)
 {
-    char timeout[24];
-    (void)snprintf(timeout, sizeof(timeout), "%" PRId64, sink->options.timeout / 1000000);
+    const sl_kafka_options *options = &sink->options;
+    char timeout[24], linger[24], buffer[24];
+    (void)snprintf(timeout, sizeof(timeout), "%" PRId64, options->timeout / SL_MILLISECONDS(1));
+    (void)snprintf(linger, sizeof(linger), "%" PRId64, options->linger < 0 ? 0 : options->linger / SL_MILLISECONDS(1));
+    (void)snprintf(buffer, sizeof(buffer), "%zu", options->buffer_bytes / 1024);
     SL_TRY(set(settings, "bootstrap.servers", sink->servers));
     SL_TRY(set(settings, "client.id", "sluice"));
     SL_TRY(set(settings, "delivery.timeout.ms", timeout));
     SL_TRY(set(settings, "queue.buffering.max.messages", "100000"));
-    SL_TRY(set(settings, "queue.buffering.max.kbytes", "65536"));
-    SL_TRY(set(settings, "linger.ms", "5"));
-    for (size_t at = 0; at < sink->options.setting_count; at++) {
-        SL_TRY(set(settings, sink->options.settings[at].name, sink->options.settings[at].value));
+    SL_TRY(set(settings, "queue.buffering.max.kbytes", buffer));
+    SL_TRY(set(settings, "linger.ms", linger));
+    SL_TRY(set(settings, "acks", options->acks == NULL ? "all" : options->acks));
+    for (size_t at = 0; at < options->setting_count; at++) {
+        SL_TRY(set(settings, options->settings[at].name, options->settings[at].value));
     }
-    return set(settings, "enable.idempotence", "true"); /* whatever else was asked for */
+    return set(settings, "enable.idempotence", options->repeats ? "false" : "true"); /* whatever else was asked for */
 }
 
 static int kafka_open(sl_sink *base, sl_scope *scope)
@@ -124,7 +128,7 @@ static void take_events(sl_kafka_sink *sink, int wait_ms)
 static int produce(sl_kafka_sink *sink, const sl_market_event *event, sl_stamp stamp, sl_time until)
 {
     char topic[SL_TEMPLATE_NAME_MAX];
-    char key[SL_SYMBOL_MAX + 32];
+    char key[SL_TEMPLATE_NAME_MAX];
     char id[SL_EVENT_IDENTITY_MAX];
     size_t bound = sl_event_json_bound(event);
     if (bound > sink->text_capacity) {
@@ -138,11 +142,10 @@ static int produce(sl_kafka_sink *sink, const sl_market_event *event, sl_stamp s
     size_t length = sl_event_json_write(event, &stamp, sink->text);
     size_t id_length = sl_event_identity(event, stamp, id);
     (void)sl_template_expand(sink->topic, event, topic);
-    int key_length =
-        snprintf(key, sizeof(key), "%s:%s", sl_venue_name(event->instrument->venue), event->instrument->symbol);
+    size_t key_length = sl_template_expand(sink->key, event, key);
     const rd_kafka_vu_t message[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
-        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = key, .size = (size_t)key_length}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = key, .size = key_length}},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = sink->text, .size = length}},
         {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {.name = SL_KAFKA_HEADER, .val = id, .size = (ssize_t)id_length}},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
@@ -211,7 +214,9 @@ int sl_kafka_sink_new(const sl_kafka_options *options, sl_sink **ret_sink)
 {
     static const sl_sink_driver driver = {"kafka", true, kafka_open, kafka_write, kafka_close, kafka_free};
     const char *topic = options->topic == NULL ? SL_KAFKA_TOPIC_DEFAULT : options->topic;
+    const char *key = options->key == NULL ? SL_KAFKA_KEY_DEFAULT : options->key;
     SL_TRY(sl_template_check(topic));
+    SL_TRY(sl_template_check(key));
     if (options->servers == NULL || options->servers[0] == '\0' || strlen(options->servers) >= SERVERS_MAX ||
         options->setting_count > SL_KAFKA_SETTINGS_MAX || (options->timeout != 0 && options->timeout < SL_SECONDS(1))) {
         return sl_fail(SL_EINVAL, "sink kafka: servers are needed, and a timeout of a second or more");
@@ -223,8 +228,11 @@ int sl_kafka_sink_new(const sl_kafka_options *options, sl_sink **ret_sink)
     sink->sink.driver = &driver;
     sink->options = *options;
     sink->options.timeout = options->timeout == 0 ? SL_KAFKA_TIMEOUT : options->timeout;
+    sink->options.linger = options->linger == 0 ? SL_KAFKA_LINGER : options->linger;
+    sink->options.buffer_bytes = options->buffer_bytes == 0 ? SL_KAFKA_BUFFER_BYTES : options->buffer_bytes;
     memcpy(sink->servers, options->servers, strlen(options->servers) + 1);
     memcpy(sink->topic, topic, strlen(topic) + 1);
+    memcpy(sink->key, key, strlen(key) + 1);
     *ret_sink = &sink->sink;
     return 0;
 }

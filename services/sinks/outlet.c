@@ -367,6 +367,23 @@ const char *sl_outlet_name(const sl_outlet *outlet)
     return outlet->name;
 }
 
+const struct sl_histogram *sl_outlet_latency(const sl_outlet *outlet)
+{
+    return &outlet->latency;
+}
+
+bool sl_outlet_takes(const sl_outlet *outlet, const sl_market_event *event)
+{
+    unsigned feeds = outlet->options.feeds;
+    unsigned event_feeds = SL_FEED_BIT(event->feed);
+    if (event->kind == SL_EVENT_BEST) {
+        event_feeds = SL_FEED_BIT(SL_FEED_BEST);
+    } else if (event->kind == SL_EVENT_GAP && event->feed == SL_FEED_DEPTH) { /* of both that come from a book */
+        event_feeds |= SL_FEED_BIT(SL_FEED_BEST);
+    }
+    return feeds == 0 || (feeds & event_feeds) != 0;
+}
+
 const char *sl_outlet_kind(const sl_outlet *outlet)
 {
     return outlet->sink->driver->kind;

@@ -21,6 +21,7 @@
 
 #include "sinks/sink.h"
 #include "sinks/spool.h"
+#include "sluice/histogram.h"
 #include "sluice/sync.h"
 
 #ifdef __cplusplus
@@ -66,6 +67,7 @@ typedef struct sl_outlet_options {
     struct sl_backoff retry; /* between attempts to reach the sink; its zeros are scope.h's defaults */
     sl_time drain;           /* after sl_outlet_end() what is left may take so long; SL_NEVER: for ever */
     sl_spool_options spool;  /* SL_FULL_SPOOL: folder is required */
+    unsigned feeds;          /* SL_FEED_BIT() of what it takes: others never reach its queue; 0: all */
     uint64_t run;            /* of the stamps; 0: the time. Who gives the same events again may give them the same */
 } sl_outlet_options;
 
@@ -137,6 +139,11 @@ bool sl_outlet_blocks(const sl_outlet *outlet);
 /* The figures now; the name; the sink's kind. Borrowed from the outlet; the figures until the next call. */
 const sl_outlet_stats *sl_outlet_get_stats(sl_outlet *outlet);
 const char *sl_outlet_name(const sl_outlet *outlet);
+/* From the receiving of each event to the moment when the sink has it; of this life's events. */
+const struct sl_histogram *sl_outlet_latency(const sl_outlet *outlet);
+
+/* Whether the options' `feeds` let the event pass: best prices made of a book are those of SL_FEED_BEST. */
+bool sl_outlet_takes(const sl_outlet *outlet, const sl_market_event *event);
 const char *sl_outlet_kind(const sl_outlet *outlet);
 
 /* ---- fan-out ---- */
@@ -155,7 +162,7 @@ SL_MUST_CHECK int sl_fanout_attach(sl_fanout *fanout, sl_outlet *outlet);
 void sl_fanout_detach(sl_fanout *fanout, sl_outlet *outlet);
 
 /*
- * Gives the event, with its levels, to every outlet; nothing of it is kept. Waits only as sl_outlet_put() does, for
+ * Gives the event, with its levels, to every outlet that takes it; nothing of it is kept. Waits only as sl_outlet_put() does, for
  * outlets that block after all others were served. 0; SL_EMSGSIZE for an event that has no record (counted by nobody: a caller's bug or a book of too
  * many levels), SL_ENOMEM, SL_ECANCELED, SL_ENOTASK (outlets that were to wait have not got it).
  */

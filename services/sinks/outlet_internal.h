@@ -49,6 +49,7 @@ struct sl_outlet {
     bool disk_failed;          /* `spooling` could not be written, and is kept */
     bool disk_slow;            /* the feed has waited in vain: it waits no more until the disk has taken something */
     sl_outlet_stats stats;
+    struct sl_histogram latency;
 };
 
 /* outlet.c: moves the oldest events from the queue to `slots`, up to a batch; how many. */

@@ -74,6 +74,7 @@ static void count_result(sl_outlet *outlet, const struct call *call)
 static int finish_batch(sl_outlet *outlet)
 {
     const struct sl__slots *batch = &outlet->batch;
+    int64_t now_ns = sl_now_wall();
     uint64_t own = 0;
     size_t at = 0;
     size_t size = 0;
@@ -82,6 +83,7 @@ static int finish_batch(sl_outlet *outlet)
         if (stamp.run == outlet->stamp.run) {
             outlet->delivered = stamp.number;
             outlet->stats.last_receive_time_ns = sl_record_receive_time(record);
+            sl_histogram_record(&outlet->latency, now_ns - outlet->stats.last_receive_time_ns);
             own++;
         }
     }

@@ -342,7 +342,11 @@ static int handle(void *arg, sl_http_exchange *exchange)
 {
     sl_websocket_sink *sink = arg;
     struct client *client = NULL;
-    struct sl_ws_options options = {.message_bytes_max = CONTROL_MAX};
+    struct sl_ws_options options = {.message_bytes_max = CONTROL_MAX, .deflate = {.on = sink->options.deflate}};
+    if (sink->options.token != NULL && !sl_http_bearer_fits(exchange->request, sink->options.token)) {
+        sink->stats.unauthorized++;
+        return sl_http_respond(exchange, 401, "text/plain", "this needs the token\n", 21);
+    }
     if (sink->stats.clients >= sink->options.clients_max) {
         sink->stats.refused++;
         return sl_http_respond(exchange, 503, "text/plain", "too many clients\n", 17);

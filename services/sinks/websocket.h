@@ -39,10 +39,14 @@ typedef struct sl_websocket_options {
     size_t clients_max;        /* further ones are turned away with 503; 0: SL_WEBSOCKET_CLIENTS */
     size_t queue_bytes;        /* of each client; 0: SL_WEBSOCKET_QUEUE_BYTES */
     bool cut_slow;
+    const char *
+        token; /* clients must send it: "Authorization: Bearer TOKEN"; NULL: none. Borrowed as long as the sink lives */
+    bool deflate; /* permessage-deflate for clients that offer it */
 } sl_websocket_options;
 
 typedef struct sl_websocket_stats {
     uint64_t accepted, refused, cut; /* clients: in all, over the limit, too slow */
+    uint64_t unauthorized;           /* clients without the token, or with a wrong one */
     uint64_t sent, conflated;        /* events, of all clients together */
     size_t clients;                  /* just now */
 } sl_websocket_stats;

@@ -43,6 +43,9 @@ bool sl_http_is_1_1(const sl_http_message *message); /* not HTTP/1.0 */
 /* The body when it was read whole, else "" and 0. It has no NUL behind it. */
 const char *sl_http_body(const sl_http_message *message, size_t *ret_bytes);
 
+/* Whether it has "Authorization: Bearer TOKEN"; compared in a time that tells nothing of the token. NULL: never. */
+bool sl_http_bearer_fits(const sl_http_message *message, const char *token);
+
 /*
  * The value of `name` in the query ("?symbol=BTC%2FUSDT&limit=5"), decoded, to `text`, ended by a NUL. 0; SL_ENOENT when
  * it is not there; SL_EINVAL for a bad percent sign; SL_EMSGSIZE when `text` is too short.

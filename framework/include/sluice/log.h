@@ -57,6 +57,13 @@ SL_AUTO_DECLARE(sl_logger, sl_logger_close)
 /* This thread's runtime logs to it until it is closed or the run ends. 0, SL_ENOTASK without a runtime. */
 SL_MUST_CHECK int sl_logger_attach(sl_logger *logger);
 
+/*
+ * Another format, level and merging from now on, each as in the options. By the thread of the runtime that it is attached to.
+ * Codes of sl_logger_attach().
+ */
+SL_MUST_CHECK int sl_logger_change(sl_logger *logger, enum sl_log_format format, enum sl_log_level level,
+                                   sl_time merge);
+
 /* Takes one record; any thread. Never waits. */
 void sl_logger_take(sl_logger *logger, const struct sl_log_record *record);
 

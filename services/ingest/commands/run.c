@@ -30,7 +30,9 @@ static int run_parts(const struct running *running, sl_board *board)
     sl_reload_watch(reload, sl_notify_phase, notify);
     SL_TRY(sl_program_open(reload, &parts));
     sl_auto(sl_console) *console = NULL;
-    SL_TRY(sl_console_open(&(struct sl_console_options){parts, reload, board}, &console));
+    if (sl_board_admin(board) != NULL) {
+        SL_TRY(sl_console_open(&(struct sl_console_options){parts, reload, board}, &console));
+    }
     SL_SCOPE(scope, .name = "program");
     int code = sl_spawn(&scope, sl_board_run, board, .name = "admin", .daemon = true);
     code = code == 0 ? sl_spawn(&scope, sl_notify_run, notify, .name = "notify", .daemon = true) : code;
@@ -48,8 +50,9 @@ static int run_all(void *arg)
     const struct sl_conf *conf = sl_config_root(running->config);
     char host[SL_CONF_HOST_MAX];
     struct sl_board_options options;
+    sl_auto(sl_tls_config) *tls = NULL;
     sl_auto(sl_board) *board = NULL;
-    SL_TRY(sl_console_board_options(conf, host, &options));
+    SL_TRY(sl_console_board_options(conf, host, &tls, &options));
     SL_TRY(sl_board_open(&options, &board));
     return run_parts(running, board);
 }

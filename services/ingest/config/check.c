@@ -41,6 +41,20 @@ void sl__conf_check_guard(sl_config_check *check, const char *listen, bool guard
     }
 }
 
+void sl__conf_check_tls(sl_config_check *check, const struct sl_conf_client_tls *tls, bool used, const char *how)
+{
+    if (!used && (tls->ca != NULL || tls->certificate != NULL || !tls->verify)) {
+        sl_config_reject(check, "tls", "of no use, as the connection is in the clear; expected %s", how);
+    }
+}
+
+bool sl__conf_scheme_is(const struct sl_config_url *url, const char *scheme)
+{
+    size_t bytes = strlen(scheme);
+    return url->text != NULL && strncmp(url->text, scheme, bytes) == 0 &&
+           (url->text[bytes] == ':' || url->text[bytes] == '+');
+}
+
 void sl__conf_check_password(sl_config_check *check, const struct sl_config_url *url, const char *password)
 {
     if (password != NULL && url->password != NULL && *url->password != '\0') {
@@ -250,6 +264,47 @@ static void check_channels(sl_config_check *check, const struct sl_conf *conf)
     }
 }
 
+/* ---- what services share ---- */
+
+static bool same_name(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* All services of a venue go one way there, with one limit and one policy: it cannot be two. */
+static void check_policies(sl_config_check *check, const struct sl_conf *conf)
+{
+    static const struct {
+        const char *key;
+        const char *(*of)(const struct sl_conf *conf, const struct sl_config_variant *service);
+    } policies[] = {{"limit", sl_conf_limit_of},
+                    {"retry", sl_conf_retry_of},
+                    {"breaker", sl_conf_breaker_of},
+                    {"bulkhead", sl_conf_bulkhead_of}};
+    for (size_t i = 0; i < conf->services.count; i++) {
+        const struct sl_config_variant *service = sl_config_map_at(&conf->services, i);
+        const struct sl_conf_market *market = sl_conf_market(service);
+        size_t first = 0; /* the venue's first service */
+        const struct sl_conf_market *other = NULL;
+        for (; market != NULL && first < i; first++) {
+            other = sl_conf_market(sl_config_map_at(&conf->services, first));
+            if (other != NULL && other->venue == market->venue) {
+                break;
+            }
+        }
+        for (size_t at = 0; market != NULL && first < i && at < sizeof policies / sizeof *policies; at++) {
+            if (!same_name(policies[at].of(conf, service),
+                           policies[at].of(conf, sl_config_map_at(&conf->services, first)))) {
+                sl_config_reject_below(check, PATH("services", conf->services.names[i], policies[at].key),
+                                       "another than that of services.%s, but all services of %s share it; expected "
+                                       "the same, best as venues.%s.%s",
+                                       conf->services.names[first], sl_conf_venue_name(market->venue),
+                                       sl_conf_venue_name(market->venue), policies[at].key);
+            }
+        }
+    }
+}
+
 void sl__conf_check(const void *value, sl_config_check *check)
 {
     const struct sl_conf *conf = value;
@@ -263,4 +318,5 @@ void sl__conf_check(const void *value, sl_config_check *check)
     check_claims(check, conf);
     check_costs(check, conf);
     check_channels(check, conf);
+    check_policies(check, conf);
 }

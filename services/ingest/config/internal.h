@@ -36,6 +36,9 @@ void sl__conf_check_listen(sl_config_check *check, const char *key, const char *
 void sl__conf_check_guard(sl_config_check *check, const char *listen, bool guarded, const char *guards);
 
 /* Complains when a URL has a password and `password` is given too. */
+/* What is said of TLS is of use only where it is used; `how` says how it would be. */
+void sl__conf_check_tls(sl_config_check *check, const struct sl_conf_client_tls *tls, bool used, const char *how);
+bool sl__conf_scheme_is(const struct sl_config_url *url, const char *scheme); /* also with "+sentinel" behind it */
 void sl__conf_check_password(sl_config_check *check, const struct sl_config_url *url, const char *password);
 
 #endif

@@ -177,6 +177,16 @@ void sl_conf_retry_policy(const struct sl_conf_retry *retry, struct sl_retry_pol
     }
 }
 
+struct sl_backoff sl_conf_backoff(const struct sl_conf_retry *retry)
+{
+    static const double jitters_of[] = {
+        [SL_JITTER_FULL] = 1, [SL_JITTER_EQUAL] = 0.5, [SL_JITTER_DECORRELATED] = 1, [SL_JITTER_NONE] = -1};
+    return (struct sl_backoff){.initial = retry->initial,
+                               .max = retry->max,
+                               .multiplier = retry->multiplier,
+                               .jitter = jitters_of[retry->jitter]};
+}
+
 bool sl_conf_retry_budget(const struct sl_conf_retry *retry, struct sl_retry_budget_policy *ret_policy)
 {
     *ret_policy = (struct sl_retry_budget_policy){0};

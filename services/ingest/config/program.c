@@ -82,25 +82,9 @@ static const struct sl_config_field venue_fields[] = {
      .help = "Connections come from these in turn: venues limit by address."},
     {SL_CONFIG_AT(struct sl_conf_venue, tls), .type = SL_CONFIG_SECTION, .section = &sl__conf_client_tls,
      .help = "Whom to trust."},
-    {SL_CONFIG_AT(struct sl_conf_venue, api_key), .type = SL_CONFIG_SECRET, .max = "1024",
-     .help = "For channels that want a login."},
-    {SL_CONFIG_AT(struct sl_conf_venue, api_secret), .type = SL_CONFIG_SECRET, .max = "4096",
-     .help = "For channels that want a login."},
-    {SL_CONFIG_AT(struct sl_conf_venue, passphrase), .type = SL_CONFIG_SECRET, .max = "1024",
-     .help = "For venues that have one."},
 };
 
-static void check_venue(const void *value, sl_config_check *check)
-{
-    const struct sl_conf_venue *venue = value;
-    if ((venue->api_key == NULL) != (venue->api_secret == NULL)) {
-        sl_config_reject(check, venue->api_key == NULL ? "api_secret" : "api_key",
-                         "one without the other; expected %s too", venue->api_key == NULL ? "api_key" : "api_secret");
-    }
-}
-
 static const struct sl_config_section venue = {SL_CONFIG_TABLE("venue", struct sl_conf_venue, venue_fields),
-                                               .check = check_venue,
                                                .help = "What differs from the venue's own rules."};
 
 #define VENUE_FIELD(id, text)                                                                                          \
@@ -150,6 +134,8 @@ static void check_coordination(const void *value, sl_config_check *check)
         sl_config_reject(check, "partitions",
                          "more than one, but backend is local and there are no replicas; expected backend: redis");
     }
+    sl__conf_check_tls(check, &coordination->tls, sl__conf_scheme_is(&coordination->url, "rediss"),
+                       "an address of rediss");
     sl__conf_check_password(check, &coordination->url, coordination->password);
 }
 
@@ -198,16 +184,14 @@ const struct sl_config_section sl__conf_log = {SL_CONFIG_TABLE("log", struct sl_
                                                .help = "To standard error."};
 
 static const struct sl_config_field runtime_fields[] = {
-    {SL_CONFIG_AT(struct sl_conf_runtime, max_tasks), .type = SL_CONFIG_UINT, .default_text = "100000", .min = "100",
-     .max = "10000000", .help = "Then services wait with new ones."},
     {SL_CONFIG_KEY("stack_size", struct sl_conf_runtime, stack_bytes), .type = SL_CONFIG_SIZE, .default_text = "0",
      .max = "8MiB", .help = "Of a task; 0: 64KiB."},
     {SL_CONFIG_AT(struct sl_conf_runtime, watchdog), .type = SL_CONFIG_DURATION, .default_text = "50ms", .max = "1m",
      .help = "A task that holds the thread for longer is named; 0: none is."},
-    {SL_CONFIG_AT(struct sl_conf_runtime, drain), .type = SL_CONFIG_DURATION, .default_text = "20s", .max = "30m", LIVE,
+    {SL_CONFIG_AT(struct sl_conf_runtime, drain), .type = SL_CONFIG_DURATION, .default_text = "20s", .max = "30m",
      .help = "From the first SIGTERM until all is cut short."},
     {SL_CONFIG_KEY("memory", struct sl_conf_runtime, memory_bytes), .type = SL_CONFIG_SIZE, .default_text = "0",
-     .max = "16TiB", LIVE, .help = "More than this is warned of; 0: no bound."},
+     .max = "16TiB", .help = "With more than this in use /readyz says that it is not ready; 0: no bound."},
 };
 
 static void check_runtime(const void *value, sl_config_check *check)

@@ -72,7 +72,7 @@ static const struct sl_config_field header = {.type = SL_CONFIG_SECRET, .max = "
 #define STALE_FIELD(owner)                                                                                             \
     {                                                                                                                  \
         SL_CONFIG_KEY("stale_after", owner, stale_after),                                                              \
-            .type = SL_CONFIG_DURATION, .default_text = "0", .max = "7d", LIVE,                                        \
+            .type = SL_CONFIG_DURATION, .default_text = "0", .max = "7d",                                              \
             .help = "No event of a channel for so long and it is stale; 0: by the channel, with quiet markets known."  \
     }
 
@@ -189,10 +189,8 @@ static const struct sl_config_field book_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_book, interval), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "10s",
      .help = "Between the venue's updates, where it has a choice; 0: the fastest that needs no key."},
     {SL_CONFIG_AT(struct sl_conf_book, emit), .type = SL_CONFIG_ENUM, SL__CHOICES(emits), .default_text = "deltas",
-     .help = "What the sinks get: each change, the first levels after each change, or both."},
-    {SL_CONFIG_AT(struct sl_conf_book, top), .type = SL_CONFIG_UINT, .default_text = "10", .min = "1", .max = "1000",
-     .help = "Levels a side, with emit: top or both."},
-    {SL_CONFIG_AT(struct sl_conf_book, verify), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "7d", LIVE,
+     .help = "What the sinks get: each change, the best bid and offer after each change of them, or both."},
+    {SL_CONFIG_AT(struct sl_conf_book, verify), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "7d",
      .help = "Compare with a new snapshot so often (for venues without sequence or checksum); 0: never."},
     STALE_FIELD(struct sl_conf_book),
 };
@@ -201,9 +199,6 @@ static void check_book(const void *value, sl_config_check *check)
 {
     const struct sl_conf_book *book = value;
     check_market(check, &book->market);
-    if (book->depth > 0 && book->emit != SL_CONF_EMIT_DELTAS && book->top > book->depth) {
-        sl_config_reject(check, "top", "more than depth; expected at most %llu", (unsigned long long)book->depth);
-    }
     if (book->verify > 0 && book->verify < SL_SECONDS(10)) {
         sl_config_reject(check, "verify", "too often for any venue's limit; expected 0 or at least 10s");
     }

@@ -8,7 +8,6 @@
 
 #define TEMPLATE_MARKS "<kind>, <feed>, <venue>, <instrument>, <symbol>"
 #define TEMPLATE_MAX "127" /* SL_TEMPLATE_MAX with its NUL */
-#define LIVE .reload = SL_CONFIG_LIVE
 
 static const char *const when_full[] = {"block", "spool", "drop_oldest", "conflate"};
 static const char *const compressions[] = {"none", "zstd"};
@@ -73,36 +72,28 @@ static const struct sl_config_section spool = {SL_CONFIG_TABLE("spool", struct s
          .default_text = "5000",                                                                                       \
          .min = "1",                                                                                                   \
          .max = "1000000",                                                                                             \
-         LIVE,                                                                                                         \
          .help = "Events written together, at most."},                                                                 \
         {SL_CONFIG_KEY("batch_size", owner, common.batch_bytes),                                                       \
          .type = SL_CONFIG_SIZE,                                                                                       \
          .default_text = "1MiB",                                                                                       \
          .min = "1KiB",                                                                                                \
          .max = "256MiB",                                                                                              \
-         LIVE,                                                                                                         \
          .help = "And bytes of them."},                                                                                \
         {SL_CONFIG_KEY("flush", owner, common.flush),                                                                  \
          .type = SL_CONFIG_DURATION,                                                                                   \
          .default_text = "200ms",                                                                                      \
          .min = "1ms",                                                                                                 \
          .max = "5m",                                                                                                  \
-         LIVE,                                                                                                         \
          .help = "An event is written at the latest after this."},                                                     \
-        {SL_CONFIG_KEY("timeout", owner, common.timeout),                                                              \
-         .type = SL_CONFIG_DURATION,                                                                                   \
-         .default_text = "30s",                                                                                        \
-         .max = "1h",                                                                                                  \
-         LIVE,                                                                                                         \
-         .help = "Of connecting, and of writing a batch; then it is tried again; 0: none."},                           \
-        {SL_CONFIG_KEY("stop_within", owner, common.stop_within),                                                      \
-         .type = SL_CONFIG_DURATION,                                                                                   \
-         .default_text = "10s",                                                                                        \
+        {SL_CONFIG_KEY("timeout", owner, common.timeout), .type = SL_CONFIG_DURATION, .default_text = "30s",           \
+         .max = "1h", .help = "Of connecting, and of writing a batch; then it is tried again; 0: none."},              \
+        {SL_CONFIG_KEY("stop_within", owner, common.stop_within), .type = SL_CONFIG_DURATION, .default_text = "10s",   \
          .max = "10m",                                                                                                 \
-         LIVE,                                                                                                         \
          .help = "What waits is written so long after a stop; the rest is spooled, or counted as lost."},              \
         {SL_CONFIG_KEY("retry", owner, common.retry), .type = SL_CONFIG_STRING, .refers_to = "retry",                  \
-         .help = "How it connects and writes again; else the entry default, else without bound, up to 30s apart."},    \
+         .help =                                                                                                       \
+             "The waits before it connects or writes again (its initial, max, multiplier and jitter; a sink is tried " \
+             "for ever); else of the entry default, else up to 30s."},                                                 \
     {                                                                                                                  \
         SL_CONFIG_KEY("only", owner, common.only), .type = SL_CONFIG_LIST, .element = &sl__conf_channel, .max = "10",  \
                                                    .help = "Channels that it takes; none: all."                        \
@@ -207,6 +198,7 @@ static void check_redis(const void *value, sl_config_check *check)
     const struct sl_conf_redis *redis = value;
     check_common(check, &redis->common);
     check_template(check, "stream", redis->stream);
+    sl__conf_check_tls(check, &redis->tls, sl__conf_scheme_is(&redis->url, "rediss"), "an address of rediss");
     sl__conf_check_password(check, &redis->url, redis->password);
 }
 
@@ -229,10 +221,8 @@ static const struct sl_config_field rabbitmq_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, routing_key), .type = SL_CONFIG_STRING,
      .default_text = "<venue>.<instrument>.<kind>", .min = "1", .max = TEMPLATE_MAX,
      .help = "With " TEMPLATE_MARKS "."},
-    {SL_CONFIG_AT(struct sl_conf_rabbitmq, confirm), .type = SL_CONFIG_BOOL, .default_text = "true",
-     .help = "An event is delivered when the broker has confirmed it."},
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, mandatory), .type = SL_CONFIG_BOOL, .default_text = "false",
-     .help = "A message that no queue gets comes back and is a failure."},
+     .help = "A message that no queue gets comes back and counts as refused."},
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, persistent), .type = SL_CONFIG_BOOL, .default_text = "true",
      .help = "Messages survive a restart of the broker."},
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, window), .type = SL_CONFIG_UINT, .default_text = "1024", .min = "1",
@@ -247,10 +237,8 @@ static void check_rabbitmq(const void *value, sl_config_check *check)
     const struct sl_conf_rabbitmq *rabbitmq = value;
     check_common(check, &rabbitmq->common);
     check_template(check, "routing_key", rabbitmq->routing_key);
+    sl__conf_check_tls(check, &rabbitmq->tls, sl__conf_scheme_is(&rabbitmq->url, "amqps"), "an address of amqps");
     sl__conf_check_password(check, &rabbitmq->url, rabbitmq->password);
-    if (rabbitmq->mandatory && !rabbitmq->confirm) {
-        sl_config_reject(check, "mandatory", "a message that comes back needs confirm; expected confirm: true");
-    }
     if (rabbitmq->heartbeat > 0 && rabbitmq->heartbeat < SL_SECONDS(1)) {
         sl_config_reject(check, "heartbeat", "too short; expected 0 or at least 1s");
     }
@@ -275,12 +263,12 @@ static const struct sl_config_field kafka_fields[] = {
      .help = "The broker drops repeats and keeps the order."},
     {SL_CONFIG_AT(struct sl_conf_kafka, compression), .type = SL_CONFIG_ENUM, SL__CHOICES(kafka_compressions),
      .default_text = "lz4", .help = "Of batches."},
-    {SL_CONFIG_AT(struct sl_conf_kafka, linger), .type = SL_CONFIG_DURATION, .default_text = "5ms", .max = "15m",
+    {SL_CONFIG_AT(struct sl_conf_kafka, linger), .type = SL_CONFIG_DURATION, .default_text = "5ms", .max = "1s",
      .help = "Wait so long for a batch to fill."},
     {SL_CONFIG_AT(struct sl_conf_kafka, message_timeout), .type = SL_CONFIG_DURATION, .default_text = "5m", .min = "1s",
      .max = "1d", .help = "Then it counts as not delivered and is tried again."},
-    {SL_CONFIG_KEY("buffer", struct sl_conf_kafka, buffer_bytes), .type = SL_CONFIG_SIZE, .default_text = "32MiB",
-     .min = "1MiB", .max = "2TiB", .help = "The client's own queue."},
+    {SL_CONFIG_KEY("buffer", struct sl_conf_kafka, buffer_bytes), .type = SL_CONFIG_SIZE, .default_text = "64MiB",
+     .min = "1MiB", .max = "2GiB", .help = "The client's own queue."},
     {SL_CONFIG_AT(struct sl_conf_kafka, sasl), .type = SL_CONFIG_ENUM, SL__CHOICES(sasls), .default_text = "none",
      .help = "How to log in."},
     {SL_CONFIG_AT(struct sl_conf_kafka, user), .type = SL_CONFIG_STRING, .max = "256", .help = "For sasl."},
@@ -288,7 +276,7 @@ static const struct sl_config_field kafka_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_kafka, encrypted), .type = SL_CONFIG_BOOL, .default_text = "false",
      .help = "TLS to the brokers."},
     TLS_FIELD(struct sl_conf_kafka),
-    {SL_CONFIG_AT(struct sl_conf_kafka, properties), .type = SL_CONFIG_MAP, .element = &property, .max = "64",
+    {SL_CONFIG_AT(struct sl_conf_kafka, properties), .type = SL_CONFIG_MAP, .element = &property, .max = "16",
      .help = "Of librdkafka, as they are; never shown."},
 };
 
@@ -298,6 +286,7 @@ static void check_kafka(const void *value, sl_config_check *check)
     check_common(check, &kafka->common);
     check_template(check, "topic", kafka->topic);
     check_template(check, "key", kafka->key);
+    sl__conf_check_tls(check, &kafka->tls, kafka->encrypted, "encrypted: true");
     for (size_t i = 0; i < kafka->brokers.count; i++) {
         char host[SL_CONF_HOST_MAX];
         uint16_t port;
@@ -355,8 +344,9 @@ static const struct sl_config_field websocket_fields[] = {
      .optional = true, .help = "Serves wss."},
     {SL_CONFIG_AT(struct sl_conf_websocket, max_clients), .type = SL_CONFIG_UINT, .default_text = "1000", .min = "1",
      .max = "100000", .help = "At once; others are refused."},
-    {SL_CONFIG_AT(struct sl_conf_websocket, client_queue), .type = SL_CONFIG_UINT, .default_text = "4096", .min = "1",
-     .max = "1048576", .help = "Events that wait for one client; one that is slower is told what it lost."},
+    {SL_CONFIG_KEY("client_queue", struct sl_conf_websocket, client_queue_bytes), .type = SL_CONFIG_SIZE,
+     .default_text = "1MiB", .min = "16KiB", .max = "1GiB",
+     .help = "Of events that wait for one client; a slower one gets only the latest states, then it is cut."},
     {SL_CONFIG_AT(struct sl_conf_websocket, compression), .type = SL_CONFIG_BOOL, .default_text = "false",
      .help = "permessage-deflate, for clients that offer it."},
 };

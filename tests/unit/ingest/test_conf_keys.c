@@ -21,16 +21,17 @@ static const char base[] =
     "  two: {kind: sqlite, path: two.db}\n"
     "  file: {kind: file, path: f}\n"
     "  sqlite: {kind: sqlite, path: three.db}\n"
-    "  redis: {kind: redis, url: 'redis://h', tls: {certificate: c, key: k}}\n"
-    "  rabbitmq: {kind: rabbitmq, url: 'amqp://h', exchange: e, tls: {certificate: c, key: k}}\n"
-    "  kafka: {kind: kafka, brokers: ['h:1'], sasl: plain, user: u, password: p, tls: {certificate: c, key: k}}\n"
+    "  redis: {kind: redis, url: 'rediss://h', tls: {certificate: c, key: k}}\n"
+    "  rabbitmq: {kind: rabbitmq, url: 'amqps://h', exchange: e, tls: {certificate: c, key: k}}\n"
+    "  kafka: {kind: kafka, brokers: ['h:1'], encrypted: true, sasl: plain, user: u, password: p, tls: {certificate: "
+    "c, key: k}}\n"
     "  postgresql: {kind: postgresql, url: 'postgresql://h/d', tls: {certificate: c, key: k}}\n"
     "  websocket: {kind: websocket, listen: '127.0.0.1:1001', tls: {certificate: c, key: k}}\n"
     "services:\n"
     "  stream: {kind: stream, venue: okx, instruments: [A], sinks: [one]}\n"
-    "  book: {kind: book, venue: okx, instruments: [A], sinks: [one]}\n"
-    "  poll: {kind: poll, venue: okx, instruments: [A], sinks: [one], url: /x, method: POST}\n"
-    "  backfill: {kind: backfill, venue: okx, instruments: [A], sinks: [one], from: 2020-01-01}\n"
+    "  book: {kind: book, venue: kraken, instruments: [A], sinks: [one]}\n"
+    "  poll: {kind: poll, venue: bybit, instruments: [A], sinks: [one], url: /x, method: POST}\n"
+    "  backfill: {kind: backfill, venue: binance-usdm, instruments: [A], sinks: [one], from: 2020-01-01}\n"
     "  receive:\n"
     "    {kind: receive, listen: '127.0.0.1:1002', sinks: [one], hmac: {secret: 0123456789abcdef},\n"
     "     tls: {certificate: c, key: k}}\n"
@@ -39,8 +40,8 @@ static const char base[] =
     "breakers: {one: {}, two: {}}\n"
     "bulkheads: {one: {}, two: {}}\n"
     "venues:\n"
-    "  binance: {api_key: k, api_secret: s, tls: {certificate: c, key: k}}\n"
-    "coordination: {backend: redis, url: 'redis://h', tls: {certificate: c, key: k}}\n"
+    "  binance: {tls: {certificate: c, key: k}}\n"
+    "coordination: {backend: redis, url: 'rediss://h', tls: {certificate: c, key: k}}\n"
     "admin: {token: 0123456789abcdef, tls: {certificate: c, key: k}}\n"
     "log: {}\n";
 
@@ -81,7 +82,10 @@ static const struct {
     {"mandatory", "true"},
     {"depth", "50"},
     {"backend", "redis"},
-    {"coordination.url", "redis://g"},
+    {"coordination.url", "rediss://g"},
+    {"sinks.redis.url", "rediss://g"},
+    {"sinks.kafka.encrypted", "true"},
+    {"sinks.rabbitmq.url", "amqps://g"},
     {"receive.post", "false"},
     {"poll.method", "POST"},
     {"poll.headers", "{a: b}"},
@@ -90,7 +94,8 @@ static const struct {
 };
 
 /* These cannot be changed in the base without changing others: they are read, but their change is not looked at. */
-static const char *const fixed[] = {"sinks.kafka.acks", "coordination.backend", "services.poll.method"};
+static const char *const fixed[] = {"sinks.kafka.acks", "sinks.kafka.encrypted", "coordination.backend",
+                                    "services.poll.method"};
 
 static size_t walked, bounded;
 

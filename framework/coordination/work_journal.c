@@ -90,13 +90,14 @@ static int unescape(char *text, size_t *ret_bytes)
 {
     size_t length = 0;
     for (const char *at = text; *at != '\0'; at++) {
-        int high = *at == '%' ? digit_of(at[1]) : 0;
-        int low = *at == '%' && high >= 0 ? digit_of(at[2]) : 0;
-        if (high < 0 || low < 0 || (*at != '%' && !is_plain((unsigned char)*at))) {
+        bool escaped = *at == '%';
+        int high = escaped ? digit_of(at[1]) : 0;
+        int low = escaped && high >= 0 ? digit_of(at[2]) : 0;
+        if (high < 0 || low < 0 || (!escaped && !is_plain((unsigned char)*at))) {
             return SL_EPROTO;
         }
-        text[length++] = *at == '%' ? (char)(high << 4 | low) : *at;
-        at += *at == '%' ? 2 : 0;
+        text[length++] = escaped ? (char)(high << 4 | low) : *at; /* not behind `at` */
+        at += escaped ? 2 : 0;
     }
     text[length] = '\0';
     *ret_bytes = length;

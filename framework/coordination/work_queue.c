@@ -306,6 +306,20 @@ static int keep(void *arg)
     return 0;
 }
 
+/* What no second attempt can help. */
+static bool is_final(int code)
+{
+    return code == SL_ECANCELED || code == SL_ENOMEM || code == SL_EINVAL || code == -EACCES || code == SL_EREPLY ||
+           code == SL_ENOTASK || code == SL_EMSGSIZE;
+}
+
+/* Whether to say it once more: as long as the job is surely ours. */
+static bool try_again(const sl_job *job, int code)
+{
+    return !is_final(code) && job->expiry != SL_NEVER && sl_job_left(job) > 0 &&
+           sl_sleep(job->work->options.lease / 20) == 0;
+}
+
 int sl_job_checkpoint(sl_job *job, const char *progress)
 {
     bool ours = false;
@@ -316,8 +330,14 @@ int sl_job_checkpoint(sl_job *job, const char *progress)
         return sl_fail(SL_EMSGSIZE, "the progress of job '%s' is longer than %zu bytes", job->key,
                        SL_WORK_PROGRESS_MAX);
     }
-    sl_time before = sl_now(), boot_before = sl__lock_clock();
-    SL_TRY(job->work->backend->keep(job->work, job, progress, 0, &ours));
+    sl_time before, boot_before;
+    int code;
+    do {
+        before = sl_now();
+        boot_before = sl__lock_clock();
+        code = job->work->backend->keep(job->work, job, progress, job->work->options.lease / SL__WORK_TRY_SHARE, &ours);
+    } while (code < 0 && try_again(job, code));
+    SL_TRY(code);
     if (!ours) {
         return not_ours(job);
     }
@@ -341,18 +361,26 @@ static void count_settled(sl_work *work, enum sl__work_how how, bool buried)
 
 static int settle(sl_job *job, enum sl__work_how how, const char *reason)
 {
-    bool ours = false, buried = false;
+    struct sl__work_settled settled = {.ours = false};
     if (job->settled) {
         return job->lost != NULL ? not_ours(job) : sl_fail(SL_EALREADY, "job '%s' is settled", job->key);
     }
     job->ending = true;
     sl_event_set(&job->changed);
-    SL_TRY(job->work->backend->settle(job->work, job, how, reason, &ours, &buried));
+    int code;
+    do {
+        code = job->work->backend->settle(job->work, job, how, reason, &settled);
+        if (code < 0 && !(job->maybe_settled && how == SL__WORK_BACK)) {
+            job->tried = how;
+            job->maybe_settled = true;
+        }
+    } while (code < 0 && try_again(job, code));
+    SL_TRY(code);
     bool held = job->held;
     job->settled = true;
     let_go(job);
-    if (ours) {
-        count_settled(job->work, how, buried);
+    if (settled.ours) {
+        count_settled(job->work, settled.before && job->maybe_settled ? job->tried : how, settled.buried);
         sl__work_wake(job->work);
     } else if (held) {
         job->work->stats.lost += job->lost == NULL;
@@ -556,12 +584,6 @@ static int settle_by(sl_job *job, int code)
                     sl_field_uint("failures", job->failures + 1));
     }
     return code < 0 ? sl_job_fail(job, reason) : sl_job_done(job);
-}
-
-static bool is_final(int code)
-{
-    return code == SL_ECANCELED || code == SL_ENOMEM || code == SL_EINVAL || code == -EACCES || code == SL_EREPLY ||
-           code == SL_ENOTASK;
 }
 
 /* The server is away, or a job was lost: no reason to end. */

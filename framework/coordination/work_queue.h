@@ -24,8 +24,10 @@ struct sl_job {
     char entry[SL_REDIS_STREAM_ID_BYTES]; /* REDIS */
     uint32_t asked;                       /* something was sent that may have taken a job, since the answer was known */
     bool held;
-    bool settled;     /* or known to be another's */
-    bool ending;      /* it is being settled: no renewal any more */
+    bool settled;            /* or known to be another's */
+    bool ending;             /* it is being settled: no renewal any more */
+    enum sl__work_how tried; /* what settling was tried last, and nobody knows what came of it */
+    bool maybe_settled;
     const char *lost; /* why; NULL while it is not */
     sl_time expiry,
         boot_expiry; /* it is not taken over before; by sl_now(), and by the clock that goes on in a suspend */
@@ -41,15 +43,23 @@ struct sl__work_answer {
     sl_time wait;    /* until one may be tried again; SL_NEVER */
 };
 
-struct sl__work_dead_list;
+/* What came of settling one. */
+struct sl__work_settled {
+    bool ours;
+    bool buried;
+    bool before; /* an earlier call did it, whose answer was lost */
+};
+
+/* The part of the lease that one attempt to say something about a job may take. */
+#define SL__WORK_TRY_SHARE 3
 
 struct sl__work_backend {
     int (*add)(sl_work *work, const struct sl_job_spec *spec, bool *ret_added);
     int (*take)(sl_work *work, sl_job *job, struct sl__work_answer *ret_answer);
     /* The job goes on being ours; `progress` (NULL: none) is kept. */
     int (*keep)(sl_work *work, sl_job *job, const char *progress, sl_time timeout, bool *ret_ours);
-    int (*settle)(sl_work *work, sl_job *job, enum sl__work_how how, const char *reason, bool *ret_ours,
-                  bool *ret_buried);
+    int (*settle)(sl_work *work, sl_job *job, enum sl__work_how how, const char *reason,
+                  struct sl__work_settled *ret_settled);
     int (*depth)(sl_work *work, struct sl_work_depth *ret_depth);
     int (*dead_list)(sl_work *work, sl_work_dead_fn fn, void *arg);
     int (*revive)(sl_work *work, const char *key);

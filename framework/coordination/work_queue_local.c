@@ -476,17 +476,17 @@ static int settle_failed(struct local_work *local, struct known *known, bool bur
     return 0;
 }
 
-static int local_settle(sl_work *work, sl_job *job, enum sl__work_how how, const char *reason, bool *ret_ours,
-                        bool *ret_buried)
+static int local_settle(sl_work *work, sl_job *job, enum sl__work_how how, const char *reason,
+                        struct sl__work_settled *ret_settled)
 {
     struct local_work *local = work->state;
     struct known *known = held_by(local, job);
-    *ret_ours = known != NULL;
+    *ret_settled = (struct sl__work_settled){.ours = known != NULL};
     if (known == NULL) {
         return 0;
     }
     if (how == SL__WORK_FAIL || how == SL__WORK_BURY) {
-        SL_TRY(settle_failed(local, known, how == SL__WORK_BURY, reason, ret_buried));
+        SL_TRY(settle_failed(local, known, how == SL__WORK_BURY, reason, &ret_settled->buried));
     } else if (how == SL__WORK_BACK) {
         int code = note(local, OP_BACK, known, 0, 0, as_bytes(""));
         if (code < 0) { /* here it is given back all the same; a restart would take it for a failure */

@@ -92,7 +92,7 @@ static const char keep_script[] =
 
 /*
  * token, how, delay in ms, reason, attempts, most dead letters, how long to remember, key if it is known.
- * 0: not ours; 1: settled, also by an earlier sending of this; 2: put aside.
+ * 0: not ours; 1: settled; 2: put aside; 11, 12: the same by an earlier call of its owner.
  */
 static const char settle_script[] =
     BEGIN "local token, how = ARGV[3], ARGV[4] "
@@ -101,7 +101,7 @@ static const char settle_script[] =
           "if not key then if id then drop(id) end "
           "if not mine.err then redis.call('XGROUP', 'DELCONSUMER', jobs, 'workers', token) end "
           "local last = ARGV[10] ~= '' and redis.call('HGET', pre .. ARGV[10], 'last') "
-          "return last == token .. '1' and 1 or last == token .. '2' and 2 or 0 end "
+          "return last == token .. '1' and 11 or last == token .. '2' and 12 or 0 end "
           "local rec = pre .. key drop(id) redis.call('XGROUP', 'DELCONSUMER', jobs, 'workers', token) "
           "redis.call('HDEL', rec, 'owner') redis.call('HSET', rec, 'last', token .. '1') "
           "if how == 'done' then redis.call('HDEL', rec, 'body', 'progress') redis.call('PEXPIRE', rec, ARGV[9]) "
@@ -279,8 +279,8 @@ static int redis_keep(sl_work *work, sl_job *job, const char *progress, sl_time 
     return 0;
 }
 
-static int redis_settle(sl_work *work, sl_job *job, enum sl__work_how how, const char *reason, bool *ret_ours,
-                        bool *ret_buried)
+static int redis_settle(sl_work *work, sl_job *job, enum sl__work_how how, const char *reason,
+                        struct sl__work_settled *ret_settled)
 {
     static const char *const hows[] = {"done", "back", "fail", "bury"};
     const struct sl_work_options *options = &work->options;
@@ -294,9 +294,10 @@ static int redis_settle(sl_work *work, sl_job *job, enum sl__work_how how, const
                                          milliseconds(&remember, options->remember),
                                          sl_redis_text(job->key == NULL ? "" : job->key)};
     int64_t answer = 0;
-    SL_TRY(run_for_int(work, &(struct call){.script = settle_script, .arguments = arguments, .count = 8}, &answer));
-    *ret_ours = answer > 0;
-    *ret_buried = answer == 2;
+    const struct call call = {
+        .script = settle_script, .arguments = arguments, .count = 8, .timeout = options->lease / SL__WORK_TRY_SHARE};
+    SL_TRY(run_for_int(work, &call, &answer));
+    *ret_settled = (struct sl__work_settled){.ours = answer > 0, .buried = answer % 10 == 2, .before = answer > 10};
     return 0;
 }
 

@@ -63,8 +63,9 @@ EXAMPLE(config)
 EXAMPLE(rate_limited)
 EXAMPLE(fetch_policy)
 EXAMPLE(poll_many)
+EXAMPLE(work_queue)
 
 SL_TEST_MAIN(cmocka_unit_test(example_two_tasks), cmocka_unit_test(example_deadline), cmocka_unit_test(example_cleanup),
              cmocka_unit_test(example_supervisor), cmocka_unit_test(example_pipeline), cmocka_unit_test(example_config),
              cmocka_unit_test(example_rate_limited), cmocka_unit_test(example_fetch_policy),
-             cmocka_unit_test(example_poll_many))
+             cmocka_unit_test(example_poll_many), cmocka_unit_test(example_work_queue))

@@ -32,6 +32,14 @@ static enum redis_proxy_kind kind_of(const struct sl_redis_value *command)
     if (strncmp(last.text, "sluice:wake:", 12) == 0) {
         return REDIS_PROXY_GIVE;
     }
+    struct sl_redis_value jobs = sl_redis_value_at(command, 3), progress = sl_redis_value_at(command, 11);
+    if (jobs.size_bytes > 5 && strcmp(jobs.text + jobs.size_bytes - 5, ":jobs") == 0) {
+        bool flag = sl_redis_value_is(&progress, "0") || sl_redis_value_is(&progress, "1");
+        return command->count == 14   ? REDIS_PROXY_TAKE
+               : command->count == 16 ? REDIS_PROXY_GIVE
+               : flag                 ? REDIS_PROXY_RENEW
+                                      : REDIS_PROXY_OTHER;
+    }
     return command->count == 8 ? REDIS_PROXY_TAKE : command->count == 7 ? REDIS_PROXY_RENEW : REDIS_PROXY_OTHER;
 }
 

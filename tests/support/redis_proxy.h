@@ -6,7 +6,7 @@
 #include "sluice/net.h"
 #include "sluice/scope.h"
 
-/* Kinds of commands; those of locks are known by the shape of their scripts' calls. */
+/* Kinds of commands; those of locks and work queues are known by the shape of their scripts' calls. */
 enum redis_proxy_kind { REDIS_PROXY_OTHER, REDIS_PROXY_TAKE, REDIS_PROXY_RENEW, REDIS_PROXY_GIVE, REDIS_PROXY_KINDS };
 
 enum redis_proxy_act {

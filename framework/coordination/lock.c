@@ -396,6 +396,16 @@ static int make_fence_key(sl_lock *lock)
     return 0;
 }
 
+static void make_token(char token[SL_LOCK_TOKEN_BYTES])
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < SL_LOCK_TOKEN_BYTES - 1; i++, bits >>= 4) {
+        bits = i % 16 == 0 ? sl_random() : bits;
+        token[i] = "0123456789abcdef"[bits & 15];
+    }
+    token[SL_LOCK_TOKEN_BYTES - 1] = '\0';
+}
+
 static int lock_new(sl_scope *scope, sl_redis *redis, const char *key, const struct sl_redis_lock_options *options,
                     sl_lock **ret_lock)
 {
@@ -409,7 +419,7 @@ static int lock_new(sl_scope *scope, sl_redis *redis, const char *key, const str
     lock->ttl = options->ttl == 0 ? SL_LOCK_TTL : (options->ttl + 999999) / 1000000 * 1000000;
     lock->deadline.fire = on_deadline;
     sl_event_init(&lock->changed);
-    (void)snprintf(lock->token, sizeof lock->token, "%016" PRIx64 "%016" PRIx64, sl_random(), sl_random());
+    make_token(lock->token);
     int code = copy_keys(lock, key);
     code = code == 0 && options->fenced ? make_fence_key(lock) : code;
     if (code < 0) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One script books a call in all limits, or in none, and says how long to wait. Nothing is booked ahead: a waiter asks
- * again when its time has come. Without an answer the own share decides until Redis is probed again.
+ * again when its turn has come. Without an answer the own share decides until Redis is probed again.
  */
-#include "sluice/shared_limit.h"
+#include "shared_limit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,42 +13,46 @@
 #include "sluice/memory.h"
 #include "sluice/runtime.h"
 
-#define KEY_BYTES (SL_SHARED_LIMIT_NAME_BYTES + 40)
+/* Who waits asks again after this: a limit may have been raised, or Redis emptied. */
+#define LOOK_AGAIN SL_SECONDS(1)
+
+/* Once, again after the limits were told, and again should they have changed just then. */
+#define ASKED_MAX 4
 
 /*
- * KEYS: the block, then the limits. ARGV: how long we know of a block (us), then for each limit its charge, interval in
- * us, burst, and what was admitted without the server. Gives: 1 or 0, us to wait, us of the block, clocks that went back.
+ * KEYS: the block, the turn, the rates, then the limits. ARGV: our revision, how long we know of a block (us), the turn
+ * that we were given; then for each limit its charge, step in us, burst, and what was admitted without the server. Gives: 1 (booked), us to
+ * wait, us of the block, clocks that went back, our turn; or 2, the server's revision, and its rates.
  * The time is read once; numbers that become text are formatted, as Lua's own form has 14 digits. A time beyond a full
  * bucket means that the clock was set back.
+ *
+ * Who must wait is given a turn behind those who wait already, so that they do not all come back at once. Turns book
+ * nothing: who comes first is served. They go no further ahead than the burst makes up for, if nobody comes.
  */
 static const char book_script[] =
-    "local t = redis.call('TIME') local now = t[1] * 1000000 + t[2] local wait = 0 local back = 0 local news = {} "
+    "local text = redis.call('GET', KEYS[3]) local revision = tonumber(string.match(text or '0', '^%d+')) "
+    "if revision ~= tonumber(ARGV[1]) then return {2, revision, text or ''} end "
+    "local t = redis.call('TIME') local now = t[1] * 1000000 + t[2] local wait, back = 0, 0 local news = {} "
     "local function put(key, tat) if tat > now then "
     "redis.call('SET', key, string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000) + 1) end end "
     "local block = redis.call('PTTL', KEYS[1]) * 1000 if block < 0 then block = 0 end "
-    "local known = tonumber(ARGV[1]) if known > block then "
-    "redis.call('SET', KEYS[1], '1', 'PX', math.ceil(known / 1000)) block = known end "
-    "for i = 2, #KEYS do local at = (i - 2) * 4 + 2 local step = tonumber(ARGV[at + 1]) "
-    "local full = tonumber(ARGV[at + 2]) * step local debt = tonumber(ARGV[at + 3]) "
+    "local known = tonumber(ARGV[2]) if known > block then "
+    "redis.call('SET', KEYS[1], '1', 'PX', math.ceil(known / 1000)) block = known end local step, slack = 0, 0 "
+    "for i = 4, #KEYS do local at = (i - 4) * 4 + 4 local charge = tonumber(ARGV[at]) * ARGV[at + 1] "
+    "local full = ARGV[at + 2] * ARGV[at + 1] local debt = tonumber(ARGV[at + 3]) "
     "local tat = tonumber(redis.call('GET', KEYS[i]) or now) if tat < now then tat = now end "
     "if tat > now + full then tat = now + full back = back + 1 put(KEYS[i], tat) end "
-    "if debt > 0 then tat = math.min(tat + debt * step, now + full) put(KEYS[i], tat) end "
-    "news[i] = tat + tonumber(ARGV[at]) * step wait = math.max(wait, news[i] - full - now) end "
-    "if block > 0 then return {0, block, block, back} end if wait > 0 then return {0, wait, 0, back} end "
-    "for i = 2, #KEYS do put(KEYS[i], news[i]) end return {1, 0, 0, back}";
+    "if debt > 0 then tat = math.min(tat + debt * ARGV[at + 1], now + full) put(KEYS[i], tat) end "
+    "news[i] = tat + charge local more = news[i] - full - now "
+    "if more > wait then wait = more step = charge slack = full - charge end end "
+    "if block > 0 then return {0, block, block, back, 0} end "
+    "if wait == 0 then for i = 4, #KEYS do put(KEYS[i], news[i]) end return {1, 0, 0, back, 0} end "
+    "local first, mine = now + wait, tonumber(ARGV[3]) if mine <= now then "
+    "mine = math.max(tonumber(redis.call('GET', KEYS[2]) or 0) + step, first) "
+    "if mine > first + slack then mine = first end put(KEYS[2], mine) end "
+    "return {0, math.max(mine - now, wait), 0, back, mine}";
 
-struct sl_shared_limit {
-    sl_redis *redis;
-    sl_time timeout, probe;
-    sl_time retry_at; /* Redis is away until then */
-    sl_time blocked_until;
-    sl_event blocked;
-    char keys[SL_RATES_MAX + 1][KEY_BYTES];
-    size_t count;
-    sl_rates whole; /* for the intervals */
-    sl_rates own;   /* the share */
-    struct sl_shared_limit_stats stats;
-};
+#define NUMBERS 4 /* of a limit */
 
 /* What the own share has admitted and would not have had back by now. */
 static uint64_t debt_of(const sl_shared_limit *shared, size_t index)
@@ -58,28 +62,31 @@ static uint64_t debt_of(const sl_shared_limit *shared, size_t index)
     return shared->stats.away && ahead > 0 ? (uint64_t)((ahead + limit->interval - 1) / limit->interval) : 0;
 }
 
-static int ask(sl_shared_limit *shared, uint64_t cost, sl_redis_reply **ret_reply)
+static int ask_once(sl_shared_limit *shared, uint64_t cost, sl_redis_reply **ret_reply)
 {
-    char numbers[1 + SL_RATES_MAX * 4][24];
-    struct sl_bytes keys[SL_RATES_MAX + 1], arguments[1 + SL_RATES_MAX * 4];
-    size_t count = 1;
+    char numbers[3 + SL_RATES_MAX * NUMBERS][24];
+    struct sl_bytes keys[SL__SHARED_LIMITS + SL_RATES_MAX], arguments[3 + SL_RATES_MAX * NUMBERS];
+    size_t count = 0;
     sl_time blocked_for = shared->blocked_until - sl_now();
-    (void)snprintf(numbers[0], sizeof numbers[0], "%" PRId64, blocked_for > 0 ? (blocked_for + 999) / 1000 : 0);
-    keys[0] = sl_redis_text(shared->keys[0]);
+    (void)snprintf(numbers[count++], sizeof numbers[0], "%" PRIu64, shared->revision);
+    (void)snprintf(numbers[count++], sizeof numbers[0], "%" PRId64, blocked_for > 0 ? (blocked_for + 999) / 1000 : 0);
+    (void)snprintf(numbers[count++], sizeof numbers[0], "%" PRId64, shared->turn);
     for (size_t i = 0; i < shared->count; i++) {
         const struct sl__limit *limit = &shared->whole.limits[i];
-        keys[i + 1] = sl_redis_text(shared->keys[i + 1]);
         (void)snprintf(numbers[count++], sizeof numbers[0], "%" PRIu64, limit->rate.per_call && cost > 0 ? 1 : cost);
-        (void)snprintf(numbers[count++], sizeof numbers[0], "%" PRId64, (limit->interval + 999) / 1000);
+        (void)snprintf(numbers[count++], sizeof numbers[0], "%" PRId64, sl__shared_step_us(limit));
         (void)snprintf(numbers[count++], sizeof numbers[0], "%" PRIu64, limit->rate.burst);
         (void)snprintf(numbers[count++], sizeof numbers[0], "%" PRIu64, debt_of(shared, i));
     }
     for (size_t i = 0; i < count; i++) {
         arguments[i] = sl_redis_text(numbers[i]);
     }
+    for (size_t i = 0; i < SL__SHARED_LIMITS + shared->count; i++) {
+        keys[i] = sl_redis_text(shared->keys[i]);
+    }
     const struct sl_redis_eval eval = {.script = book_script,
                                        .keys = keys,
-                                       .keys_count = shared->count + 1,
+                                       .keys_count = SL__SHARED_LIMITS + shared->count,
                                        .arguments = arguments,
                                        .arguments_count = count,
                                        .timeout = shared->timeout,
@@ -92,6 +99,26 @@ static int64_t number_at(const struct sl_redis_value *value, size_t index)
 {
     struct sl_redis_value item = sl_redis_value_at(value, index);
     return item.type == SL_REDIS_INTEGER && item.integer > 0 ? item.integer : 0;
+}
+
+/* Until both sides know the same limits. */
+static int ask(sl_shared_limit *shared, uint64_t cost, sl_redis_reply **ret_reply)
+{
+    for (int tries = 0; tries < ASKED_MAX; tries++) {
+        sl_redis_reply *reply = NULL;
+        SL_TRY(ask_once(shared, cost, &reply));
+        struct sl_redis_value value = sl_redis_reply_value(reply);
+        if (number_at(&value, 0) != 2) {
+            *ret_reply = reply;
+            return 0;
+        }
+        struct sl_redis_value text = sl_redis_value_at(&value, 2);
+        bool newer = number_at(&value, 1) > (int64_t)shared->revision;
+        int code = newer ? sl__shared_limits_adopt(shared, text.text, text.size_bytes) : sl__shared_limits_tell(shared);
+        sl_redis_reply_free(reply);
+        SL_TRY(code);
+    }
+    return sl_fail(SL_EPROTO, "Redis and this replica do not agree on the limits '%s'", shared->keys[SL__SHARED_RATES]);
 }
 
 /* Redis is away: the own share. */
@@ -122,19 +149,22 @@ static void came_back(sl_shared_limit *shared)
 static int book(void *arg, uint64_t cost, struct sl_limiter_answer *ret_answer)
 {
     sl_shared_limit *shared = arg;
-    *ret_answer = (struct sl_limiter_answer){.wait = 0};
-    if (sl_now() < shared->retry_at) {
+    *ret_answer = (struct sl_limiter_answer){.rates = shared->rates};
+    sl_auto(sl_redis_reply) *reply = NULL;
+    int code = sl_now() < shared->retry_at ? 1 : ask(shared, cost, &reply);
+    ret_answer->revision = shared->revision;
+    ret_answer->rate_count = shared->count;
+    ret_answer->carry = shared->carry;
+    if (code == 1) {
         return decide_alone(shared, cost, ret_answer);
     }
-    sl_auto(sl_redis_reply) *reply = NULL;
-    int code = ask(shared, cost, &reply);
     if (code == SL_ECANCELED) {
         return code;
     }
     if (code < 0) {
         if (!shared->stats.away) {
-            sl_log(SL_LOG_WARNING, "shared limit '%s': Redis is away, the own share is used: %s", shared->keys[0],
-                   sl_error_message(sl_error_last()));
+            sl_log(SL_LOG_WARNING, "shared limit '%s': Redis is away, the own share is used: %s",
+                   shared->keys[SL__SHARED_RATES], sl_error_message(sl_error_last()));
         }
         shared->stats.unknown++;
         shared->stats.away = true;
@@ -144,7 +174,9 @@ static int book(void *arg, uint64_t cost, struct sl_limiter_answer *ret_answer)
     came_back(shared);
     struct sl_redis_value value = sl_redis_reply_value(reply);
     bool taken = number_at(&value, 0) == 1;
-    ret_answer->wait = taken ? 0 : number_at(&value, 1) * 1000;
+    sl_time wait = taken ? 0 : number_at(&value, 1) * 1000;
+    shared->turn = number_at(&value, 4);
+    ret_answer->wait = wait < LOOK_AGAIN ? wait : LOOK_AGAIN;
     ret_answer->blocked_for = number_at(&value, 2) * 1000;
     shared->stats.clock_regress += (uint64_t)number_at(&value, 3);
     *(taken ? &shared->stats.admitted : &shared->stats.refused) += 1;
@@ -161,28 +193,42 @@ static void block(void *arg, sl_time until)
     sl_shared_limit *shared = arg;
     if (until > shared->blocked_until) {
         shared->blocked_until = until;
-        sl_event_set(&shared->blocked);
+        sl_event_set(&shared->news);
     }
 }
 
-/* The daemon: tells of a block, and tells again while it lasts, in case the server has lost it. */
-static int keep_block(void *arg)
+/* ---- other limits ---- */
+
+static int change(void *arg, const struct sl_rate *rates, size_t count, enum sl_rates_carry carry, uint64_t revision)
+{
+    sl_shared_limit *shared = arg;
+    SL_TRY(sl__shared_limits_set(shared, rates, count, carry, revision));
+    sl_event_set(&shared->news);
+    return 0;
+}
+
+/* The daemon: tells of a block or of other limits, and of a block again while it lasts, in case the server has lost it. */
+static int keep_told(void *arg)
 {
     sl_shared_limit *shared = arg;
     for (;;) {
-        SL_TRY(sl_event_wait(&shared->blocked));
-        sl_event_reset(&shared->blocked);
-        while (shared->blocked_until > sl_now()) {
-            if (ask(shared, 0, NULL) == SL_ECANCELED) {
-                return SL_ECANCELED;
+        SL_TRY(sl_event_wait(&shared->news));
+        do {
+            sl_auto(sl_redis_reply) *reply = NULL;
+            sl_event_reset(&shared->news);
+            int code = ask(shared, 0, &reply);
+            if (code == SL_ECANCELED) {
+                return code;
             }
-            sl_time left = shared->blocked_until - sl_now();
-            struct sl_select_clause again = {.kind = SL_SELECT_EVENT, .event = &shared->blocked};
+            sl_time left = code < 0 ? shared->probe : shared->blocked_until - sl_now();
+            struct sl_select_clause again = {.kind = SL_SELECT_EVENT, .event = &shared->news};
             if (left > 0 && sl_select(&again, 1, left < shared->probe ? left : shared->probe) == SL_ECANCELED) {
                 return SL_ECANCELED;
             }
-            sl_event_reset(&shared->blocked);
-        }
+            if (code < 0) {
+                sl_event_set(&shared->news);
+            }
+        } while (shared->blocked_until > sl_now());
     }
 }
 
@@ -194,23 +240,22 @@ static int release(void *arg)
 
 static int set_up(sl_shared_limit *shared, const struct sl_shared_limit_options *options)
 {
-    struct sl_rate rates[SL_RATES_MAX];
-    double share = options->share != 0 ? options->share : SL_SHARED_LIMIT_SHARE;
-    SL_TRY(sl_rates_init(&shared->whole, options->rates, options->rate_count));
-    for (size_t i = 0; i < options->rate_count; i++) {
-        rates[i] = shared->whole.limits[i].rate;
-        rates[i].count = (uint64_t)((double)rates[i].count * share);
-        rates[i].burst = (uint64_t)((double)rates[i].burst * share);
-        rates[i].count = rates[i].count > 0 ? rates[i].count : 1;
-        rates[i].burst = rates[i].burst > 0 ? rates[i].burst : 1;
-        (void)snprintf(shared->keys[i + 1], KEY_BYTES, "sluice:{%s}:limit:%zu", options->name, i);
+    static const char *const names[] = {"block", "turn", "rates"};
+    for (size_t i = 0; i < SL__SHARED_LIMITS; i++) {
+        (void)snprintf(shared->keys[i], sizeof shared->keys[i], "sluice:{%s}:%s", options->name, names[i]);
     }
-    (void)snprintf(shared->keys[0], KEY_BYTES, "sluice:{%s}:block", options->name);
+    for (size_t i = 0; i < SL_RATES_MAX; i++) {
+        (void)snprintf(shared->keys[SL__SHARED_LIMITS + i], sizeof shared->keys[0], "sluice:{%s}:limit:%zu",
+                       options->name, i);
+    }
     shared->redis = options->redis;
-    shared->count = options->rate_count;
+    shared->share = options->share != 0 ? options->share : SL_SHARED_LIMIT_SHARE;
     shared->timeout = options->timeout != 0 ? options->timeout : SL_SHARED_LIMIT_TIMEOUT;
     shared->probe = options->probe != 0 ? options->probe : SL_SHARED_LIMIT_PROBE;
-    return sl_rates_init(&shared->own, rates, options->rate_count);
+    SL_TRY(
+        sl__shared_limits_set(shared, options->rates, options->rate_count, SL_CARRY_PROPORTIONAL, options->revision));
+    sl__shared_limits_told(shared);
+    return 0;
 }
 
 int sl_shared_limit_open(sl_scope *scope, const struct sl_shared_limit_options *options, sl_shared_limit **ret_shared)
@@ -234,14 +279,14 @@ int sl_shared_limit_open(sl_scope *scope, const struct sl_shared_limit_options *
         sl_free(shared);
         return code;
     }
-    SL_TRY(sl_spawn(scope, keep_block, shared, .name = "shared limit", .daemon = true));
+    SL_TRY(sl_spawn(scope, keep_told, shared, .name = "shared limit", .daemon = true));
     *ret_shared = shared;
     return 0;
 }
 
 void sl_shared_limit_use(sl_shared_limit *shared, struct sl_limiter_options *options)
 {
-    options->shared = (struct sl_limiter_shared){.book = book, .block = block, .arg = shared};
+    options->shared = (struct sl_limiter_shared){.book = book, .block = block, .change = change, .arg = shared};
 }
 
 void sl_shared_limit_stats_get(const sl_shared_limit *shared, struct sl_shared_limit_stats *ret_stats)

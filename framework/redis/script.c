@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Scripts: EVALSHA first. */
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "client.h"
@@ -42,8 +41,8 @@ static int find_script(sl_redis *redis, const char *text, const struct sl__redis
 int sl_redis_eval(sl_redis *redis, const struct sl_redis_eval *eval, sl_redis_reply **ret_reply)
 {
     struct sl_bytes pieces[SL_REDIS_SCRIPT_PIECES_MAX + 3];
-    char keys_count[24];
-    char name[41]; /* its place may be taken while we wait */
+    char keys_count[4], *digit = keys_count + sizeof keys_count; /* up to SL_REDIS_SCRIPT_PIECES_MAX */
+    char name[41];                                               /* its place may be taken while we wait */
     const struct sl__redis_script *script = NULL;
     size_t given = eval->keys_count + eval->arguments_count;
     if (eval->script == NULL || given > SL_REDIS_SCRIPT_PIECES_MAX) {
@@ -51,10 +50,12 @@ int sl_redis_eval(sl_redis *redis, const struct sl_redis_eval *eval, sl_redis_re
     }
     SL_TRY(find_script(redis, eval->script, &script));
     memcpy(name, script->hash, sizeof name);
-    (void)snprintf(keys_count, sizeof keys_count, "%zu", eval->keys_count);
+    for (size_t rest = eval->keys_count; digit == keys_count + sizeof keys_count || rest > 0; rest /= 10) {
+        *--digit = (char)('0' + rest % 10);
+    }
     pieces[0] = sl_redis_text("EVALSHA");
     pieces[1] = (struct sl_bytes){name, sizeof name - 1};
-    pieces[2] = sl_redis_text(keys_count);
+    pieces[2] = (struct sl_bytes){digit, (size_t)(keys_count + sizeof keys_count - digit)};
     for (size_t i = 0; i < given; i++) {
         pieces[3 + i] = i < eval->keys_count ? eval->keys[i] : eval->arguments[i - eval->keys_count];
     }

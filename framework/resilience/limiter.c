@@ -208,6 +208,10 @@ static int ask_others(sl_limiter *limiter, uint64_t cost, sl_time *ret_when)
     }
     SL_TRY(limiter->shared.book(limiter->shared.arg, cost, &answer));
     sl_time now = sl_now();
+    if (answer.revision > limiter->rates.revision) {
+        SL_TRY(sl_rates_change(&limiter->rates, answer.rates, answer.rate_count, answer.carry, answer.revision, now));
+        wake_first(limiter);
+    }
     if (answer.blocked_for > 0 && sl_time_add(now, answer.blocked_for) > limiter->rates.blocked_until) {
         sl_rates_block(&limiter->rates, sl_time_add(now, answer.blocked_for), now);
         copy_text(limiter->reason, sizeof limiter->reason, "another replica was told to wait");
@@ -360,9 +364,12 @@ void sl_limiter_block(sl_limiter *limiter, sl_time until, const char *reason)
 int sl_limiter_change(sl_limiter *limiter, const struct sl_rate *rates, size_t count, enum sl_rates_carry carry,
                       uint64_t revision)
 {
+    bool shared = limiter->shared.change != NULL;
+    revision = shared && revision == 0 ? limiter->rates.revision + 1 : revision;
     SL_TRY(sl_rates_change(&limiter->rates, rates, count, carry, revision, sl_now()));
+    int code = shared ? limiter->shared.change(limiter->shared.arg, rates, count, carry, revision) : 0;
     wake_first(limiter);
-    return 0;
+    return code;
 }
 
 void sl_limiter_info(const sl_limiter *limiter, struct sl_limiter_info *ret_info)

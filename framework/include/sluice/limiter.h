@@ -39,15 +39,22 @@ typedef struct sl_limiter sl_limiter;
 struct sl_limiter_answer {
     sl_time wait;        /* 0: it may go, and is charged; else nothing is: ask again after this */
     sl_time blocked_for; /* nobody goes for so long; 0: no block */
+    /* The limits in force. When their revision is newer than the limiter's it takes them over. */
+    uint64_t revision;
+    const struct sl_rate *rates; /* borrowed until the next call */
+    size_t rate_count;
+    enum sl_rates_carry carry;
 };
 
 /*
  * Where a limiter's limits are shared with others (shared_limit.h). `book` asks for one call, in the task of the one who
- * waits longest; a code ends that call. `block` hears of each block and does not wait.
+ * waits longest; a code ends that call. `block` hears of each block, `change` of each sl_limiter_change(), with the
+ * limiter's new revision; they do not wait.
  */
 struct sl_limiter_shared {
     int (*book)(void *arg, uint64_t cost, struct sl_limiter_answer *ret_answer);
     void (*block)(void *arg, sl_time until);
+    int (*change)(void *arg, const struct sl_rate *rates, size_t count, enum sl_rates_carry carry, uint64_t revision);
     void *arg;
 };
 
@@ -110,7 +117,10 @@ bool sl_limiter_report(sl_limiter *limiter, const sl_permit *permit, const struc
  */
 void sl_limiter_block(sl_limiter *limiter, sl_time until, const char *reason);
 
-/* As sl_rates_change(); those who wait are looked at anew, in both directions. Does not block. */
+/*
+ * As sl_rates_change(); those who wait are looked at anew, in both directions. Limits that are shared change for all who
+ * share them, at the latest when each asks again; with `revision` 0 they get the next one. Does not block.
+ */
 SL_MUST_CHECK int sl_limiter_change(sl_limiter *limiter, const struct sl_rate *rates, size_t count,
                                     enum sl_rates_carry carry, uint64_t revision);
 

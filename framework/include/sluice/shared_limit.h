@@ -10,11 +10,16 @@
  *     sl_shared_limit_use(shared, &options);
  *     SL_TRY(sl_limiter_create(&options, &limiter));
  *
+ * An answer takes time, and not always the same: half a percent of each period is left free for that. sl_limiter_change()
+ * in one replica changes the limits of all: each takes over what has the highest revision when it next asks, within a
+ * second when it waits. Replicas that are told of the same change one after the other leave the revision to it (0).
+ *
  * While Redis is away each replica goes on with its own share of the limits. A block (a ban, a Retry-After) that one
  * replica is told of stops them all, and is told anew to a Redis that lost it.
  *
  * The clock is the server's alone, in microseconds; a call whose fate is unknown counts as charged.
- * Keys: sluice:{NAME}:limit:N, which expire when the limit is at rest; sluice:{NAME}:block.
+ * Keys: sluice:{NAME}:limit:N, which expire when the limit is at rest; sluice:{NAME}:block; sluice:{NAME}:turn, when the
+ * newest of those who wait shall ask again; sluice:{NAME}:rates, limits that were changed, kept for a day.
  * Source: ITU-T I.371 (GCRA); redis-cell.
  */
 #ifndef SLUICE_SHARED_LIMIT_H
@@ -38,7 +43,9 @@ struct sl_shared_limit_options {
     sl_redis *redis;  /* borrowed */
     const char *name; /* the same in all replicas; no braces; copied */
     const struct sl_rate *rates;
-    size_t rate_count; /* 1 to SL_RATES_MAX; as in the limiter's options, the same in all replicas */
+    size_t rate_count; /* 1 to SL_RATES_MAX; as in the limiter's options */
+    uint64_t revision; /* of these limits: newer ones that Redis knows take their place, older ones give way; below
+                          2^53; 0: older than all */
     double share;      /* of the limits, while Redis is away, above 0 to 1; 0: SL_SHARED_LIMIT_SHARE */
     sl_time timeout;   /* Redis is away when it does not answer so long; 0: SL_SHARED_LIMIT_TIMEOUT */
     sl_time probe;     /* so long after that it is asked again; 0: SL_SHARED_LIMIT_PROBE */

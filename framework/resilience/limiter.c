@@ -271,7 +271,7 @@ int sl_limiter_acquire(sl_limiter *limiter, uint64_t cost, enum sl_priority prio
         admitted(limiter, cost, false);
         return 0;
     }
-    if (free && limiter->waiting == 0 && limiter->shared.book == NULL) {
+    if (free && (limiter->shadow || (limiter->waiting == 0 && limiter->shared.book == NULL))) {
         admitted(limiter, cost, false);
         return sl_rates_try(&limiter->rates, cost, now, ret_permit);
     }
@@ -317,10 +317,25 @@ bool sl_limiter_refund(sl_limiter *limiter, const sl_permit *permit)
     return true;
 }
 
+static sl_time used_up_until(const struct sl__cap *cap)
+{
+    return cap->left == 0 ? cap->until : 0;
+}
+
+/* Blocks, and that the server has nothing left for anybody, hold for all who share the limits. */
 static void tell_others(sl_limiter *limiter, sl_time blocked_before)
 {
-    if (limiter->shared.block != NULL && limiter->rates.blocked_until != blocked_before) {
-        limiter->shared.block(limiter->shared.arg, limiter->rates.blocked_until);
+    const sl_rates *rates = &limiter->rates;
+    sl_time until = rates->blocked_until != blocked_before ? rates->blocked_until : 0;
+    if (limiter->shared.block == NULL) {
+        return;
+    }
+    for (size_t i = 0; i <= rates->count; i++) {
+        sl_time used_up = used_up_until(i < rates->count ? &rates->limits[i].told : &rates->told);
+        until = used_up > until ? used_up : until;
+    }
+    if (until > sl_now()) {
+        limiter->shared.block(limiter->shared.arg, until);
     }
 }
 
@@ -365,6 +380,9 @@ int sl_limiter_change(sl_limiter *limiter, const struct sl_rate *rates, size_t c
                       uint64_t revision)
 {
     bool shared = limiter->shared.change != NULL;
+    if (shared && count == 0) {
+        return sl_fail(SL_EINVAL, "%s: limits that are shared cannot be none", limiter->name);
+    }
     revision = shared && revision == 0 ? limiter->rates.revision + 1 : revision;
     SL_TRY(sl_rates_change(&limiter->rates, rates, count, carry, revision, sl_now()));
     int code = shared ? limiter->shared.change(limiter->shared.arg, rates, count, carry, revision) : 0;

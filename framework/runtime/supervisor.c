@@ -306,6 +306,10 @@ static void restart(struct sl__child *child)
 {
     struct sl__supervisor *supervisor = child->supervisor;
     uint8_t strategy = supervisor->scope->strategy;
+    if (child->last_code < 0 && child->last_code != SL_ECANCELED) { /* nobody else collects it */
+        sl__log(sl__runtime, SL_LOG_WARNING, "child '%s' failed and is started again: %s: %s", child->id,
+                sl_error_name(child->last_code), sl_error_message(child->last_error));
+    }
     child->state = SL_CHILD_BACKOFF;
     if (strategy != SL_ONE_FOR_ALL && strategy != SL_REST_FOR_ONE) {
         arm(child, SL_TIMER_RESTART, backoff_of(child));

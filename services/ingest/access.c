@@ -56,15 +56,15 @@ struct built_in {
 };
 
 static const struct built_in built_in_limits[] = {
-    {SL_VENUE_BINANCE_SPOT, "binance", {{.count = 6000, .period = SL_SECONDS(60), .burst = 600}}, 1},
-    {SL_VENUE_BINANCE_USDM, "binance", {{.count = 2400, .period = SL_SECONDS(60), .burst = 240}}, 1},
-    {SL_VENUE_BINANCE_COINM, "binance", {{.count = 2400, .period = SL_SECONDS(60), .burst = 240}}, 1},
+    {SL_VENUE_BINANCE_SPOT, "used-weight", {{.count = 6000, .period = SL_SECONDS(60), .burst = 600}}, 1},
+    {SL_VENUE_BINANCE_USDM, "used-weight", {{.count = 2400, .period = SL_SECONDS(60), .burst = 240}}, 1},
+    {SL_VENUE_BINANCE_COINM, "used-weight", {{.count = 2400, .period = SL_SECONDS(60), .burst = 240}}, 1},
     {SL_VENUE_COINBASE, NULL, {{.count = 10, .period = SL_SECONDS(1), .burst = 5}}, 1},
-    {SL_VENUE_KRAKEN, "kraken", {{.count = 1, .period = SL_SECONDS(1)}}, 1},
-    {SL_VENUE_BYBIT_SPOT, "bybit", {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, 1},
-    {SL_VENUE_BYBIT_LINEAR, "bybit", {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, 1},
-    {SL_VENUE_BYBIT_INVERSE, "bybit", {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, 1},
-    {SL_VENUE_OKX, "okx", {{.count = 20, .period = SL_SECONDS(2), .burst = 10}}, 1},
+    {SL_VENUE_KRAKEN, "error-list", {{.count = 1, .period = SL_SECONDS(1)}}, 1},
+    {SL_VENUE_BYBIT_SPOT, "bapi", {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, 1},
+    {SL_VENUE_BYBIT_LINEAR, "bapi", {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, 1},
+    {SL_VENUE_BYBIT_INVERSE, "bapi", {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, 1},
+    {SL_VENUE_OKX, "error-code", {{.count = 20, .period = SL_SECONDS(2), .burst = 10}}, 1},
     {SL_VENUE_BITSTAMP,
      NULL,
      {{.count = 400, .period = SL_SECONDS(1), .burst = 40}, {.count = 10000, .period = SL_MINUTES(10), .burst = 400}},

@@ -19,6 +19,7 @@ extern const struct sl_cli_command sl__command_check, sl__command_config_dump, s
 extern const struct sl_cli_command sl__command_top, sl__command_feeds, sl__command_tasks, sl__command_tap,
     sl__command_ctl, sl__command_health;
 extern const struct sl_cli_command sl__command_replay, sl__command_record, sl__command_venues;
+extern const struct sl_cli_command sl__command_new_worker;
 extern const struct sl_cli_command sl__command_version, sl__command_completion, sl__command_man;
 
 /* ---- for commands that take configurations ---- */

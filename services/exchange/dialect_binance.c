@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exchange/dialect.h"
+#include "exchange/quotes.h"
 
 #define MS(ns) ((ns) / 1000000)
 
@@ -338,6 +339,10 @@ static struct sl_rest_reply rest(const struct sl_dialect_host *host, const struc
     const char *what = question->path + length;
     if (strcmp(what, "exchangeInfo") == 0) {
         return answer_instruments(venue, host, text);
+    }
+    struct sl_rest_reply quotes = sl__binance_quotes(host, what, question->query, text);
+    if (quotes.status != 0) {
+        return quotes;
     }
     char symbol[SL_SYMBOL_MAX];
     size_t size_bytes = sl__query_text(question->query, "symbol", symbol, sizeof symbol);

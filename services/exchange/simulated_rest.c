@@ -89,9 +89,9 @@ static bool faulty(struct venue *venue, sl_http_exchange *request, int *ret_code
 static sl_time charge(struct venue *venue, unsigned weight)
 {
     uint64_t limit = weight_limit(venue);
-    sl_time now = sl_now();
-    if (now - venue->window_from >= MINUTE) {
-        venue->window_from = now;
+    sl_time now = sl_now(), passed = sl_now_wall() % MINUTE; /* its minutes are those of the clock */
+    if (now - passed != venue->window_from) {
+        venue->window_from = now - passed;
         venue->window_weight = 0;
         venue->over_limit = 0;
     }
@@ -102,7 +102,7 @@ static sl_time charge(struct venue *venue, unsigned weight)
     if (++venue->over_limit == BAN_AFTER) {
         venue->orders.until[SL_FAULT_HTTP_418] = sl_time_add(now, BAN);
     }
-    return venue->window_from + MINUTE - now;
+    return MINUTE - passed;
 }
 
 /* Gives the snapshot that was given before, when that is ordered; otherwise keeps this one for then. */

@@ -47,30 +47,6 @@ sl_venue sl_access_venue(int conf_venue)
     return conf_venue >= 0 && conf_venue < SL_CONF_VENUE_COUNT ? venues[conf_venue] : SL_VENUE_NONE;
 }
 
-/* What venues allow a client without a key, where the configuration says nothing; sources: deploy/config/. */
-struct built_in {
-    sl_venue venue;
-    const char *dialect;
-    struct sl_rate rates[2];
-    size_t count;
-};
-
-static const struct built_in built_in_limits[] = {
-    {SL_VENUE_BINANCE_SPOT, "used-weight", {{.count = 6000, .period = SL_SECONDS(60), .burst = 600}}, 1},
-    {SL_VENUE_BINANCE_USDM, "used-weight", {{.count = 2400, .period = SL_SECONDS(60), .burst = 240}}, 1},
-    {SL_VENUE_BINANCE_COINM, "used-weight", {{.count = 2400, .period = SL_SECONDS(60), .burst = 240}}, 1},
-    {SL_VENUE_COINBASE, NULL, {{.count = 10, .period = SL_SECONDS(1), .burst = 5}}, 1},
-    {SL_VENUE_KRAKEN, "error-list", {{.count = 1, .period = SL_SECONDS(1)}}, 1},
-    {SL_VENUE_BYBIT_SPOT, "bapi", {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, 1},
-    {SL_VENUE_BYBIT_LINEAR, "bapi", {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, 1},
-    {SL_VENUE_BYBIT_INVERSE, "bapi", {{.count = 600, .period = SL_SECONDS(5), .burst = 60}}, 1},
-    {SL_VENUE_OKX, "error-code", {{.count = 20, .period = SL_SECONDS(2), .burst = 10}}, 1},
-    {SL_VENUE_BITSTAMP,
-     NULL,
-     {{.count = 400, .period = SL_SECONDS(1), .burst = 40}, {.count = 10000, .period = SL_MINUTES(10), .burst = 400}},
-     2},
-};
-
 /* ---- policies ---- */
 
 static const void *entry(const struct sl_config_map *map, const char *name)
@@ -88,22 +64,22 @@ static const char *rates_of(const struct sl_conf *conf, const struct sl_config_v
         sl_conf_limiter_options(name, limit, rates, options);
         return name;
     }
-    for (size_t at = 0; at < sizeof built_in_limits / sizeof *built_in_limits; at++) {
-        const struct built_in *own = &built_in_limits[at];
-        if (own->venue == venue) {
-            memcpy(rates, own->rates, own->count * sizeof *rates);
-            *options = (struct sl_limiter_options){
-                .name = sl_venue_name(venue),
-                .rates = rates,
-                .rate_count = own->count,
-                .dialect = own->dialect == NULL ? NULL : sl_limit_dialect_find(own->dialect)};
-        }
+    const sl_venue_driver *driver = sl_venue_driver_of(venue);
+    size_t count = 0;
+    while (count < SL_VENUE_RATES_MAX && driver->rates[count].count > 0) {
+        rates[count] = driver->rates[count];
+        count++;
     }
+    *options = (struct sl_limiter_options){
+        .name = sl_venue_name(venue),
+        .rates = rates,
+        .rate_count = count,
+        .dialect = driver->limit_dialect == NULL ? NULL : sl_limit_dialect_find(driver->limit_dialect)};
     return sl_venue_name(venue);
 }
 
-static void policy_options(const sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service,
-                           struct sl_policy_options *options)
+void sl_access_policy_options(const sl_access *access, const struct sl_conf *conf,
+                              const struct sl_config_variant *service, struct sl_policy_options *options)
 {
     const struct sl_conf_retry *retry = entry(&conf->retry, sl_conf_retry_of(conf, service));
     const struct sl_conf_breaker *breaker = entry(&conf->breakers, sl_conf_breaker_of(conf, service));
@@ -131,7 +107,7 @@ static int make_policy(sl_access *access, const struct sl_conf *conf, const stru
         SL_TRY(sl_limiter_create(&options, &access->connects));
     }
     struct sl_policy_options policy;
-    policy_options(access, conf, service, &policy);
+    sl_access_policy_options(access, conf, service, &policy);
     return sl_policy_create(&policy, &access->policy);
 }
 
@@ -141,7 +117,7 @@ int sl_access_change(sl_access *access, const struct sl_conf *conf, const struct
     struct sl_limiter_options limiter = {.name = ""};
     (void)rates_of(conf, service, access->driver->venue, rates, &limiter);
     struct sl_policy_options policy;
-    policy_options(access, conf, service, &policy);
+    sl_access_policy_options(access, conf, service, &policy);
     SL_TRY(sl_policy_change(access->policy, &policy));
     return sl_limiter_change(access->limiter, limiter.rates, limiter.rate_count, SL_CARRY_AS_IS, ++access->revision);
 }

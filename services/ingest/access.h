@@ -56,6 +56,10 @@ const char *sl_access_proxy(const sl_access *access);
 const char *sl_access_local_address(sl_access *access); /* the next one in turn; NULL: the system's choice */
 sl_policy *sl_access_policy(sl_access *access);
 
+/* The same for a policy of a service's own, through the same limiter. */
+void sl_access_policy_options(const sl_access *access, const struct sl_conf *conf,
+                              const struct sl_config_variant *service, struct sl_policy_options *ret_options);
+
 /* Asks for the venue's list and brings the table up to date. The number listed, or a code. Waits. */
 SL_MUST_CHECK int sl_access_list(sl_access *access);
 

@@ -134,24 +134,25 @@ struct sl_conf_book {
     sl_time stale_after;     /* as of a stream */
 };
 
-enum sl_conf_method { SL_CONF_METHOD_GET, SL_CONF_METHOD_POST };
-enum sl_conf_decode { SL_CONF_DECODE_VENUE, SL_CONF_DECODE_RAW };
+enum sl_conf_bulk { SL_CONF_BULK_AUTO, SL_CONF_BULK_ALWAYS, SL_CONF_BULK_NEVER };
 
 /* kind: poll */
 struct sl_conf_poll {
     struct sl_conf_service common;
     struct sl_conf_market market;
-    const char *url; /* template: <instrument> <symbol> <base> <quote>; a path is below the venue's REST address */
-    int method;      /* enum sl_conf_method */
-    struct sl_config_map headers; /* const char *: secrets */
-    const char *body;             /* template; NULL: none */
-    sl_time interval;             /* of each instrument; 0: as fast as the limit lets all of them go round */
-    bool spread;                  /* begin at different times in the interval */
-    uint64_t concurrency;         /* requests at once */
-    uint64_t cost;                /* of one request at the limit */
-    sl_time timeout;              /* of one request */
-    int decode;                   /* enum sl_conf_decode */
-    bool only_changed;            /* an answer that equals the one before is dropped */
+    int channel;                    /* enum sl_conf_channel: what is asked for; see sl_conf_poll_request() */
+    int bulk;                       /* enum sl_conf_bulk: all instruments in one request, where the venue has that */
+    sl_time candle;                 /* length, for CANDLES */
+    uint64_t depth;                 /* levels a side, for BOOK; 0: the venue's best bargain */
+    struct sl_config_map headers;   /* const char *: secrets */
+    sl_time interval;               /* of each instrument; 0: as fast as the limit lets all of them go round */
+    struct sl_config_map intervals; /* sl_time, by pattern of instruments: of those that fit, the first one counts */
+    bool spread;                    /* begin at different times in the interval */
+    uint64_t concurrency;           /* requests at once */
+    uint64_t cost;                  /* of one request at the limit; 0: what the venue says */
+    sl_time timeout;                /* of one attempt */
+    sl_time stale_after;            /* no answer for an instrument for so long: it is stale; 0: by its interval */
+    bool only_changed;              /* what equals the one before is dropped */
 };
 
 enum sl_conf_queue { SL_CONF_QUEUE_LOCAL, SL_CONF_QUEUE_REDIS };
@@ -481,6 +482,9 @@ const struct sl_conf_sink *sl_conf_sink(const struct sl_config_variant *variant)
 
 /* The venue and instruments of a service; NULL for `receive`, which has none. */
 const struct sl_conf_market *sl_conf_market(const struct sl_config_variant *service);
+
+/* What a poll service asks its venue for: enum sl_venue_request_kind of venues/venue.h; 0 where there is no such. */
+int sl_conf_poll_request(const struct sl_conf_poll *poll);
 
 /* "binance-usdm", "open_interest"; NULL out of range. */
 const char *sl_conf_venue_name(int venue);

@@ -69,6 +69,8 @@ static void put_channels(const struct sl_program_service *service, sl_json_write
     begin_list(out, "channels");
     if (sl_conf_service_kind(service->variant) == SL_CONF_BOOK) {
         sl_json_put_text(out, "book");
+    } else if (sl_conf_service_kind(service->variant) == SL_CONF_POLL) {
+        sl_json_put_text(out, sl_conf_channel_name(((const struct sl_conf_poll *)service->variant->value)->channel));
     } else if (sl_conf_service_kind(service->variant) == SL_CONF_STREAM) {
         const struct sl_conf_stream *stream = service->variant->value;
         for (size_t at = 0; at < stream->channels.count; at++) {

@@ -6,15 +6,18 @@ int sl__rest_begin(sl__rest *rest, sl_venue_decoder *decoder, const sl_venue_req
                    const sl_venue_message *message, const sl_venue_output *output, sl_instruments *instruments,
                    sl_venue_answer *ret_answer)
 {
-    static const char *const kinds[SL_REQUEST_KIND_COUNT] = {"answer", "instruments", "book snapshot",
-                                                             "trades", "candles",     "open interest"};
+    static const char *const kinds[SL_REQUEST_KIND_COUNT] = {"answer",       "instruments", "book snapshot",
+                                                             "trades",       "candles",     "open interest",
+                                                             "24 h tickers", "best prices", "funding"};
     *ret_answer = (sl_venue_answer){0};
     rest->request = request;
     rest->instruments = instruments;
     rest->answer = ret_answer;
     rest->oldest_id = 0;
     if ((unsigned)request->kind >= SL_REQUEST_KIND_COUNT || request->kind == SL_REQUEST_NONE ||
-        (request->kind == SL_REQUEST_INSTRUMENTS ? instruments == NULL : request->instrument == NULL)) {
+        (request->kind == SL_REQUEST_INSTRUMENTS
+             ? instruments == NULL
+             : request->instrument == NULL && (decoder->driver->bulk >> request->kind & 1) == 0)) {
         return sl__refuse(decoder, SL_EINVAL, "the request has no kind, instrument or table");
     }
     int code = sl__reading_begin(&rest->reading, decoder, message, output);
@@ -95,6 +98,19 @@ bool sl__define_pair(sl_json_text text, char separator, sl_instrument *definitio
 }
 
 /* ---- rows ---- */
+
+int sl__row_skip(sl_venue_decoder *decoder, unsigned depth, int code)
+{
+    if (decoder->output_code < 0 || code == SL_ENOMEM) {
+        return code;
+    }
+    while (sl_json_depth(decoder->json) > depth) {
+        if (sl_json_leave(decoder->json) < 0) {
+            return code;
+        }
+    }
+    return 0;
+}
 
 int sl__give_candle(sl__reading *reading, const sl__candle_columns *columns, const sl_json_text *texts,
                     const sl_instrument *instrument, int64_t interval_ns, const bool *closed)

@@ -42,6 +42,12 @@ bool sl__define_asset(sl_json_text text, char asset[SL_ASSET_MAX]);
 /* "BTC/USD" or "BTC-USD" as base and quote, as sl__define_asset(). */
 bool sl__define_pair(sl_json_text text, char separator, sl_instrument *definition);
 
+/*
+ * After a row of an array at `depth` that could not be read: leaves it, so that it harms no other. 0: the next one may
+ * be read; `code` where the text itself is broken, or it was not the row's fault.
+ */
+SL_MUST_CHECK int sl__row_skip(sl_venue_decoder *decoder, unsigned depth, int code);
+
 /* The places of a candle's values in a row. */
 typedef struct sl__candle_columns {
     unsigned char time, open, high, low, close, volume, count;

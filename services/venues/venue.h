@@ -118,6 +118,9 @@ typedef enum sl_venue_request_kind {
     SL_REQUEST_TRADES,        /* past trades of an instrument, from `from_id` or `from_time_ns` on */
     SL_REQUEST_CANDLES,       /* past candles of an instrument */
     SL_REQUEST_OPEN_INTEREST, /* of an instrument */
+    SL_REQUEST_TICKER,        /* statistics of the last 24 hours; this and the next two: see `bulk` of the driver */
+    SL_REQUEST_BEST,          /* best bid and offer */
+    SL_REQUEST_FUNDING,       /* mark price, index price, funding rate */
     SL_REQUEST_KIND_COUNT,
 } sl_venue_request_kind;
 
@@ -128,7 +131,7 @@ typedef enum sl_venue_request_kind {
 
 typedef struct sl_venue_request {
     sl_venue_request_kind kind;
-    const sl_instrument *instrument; /* but for INSTRUMENTS */
+    const sl_instrument *instrument; /* but for INSTRUMENTS; NULL: of all at once, where the venue has that */
     sl_feed feed;                    /* TRADES: SL_FEED_AGG_TRADES for those, if the venue has them; else single ones */
     uint32_t limit;                  /* levels or rows; 0: the most that the venue gives at the lowest cost a row */
     int64_t from_id;                 /* TRADES: the first id wanted; 0: by time */
@@ -174,6 +177,7 @@ typedef struct sl_venue_driver {
     const char *rest_origin;   /* "https://fapi.binance.com" */
     unsigned feeds;            /* SL_FEED_BIT() of those that streams offer */
     unsigned requests;         /* 1u << SL_REQUEST_… of those that REST offers */
+    unsigned bulk;             /* of these, those that may be asked without an instrument: of all of the venue */
     bool consecutive_trades;   /* trade ids have no holes: a hole is a loss */
     bool trades_need_key;      /* requests for single trades by `from_id` want an API key in a header */
     sl_book_rule book_rule;

@@ -184,23 +184,40 @@ static void check_claims(sl_config_check *check, const struct sl_conf *conf)
 
 /* ---- what can never pass ---- */
 
+/* What a request of a poll service costs, the dearest it may make. */
+static uint64_t cost_of(const struct sl_conf_poll *poll)
+{
+    sl_venue venue = sl_conf_venue_of(poll->market.venue);
+    const sl_venue_driver *driver = sl_venue_driver_of(venue);
+    if (poll->cost > 0 || driver == NULL || driver->cost == NULL) {
+        return poll->cost > 0 ? poll->cost : 1;
+    }
+    sl_instrument some = {.venue = venue, .type = SL_INSTRUMENT_PERPETUAL};
+    sl_venue_request request = {.kind = (sl_venue_request_kind)sl_conf_poll_request(poll), .interval_ns = poll->candle};
+    request.limit = request.kind == SL_REQUEST_CANDLES ? 2 : (uint32_t)poll->depth;
+    bool all = poll->bulk != SL_CONF_BULK_NEVER && (driver->bulk >> request.kind & 1) != 0;
+    request.instrument = all ? NULL : &some;
+    return driver->cost(&request);
+}
+
 /* A request whose cost is larger than the burst of its limit would wait for ever. */
 static void check_costs(sl_config_check *check, const struct sl_conf *conf)
 {
     for (size_t i = 0; i < conf->services.count; i++) {
         const struct sl_config_variant *service = sl_config_map_at(&conf->services, i);
-        const char *name = sl_conf_service_kind(service) == SL_CONF_POLL ? sl_conf_limit_of(conf, service) : NULL;
+        bool poll = sl_conf_service_kind(service) == SL_CONF_POLL && sl_conf_poll_request(service->value) != 0;
+        const char *name = poll ? sl_conf_limit_of(conf, service) : NULL;
         const struct sl_conf_limit *limit = name == NULL ? NULL : sl_config_map_find(&conf->limits, name);
-        const struct sl_conf_poll *poll = service->value;
+        uint64_t cost = limit == NULL ? 0 : cost_of(service->value);
         for (size_t j = 0; limit != NULL && j < limit->rates.count; j++) {
             const struct sl_conf_rate *rate = sl_config_list_at(&limit->rates, j);
             uint64_t tenth = rate->rate.count / 10 == 0 ? 1 : rate->rate.count / 10;
             uint64_t burst = rate->burst == 0 ? tenth : rate->burst;
-            if (rate->cost == SL_CONF_COST_WEIGHT && poll->cost > burst) {
+            if (rate->cost == SL_CONF_COST_WEIGHT && cost > burst) {
                 sl_config_reject_below(check, PATH("services", conf->services.names[i], "cost"),
-                                       "more than limits.%s.rates[%zu] lets pass at once; expected at most %llu, or a "
-                                       "larger burst there",
-                                       name, j, (unsigned long long)burst);
+                                       "%llu is more than limits.%s.rates[%zu] lets pass at once; expected at most "
+                                       "%llu, or a larger burst there",
+                                       (unsigned long long)cost, name, j, (unsigned long long)burst);
                 break;
             }
         }
@@ -252,12 +269,32 @@ static void check_history(sl_config_check *check, const char *name, const struct
     }
 }
 
+static void check_poll(sl_config_check *check, const char *name, const struct sl_conf_poll *poll)
+{
+    const sl_venue_driver *driver = sl_venue_driver_of(sl_conf_venue_of(poll->market.venue));
+    unsigned bit = 1u << sl_conf_poll_request(poll);
+    if (driver == NULL || bit == 1u << SL_REQUEST_NONE) {
+        return;
+    }
+    if ((driver->requests & bit) == 0) {
+        sl_config_reject_below(check, PATH("services", name, "channel"),
+                               "%s gives no %s when asked; expected another channel or venue",
+                               sl_conf_venue_name(poll->market.venue), sl_conf_channel_name(poll->channel));
+    } else if (poll->bulk == SL_CONF_BULK_ALWAYS && (driver->bulk & bit) == 0) {
+        sl_config_reject_below(check, PATH("services", name, "bulk"),
+                               "%s has no request for %s of all instruments; expected auto or never",
+                               sl_conf_venue_name(poll->market.venue), sl_conf_channel_name(poll->channel));
+    }
+}
+
 static void check_channels(sl_config_check *check, const struct sl_conf *conf)
 {
     for (size_t i = 0; i < conf->services.count; i++) {
         const struct sl_config_variant *service = sl_config_map_at(&conf->services, i);
         if (sl_conf_service_kind(service) == SL_CONF_STREAM) {
             check_stream_channels(check, conf->services.names[i], service->value);
+        } else if (sl_conf_service_kind(service) == SL_CONF_POLL) {
+            check_poll(check, conf->services.names[i], service->value);
         } else if (sl_conf_service_kind(service) == SL_CONF_BACKFILL) {
             check_history(check, conf->services.names[i], service->value);
         }

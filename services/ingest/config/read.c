@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ingest/config/internal.h"
+#include "venues/venue.h"
 
 /* ---- kinds ---- */
 
@@ -49,6 +50,16 @@ const struct sl_conf_market *sl_conf_market(const struct sl_config_variant *serv
     default:
         return NULL;
     }
+}
+
+int sl_conf_poll_request(const struct sl_conf_poll *poll)
+{
+    static const sl_venue_request_kind kinds[SL_CONF_CHANNEL_COUNT] = {
+        [SL_CONF_CHANNEL_TICKER] = SL_REQUEST_TICKER,   [SL_CONF_CHANNEL_BEST] = SL_REQUEST_BEST,
+        [SL_CONF_CHANNEL_FUNDING] = SL_REQUEST_FUNDING, [SL_CONF_CHANNEL_OPEN_INTEREST] = SL_REQUEST_OPEN_INTEREST,
+        [SL_CONF_CHANNEL_CANDLES] = SL_REQUEST_CANDLES, [SL_CONF_CHANNEL_BOOK] = SL_REQUEST_SNAPSHOT,
+    };
+    return poll->channel >= 0 && poll->channel < SL_CONF_CHANNEL_COUNT ? (int)kinds[poll->channel] : 0;
 }
 
 /* ---- names ---- */

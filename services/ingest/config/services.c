@@ -6,18 +6,16 @@
 
 #define LIVE .reload = SL_CONFIG_LIVE
 
-#define INSTRUMENT_TEMPLATE "<instrument>, <symbol>, <base>, <quote>"
-
 static const char *const priorities[] = {"low", "normal", "high"};
 static const char *const emits[] = {"deltas", "top", "both"};
-static const char *const methods[] = {"GET", "POST"};
-static const char *const decodes[] = {"venue", "raw"};
+static const char *const bulks[] = {"auto", "always", "never"};
 static const char *const queues[] = {"local", "redis"};
 
 static const struct sl_config_field sink_name = {.type = SL_CONFIG_STRING, .refers_to = "sinks"};
 static const struct sl_config_field glob = {.type = SL_CONFIG_STRING, .min = "1", .max = "64"};
 static const struct sl_config_field candle = {.type = SL_CONFIG_DURATION, .min = "1s", .max = "31d"};
 static const struct sl_config_field header = {.type = SL_CONFIG_SECRET, .max = "4096"};
+static const struct sl_config_field own_interval = {.type = SL_CONFIG_DURATION, .max = "31d"};
 
 /* What all services have. */
 #define COMMON_FIELDS(owner)                                                                                           \
@@ -213,56 +211,63 @@ static const struct sl_config_section book = {SL_CONFIG_TABLE("book", struct sl_
 static const struct sl_config_field poll_fields[] = {
     COMMON_FIELDS(struct sl_conf_poll),
     MARKET_FIELDS(struct sl_conf_poll),
-    {SL_CONFIG_AT(struct sl_conf_poll, url), .type = SL_CONFIG_STRING, .required = true, .min = "1", .max = "2048",
-     .help =
-         "Address or path, with <instrument>, <symbol>, <base>, <quote>; a path is below the venue's REST address."},
-    {SL_CONFIG_AT(struct sl_conf_poll, method), .type = SL_CONFIG_ENUM, SL__CHOICES(methods), .default_text = "GET",
-     .help = "POST is tried again only when nothing was sent."},
+    {SL_CONFIG_AT(struct sl_conf_poll, channel), .type = SL_CONFIG_ENUM, .choices = sl__conf_channels,
+     .choice_count = SL_CONF_CHANNEL_COUNT, .required = true,
+     .help = "What is asked for: ticker, best, funding, open_interest, candles or book."},
+    {SL_CONFIG_AT(struct sl_conf_poll, bulk), .type = SL_CONFIG_ENUM, SL__CHOICES(bulks), .default_text = "auto",
+     .help = "One request for all instruments, where the venue has that; auto: when it costs less than single ones."},
+    {SL_CONFIG_AT(struct sl_conf_poll, candle), .type = SL_CONFIG_DURATION, .default_text = "1m", .min = "1s",
+     .max = "31d", .help = "Length of candles, for the channel candles; the last two are asked for."},
+    {SL_CONFIG_AT(struct sl_conf_poll, depth), .type = SL_CONFIG_UINT, .default_text = "0", .max = "5000",
+     .help = "Levels a side, for the channel book; 0: the venue's best bargain."},
     {SL_CONFIG_AT(struct sl_conf_poll, headers), .type = SL_CONFIG_MAP, .element = &header, .max = "32",
      .help = "Sent with each request; never shown."},
-    {SL_CONFIG_AT(struct sl_conf_poll, body), .type = SL_CONFIG_STRING, .max = "65536",
-     .help = "Of a POST, with the same placeholders."},
     {SL_CONFIG_AT(struct sl_conf_poll, interval), .type = SL_CONFIG_DURATION, .default_text = "1m", .max = "31d", LIVE,
      .help = "Of each instrument; 0: round and round, as fast as the limit lets it."},
+    {SL_CONFIG_AT(struct sl_conf_poll, intervals), .type = SL_CONFIG_MAP, .element = &own_interval, .max = "256", LIVE,
+     .help = "By pattern (BTC-*: 5s), of instruments with an interval of their own: the first that fits. Where the "
+             "limit is too low for all, the shorter intervals go first."},
     {SL_CONFIG_AT(struct sl_conf_poll, spread), .type = SL_CONFIG_BOOL, .default_text = "true", LIVE,
      .help = "Requests are spread over the interval."},
     {SL_CONFIG_AT(struct sl_conf_poll, concurrency), .type = SL_CONFIG_UINT, .default_text = "8", .min = "1",
      .max = "1000", LIVE, .help = "Requests under way at once."},
-    {SL_CONFIG_AT(struct sl_conf_poll, cost), .type = SL_CONFIG_UINT, .default_text = "1", .min = "1", .max = "1000000",
-     LIVE, .help = "What one request takes of the limit."},
+    {SL_CONFIG_AT(struct sl_conf_poll, cost), .type = SL_CONFIG_UINT, .default_text = "0", .max = "1000000", LIVE,
+     .help = "What one request takes of the limit; 0: what the venue says."},
     {SL_CONFIG_AT(struct sl_conf_poll, timeout), .type = SL_CONFIG_DURATION, .default_text = "10s", .min = "10ms",
-     .max = "10m", LIVE, .help = "Of one request, without waits for the limit."},
-    {SL_CONFIG_AT(struct sl_conf_poll, decode), .type = SL_CONFIG_ENUM, SL__CHOICES(decodes), .default_text = "venue",
-     .help = "venue: the answer becomes events; raw: it is handed on as it is."},
+     .max = "10m", LIVE, .help = "Of one attempt, without waits for the limit."},
+    {SL_CONFIG_AT(struct sl_conf_poll, stale_after), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "31d",
+     LIVE, .help = "An instrument without an answer for so long is stale; 0: three times its interval."},
     {SL_CONFIG_AT(struct sl_conf_poll, only_changed), .type = SL_CONFIG_BOOL, .default_text = "false", LIVE,
-     .help = "An answer equal to the one before is dropped."},
+     .help = "What is equal to the one before, but for its time, is dropped."},
 };
 
 static void check_poll(const void *value, sl_config_check *check)
 {
     const struct sl_conf_poll *poll = value;
     check_market(check, &poll->market);
-    sl__conf_check_template(check, "url", poll->url, INSTRUMENT_TEMPLATE);
-    sl__conf_check_template(check, "body", poll->body, INSTRUMENT_TEMPLATE);
-    if (poll->url[0] != '/' && strncmp(poll->url, "http://", 7) != 0 && strncmp(poll->url, "https://", 8) != 0) {
-        sl_config_reject(check, "url",
-                         "neither an address nor a path; expected http://, https:// or / at its beginning");
-    }
-    if (poll->body != NULL && poll->method != SL_CONF_METHOD_POST) {
-        sl_config_reject(check, "body", "a GET has no body; expected method: POST");
+    if (sl_conf_poll_request(poll) == 0) {
+        sl_config_reject(check, "channel",
+                         "%s cannot be asked for; expected ticker, best, funding, open_interest, "
+                         "candles or book",
+                         sl_conf_channel_name(poll->channel));
     }
     if (poll->interval > 0 && poll->interval < SL_MILLISECONDS(10)) {
         sl_config_reject(check, "interval", "too short; expected 0 or at least 10ms");
     }
-    if (poll->decode == SL_CONF_DECODE_VENUE && poll->url[0] != '/') {
-        sl_config_reject(check, "decode",
-                         "an address of one's own has no venue's format; expected decode: raw, or a path");
+    for (size_t i = 0; i < poll->intervals.count; i++) {
+        const char *pattern = poll->intervals.names[i];
+        sl_time interval = *(const sl_time *)sl_config_map_at(&poll->intervals, i);
+        if (interval > 0 && interval < SL_MILLISECONDS(10)) {
+            sl_config_reject(check, "intervals", "%s: too short; expected 0 or at least 10ms", pattern);
+        }
+        check_globs(check, "intervals",
+                    &(struct sl_config_list){.items = &pattern, .count = 1, .item_bytes = sizeof pattern});
     }
 }
 
 static const struct sl_config_section poll = {SL_CONFIG_TABLE("poll", struct sl_conf_poll, poll_fields),
                                               .check = check_poll,
-                                              .help = "One REST request an instrument, again and again."};
+                                              .help = "Requests to the venue, for each instrument again and again."};
 
 /* ---- backfill ---- */
 

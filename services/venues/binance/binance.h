@@ -6,6 +6,7 @@
  *   driver.c   the three drivers: facts and limits
  *   decode.c   messages of the streams
  *   rest.c     paths of requests, what they cost, answers
+ *   quotes.c   of them tickers, best prices and funding, of one instrument or of all
  *   control.c  names of streams, SUBSCRIBE and UNSUBSCRIBE
  */
 #ifndef SLUICE_VENUES_BINANCE_H
@@ -84,6 +85,16 @@ sl_instrument_status sl__binance_status(sl_json_text status);
 
 /* control.c: an interval as Binance writes it ("1m"); NULL where it has none such. */
 const char *sl__binance_interval(sl_venue venue, int64_t interval_ns);
+
+/* quotes.c: the endpoint of such a request, NULL for others, or where the market has none; its cost; its answer. */
+const char *sl__binance_quotes_endpoint(sl_venue venue, sl_venue_request_kind kind);
+uint32_t sl__binance_quotes_cost(sl_venue venue, const sl_venue_request *request);
+SL_MUST_CHECK int sl__binance_decode_quotes(struct sl__binance *binance, const sl_venue_request *request,
+                                            const sl_venue_message *message, const sl_venue_output *output,
+                                            sl_venue_answer *answer);
+
+/* rest.c: what an error of the venue comes to. */
+int sl__binance_refuse(struct sl__binance *binance, int64_t code, sl_json_text text, sl_venue_answer *answer);
 
 /* What the drivers point to. */
 int sl__binance_decode(sl_venue_decoder *decoder, const sl_venue_message *message, const sl_venue_output *output);

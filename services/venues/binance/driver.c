@@ -30,9 +30,12 @@ MARKET(coinm, SL_VENUE_BINANCE_COINM)
 #define FUTURES_FEEDS                                                                                                  \
     (SPOT_FEEDS | SL_FEED_BIT(SL_FEED_FUNDING) | SL_FEED_BIT(SL_FEED_LIQUIDATIONS) | SL_FEED_BIT(SL_FEED_STATUS))
 
+#define SPOT_BULK (1u << SL_REQUEST_TICKER | 1u << SL_REQUEST_BEST)
+#define FUTURES_BULK (SPOT_BULK | 1u << SL_REQUEST_FUNDING)
 #define SPOT_REQUESTS                                                                                                  \
-    (1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES | 1u << SL_REQUEST_CANDLES)
-#define FUTURES_REQUESTS (SPOT_REQUESTS | 1u << SL_REQUEST_OPEN_INTEREST)
+    (SPOT_BULK | 1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES |                  \
+     1u << SL_REQUEST_CANDLES)
+#define FUTURES_REQUESTS (SPOT_REQUESTS | FUTURES_BULK | 1u << SL_REQUEST_OPEN_INTEREST)
 
 /* The same for all three. */
 #define COMMON                                                                                                         \
@@ -45,7 +48,8 @@ MARKET(coinm, SL_VENUE_BINANCE_COINM)
  * second is left to pongs), "1024 streams", "300 connections per attempt every 5 minutes per IP", "valid for 24
  * hours", "the server will send a ping frame every 20 seconds": binance-spot-api-docs, web-socket-streams.md.
  * Requests: rest-api.md, "LIMITS", and exchangeInfo's rateLimits (REQUEST_WEIGHT 6000 a minute, RAW_REQUESTS
- * 61000 in 5 minutes).
+ * 61000 in 5 minutes). A burst is taken from the steady rate: it is that of the dearest request, so that all the rest
+ * can be used.
  */
 const sl_venue_driver sl__binance_spot = {
     .venue = SL_VENUE_BINANCE_SPOT,
@@ -54,6 +58,7 @@ const sl_venue_driver sl__binance_spot = {
     .rest_origin = "https://api.binance.com",
     .feeds = SPOT_FEEDS,
     .requests = SPOT_REQUESTS,
+    .bulk = SPOT_BULK,
     .book_rule = SL_BOOK_RULE_BINANCE_SPOT,
     .limits = {.per_connection = 1024,
                .per_message = 200,
@@ -68,7 +73,8 @@ const sl_venue_driver sl__binance_spot = {
                .acknowledges = true,
                .ack_within = SL_SECONDS(10)},
     .limit_dialect = "used-weight",
-    .rates = {{.count = 6000, .period = SL_MINUTES(1)}, {.count = 61000, .period = SL_MINUTES(5), .per_call = true}},
+    .rates = {{.count = 6000, .period = SL_MINUTES(1), .burst = 250},
+              {.count = 61000, .period = SL_MINUTES(5), .per_call = true}},
     .rest_path = rest_path_spot,
     .cost = cost_spot,
     COMMON,
@@ -92,7 +98,7 @@ const sl_venue_driver sl__binance_spot = {
                .silence = SL_SECONDS(200),                                                                             \
                .acknowledges = true,                                                                                   \
                .ack_within = SL_SECONDS(10)},                                                                          \
-    .limit_dialect = "used-weight", .rates = {{.count = 2400, .period = SL_MINUTES(1)}}
+    .limit_dialect = "used-weight", .rates = {{.count = 2400, .period = SL_MINUTES(1), .burst = 100}}
 
 const sl_venue_driver sl__binance_usdm = {
     .venue = SL_VENUE_BINANCE_USDM,
@@ -101,6 +107,7 @@ const sl_venue_driver sl__binance_usdm = {
     .rest_origin = "https://fapi.binance.com",
     .feeds = FUTURES_FEEDS,
     .requests = FUTURES_REQUESTS,
+    .bulk = FUTURES_BULK,
     .trades_need_key = true,
     .book_rule = SL_BOOK_RULE_BINANCE_FUTURES,
     FUTURES_LIMITS,
@@ -116,6 +123,7 @@ const sl_venue_driver sl__binance_coinm = {
     .rest_origin = "https://dapi.binance.com",
     .feeds = FUTURES_FEEDS,
     .requests = FUTURES_REQUESTS,
+    .bulk = FUTURES_BULK,
     .trades_need_key = true,
     .book_rule = SL_BOOK_RULE_BINANCE_FUTURES,
     FUTURES_LIMITS,

@@ -113,9 +113,14 @@ int sl__binance_rest_path(sl_venue venue, const sl_venue_request *request, char 
         sl__put(&writer, venue == SL_VENUE_BINANCE_SPOT ? "exchangeInfo?showPermissionSets=false" : "exchangeInfo");
         return sl__written(&writer);
     }
-    const char *endpoint = endpoint_of(venue, request);
+    const char *quotes = sl__binance_quotes_endpoint(venue, request->kind);
+    const char *endpoint = quotes != NULL ? quotes : endpoint_of(venue, request);
     if (endpoint == NULL) {
         return SL_ENOTSUP;
+    }
+    if (quotes != NULL && request->instrument == NULL) {
+        sl__put(&writer, quotes);
+        return sl__written(&writer);
     }
     if (request->instrument == NULL || request->instrument->venue != venue || request->from_id < 0 ||
         request->from_time_ns < 0 || request->to_time_ns < 0) {
@@ -172,6 +177,9 @@ static uint32_t futures_cost(sl_venue venue, const sl_venue_request *request)
 
 uint32_t sl__binance_cost(sl_venue venue, const sl_venue_request *request)
 {
+    if (sl__binance_quotes_endpoint(venue, request->kind) != NULL) {
+        return sl__binance_quotes_cost(venue, request);
+    }
     return venue == SL_VENUE_BINANCE_SPOT ? spot_cost(request) : futures_cost(venue, request);
 }
 
@@ -187,7 +195,7 @@ struct answer {
 };
 
 /* {"code":-1121,"msg":"Invalid symbol."}. Codes: spot's errors.md, and the futures' "Error Codes". */
-static int refuse(struct sl__binance *binance, int64_t code, sl_json_text text, sl_venue_answer *answer)
+int sl__binance_refuse(struct sl__binance *binance, int64_t code, sl_json_text text, sl_venue_answer *answer)
 {
     answer->error_code = code;
     answer->no_symbol = code == -1121 || code == -4141 /* "Symbol is closed." */ || code == -1122;
@@ -322,7 +330,7 @@ static int read_instruments(struct answer *answer, sl_instruments *instruments)
         return sl__refuse_json(&binance->base, code, "exchangeInfo");
     }
     if (error != 0) {
-        return refuse(binance, error, text, answer->answer);
+        return sl__binance_refuse(binance, error, text, answer->answer);
     }
     binance->base.gave_event = true;
     return found ? 0 : sl__refuse(&binance->base, SL_EPROTO, "exchangeInfo: \"symbols\" is missing");
@@ -429,7 +437,7 @@ static int read_one(struct answer *answer)
     }
     if (values[2].data != NULL) {
         SL_TRY(sl__text_int(decoder, "error", "code", values[2], &error));
-        return refuse(binance, error, values[3], answer->answer);
+        return sl__binance_refuse(binance, error, values[3], answer->answer);
     }
     if (request->kind != SL_REQUEST_OPEN_INTEREST) {
         return sl__refuse(decoder, SL_EPROTO, "an object where rows were asked for");
@@ -448,7 +456,9 @@ int sl__binance_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *r
     struct answer answer = {(struct sl__binance *)decoder, request, message, output, ret_answer};
     SL_TRY(sl__decode_open(decoder, message));
     int code = 0;
-    if (request->kind == SL_REQUEST_INSTRUMENTS) {
+    if (sl__binance_quotes_endpoint(decoder->options.venue, request->kind) != NULL) {
+        code = sl__binance_decode_quotes(answer.binance, request, message, output, ret_answer);
+    } else if (request->kind == SL_REQUEST_INSTRUMENTS) {
         code = instruments == NULL ? SL_EINVAL : read_instruments(&answer, instruments);
     } else if (sl_json_peek(decoder->json) == SL_JSON_ARRAY) {
         bool rows = request->kind == SL_REQUEST_TRADES || request->kind == SL_REQUEST_CANDLES;

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `kind: poll` in the simulated world, the whole program against the simulated exchange, which counts: the permitted
+ * rate is used and never exceeded, everybody has a turn, and what goes wrong harms nobody else.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "exchange/simulated.h"
+#include "ingest/poll.h"
+#include "ingest/program.h"
+#include "sl_test.h"
+#include "sluice/runtime.h"
+#include "sluice/simulation.h"
+#include "sluice/supervisor.h"
+
+#define CONFIG_BYTES 2048
+#define OWN_PORT 7100
+
+struct rig {
+    size_t instruments;
+    const char *service;    /* of the configuration */
+    sl_http_handler answer; /* serves requests in place of the exchange; NULL: it does */
+    int (*conduct)(struct rig *rig);
+    sl_venue venue;
+    sl_instruments *theirs;
+    sl_simulated *exchange;
+    sl_reload *reload;
+    sl_program_parts *parts;
+    uint64_t asked; /* for best prices */
+    char text[CONFIG_BYTES];
+};
+
+/* ---- around the program ---- */
+
+static void write_config(struct rig *rig, const char *service)
+{
+    const char *name = sl_venue_name(rig->venue);
+    int port = rig->answer == NULL ? sl_simulated_port(rig->exchange) : OWN_PORT;
+    int size = snprintf(rig->text, sizeof rig->text,
+                        "services: { p: { kind: poll, venue: %s, sinks: [out], %s } }\n"
+                        "sinks: { out: { kind: websocket, listen: \"127.0.0.1:7001\" } }\n"
+                        "venues: { %s: { rest: \"http://127.0.0.1:%d/%s\" } }\n"
+                        "admin: { enabled: false }\n",
+                        name, service, name, port, name);
+    assert_in_range(size, 1, CONFIG_BYTES - 1);
+}
+
+static const struct sl_program_service *service_of(const struct rig *rig)
+{
+    return sl_program_services(rig->parts);
+}
+
+static struct sl_poll_stats stats_of(const struct rig *rig)
+{
+    struct sl_poll_stats stats = {0};
+    (void)sl_poll_get_stats(service_of(rig), &stats);
+    return stats;
+}
+
+static struct sl_poll_instrument_stats of(const struct rig *rig, size_t at)
+{
+    struct sl_poll_instrument_stats stats = {0};
+    const sl_instrument *theirs = sl_instruments_at(rig->theirs, at);
+    const sl_instrument *ours =
+        sl_instruments_find(sl_program_instruments(rig->parts), rig->venue, theirs->symbol, strlen(theirs->symbol));
+    if (ours != NULL) {
+        (void)sl_poll_instrument(service_of(rig), ours, &stats);
+    }
+    return stats;
+}
+
+static uint64_t failures_of(const struct rig *rig)
+{
+    struct sl_poll_stats stats = stats_of(rig);
+    uint64_t all = 0;
+    for (int at = 0; at < SL_POLL_FAILURES; at++) {
+        all += stats.failures[at];
+    }
+    return all;
+}
+
+/* Until all instruments are followed. */
+static int until_followed(const struct rig *rig)
+{
+    while (service_of(rig) == NULL || stats_of(rig).wanted == 0) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(10)));
+    }
+    return 0;
+}
+
+static int conduct(void *arg)
+{
+    struct rig *rig = arg;
+    SL_TRY(until_followed(rig));
+    SL_TRY(rig->conduct(rig));
+    return sl_program_stop(rig->parts);
+}
+
+static int serve(void *arg)
+{
+    struct rig *rig = arg;
+    sl_auto(sl_listener) *listener = NULL;
+    SL_TRY(sl_listener_open("127.0.0.1", OWN_PORT, &listener));
+    return sl_http_serve(listener, rig->answer, rig);
+}
+
+static int run_program(struct rig *rig, sl_config *config, const struct sl_config_options *load)
+{
+    SL_TRY(sl_reload_open(load, config, &rig->reload));
+    int code = sl_program_open(rig->reload, &rig->parts);
+    SL_SCOPE(scope, .name = "rig");
+    code = code == 0 ? sl_spawn(&scope, sl_simulated_run, rig->exchange, .name = "exchange", .daemon = true) : code;
+    if (code == 0 && rig->answer != NULL) {
+        code = sl_spawn(&scope, serve, rig, .name = "server", .daemon = true);
+    }
+    code = code == 0 ? sl_spawn(&scope, conduct, rig, .name = "conduct") : code;
+    code = code == 0 ? sl_program_run(rig->parts) : code;
+    code = sl_scope_close(&scope, code);
+    sl_program_close(rig->parts);
+    sl_reload_free(rig->reload);
+    return code;
+}
+
+static int perform(void *arg)
+{
+    struct rig *rig = arg;
+    SL_TRY(sl_network_simulate());
+    SL_TRY(sl_instruments_new(0, &rig->theirs));
+    SL_TRY(sl_simulated_define(rig->theirs, rig->venue, rig->instruments));
+    struct sl_simulated_options exchange = {.instruments = rig->theirs, .seed = 1, .rate = 1, .wait = 1};
+    SL_TRY(sl_simulated_open(&exchange, &rig->exchange));
+    write_config(rig, rig->service);
+    struct sl_config_source source = {.path = "test", .text = rig->text, .text_bytes = strlen(rig->text)};
+    struct sl_config_options load = {.root = &sl_conf_root, .sources = &source, .source_count = 1};
+    sl_config *config = NULL;
+    sl_auto(sl_config_report) *problems = NULL;
+    int code = sl_config_load(&load, &config, &problems);
+    if (code < 0) {
+        print_error("%s\n", sl_config_report_text(problems));
+    }
+    code = code == 0 ? run_program(rig, config, &load) : code;
+    sl_config_unref(config);
+    sl_simulated_close(rig->exchange);
+    sl_instruments_free(rig->theirs);
+    return code;
+}
+
+static void quiet(void *context, enum sl_log_level level, const char *text)
+{
+    (void)context;
+    if (level <= SL_LOG_ERROR) {
+        print_error("%s\n", text);
+    }
+}
+
+static void play(struct rig *rig)
+{
+    static const struct sl_simulation_options simulation = {.seed = 1};
+    sl_error *error = NULL;
+    int64_t held = sl_memory_held();
+    int code = sl_run(&(struct sl_run_options){.simulation = &simulation, .watchdog = SL_NEVER, .log = quiet}, perform,
+                      rig, &error);
+    if (code != 0) {
+        char text[1024];
+        (void)sl_error_print(error, text, sizeof text);
+        print_error("%s\n", text);
+    }
+    sl_error_unref(error);
+    assert_int_equal(code, 0);
+    assert_int_equal(sl_memory_held(), held);
+}
+
+/* ---- the rate ---- */
+
+#define MANY 20000
+
+/* 6000 a minute at 2 each: a round takes 400 s. */
+static int count_the_rate(struct rig *rig)
+{
+    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
+    SL_TRY(sl_sleep(SL_SECONDS(10)));
+    uint64_t before = exchange->requests;
+    sl_time from = sl_now();
+    SL_TRY(sl_sleep(SL_SECONDS(300)));
+    double permitted = 6000.0 * (double)(sl_now() - from) / (double)SL_SECONDS(60);
+    double used = 2.0 * (double)(exchange->requests - before);
+    print_message("used %.1f %% of the permitted rate\n", 100 * used / permitted);
+    assert_true(used >= 0.95 * permitted);
+    assert_true(used <= permitted);
+    assert_int_equal(exchange->limited, 0);
+    SL_TRY(sl_sleep(SL_SECONDS(150)));
+    uint64_t least = UINT64_MAX, most = 0;
+    for (size_t at = 0; at < MANY; at++) {
+        uint64_t good = of(rig, at).good;
+        least = good < least ? good : least;
+        most = good > most ? good : most;
+    }
+    assert_in_range(least, 1, 2);
+    assert_in_range(most, least, least + 1); /* in turn */
+    assert_int_equal(failures_of(rig), 0);
+    assert_int_equal(exchange->limited, 0);
+    assert_int_equal(stats_of(rig).stale, 0);
+    return 0;
+}
+
+static void twenty_thousand_instruments_use_the_permitted_rate(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = MANY,
+                      .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 0, concurrency: 64",
+                      .conduct = count_the_rate};
+    play(&rig);
+}
+
+static int count_the_bulk(struct rig *rig)
+{
+    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
+    SL_TRY(sl_sleep(SL_SECONDS(101)));
+    assert_true(stats_of(rig).bulk);
+    assert_in_range(exchange->requests, 11, 13); /* the list, and one each ten seconds */
+    assert_int_equal(stats_of(rig).wanted, 200);
+    for (size_t at = 0; at < 200; at++) {
+        assert_in_range(of(rig, at).good, 10, 12);
+    }
+    assert_in_range(service_of(rig)->events, 2000, 2400);
+    return 0;
+}
+
+static void all_at_once_where_that_costs_less(void **state)
+{
+    (void)state;
+    static const char *const channels[] = {"ticker", "best", "funding"};
+    for (size_t at = 0; at < 3; at++) {
+        char service[128];
+        (void)snprintf(service, sizeof service, "instruments: [\"*\"], channel: %s, interval: 10s", channels[at]);
+        struct rig rig = {
+            .venue = SL_VENUE_BINANCE_USDM, .instruments = 200, .service = service, .conduct = count_the_bulk};
+        play(&rig);
+    }
+}
+
+static int count_the_few(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(62)));
+    assert_false(stats_of(rig).bulk);
+    assert_int_equal(stats_of(rig).wanted, 2);
+    assert_in_range(of(rig, 0).good, 12, 14); /* BTC each 5 s */
+    assert_in_range(of(rig, 1).good, 2, 4);   /* ETH each 30 s */
+    assert_int_equal(of(rig, 2).good, 0);
+    return 0;
+}
+
+static void few_are_asked_for_one_by_one(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_USDM,
+                      .instruments = 50,
+                      .service = "instruments: [\"BTC-*\", \"ETH-*\"], channel: ticker, interval: 30s, "
+                                 "intervals: { \"BTC-*\": 5s }",
+                      .conduct = count_the_few};
+    play(&rig);
+}
+
+/* ---- other channels ---- */
+
+static int count_answers(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(21)));
+    assert_int_equal(failures_of(rig), 0);
+    for (size_t at = 0; at < 5; at++) {
+        assert_true(of(rig, at).good >= 2);
+    }
+    return 0;
+}
+
+static void each_channel_is_decoded(void **state)
+{
+    (void)state;
+    static const struct {
+        sl_venue venue;
+        const char *channel;
+    } cases[] = {
+        {SL_VENUE_BINANCE_SPOT, "ticker"},  {SL_VENUE_BINANCE_SPOT, "best"},
+        {SL_VENUE_BINANCE_USDM, "funding"}, {SL_VENUE_BINANCE_USDM, "open_interest"},
+        {SL_VENUE_BINANCE_USDM, "book"},    {SL_VENUE_BINANCE_COINM, "ticker"},
+        {SL_VENUE_BINANCE_COINM, "best"},   {SL_VENUE_BINANCE_COINM, "funding"},
+    };
+    for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
+        for (int bulk = 0; bulk < 2; bulk++) {
+            char service[128];
+            (void)snprintf(service, sizeof service,
+                           "instruments: [\"*\"], channel: %s, interval: 5s, bulk: %s, depth: 5", cases[at].channel,
+                           bulk ? "auto" : "never");
+            struct rig rig = {.venue = cases[at].venue, .instruments = 5, .service = service, .conduct = count_answers};
+            print_message("%s %s\n", sl_venue_name(cases[at].venue), service);
+            play(&rig);
+        }
+    }
+}
+
+/* ---- what goes wrong ---- */
+
+static int be_refused(struct rig *rig)
+{
+    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
+    SL_TRY(sl_sleep(SL_SECONDS(5)));
+    sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_HTTP_429_AFTER, 1, SL_SECONDS(20));
+    while (exchange->limited == 0) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(1)));
+    }
+    SL_TRY(sl_sleep(SL_SECONDS(1))); /* those that were under way */
+    uint64_t then = exchange->requests;
+    SL_TRY(sl_sleep(SL_SECONDS(18)));
+    assert_int_equal(exchange->requests, then);
+    SL_TRY(sl_sleep(SL_SECONDS(10)));
+    assert_true(exchange->requests > then + 100);
+    assert_int_equal(exchange->limited, 1);
+    assert_int_equal(failures_of(rig), 0); /* nobody has lost a turn by it */
+    return 0;
+}
+
+static void a_refusal_is_obeyed_for_as_long_as_it_says(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = 500,
+                      .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 0",
+                      .conduct = be_refused};
+    play(&rig);
+}
+
+static int be_banned(struct rig *rig)
+{
+    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
+    SL_TRY(sl_sleep(SL_SECONDS(5)));
+    sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_HTTP_418, 1, SL_SECONDS(120));
+    SL_TRY(sl_sleep(SL_SECONDS(2)));
+    uint64_t then = exchange->requests;
+    SL_TRY(sl_sleep(SL_SECONDS(110)));
+    assert_int_equal(exchange->requests, then);
+    SL_TRY(sl_sleep(SL_SECONDS(30)));
+    assert_true(exchange->requests > then + 100);
+    assert_int_equal(stats_of(rig).failures[SL_POLL_FAILED_STATUS], 0);
+    return 0;
+}
+
+static void a_ban_is_sat_out(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = 500,
+                      .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 0",
+                      .conduct = be_banned};
+    play(&rig);
+}
+
+static int be_cut(struct rig *rig)
+{
+    for (int minute = 0; minute < 20; minute++) {
+        SL_TRY(sl_sleep(SL_SECONDS(3)));
+        sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_HTTP_500, 3, 0);
+        sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_HTTP_403, 1, 0);
+    }
+    SL_TRY(sl_sleep(SL_SECONDS(30)));
+    uint64_t least = UINT64_MAX;
+    for (size_t at = 0; at < 50; at++) {
+        uint64_t good = of(rig, at).good;
+        least = good < least ? good : least;
+    }
+    assert_true(least >= 10);
+    assert_int_equal(stats_of(rig).stale, 0);
+    assert_true(stats_of(rig).failures[SL_POLL_FAILED_STATUS] > 0);
+    return 0;
+}
+
+static void errors_of_the_server_cost_a_turn_at_most(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = 50,
+                      .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 5s",
+                      .conduct = be_cut};
+    play(&rig);
+}
+
+static int come_and_go(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(11)));
+    assert_int_equal(stats_of(rig).wanted, 10);
+    sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_DELIST, 1, 0);
+    SL_TRY(sl_simulated_list(rig->exchange, rig->venue, "NEW"));
+    SL_TRY(
+        sl_sleep(SL_SECONDS(60))); /* nobody has told us yet: the one that is gone fails, and comes later and later */
+    uint64_t failures = stats_of(rig).failures[SL_POLL_FAILED_VENUE];
+    assert_in_range(failures, 2, 8);
+    SL_TRY(sl_sleep(SL_ACCESS_REFRESH));
+    assert_int_equal(stats_of(rig).wanted, 10);
+    failures = stats_of(rig).failures[SL_POLL_FAILED_VENUE];
+    assert_true(of(rig, 10).good > 5);
+    SL_TRY(sl_sleep(SL_SECONDS(60)));
+    assert_int_equal(stats_of(rig).failures[SL_POLL_FAILED_VENUE], failures);
+    assert_int_equal(stats_of(rig).stale, 0);
+    return 0;
+}
+
+static void instruments_come_and_go(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = 10,
+                      .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 5s",
+                      .conduct = come_and_go};
+    play(&rig);
+}
+
+static int see_nothing_new(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(51)));
+    assert_true(of(rig, 0).good >= 10);
+    assert_int_equal(service_of(rig)->events, 3); /* the market stands still */
+    assert_true(stats_of(rig).unchanged >= 27);
+    return 0;
+}
+
+static void what_is_the_same_is_dropped(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_USDM,
+                      .instruments = 3,
+                      .service = "instruments: [\"*\"], channel: best, interval: 5s, only_changed: true",
+                      .conduct = see_nothing_new};
+    play(&rig);
+}
+
+/* ---- a server that spoils its answers ---- */
+
+static const char list[] = "{\"symbols\":[{\"symbol\":\"AUSDT\",\"status\":\"TRADING\",\"baseAsset\":\"A\","
+                           "\"quoteAsset\":\"USDT\",\"filters\":[]},{\"symbol\":\"BUSDT\",\"status\":\"TRADING\","
+                           "\"baseAsset\":\"B\",\"quoteAsset\":\"USDT\",\"filters\":[]},{\"symbol\":\"CUSDT\","
+                           "\"status\":\"TRADING\",\"baseAsset\":\"C\",\"quoteAsset\":\"USDT\",\"filters\":[]}]}";
+
+#define ROW(symbol, bid)                                                                                               \
+    "{\"symbol\":\"" symbol "\",\"bidPrice\":\"" bid "\",\"bidQty\":\"1\",\"askPrice\":\"2.00\",\"askQty\":\"1\"}"
+
+/* Says the list; else what is `good`, or (each second time) spoils it. */
+static int spoil(struct rig *rig, sl_http_exchange *exchange, const char *good, const char *bad, bool cut)
+{
+    if (strstr(sl_http_target(exchange->request), "exchangeInfo") != NULL) {
+        return sl_http_respond(exchange, 200, "application/json", list, sizeof list - 1);
+    }
+    if (rig->asked++ % 2 == 0) {
+        return sl_http_respond(exchange, 200, "application/json", good, strlen(good));
+    }
+    if (!cut) {
+        return sl_http_respond(exchange, 200, "application/json", bad, strlen(bad));
+    }
+    SL_TRY(sl_http_begin(exchange, &(struct sl_http_answer){.status = 200, .body_bytes = strlen(good)}));
+    SL_TRY(sl_http_write(exchange, good, strlen(good) / 2));
+    SL_TRY(sl_http_flush(exchange));
+    return SL_ECONNRESET;
+}
+
+static int truncate_bodies(void *arg, sl_http_exchange *exchange)
+{
+    return spoil(arg, exchange, ROW("AUSDT", "1.50"), "{\"symbol\":\"AUSDT\",\"bidPr", false);
+}
+
+static int cut_connections(void *arg, sl_http_exchange *exchange)
+{
+    return spoil(arg, exchange, ROW("AUSDT", "1.50"), "", true);
+}
+
+static int spoil_a_row(void *arg, sl_http_exchange *exchange)
+{
+    static const char bad[] =
+        "[" ROW("AUSDT", "1.50") "," ROW("BUSDT", "none") ",{\"symbol\":\"BUSDT\"},7," ROW("CUSDT", "1.70") "]";
+    return spoil(arg, exchange, bad, bad, false);
+}
+
+static int see_truncated(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(59)));
+    assert_true(of(rig, 0).good == 0); /* the exchange's instruments are others */
+    struct sl_poll_stats stats = stats_of(rig);
+    uint64_t letters = sl_dead_letters_get_stats(sl_program_dead_letters(rig->parts))->bad;
+    assert_int_equal(letters, rig->asked / 2);
+    assert_int_equal(stats.failures[SL_POLL_FAILED_BODY], letters);
+    assert_int_equal(service_of(rig)->events, rig->asked - letters);
+    assert_true(letters >= 4 && stats.stale == 0);
+    assert_non_null(strstr(service_of(rig)->problem, "AUSDT"));
+    return 0;
+}
+
+static void a_truncated_body_is_a_dead_letter(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = 1,
+                      .answer = truncate_bodies,
+                      .service = "instruments: [A-USDT], channel: best, interval: 5s",
+                      .conduct = see_truncated};
+    play(&rig);
+}
+
+static int see_cut(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(59)));
+    struct sl_poll_stats stats = stats_of(rig);
+    assert_int_equal(failures_of(rig), 0); /* each is asked for again at once */
+    assert_in_range(stats.answers, 11, 13);
+    assert_in_range(rig->asked, 2 * stats.answers - 1, 2 * stats.answers);
+    assert_int_equal(service_of(rig)->events, stats.answers);
+    return 0;
+}
+
+static void a_cut_connection_costs_no_turn(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = 1,
+                      .answer = cut_connections,
+                      .service = "instruments: [A-USDT], channel: best, interval: 5s",
+                      .conduct = see_cut};
+    play(&rig);
+}
+
+static int see_a_row(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(49)));
+    assert_in_range(rig->asked, 9, 11); /* no later than it should be */
+    assert_int_equal(service_of(rig)->events, 2 * rig->asked);
+    assert_int_equal(stats_of(rig).failures[SL_POLL_FAILED_BODY], rig->asked);
+    assert_int_equal(stats_of(rig).stale, 1);
+    return 0;
+}
+
+static void a_bad_row_harms_no_other(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = 1,
+                      .answer = spoil_a_row,
+                      .service = "instruments: [\"*\"], channel: best, interval: 5s, bulk: always",
+                      .conduct = see_a_row};
+    play(&rig);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(a_truncated_body_is_a_dead_letter), cmocka_unit_test(a_cut_connection_costs_no_turn),
+             cmocka_unit_test(a_bad_row_harms_no_other),
+             cmocka_unit_test(twenty_thousand_instruments_use_the_permitted_rate),
+             cmocka_unit_test(all_at_once_where_that_costs_less), cmocka_unit_test(few_are_asked_for_one_by_one),
+             cmocka_unit_test(each_channel_is_decoded), cmocka_unit_test(a_refusal_is_obeyed_for_as_long_as_it_says),
+             cmocka_unit_test(a_ban_is_sat_out), cmocka_unit_test(errors_of_the_server_cost_a_turn_at_most),
+             cmocka_unit_test(instruments_come_and_go), cmocka_unit_test(what_is_the_same_is_dropped))

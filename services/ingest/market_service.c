@@ -305,7 +305,7 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
 static int run(void *arg)
 {
     struct sl_program_service *service = arg;
-    struct market market = {NULL};
+    struct market market = {.stream = NULL};
     int code = run_stream(service, &market);
     sl__program_life_gone(service);
     service->life = NULL;

@@ -123,7 +123,7 @@ static void policies_are_looked_up_in_order(void **state)
     }
     sl_auto(sl_config) *config =
         conf_loaded(CONF_SINKS "services: {s: {kind: receive, listen: 'localhost:0', sinks: [db]}, "
-                               "t: {kind: poll, venue: okx, instruments: [X], url: /x, sinks: [db]}}\n");
+                               "t: {kind: poll, venue: okx, instruments: [X], channel: candles, sinks: [db]}}\n");
     const struct sl_conf *conf = conf_of(config);
     const struct sl_config_variant *receive = sl_conf_service_find(conf, "s");
     assert_null(sl_conf_market(receive));

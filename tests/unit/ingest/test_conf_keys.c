@@ -30,7 +30,7 @@ static const char base[] =
     "services:\n"
     "  stream: {kind: stream, venue: okx, instruments: [A], sinks: [one]}\n"
     "  book: {kind: book, venue: kraken, instruments: [A], sinks: [one]}\n"
-    "  poll: {kind: poll, venue: bybit, instruments: [A], sinks: [one], url: /x, method: POST}\n"
+    "  poll: {kind: poll, venue: bybit, instruments: [A], sinks: [one], channel: candles}\n"
     "  backfill: {kind: backfill, venue: binance-usdm, instruments: [A], sinks: [one], from: 2020-01-01}\n"
     "  receive:\n"
     "    {kind: receive, listen: '127.0.0.1:1002', sinks: [one], hmac: {secret: 0123456789abcdef},\n"
@@ -87,15 +87,16 @@ static const struct {
     {"sinks.kafka.encrypted", "true"},
     {"sinks.rabbitmq.url", "amqps://g"},
     {"receive.post", "false"},
-    {"poll.method", "POST"},
+    {"poll.intervals", "{a: 1s}"},
     {"poll.headers", "{a: b}"},
-    {"poll.decode", "raw"},
+    {"poll.channel", "book"},
+    {"poll.bulk", "never"},
     {"kafka.properties", "{a: b}"},
 };
 
 /* These cannot be changed in the base without changing others: they are read, but their change is not looked at. */
 static const char *const fixed[] = {"sinks.kafka.acks", "sinks.kafka.encrypted", "coordination.backend",
-                                    "services.poll.method"};
+                                    "services.poll.bulk"};
 
 static size_t walked, bounded;
 

@@ -39,6 +39,11 @@ struct sl_dialect_host {
     const sl_truth *truth;
     int64_t now_ns; /* wall clock */
     sl_json *json;  /* a parser for what clients say */
+    bool checksums; /* of books are told, where they may be left out (OKX) */
+    /* What is wrong with the message that is heard or written now. */
+    bool refuse;   /* its subscriptions are refused for now */
+    bool limit;    /* it is one too many; what is in it beyond a part is not done */
+    bool bad_link; /* the change does not name the one before it, or its checksum is another one */
     /* Sends a text to the client, behind what was sent before. */
     void (*say)(struct sl_venue_client *client, const struct sl_render *text);
     /* Subscribes (or leaves): 1 done, 0 there was (or is not) such a one, SL_EBUSY for a limit. */
@@ -55,17 +60,23 @@ struct sl_rest_question {
 };
 
 struct sl_rest_reply {
-    int status;      /* 0: no such path */
-    unsigned weight; /* what it costs */
-    bool snapshot;   /* it is a book's snapshot */
+    int status;                      /* 0: no such path */
+    unsigned weight;                 /* what it costs */
+    bool snapshot;                   /* it is a book's snapshot */
+    const sl_instrument *instrument; /* that it is about; NULL: none */
 };
 
 typedef struct sl_dialect {
     sl_venue venue;
-    size_t levels;        /* of the books, a side; 0: the default */
-    bool timed, uuids;    /* as in sl_truth_options */
-    bool snapshot_first;  /* the stream of a book begins with a snapshot */
-    int64_t heartbeat_ns; /* time between two heartbeat() messages; 0: none */
+    size_t levels;                  /* of the books, a side; 0: the default */
+    bool timed, consecutive, uuids; /* as in sl_truth_options */
+    bool renumbers;                 /* ids of books may begin anew while they are followed */
+    bool parts_limited;             /* hear() itself answers a message that is one too many, by host->limit */
+    unsigned messages;              /* of one client in messages_ns; 0: as many as it likes */
+    int64_t messages_ns;
+    bool snapshot_first;   /* the stream of a book begins with a snapshot */
+    int64_t ping_every_ns; /* WebSocket pings that it sends; 0: none */
+    int64_t heartbeat_ns;  /* time between two heartbeat() messages; 0: none */
 
     /* Fills symbol, base, quote and settle of a listed pair. */
     void (*define)(const char *base, const char *quote, sl_instrument *ret_instrument);
@@ -90,6 +101,12 @@ typedef struct sl_dialect {
 
     /* Writes the venue's notice that clients should leave; false: it has none. */
     bool (*leave)(const struct sl_dialect_host *host, struct sl_render *text);
+
+    /* Writes what it tells of its own state; false, or NULL: it has no word for that. */
+    bool (*notice)(const struct sl_dialect_host *host, struct sl_render *text);
+
+    /* Writes the answer to a message that is one too many; NULL: the client is closed with 1008. */
+    void (*too_many)(struct sl_render *text);
 
     /* Answers a request. */
     struct sl_rest_reply (*rest)(const struct sl_dialect_host *host, const struct sl_rest_question *question,

@@ -9,6 +9,7 @@
 #include "exchange/quotes.h"
 
 #define MS(ns) ((ns) / 1000000)
+#define SECOND INT64_C(1000000000)
 
 static bool futures(sl_venue venue)
 {
@@ -123,7 +124,9 @@ static void hear(const struct sl_dialect_host *host, struct sl_venue_client *cli
     bool off = sl_json_is(method, "UNSUBSCRIBE");
     struct sl_render answer = {0};
     if (!params || (!off && !sl_json_is(method, "SUBSCRIBE"))) {
-        sl__write_format(&answer, "{\"error\":{\"code\":2,\"msg\":\"Invalid request\"},\"id\":%" PRId64 "}", id);
+        sl__write_format(&answer, "{\"code\":2,\"msg\":\"Invalid request\",\"id\":%" PRId64 "}", id);
+    } else if (host->refuse) {
+        sl__write_format(&answer, "{\"code\":-1000,\"msg\":\"An unknown error occurred\",\"id\":%" PRId64 "}", id);
     } else {
         sl__write_format(&answer, "{\"result\":null,\"id\":%" PRId64 "}", id);
         if (sl_json_open(host->json, text, size_bytes, 0) == 0 && sl_json_enter_object(host->json) == 0 &&
@@ -168,9 +171,12 @@ static void render_trade(sl_venue venue, const sl_market_event *event, bool aggr
     sl__write_format(text, ",\"m\":%s%s}", maker_buys ? "true" : "false", futures(venue) ? "" : ",\"M\":true");
 }
 
-static void render_delta(sl_venue venue, const sl_market_event *event, struct sl_render *text)
+/* With `spoil` it does not follow the one before it; what it holds is true. */
+static void render_delta(sl_venue venue, const sl_market_event *event, bool spoil, struct sl_render *text)
 {
-    const sl_book_delta *delta = &event->as.delta;
+    sl_book_delta delta = event->as.delta;
+    delta.first_id = spoil ? delta.last_id : delta.first_id;
+    delta.previous_id += spoil ? 3 : 0;
     sl__write_format(text, "{\"e\":\"depthUpdate\",\"E\":%" PRId64 ",", MS(event->sent_time_ns));
     if (futures(venue)) {
         sl__write_format(text, "\"T\":%" PRId64 ",", MS(event->venue_time_ns));
@@ -179,14 +185,14 @@ static void render_delta(sl_venue venue, const sl_market_event *event, struct sl
     if (venue == SL_VENUE_BINANCE_COINM) {
         sl__write_format(text, "\"ps\":\"%s%s\",", event->instrument->base, event->instrument->quote);
     }
-    sl__write_format(text, "\"U\":%" PRId64 ",\"u\":%" PRId64 ",", delta->first_id, delta->last_id);
+    sl__write_format(text, "\"U\":%" PRId64 ",\"u\":%" PRId64 ",", delta.first_id, delta.last_id);
     if (futures(venue)) {
-        sl__write_format(text, "\"pu\":%" PRId64 ",", delta->previous_id);
+        sl__write_format(text, "\"pu\":%" PRId64 ",", delta.previous_id);
     }
     sl__write_text(text, "\"b\":");
-    sl__write_changes(text, delta->levels.bids, delta->levels.bid_count);
+    sl__write_changes(text, delta.levels.bids, delta.levels.bid_count);
     sl__write_text(text, ",\"a\":");
-    sl__write_changes(text, delta->levels.asks, delta->levels.ask_count);
+    sl__write_changes(text, delta.levels.asks, delta.levels.ask_count);
     sl__write_text(text, "}");
 }
 
@@ -222,7 +228,7 @@ static bool render_change(const struct sl_dialect_host *host, const struct sl_wi
         sl__write_format(text, "{\"stream\":\"%s\",\"data\":", wish->name);
     }
     if (wish->feed == SL_FEED_DEPTH) {
-        render_delta(venue, &change->event, text);
+        render_delta(venue, &change->event, host->bad_link, text);
     } else if (wish->feed == SL_FEED_BEST) {
         render_best(venue, host, &change->event, text);
     } else {
@@ -263,7 +269,7 @@ static struct sl_rest_reply answer_depth(sl_venue venue, const struct sl_dialect
     if (futures(venue)) {
         weight = limit <= 50 ? 2 : limit <= 100 ? 5 : limit <= 500 ? 10 : 20;
     }
-    return (struct sl_rest_reply){.status = 200, .weight = weight, .snapshot = true};
+    return (struct sl_rest_reply){.status = 200, .weight = weight, .snapshot = true, .instrument = instrument};
 }
 
 static struct sl_rest_reply answer_trades(const struct sl_dialect_host *host, const char *query, bool aggregate,
@@ -359,12 +365,16 @@ static struct sl_rest_reply rest(const struct sl_dialect_host *host, const struc
                   : answer_depth(venue, host, question->query, instrument, text);
 }
 
-#define BINANCE(which)                                                                                                 \
+/*
+ * "5 incoming messages per second" for spot, 10 for futures: who sends more is disconnected. "A ping frame every 20
+ * seconds", or every 3 minutes.
+ */
+#define BINANCE(which, limit, ping_s)                                                                                  \
     {                                                                                                                  \
-        .venue = (which), .define = define, .open = open_path, .hear = hear, .change = render_change, .leave = leave,  \
-        .rest = rest                                                                                                   \
+        .venue = (which), .messages = (limit), .messages_ns = SECOND, .ping_every_ns = (ping_s)*SECOND,                \
+        .define = define, .open = open_path, .hear = hear, .change = render_change, .leave = leave, .rest = rest       \
     }
 
-const sl_dialect sl__dialect_binance_spot = BINANCE(SL_VENUE_BINANCE_SPOT);
-const sl_dialect sl__dialect_binance_usdm = BINANCE(SL_VENUE_BINANCE_USDM);
-const sl_dialect sl__dialect_binance_coinm = BINANCE(SL_VENUE_BINANCE_COINM);
+const sl_dialect sl__dialect_binance_spot = BINANCE(SL_VENUE_BINANCE_SPOT, 5, 20);
+const sl_dialect sl__dialect_binance_usdm = BINANCE(SL_VENUE_BINANCE_USDM, 10, 180);
+const sl_dialect sl__dialect_binance_coinm = BINANCE(SL_VENUE_BINANCE_COINM, 10, 180);

@@ -80,7 +80,13 @@ static void hear(const struct sl_dialect_host *host, struct sl_venue_client *cli
     struct sl_wish wish;
     bool off = sl_json_is(event, "bts:unsubscribe");
     bool known = false;
-    if (sl_json_is(event, "bts:heartbeat")) {
+    if (host->refuse && sl_json_is(event, "bts:subscribe")) {
+        sl__write_format(
+            &answer,
+            "{\"event\":\"bts:error\",\"channel\":\"%.*s\",\"data\":{\"code\":null,\"message\":\"Service is "
+            "temporarily unavailable.\"}}",
+            (int)(channel.size_bytes < 64 ? channel.size_bytes : 64), channel.data);
+    } else if (sl_json_is(event, "bts:heartbeat")) {
         sl__write_text(&answer, "{\"event\":\"bts:heartbeat\",\"channel\":\"\",\"data\":{\"status\":\"success\"}}");
     } else if ((off || sl_json_is(event, "bts:subscribe")) && parse_channel(host, channel, &wish)) {
         known = true;
@@ -148,6 +154,12 @@ static bool leave(const struct sl_dialect_host *host, struct sl_render *text)
     return true;
 }
 
+static void too_many(struct sl_render *text)
+{
+    sl__write_text(text, "{\"event\":\"bts:error\",\"channel\":\"\",\"data\":{\"code\":null,\"message\":\"Too many "
+                         "messages: rate limit exceeded.\"}}");
+}
+
 /* ---- REST ---- */
 
 static struct sl_rest_reply answer_pairs(const struct sl_dialect_host *host, struct sl_render *text)
@@ -179,7 +191,7 @@ static struct sl_rest_reply answer_book(const struct sl_dialect_host *host, cons
     sl__write_text(text, ",\"asks\":");
     sl__write_side(text, state.book, SL_SIDE_SELL, SIZE_MAX);
     sl__write_text(text, "}");
-    return (struct sl_rest_reply){.status = 200, .weight = 1, .snapshot = true};
+    return (struct sl_rest_reply){.status = 200, .weight = 1, .snapshot = true, .instrument = instrument};
 }
 
 static struct sl_rest_reply rest(const struct sl_dialect_host *host, const struct sl_rest_question *question,
@@ -209,4 +221,5 @@ const sl_dialect sl__dialect_bitstamp = {.venue = SL_VENUE_BITSTAMP,
                                          .hear = hear,
                                          .change = render_change,
                                          .leave = leave,
+                                         .too_many = too_many,
                                          .rest = rest};

@@ -121,7 +121,13 @@ static void hear(const struct sl_dialect_host *host, struct sl_venue_client *cli
     bool good =
         read &&
         (ping || ((off || strcmp(question.op, "subscribe") == 0) && question.topics > 0 && !question.bad && !too_many));
-    const char *said = ping ? "pong" : good ? "" : too_many ? "args size >10" : "error:handler not found";
+    bool refused = good && !ping && host->refuse;
+    const char *said = ping       ? "pong"
+                       : refused  ? "Internal error"
+                       : good     ? ""
+                       : too_many ? "args size >10"
+                                  : "error:handler not found";
+    good = good && !refused;
     struct sl_render answer = {0};
     sl__write_format(&answer,
                      "{\"success\":%s,\"ret_msg\":\"%s\",\"conn_id\":\"2324d924\",\"req_id\":\"%s\",\"op\":\"%s\"}",
@@ -159,16 +165,9 @@ static void render_trade(const struct sl_wish *wish, const sl_market_event *even
     sl__write_format(text, "\",\"L\":\"PlusTick\",\"i\":\"%s\",\"BT\":false}]}", id);
 }
 
-static void render_ids(const struct sl_wish *wish, int64_t time_ns, int64_t id, struct sl_render *text)
+static void render_ids(int64_t time_ns, int64_t id, struct sl_render *text)
 {
-    (void)wish;
     sl__write_format(text, ",\"u\":%" PRId64 ",\"seq\":%" PRId64 "},\"cts\":%" PRId64 "}", id, id * 7, MS(time_ns));
-}
-
-/* Ids follow each other here: the count of changes, behind the one that every book begins with. */
-static int64_t id_of(const struct sl_dialect_host *host, const sl_instrument *instrument)
-{
-    return (int64_t)sl_truth_look(host->truth, instrument).changes + 1000;
 }
 
 static void render_head(const struct sl_wish *wish, const char *type, int64_t time_ns, struct sl_render *text)
@@ -207,7 +206,7 @@ static void render_whole(const struct sl_dialect_host *host, const struct sl_wis
     sl__write_side(text, state.book, SL_SIDE_BUY, depth);
     sl__write_text(text, ",\"a\":");
     sl__write_side(text, state.book, SL_SIDE_SELL, depth);
-    render_ids(wish, host->now_ns, id_of(host, wish->instrument), text);
+    render_ids(host->now_ns, state.book_id, text);
 }
 
 static void render_snapshot(const struct sl_dialect_host *host, const struct sl_wish *wish, struct sl_render *text)
@@ -223,12 +222,15 @@ static bool render_change(const struct sl_dialect_host *host, const struct sl_wi
     const sl_levels *levels = &change->event.as.delta.levels;
     if (wish->feed == SL_FEED_TRADES && trade) {
         render_trade(wish, &change->event, text);
+    } else if (wish->feed == SL_FEED_DEPTH && !trade &&
+               sl_truth_look(host->truth, wish->instrument).first_of_numbering) {
+        render_whole(host, wish, DEPTH, text); /* the service has restarted: u is 1, and all is told */
     } else if (wish->feed == SL_FEED_DEPTH && !trade) {
         render_head(wish, "delta", time_ns, text);
         sl__write_changes(text, levels->bids, levels->bid_count);
         sl__write_text(text, ",\"a\":");
         sl__write_changes(text, levels->asks, levels->ask_count);
-        render_ids(wish, time_ns, id_of(host, wish->instrument), text);
+        render_ids(time_ns, change->event.as.delta.last_id + (host->bad_link ? 1000 : 0), text);
     } else if (wish->feed == SL_FEED_BEST && !trade && change->top) {
         render_whole(host, wish, 1, text);
     } else if (wish->feed == SL_FEED_TICKER && !trade && change->top) {
@@ -292,11 +294,17 @@ static void limited(struct sl_render *text)
     sl__write_text(text, "{\"retCode\":10006,\"retMsg\":\"Too many visits!\",\"result\":{},\"time\":1672738134824}");
 }
 
+static void too_many(struct sl_render *text)
+{
+    sl__write_text(text, "{\"success\":false,\"ret_msg\":\"too many requests\",\"conn_id\":\"2324d924\","
+                         "\"req_id\":\"\",\"op\":\"subscribe\"}");
+}
+
 #define BYBIT(which, with_uuids)                                                                                       \
     {                                                                                                                  \
-        .venue = (which), .levels = DEPTH, .uuids = (with_uuids), .snapshot_first = true, .define = define,            \
-        .open = open_path, .hear = hear, .change = render_change, .snapshot = render_snapshot, .rest = rest,           \
-        .limited = limited                                                                                             \
+        .venue = (which), .levels = DEPTH, .consecutive = true, .renumbers = true, .uuids = (with_uuids),              \
+        .snapshot_first = true, .define = define, .too_many = too_many, .open = open_path, .hear = hear,               \
+        .change = render_change, .snapshot = render_snapshot, .rest = rest, .limited = limited                         \
     }
 
 const sl_dialect sl__dialect_bybit_spot = BYBIT(SL_VENUE_BYBIT_SPOT, false);

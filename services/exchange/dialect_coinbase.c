@@ -158,6 +158,10 @@ static void hear(const struct sl_dialect_host *host, struct sl_venue_client *cli
         say_error(host, client, reason);
         return;
     }
+    if (host->refuse) {
+        say_error(host, client, "the channel is not available just now");
+        return;
+    }
     perform(host, client, &question);
 }
 
@@ -266,6 +270,11 @@ static bool render_heartbeat(const struct sl_dialect_host *host, const struct sl
     return true;
 }
 
+static void too_many(struct sl_render *text)
+{
+    sl__write_text(text, "{\"type\":\"error\",\"message\":\"rate limit exceeded\",\"reason\":\"\"}");
+}
+
 /* ---- REST ---- */
 
 static struct sl_rest_reply answer_products(const struct sl_dialect_host *host, struct sl_render *text)
@@ -329,6 +338,9 @@ static struct sl_rest_reply rest(const struct sl_dialect_host *host, const struc
 const sl_dialect sl__dialect_coinbase = {.venue = SL_VENUE_COINBASE,
                                          .snapshot_first = true,
                                          .heartbeat_ns = HEARTBEAT_NS,
+                                         .messages = 100,
+                                         .messages_ns = HEARTBEAT_NS,
+                                         .too_many = too_many,
                                          .define = define,
                                          .open = open_path,
                                          .hear = hear,

@@ -60,9 +60,10 @@ static uint32_t add_side(uint32_t crc, const sl_book *book, sl_side side)
     return crc;
 }
 
-static uint32_t checksum(const sl_book *book)
+static uint32_t checksum(const struct sl_dialect_host *host, const sl_book *book)
 {
-    return add_side(add_side((uint32_t)crc32(0, NULL, 0), book, SL_SIDE_SELL), book, SL_SIDE_BUY);
+    uint32_t sum = add_side(add_side((uint32_t)crc32(0, NULL, 0), book, SL_SIDE_SELL), book, SL_SIDE_BUY);
+    return host->bad_link ? ~sum : sum;
 }
 
 /* ---- subscribing ---- */
@@ -135,7 +136,14 @@ static void answer_one(const struct sl_dialect_host *host, struct sl_venue_clien
         sl_instruments_find(host->instruments, SL_VENUE_KRAKEN, symbol.data, symbol.size_bytes);
     struct sl_render text = {0};
     bool known = found != NULL && found->status != SL_STATUS_DELISTED && question->feed != SL_FEED_NONE;
-    if (!known) {
+    bool refused = known && host->refuse;
+    known = known && !refused;
+    if (refused) {
+        sl__write_format(&text,
+                         "{\"error\":\"Subscription temporarily unavailable\",\"method\":\"%s\",\"success\":false,"
+                         "\"symbol\":\"%s\"",
+                         method, found->symbol);
+    } else if (!known) {
         sl__write_format(&text, "{\"error\":\"%s\",\"method\":\"%s\",\"success\":false,\"symbol\":\"%.*s\"",
                          found == NULL ? "Currency pair not supported" : "Channel not supported", method,
                          (int)(symbol.size_bytes < 40 ? symbol.size_bytes : 40), symbol.data);
@@ -155,6 +163,33 @@ static void answer_one(const struct sl_dialect_host *host, struct sl_venue_clien
     }
 }
 
+static size_t count_symbols(sl_json *json, const char *text, size_t size_bytes)
+{
+    sl_json_text symbol;
+    size_t count = 0;
+    if (sl_json_open(json, text, size_bytes, 0) == 0 && sl_json_enter_object(json) == 0 &&
+        sl_json_find_field(json, "params") == 0 && sl_json_enter_object(json) == 0 &&
+        sl_json_find_field(json, "symbol") == 0 && sl_json_enter_array(json) == 0) {
+        while (sl_json_next_string(json, &symbol) > 0) {
+            count++;
+        }
+    }
+    return count;
+}
+
+static void too_many(struct sl_render *text)
+{
+    sl__write_text(text, "{\"Error\":\"Exceeded msg rate\"}");
+}
+
+static void say_too_many(const struct sl_dialect_host *host, struct sl_venue_client *client)
+{
+    struct sl_render text = {0};
+    too_many(&text);
+    host->say(client, &text);
+    sl__write_done(&text);
+}
+
 static void hear(const struct sl_dialect_host *host, struct sl_venue_client *client, const char *text,
                  size_t size_bytes)
 {
@@ -169,11 +204,16 @@ static void hear(const struct sl_dialect_host *host, struct sl_venue_client *cli
         return;
     }
     sl_json_text symbol;
+    size_t symbols = host->limit ? count_symbols(host->json, text, size_bytes) : 0, done = 0;
     if (sl_json_open(host->json, text, size_bytes, 0) == 0 && sl_json_enter_object(host->json) == 0 &&
         sl_json_find_field(host->json, "params") == 0 && sl_json_enter_object(host->json) == 0 &&
         sl_json_find_field(host->json, "symbol") == 0 && sl_json_enter_array(host->json) == 0) {
         while (sl_json_next_string(host->json, &symbol) > 0) {
-            answer_one(host, client, &question, symbol);
+            if (host->limit && done++ >= symbols * 3 / 5) {
+                say_too_many(host, client); /* 15 of 25 are answered; for the others this, which names none of them */
+            } else {
+                answer_one(host, client, &question, symbol);
+            }
         }
     }
 }
@@ -211,7 +251,7 @@ static void render_book(const struct sl_dialect_host *host, const sl_instrument 
         }
         sl__write_text(text, side == SL_SIDE_BUY ? "],\"asks\":[" : "]");
     }
-    sl__write_format(text, ",\"checksum\":%" PRIu32 ",\"timestamp\":\"", checksum(state.book));
+    sl__write_format(text, ",\"checksum\":%" PRIu32 ",\"timestamp\":\"", checksum(host, state.book));
     sl__write_time(text, time_ns);
     sl__write_text(text, "\"}]}");
 }
@@ -280,6 +320,14 @@ static bool render_heartbeat(const struct sl_dialect_host *host, const struct sl
     return wish == NULL;
 }
 
+static bool notice(const struct sl_dialect_host *host, struct sl_render *text)
+{
+    (void)host;
+    sl__write_text(text, "{\"channel\":\"status\",\"type\":\"update\",\"data\":[{\"version\":\"2.0.9\",\"system\":"
+                         "\"post_only\",\"api_version\":\"v2\",\"connection_id\":12393906104898154338}]}");
+    return true;
+}
+
 /* ---- REST ---- */
 
 static struct sl_rest_reply answer_pairs(const struct sl_dialect_host *host, struct sl_render *text)
@@ -329,5 +377,8 @@ const sl_dialect sl__dialect_kraken = {.venue = SL_VENUE_KRAKEN,
                                        .change = render_change,
                                        .snapshot = render_snapshot,
                                        .heartbeat = render_heartbeat,
+                                       .notice = notice,
+                                       .parts_limited = true,
+                                       .too_many = too_many,
                                        .rest = rest,
                                        .limited = limited};

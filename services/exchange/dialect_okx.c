@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* OKX v5, from its side. Source: www.okx.com/docs-v5. Checksums are 0, as since 2026-06-23. */
+/* OKX v5, from its side. Source: www.okx.com/docs-v5. Checksums are 0, as since 2026-06-23, if not asked for. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <zlib.h>
 
 #include "exchange/dialect.h"
 
 #define MS(ns) ((ns) / 1000000)
 #define LEVELS 400
+#define CHECKSUM_LEVELS 25
 
 static void define(const char *base, const char *quote, sl_instrument *instrument)
 {
@@ -63,7 +66,14 @@ static void answer_one(const struct sl_dialect_host *host, struct sl_venue_clien
     }
     struct sl_render text = {0};
     bool known = wish.feed != SL_FEED_NONE && wish.instrument != NULL && wish.instrument->status != SL_STATUS_DELISTED;
-    if (known) {
+    bool refused = known && host->refuse;
+    known = known && !refused;
+    if (refused) {
+        sl__write_format(&text,
+                         "{\"event\":\"error\",\"code\":\"64004\",\"msg\":\"Subscribe timeout: channel:%s,instId:%s\","
+                         "\"connId\":\"a4d3ae55\"}",
+                         channel_of(wish.feed), wish.instrument->symbol);
+    } else if (known) {
         sl__write_format(&text,
                          "{\"event\":\"%s\",\"arg\":{\"channel\":\"%s\",\"instId\":\"%s\"},\"connId\":\"a4d3ae55\"}",
                          off ? "unsubscribe" : "subscribe", channel_of(wish.feed), wish.instrument->symbol);
@@ -143,10 +153,45 @@ static void render_changes(struct sl_render *text, const sl_level *levels, size_
     }
 }
 
-static void render_ids(struct sl_render *text, int64_t time_ns, int64_t previous, int64_t id)
+/* Up to 25 levels a side, a bid and an ask in turn as far as there are: "price:quantity", joined by ':'. */
+static int32_t checksum(const sl_book *book)
 {
-    sl__write_format(text, "],\"ts\":\"%" PRId64 "\",\"checksum\":0,\"prevSeqId\":%" PRId64 ",\"seqId\":%" PRId64 "}]}",
-                     MS(time_ns), previous, id);
+    sl_book_cursor bids = sl_book_first(book, SL_SIDE_BUY), asks = sl_book_first(book, SL_SIDE_SELL);
+    uint32_t crc = (uint32_t)crc32(0, NULL, 0);
+    bool first = true;
+    for (int at = 0; at < CHECKSUM_LEVELS; at++) {
+        const sl_level *pair[] = {sl_book_next(&bids), sl_book_next(&asks)};
+        for (size_t side = 0; side < 2; side++) {
+            char text[2 * SL_DECIMAL_TEXT_MAX + 2];
+            if (pair[side] == NULL) {
+                continue;
+            }
+            size_t size = 0;
+            if (!first) {
+                text[size++] = ':';
+            }
+            size += sl_decimal_format(pair[side]->price, SL_DECIMAL_SCALED, text + size);
+            text[size++] = ':';
+            size += sl_decimal_format(pair[side]->quantity, SL_DECIMAL_SCALED, text + size);
+            crc = (uint32_t)crc32(crc, (const unsigned char *)text, (unsigned)size);
+            first = false;
+        }
+    }
+    return (int32_t)crc;
+}
+
+static void render_ids(const struct sl_dialect_host *host, const sl_book *book, int64_t time_ns, int64_t previous,
+                       int64_t id, struct sl_render *text)
+{
+    /* What does not fit is the checksum where there is one, else the id of the one before. */
+    int32_t sum = host->checksums ? checksum(book) : 0;
+    if (host->bad_link) {
+        sum ^= host->checksums ? 1 : 0;
+        previous += host->checksums ? 0 : 7;
+    }
+    sl__write_format(
+        text, "],\"ts\":\"%" PRId64 "\",\"checksum\":%" PRId32 ",\"prevSeqId\":%" PRId64 ",\"seqId\":%" PRId64 "}]}",
+        MS(time_ns), sum, previous, id);
 }
 
 static void render_trade(sl_feed feed, const sl_market_event *event, struct sl_render *text)
@@ -187,7 +232,8 @@ static bool render_change(const struct sl_dialect_host *host, const struct sl_wi
         render_changes(text, delta->levels.asks, delta->levels.ask_count);
         sl__write_text(text, "],\"bids\":[");
         render_changes(text, delta->levels.bids, delta->levels.bid_count);
-        render_ids(text, change->event.venue_time_ns, delta->previous_id, delta->last_id);
+        render_ids(host, sl_truth_look(host->truth, wish->instrument).book, change->event.venue_time_ns,
+                   delta->previous_id, delta->last_id, text);
     } else if (wish->feed == SL_FEED_BEST && !trade && change->top) {
         render_best(host, &change->event, text);
     } else {
@@ -204,7 +250,7 @@ static void render_snapshot(const struct sl_dialect_host *host, const struct sl_
     render_side(text, state.book, SL_SIDE_SELL, LEVELS);
     sl__write_text(text, "],\"bids\":[");
     render_side(text, state.book, SL_SIDE_BUY, LEVELS);
-    render_ids(text, host->now_ns, -1, state.book_id);
+    render_ids(host, state.book, host->now_ns, -1, state.book_id, text);
 }
 
 static bool leave(const struct sl_dialect_host *host, struct sl_render *text)
@@ -214,6 +260,20 @@ static bool leave(const struct sl_dialect_host *host, struct sl_render *text)
         text, "{\"event\":\"notice\",\"code\":\"64008\",\"msg\":\"The connection will soon be closed for a service "
               "upgrade. Please reconnect.\",\"connId\":\"a4d3ae55\"}");
     return true;
+}
+
+static bool notice(const struct sl_dialect_host *host, struct sl_render *text)
+{
+    (void)host;
+    sl__write_text(text, "{\"event\":\"channel-conn-count\",\"channel\":\"books\",\"connCount\":\"2\","
+                         "\"connId\":\"a4d3ae55\"}");
+    return true;
+}
+
+static void too_many(struct sl_render *text)
+{
+    sl__write_text(text, "{\"event\":\"error\",\"code\":\"60014\",\"msg\":\"Requests too frequent\","
+                         "\"connId\":\"a4d3ae55\"}");
 }
 
 /* ---- REST ---- */
@@ -255,6 +315,9 @@ static void limited(struct sl_render *text)
 
 const sl_dialect sl__dialect_okx = {.venue = SL_VENUE_OKX,
                                     .levels = 100,
+                                    .renumbers = true,
+                                    .messages = 480,
+                                    .messages_ns = INT64_C(3600000000000),
                                     .snapshot_first = true,
                                     .define = define,
                                     .open = open_path,
@@ -262,5 +325,7 @@ const sl_dialect sl__dialect_okx = {.venue = SL_VENUE_OKX,
                                     .change = render_change,
                                     .snapshot = render_snapshot,
                                     .leave = leave,
+                                    .notice = notice,
+                                    .too_many = too_many,
                                     .rest = rest,
                                     .limited = limited};

@@ -11,7 +11,7 @@
 #include "sluice/scope.h"
 
 struct served {
-    const struct sl_exchange_serve_options *options;
+    const struct sl_scenario *scenario;
     sl_instruments *instruments;
     sl_simulated *exchange;
     FILE *truth;
@@ -35,34 +35,7 @@ static int write_truth(void *arg, const sl_market_event *event)
     served->line[size_bytes++] = '\n';
     return fwrite(served->line, 1, size_bytes, served->truth) == size_bytes
                ? 0
-               : sl_fail(SL_EINTERNAL, "the truth cannot be written to '%s'", served->options->truth);
-}
-
-static int define_all(const struct served *served)
-{
-    const struct sl_exchange_serve_options *options = served->options;
-    for (size_t at = 0; at < options->venue_count; at++) {
-        sl_venue venue = sl_venue_find(options->venues[at]);
-        if (venue == SL_VENUE_NONE) {
-            return sl_fail(SL_EINVAL, "there is no venue '%s'", options->venues[at]);
-        }
-        SL_TRY(sl_simulated_define(served->instruments, venue, options->instruments));
-    }
-    return 0;
-}
-
-/* Something goes wrong now and then: faults that a worker can heal from. */
-static int trouble(void *arg)
-{
-    static const sl_fault faults[] = {SL_FAULT_DROP,    SL_FAULT_DUPLICATE,      SL_FAULT_REORDER, SL_FAULT_CUT,
-                                      SL_FAULT_GARBAGE, SL_FAULT_HTTP_429_AFTER, SL_FAULT_UNKNOWN, SL_FAULT_DROP_TRADE,
-                                      SL_FAULT_LEAVE,   SL_FAULT_SNAPSHOT_OLD};
-    struct served *served = arg;
-    for (;;) {
-        SL_TRY(sl_sleep(served->options->fault_every));
-        sl_fault fault = faults[sl_random() % (sizeof faults / sizeof *faults)];
-        sl_simulated_fault(served->exchange, SL_VENUE_NONE, fault, 1, SL_SECONDS(1));
-    }
+               : sl_fail(SL_EINTERNAL, "the truth cannot be written to '%s'", served->scenario->truth);
 }
 
 static int stop_when_asked(void *arg)
@@ -74,31 +47,28 @@ static int stop_when_asked(void *arg)
 
 static int serve(struct served *served)
 {
+    sl_auto(sl_scenario_run) *run = NULL;
+    SL_TRY(sl_scenario_begin(served->scenario, served->exchange, &run));
     SL_SCOPE(scope, .name = "exchange");
     SL_TRY(sl_spawn(&scope, stop_when_asked, &scope, .daemon = true));
     SL_TRY(sl_spawn(&scope, sl_simulated_run, served->exchange));
-    if (served->options->fault_every > 0) {
-        SL_TRY(sl_spawn(&scope, trouble, served, .daemon = true));
-    }
+    SL_TRY(sl_spawn(&scope, sl_scenario_play, run, .daemon = true, .name = "scenario"));
     return sl_scope_wait(&scope);
 }
 
 static int open_all(struct served *served)
 {
-    const struct sl_exchange_serve_options *options = served->options;
-    SL_TRY(define_all(served));
-    struct sl_simulated_options simulated = {.instruments = served->instruments,
-                                             .seed = options->seed,
-                                             .rate = options->rate,
-                                             .steps = options->steps,
-                                             .port = options->port,
-                                             .arg = served,
-                                             .record = served->truth == NULL ? NULL : write_truth};
+    struct sl_simulated_options simulated;
+    SL_TRY(sl_scenario_prepare(served->scenario, served->instruments, &simulated));
+    simulated.arg = served;
+    simulated.record = served->truth == NULL ? NULL : write_truth;
     SL_TRY(sl_simulated_open(&simulated, &served->exchange));
     printf("listening on 127.0.0.1:%d\n", sl_simulated_port(served->exchange));
-    for (size_t at = 0; at < options->venue_count; at++) {
-        printf("%-15s ws://127.0.0.1:%d/%s\n", options->venues[at], sl_simulated_port(served->exchange),
-               options->venues[at]);
+    for (int venue = 1; venue < SL_VENUE_COUNT; venue++) {
+        if (served->scenario->venues[venue] != NULL) {
+            printf("%-15s ws://127.0.0.1:%d/%s\n", sl_venue_name((sl_venue)venue), sl_simulated_port(served->exchange),
+                   sl_venue_name((sl_venue)venue));
+        }
     }
     (void)fflush(stdout);
     return 0;
@@ -143,15 +113,24 @@ static void tell_end(const struct served *served)
     printf("\nsteps      %" PRIu64 "%s\n", stats->steps, stats->over ? ", all of them" : "");
     printf("sent       %" PRIu64 " messages to %" PRIu64 " connections, %" PRIu64 " requests answered\n",
            stats->messages, stats->connections, stats->requests);
+    bool any = false;
+    for (int fault = 1; fault < SL_FAULT_COUNT; fault++) {
+        if (stats->faults[fault] > 0) {
+            printf("%s%" PRIu64 " %s", any ? ", " : "faults     ", stats->faults[fault],
+                   sl_fault_name((sl_fault)fault));
+            any = true;
+        }
+    }
+    printf("%s", any ? "\n" : "");
 }
 
 int sl_exchange_serve(void *arg)
 {
-    struct served served = {.options = arg};
-    int code = sl_instruments_new(0, &served.instruments);
-    if (code == 0 && served.options->truth != NULL) {
-        served.truth = fopen(served.options->truth, "we");
-        code = served.truth == NULL ? sl_fail(SL_ENOENT, "'%s' cannot be written", served.options->truth) : 0;
+    struct served served = {.scenario = arg};
+    int code = sl_instruments_new(SL_INSTRUMENTS_MAX, &served.instruments);
+    if (code == 0 && served.scenario->truth != NULL) {
+        served.truth = fopen(served.scenario->truth, "we");
+        code = served.truth == NULL ? sl_fail(SL_ENOENT, "'%s' cannot be written", served.scenario->truth) : 0;
     }
     code = code == 0 ? open_all(&served) : code;
     if (code == 0) {
@@ -162,7 +141,7 @@ int sl_exchange_serve(void *arg)
         code = write_books(&served);
     }
     if (served.truth != NULL && fclose(served.truth) != 0 && code == 0) {
-        code = sl_fail(SL_EINTERNAL, "'%s' could not be written to its end", served.options->truth);
+        code = sl_fail(SL_EINTERNAL, "'%s' could not be written to its end", served.scenario->truth);
     }
     sl_simulated_close(served.exchange);
     sl_instruments_free(served.instruments);

@@ -52,165 +52,9 @@ int sl_simulated_define(sl_instruments *instruments, sl_venue venue, size_t coun
     return 0;
 }
 
-/* ---- faults ---- */
-
-static const char *const fault_names[SL_FAULT_COUNT] = {
-    [SL_FAULT_NONE] = "none",
-    [SL_FAULT_DROP] = "drop",
-    [SL_FAULT_DROP_TRADE] = "drop-trade",
-    [SL_FAULT_DUPLICATE] = "duplicate",
-    [SL_FAULT_REORDER] = "reorder",
-    [SL_FAULT_CUT] = "cut",
-    [SL_FAULT_CUT_ALL] = "cut-all",
-    [SL_FAULT_CLOSE] = "close",
-    [SL_FAULT_LEAVE] = "leave",
-    [SL_FAULT_HALF_OPEN] = "half-open",
-    [SL_FAULT_SILENT] = "silent",
-    [SL_FAULT_HEARTBEATS_ONLY] = "heartbeats-only",
-    [SL_FAULT_DEAF] = "deaf",
-    [SL_FAULT_ACKS] = "acks",
-    [SL_FAULT_GARBAGE] = "garbage",
-    [SL_FAULT_UNKNOWN] = "unknown",
-    [SL_FAULT_SNAPSHOT_OLD] = "snapshot-old",
-    [SL_FAULT_SNAPSHOT_NEVER] = "snapshot-never",
-    [SL_FAULT_HTTP_429] = "http-429",
-    [SL_FAULT_HTTP_429_AFTER] = "http-429-after",
-    [SL_FAULT_HTTP_418] = "http-418",
-    [SL_FAULT_HTTP_403] = "http-403",
-    [SL_FAULT_HTTP_500] = "http-500",
-    [SL_FAULT_BODY_LIMIT] = "body-limit",
-    [SL_FAULT_REFUSE] = "refuse",
-    [SL_FAULT_HALT] = "halt",
-    [SL_FAULT_DELIST] = "delist",
-};
-
-const char *sl_fault_name(sl_fault fault)
+int64_t sl__venue_wall(const struct venue *venue)
 {
-    return (unsigned)fault < SL_FAULT_COUNT ? fault_names[fault] : "?";
-}
-
-sl_fault sl_fault_find(const char *name)
-{
-    for (int fault = 1; fault < SL_FAULT_COUNT; fault++) {
-        if (strcmp(fault_names[fault], name) == 0) {
-            return (sl_fault)fault;
-        }
-    }
-    return SL_FAULT_NONE;
-}
-
-bool sl__fault_take(struct venue *venue, sl_fault fault)
-{
-    if (venue->orders.left[fault] == 0) {
-        return false;
-    }
-    venue->orders.left[fault]--;
-    venue->exchange->stats.faults[fault]++;
-    return true;
-}
-
-bool sl__fault_holds(const struct venue *venue, sl_fault fault)
-{
-    return venue->orders.until[fault] > sl_now();
-}
-
-/* Those that were halted are traded again. */
-static void lift_halts(struct venue *venue)
-{
-    sl_instruments *table = venue->exchange->options.instruments;
-    venue->orders.until[SL_FAULT_HALT] = 0;
-    for (size_t at = 0; at < sl_instruments_count(table); at++) {
-        const sl_instrument *one = sl_instruments_at(table, at);
-        if (one->venue == venue->dialect->venue && one->status == SL_STATUS_HALTED) {
-            sl_instruments_set_status(table, one, SL_STATUS_TRADING);
-        }
-    }
-}
-
-/* The status of the next instruments that are traded. */
-static void change_status(struct venue *venue, sl_instrument_status status, uint64_t count)
-{
-    sl_instruments *table = venue->exchange->options.instruments;
-    for (size_t at = sl_instruments_count(table); at-- > 0 && count > 0;) {
-        const sl_instrument *one = sl_instruments_at(table, at);
-        if (one->venue == venue->dialect->venue && one->status == SL_STATUS_TRADING) {
-            sl_instruments_set_status(table, one, status);
-            count--;
-        }
-    }
-}
-
-static void tell_all_to_leave(struct venue *venue, sl_time now)
-{
-    struct sl_render text = {0};
-    venue->host.now_ns = sl_now_wall();
-    if (venue->dialect->leave != NULL && venue->dialect->leave(&venue->host, &text)) {
-        for (struct sl_venue_client *client = venue->clients; client != NULL; client = client->next) {
-            sl__client_say(client, &text);
-        }
-    }
-    sl__write_done(&text);
-    (void)now;
-}
-
-static void cut_all(struct venue *venue)
-{
-    for (struct sl_venue_client *client = venue->clients; client != NULL; client = client->next) {
-        sl__client_end(client, true, 0);
-    }
-}
-
-static void order(struct venue *venue, sl_fault fault, uint64_t count, sl_time duration)
-{
-    count = count == 0 ? 1 : count;
-    duration = duration == 0 ? SL_SECONDS(1) : duration;
-    sl_time until = sl_time_add(sl_now(), duration);
-    switch (fault) {
-    case SL_FAULT_CUT_ALL:
-        venue->exchange->stats.faults[fault]++;
-        cut_all(venue);
-        break;
-    case SL_FAULT_LEAVE:
-        venue->exchange->stats.faults[fault]++;
-        venue->orders.until[fault] = until;
-        tell_all_to_leave(venue, sl_now());
-        break;
-    case SL_FAULT_SILENT:
-    case SL_FAULT_HEARTBEATS_ONLY:
-    case SL_FAULT_DEAF:
-    case SL_FAULT_HTTP_418:
-    case SL_FAULT_REFUSE:
-        venue->exchange->stats.faults[fault]++;
-        venue->orders.until[fault] = until;
-        break;
-    case SL_FAULT_HALT:
-        venue->orders.until[fault] = until;
-        __attribute__((fallthrough));
-    case SL_FAULT_DELIST:
-        venue->exchange->stats.faults[fault]++;
-        change_status(venue, fault == SL_FAULT_HALT ? SL_STATUS_HALTED : SL_STATUS_DELISTED, count);
-        break;
-    default:
-        venue->orders.left[fault] += count;
-        venue->orders.retry_after = duration;
-    }
-}
-
-void sl_simulated_fault(sl_simulated *exchange, sl_venue venue, sl_fault fault, uint64_t count, sl_time duration)
-{
-    for (size_t at = 0; at < exchange->venue_count; at++) {
-        if (venue == SL_VENUE_NONE || exchange->list[at]->dialect->venue == venue) {
-            order(exchange->list[at], fault, count, duration);
-        }
-    }
-}
-
-void sl_simulated_heal(sl_simulated *exchange)
-{
-    for (size_t at = 0; at < exchange->venue_count; at++) {
-        lift_halts(exchange->list[at]);
-        exchange->list[at]->orders = (struct orders){.retry_after = 0};
-    }
+    return sl_now_wall() + venue->skew_ns;
 }
 
 int sl_simulated_list(sl_simulated *exchange, sl_venue venue, const char *base)
@@ -298,7 +142,7 @@ static int step(sl_simulated *exchange)
 {
     struct venue *venue = exchange->list[exchange->stats.steps % exchange->venue_count];
     sl_truth_change change;
-    venue->host.now_ns = sl_now_wall();
+    venue->host.now_ns = sl__venue_wall(venue);
     int code = sl_truth_step(venue->truth, venue->host.now_ns, &change);
     exchange->stats.steps++;
     return code == SL_EAGAIN ? 0 : code < 0 ? code : tell(venue, &change);
@@ -310,7 +154,7 @@ static int last_steps(struct venue *venue, const sl_instrument *instrument)
     bool traded = false, changed = false;
     while (!traded || !changed) {
         sl_truth_change change;
-        venue->host.now_ns = sl_now_wall();
+        venue->host.now_ns = sl__venue_wall(venue);
         SL_TRY(sl_truth_step_of(venue->truth, instrument, venue->host.now_ns, &change));
         SL_TRY(tell(venue, &change));
         traded = traded || change.event.kind == SL_EVENT_TRADE;
@@ -403,16 +247,19 @@ static int beat(void *arg)
         SL_TRY(sl_sleep(HEARTBEAT_LOOK));
         for (size_t at = 0; at < exchange->venue_count; at++) {
             struct venue *venue = exchange->list[at];
-            sl_time leave = venue->orders.until[SL_FAULT_LEAVE];
-            if (leave != 0 && leave <= sl_now()) {
-                venue->orders.until[SL_FAULT_LEAVE] = 0;
-                cut_all(venue);
+            sl_time now = sl_now();
+            if (venue->leave_at != 0 && venue->leave_at <= now) {
+                venue->leave_at = 0;
+                sl__cut_all(venue);
             }
-            sl_time halted = venue->orders.until[SL_FAULT_HALT];
-            if (halted != 0 && halted <= sl_now()) {
-                lift_halts(venue);
+            if (venue->halted_until != 0 && venue->halted_until <= now) {
+                sl__lift_halts(venue);
             }
-            sl__venue_heartbeat(venue, sl_now());
+            if (!sl__fault_holds(venue, SL_FAULT_ACKS_LATE, NULL)) {
+                sl__release_answers(venue);
+            }
+            sl__venue_heartbeat(venue, now);
+            sl__venue_ping(venue, now);
         }
     }
 }
@@ -486,12 +333,15 @@ static int open_venue(sl_simulated *exchange, const sl_dialect *dialect)
     exchange->list[exchange->venue_count++] = venue;
     venue->exchange = exchange;
     venue->dialect = dialect;
+    const struct sl_simulated_venue *own = &exchange->options.venues[dialect->venue];
     sl_truth_options truth = {.instruments = exchange->options.instruments,
                               .venue = dialect->venue,
                               .seed = exchange->options.seed + (uint64_t)dialect->venue,
-                              .levels = dialect->levels,
+                              .levels = own->levels == 0 ? dialect->levels : own->levels,
+                              .deep = own->deep,
                               .trade_weight = exchange->options.trade_weight,
                               .timed = dialect->timed,
+                              .consecutive = dialect->consecutive,
                               .uuids = dialect->uuids};
     SL_TRY(sl_truth_new(&truth, &venue->truth));
     SL_TRY(sl_json_new(0, &venue->json));
@@ -500,6 +350,7 @@ static int open_venue(sl_simulated *exchange, const sl_dialect *dialect)
                                            .instruments = exchange->options.instruments,
                                            .truth = venue->truth,
                                            .json = venue->json,
+                                           .checksums = own->checksums,
                                            .say = sl__client_say,
                                            .wish = sl__client_wish,
                                            .history = history};
@@ -541,6 +392,7 @@ static void close_venue(struct venue *venue)
     sl_truth_free(venue->truth);
     sl_json_free(venue->json);
     sl__write_done(&venue->text);
+    sl__write_done(&venue->spoiled);
     sl__write_done(&venue->old_snapshot);
     sl_free(venue);
 }

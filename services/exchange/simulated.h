@@ -8,6 +8,7 @@
 #ifndef SLUICE_EXCHANGE_SIMULATED_H
 #define SLUICE_EXCHANGE_SIMULATED_H
 
+#include "exchange/faults.h"
 #include "exchange/truth.h"
 #include "sluice/time.h"
 
@@ -26,37 +27,12 @@ extern "C" {
 
 typedef struct sl_simulated sl_simulated;
 
-/* What may go wrong. `count`: so many times; `duration`: for so long. */
-typedef enum sl_fault {
-    SL_FAULT_NONE = 0,
-    SL_FAULT_DROP,            /* count: changes of a book that a client is not sent */
-    SL_FAULT_DROP_TRADE,      /* count: trades likewise */
-    SL_FAULT_DUPLICATE,       /* count: messages sent twice */
-    SL_FAULT_REORDER,         /* count: messages sent behind the next one */
-    SL_FAULT_CUT,             /* count: connections cut without a word, one now, the next with the next message */
-    SL_FAULT_CUT_ALL,         /* all connections at once, as after 24 hours */
-    SL_FAULT_CLOSE,           /* count: connections closed with 1008 */
-    SL_FAULT_LEAVE,           /* all clients are asked to leave; `duration` later they are cut */
-    SL_FAULT_HALF_OPEN,       /* count: connections that are open, but nothing comes or goes any more */
-    SL_FAULT_SILENT,          /* duration: nothing is sent, connections stay open */
-    SL_FAULT_HEARTBEATS_ONLY, /* duration: nothing but heartbeats */
-    SL_FAULT_DEAF,            /* duration: what clients say is not answered */
-    SL_FAULT_ACKS,            /* count: questions that are not answered, though done */
-    SL_FAULT_GARBAGE,         /* count: half a message, which is no JSON, before a good one */
-    SL_FAULT_UNKNOWN,         /* count: a message of a kind that nobody knows, before a good one */
-    SL_FAULT_SNAPSHOT_OLD,    /* count: answers with the book as it was before */
-    SL_FAULT_SNAPSHOT_NEVER,  /* count: requests that are not answered */
-    SL_FAULT_HTTP_429,        /* count: refused without a Retry-After */
-    SL_FAULT_HTTP_429_AFTER,  /* count: refused, and `duration` in Retry-After */
-    SL_FAULT_HTTP_418,        /* duration: banned, and told until when */
-    SL_FAULT_HTTP_403,        /* count */
-    SL_FAULT_HTTP_500,        /* count */
-    SL_FAULT_BODY_LIMIT,      /* count: a limit told in the body of a 200, or 429 where the venue does not */
-    SL_FAULT_REFUSE,          /* duration: new streams are refused with 503 */
-    SL_FAULT_HALT,            /* count: instruments halted; `duration` later all are traded again */
-    SL_FAULT_DELIST,          /* count: instruments that are no more */
-    SL_FAULT_COUNT,
-} sl_fault;
+/* How one venue differs. */
+struct sl_simulated_venue {
+    size_t levels;  /* a side of its books; 0: the dialect's */
+    size_t deep;    /* further levels a side that never change: for snapshots of megabytes */
+    bool checksums; /* OKX: as before 2026-06-23, when they were more than 0 */
+};
 
 struct sl_simulated_options {
     sl_instruments *instruments; /* its own table, filled: each venue of it is opened; borrowed */
@@ -66,6 +42,7 @@ struct sl_simulated_options {
     size_t wait;           /* nothing happens before clients have so many subscriptions; 0: it does */
     int port;              /* 0: chosen by the system */
     unsigned trade_weight; /* see sl_truth_options */
+    struct sl_simulated_venue venues[SL_VENUE_COUNT]; /* how each differs from what is usual; all 0: not at all */
     void *arg;
     int (*record)(void *arg, const sl_market_event *event); /* the truth as it happens; must not wait; may be NULL */
 };
@@ -91,8 +68,11 @@ SL_MUST_CHECK int sl_simulated_run(void *exchange);
 
 int sl_simulated_port(const sl_simulated *exchange);
 
-/* Orders a fault of a venue (SL_VENUE_NONE: of all). Zero count or duration: once, or a second. Does not wait. */
-void sl_simulated_fault(sl_simulated *exchange, sl_venue venue, sl_fault fault, uint64_t count, sl_time duration);
+/*
+ * Orders a fault. Does not wait. 0, SL_EINVAL (no such fault, a pattern that is too long), SL_EMSGSIZE (too many at
+ * once), SL_ENOMEM. What a venue has no word for (a notice, numbers that begin anew) does not happen there.
+ */
+SL_MUST_CHECK int sl_simulated_order(sl_simulated *exchange, const struct sl_fault_order *order);
 
 /* Nothing is wrong any more. */
 void sl_simulated_heal(sl_simulated *exchange);
@@ -113,10 +93,6 @@ SL_MUST_CHECK int sl_simulated_list(sl_simulated *exchange, sl_venue venue, cons
 const sl_truth *sl_simulated_truth(const sl_simulated *exchange, sl_venue venue);
 
 const struct sl_simulated_stats *sl_simulated_get_stats(const sl_simulated *exchange);
-
-/* "drop", "cut-all"; "?" when out of range. The fault of a name, SL_FAULT_NONE if there is none. */
-const char *sl_fault_name(sl_fault fault);
-sl_fault sl_fault_find(const char *name);
 
 #ifdef __cplusplus
 }

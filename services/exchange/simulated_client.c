@@ -5,13 +5,27 @@
 #include "exchange/simulated_internal.h"
 #include "sluice/runtime.h"
 
-#define PREFIX sizeof(uint32_t)
+/* How a text goes out. */
+enum mode { WHOLE, FRAGMENTS, FRAGMENTS_AND_PING, PING };
+
+/* Before each text in an outbox. */
+struct prefix {
+    uint32_t size_bytes;
+    uint32_t mode;
+};
+
+/* So many messages come before a copy of an old one. */
+#define COPY_AFTER 8
+
+/* A client that does not answer a ping within so long is cut. */
+#define PONG_WITHIN SL_SECONDS(10)
 
 /* ---- what a client is sent ---- */
 
-static bool put(struct outbox *outbox, const char *text, size_t size_bytes)
+static bool put(struct outbox *outbox, const char *text, size_t size_bytes, enum mode mode)
 {
-    size_t needed = outbox->size_bytes + PREFIX + size_bytes;
+    struct prefix prefix = {(uint32_t)size_bytes, (uint32_t)mode};
+    size_t needed = outbox->size_bytes + sizeof prefix + size_bytes;
     if (needed > outbox->capacity) {
         size_t capacity = outbox->capacity == 0 ? 4096 : outbox->capacity;
         while (capacity < needed) {
@@ -24,9 +38,8 @@ static bool put(struct outbox *outbox, const char *text, size_t size_bytes)
         outbox->data = data;
         outbox->capacity = capacity;
     }
-    uint32_t length = (uint32_t)size_bytes;
-    memcpy(outbox->data + outbox->size_bytes, &length, PREFIX);
-    memcpy(outbox->data + outbox->size_bytes + PREFIX, text, size_bytes);
+    memcpy(outbox->data + outbox->size_bytes, &prefix, sizeof prefix);
+    memcpy(outbox->data + outbox->size_bytes + sizeof prefix, text, size_bytes);
     outbox->size_bytes = needed;
     return true;
 }
@@ -44,12 +57,12 @@ void sl__client_end(struct sl_venue_client *client, bool cut, int close_code)
     }
 }
 
-static void send_text(struct sl_venue_client *client, const char *text, size_t size_bytes)
+static void send_as(struct sl_venue_client *client, const char *text, size_t size_bytes, enum mode mode)
 {
     if (client->gone || client->mute) {
         return;
     }
-    if (client->outbox.size_bytes > SL_SIMULATED_BACKLOG_BYTES || !put(&client->outbox, text, size_bytes)) {
+    if (client->outbox.size_bytes > SL_SIMULATED_BACKLOG_BYTES || !put(&client->outbox, text, size_bytes, mode)) {
         client->venue->exchange->stats.kicked++;
         sl__client_end(client, true, 0);
         return;
@@ -59,11 +72,37 @@ static void send_text(struct sl_venue_client *client, const char *text, size_t s
     sl_event_set(&client->filled);
 }
 
+void sl__client_send(struct sl_venue_client *client, const char *text, size_t size_bytes)
+{
+    send_as(client, text, size_bytes, WHOLE);
+}
+
+/* An answer: it may be lost, or wait. */
 void sl__client_say(struct sl_venue_client *client, const struct sl_render *text)
 {
-    struct venue *venue = client->venue;
-    if (text->failed == 0 && text->size_bytes > 0 && !sl__fault_holds(venue, SL_FAULT_DEAF)) {
-        send_text(client, text->data, text->size_bytes);
+    const struct venue *venue = client->venue;
+    if (text->failed != 0 || text->size_bytes == 0 || client->unanswered ||
+        sl__fault_holds(venue, SL_FAULT_DEAF, NULL)) {
+        return;
+    }
+    if (!sl__fault_holds(venue, SL_FAULT_ACKS_LATE, NULL)) {
+        sl__client_send(client, text->data, text->size_bytes);
+    } else if (!put(&client->late, text->data, text->size_bytes, WHOLE)) {
+        sl__client_end(client, true, 0);
+    }
+}
+
+void sl__release_answers(struct venue *venue)
+{
+    for (struct sl_venue_client *client = venue->clients; client != NULL; client = client->next) {
+        for (size_t at = 0; at < client->late.size_bytes;) {
+            struct prefix prefix;
+            memcpy(&prefix, client->late.data + at, sizeof prefix);
+            at += sizeof prefix;
+            sl__client_send(client, client->late.data + at, prefix.size_bytes);
+            at += prefix.size_bytes;
+        }
+        client->late.size_bytes = 0;
     }
 }
 
@@ -111,7 +150,19 @@ static void free_wish(struct venue *venue, struct wish *wish)
     leave_board(venue, wish);
     venue->exchange->wishes--;
     sl__write_done(&wish->held);
+    sl__write_done(&wish->copy);
     sl_free(wish);
+}
+
+static void send_snapshot(struct sl_venue_client *client, const struct sl_wish *what)
+{
+    const struct venue *venue = client->venue;
+    struct sl_render text = {0};
+    venue->dialect->snapshot(&venue->host, what, &text);
+    if (text.failed == 0) {
+        sl__client_send(client, text.data, text.size_bytes);
+    }
+    sl__write_done(&text);
 }
 
 static bool same_wish(const struct sl_wish *a, const struct sl_wish *b)
@@ -148,12 +199,7 @@ int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *what, 
     client->wishes = wish;
     venue->exchange->wishes++;
     if (what->feed == SL_FEED_DEPTH && venue->dialect->snapshot_first) {
-        struct sl_render text = {0};
-        venue->dialect->snapshot(&venue->host, what, &text);
-        if (text.failed == 0) {
-            send_text(client, text.data, text.size_bytes);
-        }
-        sl__write_done(&text);
+        send_snapshot(client, what);
     }
     sl_event_set(&venue->exchange->somebody);
     return 1;
@@ -161,81 +207,113 @@ int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *what, 
 
 /* ---- telling a step ---- */
 
-static void hold(struct wish *wish, const struct sl_render *text)
+static void keep_text(struct sl_render *kept, const struct sl_render *text)
 {
-    sl__write_begin(&wish->held);
-    sl__write_bytes(&wish->held, text->data, text->size_bytes);
-}
-
-/* What comes before a message when something is wrong. */
-static void disturb(struct venue *venue, struct sl_venue_client *client, const struct sl_render *text)
-{
-    if (sl__fault_take(venue, SL_FAULT_GARBAGE)) {
-        send_text(client, text->data, text->size_bytes / 2);
-    }
-    if (sl__fault_take(venue, SL_FAULT_UNKNOWN)) {
-        static const char unknown[] = "{\"e\":\"somethingNew\",\"type\":\"something_new\",\"event\":\"something_new\","
-                                      "\"channel\":\"something_new\",\"topic\":\"something.new\",\"data\":[{\"x\":1}]}";
-        send_text(client, unknown, sizeof unknown - 1);
-    }
-    if (sl__fault_take(venue, SL_FAULT_DUPLICATE)) {
-        send_text(client, text->data, text->size_bytes);
-    }
+    sl__write_begin(kept);
+    sl__write_bytes(kept, text->data, text->size_bytes);
 }
 
 /* One message to one subscriber, with what is wrong just now. */
 static void deliver(struct venue *venue, struct wish *wish, sl_event_kind kind, const struct sl_render *text)
 {
     struct sl_venue_client *client = wish->client;
-    if (sl__fault_take(venue, SL_FAULT_CUT)) {
+    const sl_instrument *one = wish->what.instrument;
+    if (sl__fault_take(venue, SL_FAULT_CUT, one)) {
         sl__client_end(client, true, 0);
         return;
     }
-    if (sl__fault_take(venue, SL_FAULT_CLOSE)) {
+    if (sl__fault_take(venue, SL_FAULT_CLOSE, one)) {
         sl__client_end(client, false, 1008);
         return;
     }
-    if (!client->mute && sl__fault_take(venue, SL_FAULT_HALF_OPEN)) {
+    if (!client->mute && sl__fault_take(venue, SL_FAULT_HALF_OPEN, one)) {
         client->mute = true;
         return;
     }
-    if (sl__fault_take(venue, kind == SL_EVENT_TRADE ? SL_FAULT_DROP_TRADE : SL_FAULT_DROP)) {
+    if (sl__fault_take(venue, kind == SL_EVENT_TRADE ? SL_FAULT_DROP_TRADE : SL_FAULT_DROP, one)) {
         return;
     }
-    if (wish->held.size_bytes == 0 && sl__fault_take(venue, SL_FAULT_REORDER)) {
-        hold(wish, text);
+    if (wish->held.size_bytes == 0 && sl__fault_take(venue, SL_FAULT_REORDER, one)) {
+        keep_text(&wish->held, text);
         return;
     }
-    disturb(venue, client, text);
-    send_text(client, text->data, text->size_bytes);
+    const struct sl_render *message = sl__disturb(venue, client, one, text);
+    enum mode mode = sl__fault_take(venue, SL_FAULT_PING_INSIDE, one) ? FRAGMENTS_AND_PING
+                     : sl__fault_take(venue, SL_FAULT_FRAGMENT, one)  ? FRAGMENTS
+                                                                      : WHOLE;
+    send_as(client, message->data, message->size_bytes, mode);
     if (wish->held.size_bytes > 0) {
-        send_text(client, wish->held.data, wish->held.size_bytes);
+        sl__client_send(client, wish->held.data, wish->held.size_bytes);
         sl__write_begin(&wish->held);
+    }
+    if (wish->copy_in > 0 && --wish->copy_in == 0) {
+        sl__client_send(client, wish->copy.data, wish->copy.size_bytes);
+    } else if (wish->copy_in == 0 && sl__fault_take(venue, SL_FAULT_LATE_COPY, one)) {
+        keep_text(&wish->copy, text);
+        wish->copy_in = COPY_AFTER;
+    }
+    bool book = wish->what.feed == SL_FEED_DEPTH && venue->dialect->snapshot_first;
+    if (book && sl__fault_take(venue, SL_FAULT_SNAPSHOT_AGAIN, one)) {
+        send_snapshot(client, &wish->what);
     }
 }
 
 void sl__venue_publish(struct venue *venue, const sl_truth_change *change)
 {
     const struct board *board = board_of(venue, change->event.instrument);
-    bool silent = sl__fault_holds(venue, SL_FAULT_SILENT) || sl__fault_holds(venue, SL_FAULT_HEARTBEATS_ONLY);
+    const sl_instrument *one = change->event.instrument;
+    bool silent = sl__fault_holds(venue, SL_FAULT_SILENT, one) || sl__fault_holds(venue, SL_FAULT_HEARTBEATS_ONLY, one);
     for (size_t at = 0; board != NULL && at < board->count && !silent; at++) {
         struct wish *wish = board->wishes[at];
         sl__write_begin(&venue->text);
+        venue->host.bad_link = wish->what.feed == SL_FEED_DEPTH && change->event.kind == SL_EVENT_BOOK_DELTA &&
+                               sl__fault_take(venue, SL_FAULT_BAD_LINK, one);
         if (!wish->client->gone && !wish->client->mute &&
             venue->dialect->change(&venue->host, &wish->what, change, &venue->text) && venue->text.failed == 0) {
             deliver(venue, wish, change->event.kind, &venue->text);
         }
+        venue->host.bad_link = false;
+    }
+}
+
+/* Who has not answered the last ping is cut; pings where the venue sends them by itself, or was told to. */
+static void ping(struct venue *venue, struct sl_venue_client *client, sl_time now)
+{
+    if (client->gone || client->mute || client->ws == NULL) {
+        return;
+    }
+    if (client->pinged_at != 0 && sl_ws_pongs(client->ws, NULL) > client->pongs) {
+        client->pinged_at = 0;
+    }
+    if (client->pinged_at != 0 && now - client->pinged_at > PONG_WITHIN) {
+        venue->exchange->stats.kicked++;
+        sl__client_end(client, true, 0);
+        return;
+    }
+    bool due = venue->dialect->ping_every_ns > 0 && now >= client->ping_at;
+    if (client->pinged_at == 0 && (due || sl__fault_take(venue, SL_FAULT_PING, NULL))) {
+        client->ping_at = sl_time_add(now, venue->dialect->ping_every_ns);
+        client->pinged_at = now;
+        client->pongs = sl_ws_pongs(client->ws, NULL);
+        send_as(client, "alive?", 6, PING);
+    }
+}
+
+void sl__venue_ping(struct venue *venue, sl_time now)
+{
+    for (struct sl_venue_client *client = venue->clients; client != NULL; client = client->next) {
+        ping(venue, client, now);
     }
 }
 
 void sl__venue_heartbeat(struct venue *venue, sl_time now)
 {
     const sl_dialect *dialect = venue->dialect;
-    if (dialect->heartbeat == NULL || now < venue->heartbeat_at || sl__fault_holds(venue, SL_FAULT_SILENT)) {
+    if (dialect->heartbeat == NULL || now < venue->heartbeat_at || sl__fault_holds(venue, SL_FAULT_SILENT, NULL)) {
         return;
     }
     venue->heartbeat_at = sl_time_add(now, dialect->heartbeat_ns);
-    venue->host.now_ns = sl_now_wall();
+    venue->host.now_ns = sl__venue_wall(venue);
     for (struct sl_venue_client *client = venue->clients; client != NULL; client = client->next) {
         const struct wish *wish = client->wishes;
         if (wish == NULL) {
@@ -243,12 +321,12 @@ void sl__venue_heartbeat(struct venue *venue, sl_time now)
         }
         sl__write_begin(&venue->text);
         if (dialect->heartbeat(&venue->host, NULL, &venue->text)) {
-            send_text(client, venue->text.data, venue->text.size_bytes);
+            sl__client_send(client, venue->text.data, venue->text.size_bytes);
         }
         for (; wish != NULL; wish = wish->next) {
             sl__write_begin(&venue->text);
             if (dialect->heartbeat(&venue->host, &wish->what, &venue->text)) {
-                send_text(client, venue->text.data, venue->text.size_bytes);
+                sl__client_send(client, venue->text.data, venue->text.size_bytes);
             }
         }
     }
@@ -256,26 +334,100 @@ void sl__venue_heartbeat(struct venue *venue, sl_time now)
 
 /* ---- a client's life ---- */
 
+static bool has(const struct sl_ws_message *message, const char *lower, const char *upper)
+{
+    return memmem(message->data, message->size_bytes, lower, strlen(lower)) != NULL ||
+           memmem(message->data, message->size_bytes, upper, strlen(upper)) != NULL;
+}
+
+/* Whether the client says more than the venue allows, or is held to. Signs of life (texts) do not count. */
+static bool is_one_too_many(struct sl_venue_client *client, bool subscribes)
+{
+    struct venue *venue = client->venue;
+    const sl_dialect *dialect = venue->dialect;
+    sl_time now = sl_now();
+    if (!subscribes) {
+        return false;
+    }
+    if (client->said == 0 || now - client->said_from >= dialect->messages_ns) {
+        client->said_from = now;
+        client->said = 0;
+    }
+    client->said++;
+    return sl__fault_take(venue, SL_FAULT_MESSAGE_LIMIT, NULL) ||
+           (dialect->messages > 0 && client->said > dialect->messages);
+}
+
+static void refuse_message(struct sl_venue_client *client)
+{
+    const sl_dialect *dialect = client->venue->dialect;
+    struct sl_render text = {0};
+    client->venue->exchange->stats.limited++;
+    if (dialect->too_many == NULL) {
+        sl__client_end(client, false, 1008);
+        return;
+    }
+    dialect->too_many(&text);
+    sl__client_say(client, &text);
+    sl__write_done(&text);
+}
+
+static void hear(struct sl_venue_client *client, const struct sl_ws_message *message)
+{
+    struct venue *venue = client->venue;
+    bool about = has(message, "subscribe", "SUBSCRIBE");
+    bool begins = about && !has(message, "unsubscribe", "UNSUBSCRIBE");
+    venue->host.now_ns = sl__venue_wall(venue);
+    venue->host.limit = is_one_too_many(client, about);
+    if (venue->host.limit && !(venue->dialect->parts_limited && begins)) {
+        refuse_message(client);
+    } else {
+        venue->host.refuse = begins && sl__fault_take(venue, SL_FAULT_REFUSE_SUBSCRIPTION, NULL);
+        client->unanswered = begins && sl__fault_take(venue, SL_FAULT_ACKS, NULL);
+        venue->dialect->hear(&venue->host, client, message->data, message->size_bytes);
+        client->unanswered = false;
+        venue->host.refuse = false;
+    }
+    venue->host.limit = false;
+}
+
 static int listen_to(void *arg)
 {
     struct sl_venue_client *client = arg;
-    struct venue *venue = client->venue;
     struct sl_ws_message message;
     int code = 0;
     while ((code = sl_ws_receive(client->ws, &message)) == 0) {
-        if (sl__fault_holds(venue, SL_FAULT_DEAF) || client->gone || client->mute) {
-            continue;
-        }
-        size_t before = client->outbox.size_bytes;
-        bool lost = sl__fault_take(venue, SL_FAULT_ACKS);
-        venue->host.now_ns = sl_now_wall();
-        venue->dialect->hear(&venue->host, client, message.data, message.size_bytes);
-        if (lost && venue->dialect->snapshot_first == false) {
-            client->outbox.size_bytes = before; /* done, but not answered */
+        if (!sl__fault_holds(client->venue, SL_FAULT_DEAF, NULL) && !client->gone && !client->mute) {
+            hear(client, &message);
         }
     }
     sl__client_end(client, false, 0);
     return code == SL_ECANCELED ? code : 0;
+}
+
+/* In three parts, with a ping behind the first one or not. */
+static int send_parts(sl_ws *ws, const char *text, size_t size_bytes, bool with_ping)
+{
+    size_t part = size_bytes / 3;
+    SL_TRY(sl_ws_send_part(ws, SL_WS_TEXT, text, part, false));
+    if (with_ping) {
+        SL_TRY(sl_ws_ping(ws, "inside", 6));
+    }
+    SL_TRY(sl_ws_send_part(ws, SL_WS_TEXT, text + part, part, false));
+    return sl_ws_send_part(ws, SL_WS_TEXT, text + 2 * part, size_bytes - 2 * part, true);
+}
+
+static int send_one(sl_ws *ws, const char *text, const struct prefix *prefix)
+{
+    switch ((enum mode)prefix->mode) {
+    case PING:
+        return sl_ws_ping(ws, text, prefix->size_bytes);
+    case FRAGMENTS:
+    case FRAGMENTS_AND_PING:
+        return send_parts(ws, text, prefix->size_bytes, prefix->mode == FRAGMENTS_AND_PING);
+    default:
+        return sl_ws_send(ws, SL_WS_TEXT, text, prefix->size_bytes);
+    }
 }
 
 /* Sends what is in the outbox; a full swap each time, so that more can be put in meanwhile. */
@@ -286,10 +438,11 @@ static int flush(struct sl_venue_client *client, struct outbox *sending)
     client->outbox.size_bytes = 0;
     *sending = full;
     for (size_t at = 0; at < sending->size_bytes;) {
-        uint32_t length = 0;
-        memcpy(&length, sending->data + at, PREFIX);
-        SL_TRY(sl_ws_send(client->ws, SL_WS_TEXT, sending->data + at + PREFIX, length));
-        at += PREFIX + length;
+        struct prefix prefix;
+        memcpy(&prefix, sending->data + at, sizeof prefix);
+        at += sizeof prefix;
+        SL_TRY(send_one(client->ws, sending->data + at, &prefix));
+        at += prefix.size_bytes;
     }
     sl_event_set(&client->venue->exchange->drained);
     return 0;
@@ -344,7 +497,7 @@ static int serve_client(struct sl_venue_client *client)
 int sl__venue_stream(struct venue *venue, sl_http_exchange *request, const struct sl_rest_question *target)
 {
     sl_simulated *exchange = venue->exchange;
-    if (sl__fault_holds(venue, SL_FAULT_REFUSE) || exchange->client_count == SL_SIMULATED_CLIENTS_MAX) {
+    if (sl__fault_holds(venue, SL_FAULT_REFUSE, NULL) || exchange->client_count == SL_SIMULATED_CLIENTS_MAX) {
         exchange->stats.refused++;
         return sl_http_respond(request, 503, "text/plain", "not now\n", 8);
     }
@@ -356,7 +509,8 @@ int sl__venue_stream(struct venue *venue, sl_http_exchange *request, const struc
     exchange->client_count++;
     exchange->stats.clients++;
     exchange->stats.connections++;
-    venue->host.now_ns = sl_now_wall();
+    venue->host.now_ns = sl__venue_wall(venue);
+    client.ping_at = sl_time_add(sl_now(), venue->dialect->ping_every_ns);
     if (!venue->dialect->open(&venue->host, &client, target)) {
         sl__client_end(&client, false, 1008);
     }
@@ -367,5 +521,6 @@ int sl__venue_stream(struct venue *venue, sl_http_exchange *request, const struc
         sl_ws_free(client.ws);
     }
     sl_free(client.outbox.data);
+    sl_free(client.late.data);
     return code;
 }

@@ -18,6 +18,8 @@ struct wish {
     struct sl_wish what;
     struct sl_venue_client *client;
     struct sl_render held; /* a message that is to go behind the next one */
+    struct sl_render copy; /* one that is to go once more... */
+    unsigned copy_in;      /* ... behind so many others */
     struct wish *next;     /* of the client */
 };
 
@@ -29,7 +31,7 @@ struct board {
     size_t trade_count, trade_capacity;
 };
 
-/* Texts on their way to a client: a length of four bytes before each. */
+/* Texts on their way to a client: before each four bytes of its length, and how it goes out. */
 struct outbox {
     char *data;
     size_t size_bytes, capacity;
@@ -41,20 +43,37 @@ struct sl_venue_client {
     sl_scope *scope;
     struct wish *wishes;
     struct outbox outbox;
+    struct outbox late; /* answers that wait */
     sl_event filled;
     bool gone; /* cut, closed or kicked: nothing more is said */
     bool cut;  /* without a word */
     bool mute; /* half open: it hears and is told nothing any more */
     int close_code;
-    sl_time said_from; /* the second in which it said... */
+    bool unanswered;   /* what it just said is not answered */
+    sl_time said_from; /* the time in which it said... */
     unsigned said;     /* ... so many messages */
+    sl_time ping_at;   /* the next one, where the venue pings */
+    sl_time pinged_at; /* not answered yet; 0: none */
+    uint64_t pongs;    /* that had come then */
     struct sl_venue_client *next;
 };
 
-/* Faults that are ordered. */
+/* Orders of one venue at once: of different faults or patterns. */
+#define ORDERS_MAX 64
+
+/* One fault, of any instrument or of those that fit a pattern. */
+struct order {
+    sl_fault fault;
+    char pattern[SL_INSTRUMENT_NAME_MAX];
+    uint64_t left;
+    sl_time until;
+};
+
 struct orders {
-    uint64_t left[SL_FAULT_COUNT];
-    sl_time until[SL_FAULT_COUNT];
+    struct order list[ORDERS_MAX];
+    size_t count;
+    uint64_t left[SL_FAULT_COUNT]; /* of all orders: most of the time none */
+    sl_time until[SL_FAULT_COUNT]; /* of the one that lasts longest */
     sl_time retry_after;
 };
 
@@ -68,11 +87,16 @@ struct venue {
     size_t board_count;
     struct sl_venue_client *clients;
     struct orders orders;
+    sl_time leave_at, halted_until; /* 0: neither */
+    int64_t skew_ns;                /* of its clock */
+    uint32_t listed;                /* by orders */
+    uint32_t hostile;               /* which form is next */
     sl_time heartbeat_at;
     sl_time window_from; /* of the requests' weight: a minute */
     uint64_t window_weight;
-    uint64_t over_limit; /* requests in spite of 429 */
-    struct sl_render text;
+    uint64_t over_limit;  /* requests in spite of 429 */
+    sl_time banned_until; /* for those */
+    struct sl_render text, spoiled;
     struct sl_render old_snapshot;
     char old_query[128]; /* what it was asked for with */
 };
@@ -92,18 +116,33 @@ struct sl_simulated {
     struct sl_simulated_stats stats;
 };
 
-/* Whether a counted fault is ordered, which it uses up; whether a lasting one holds now. */
-bool sl__fault_take(struct venue *venue, sl_fault fault);
-bool sl__fault_holds(const struct venue *venue, sl_fault fault);
+/* Whether a counted fault is ordered for an instrument (NULL: what concerns none), which it uses up; whether a lasting
+ * one holds now, and until when any does. */
+bool sl__fault_take(struct venue *venue, sl_fault fault, const sl_instrument *instrument);
+bool sl__fault_holds(const struct venue *venue, sl_fault fault, const sl_instrument *instrument);
+sl_time sl__fault_until(const struct venue *venue, sl_fault fault);
+void sl__lift_halts(struct venue *venue);
+void sl__cut_all(struct venue *venue);
+
+/* Now, by the venue's clock. */
+int64_t sl__venue_wall(const struct venue *venue);
 
 /* simulated_client.c: a stream is served as long as it lasts. */
 int sl__venue_stream(struct venue *venue, sl_http_exchange *request, const struct sl_rest_question *target);
 /* Tells a step to all who have subscribed; a sign of life to all. */
 void sl__venue_publish(struct venue *venue, const sl_truth_change *change);
 void sl__venue_heartbeat(struct venue *venue, sl_time now);
+void sl__venue_ping(struct venue *venue, sl_time now);
 void sl__client_say(struct sl_venue_client *client, const struct sl_render *text);
+/* An unasked text to one client. */
+void sl__client_send(struct sl_venue_client *client, const char *text, size_t size_bytes);
 void sl__client_end(struct sl_venue_client *client, bool cut, int close_code);
+void sl__release_answers(struct venue *venue);
 int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *wish, bool off);
+
+/* simulated_disturb.c: sends what comes before a message when something is wrong; the message as it is to be sent. */
+const struct sl_render *sl__disturb(struct venue *venue, struct sl_venue_client *client, const sl_instrument *one,
+                                    const struct sl_render *text);
 
 /* simulated_rest.c: a request is answered. */
 int sl__venue_rest(struct venue *venue, sl_http_exchange *request, const struct sl_rest_question *question);

@@ -9,6 +9,9 @@
 
 #define MINUTE SL_SECONDS(60)
 
+/* Between two bytes of an answer that is slow. */
+#define DRIP SL_SECONDS(1)
+
 /* Who goes on in spite of so many refusals is banned, as at Binance. */
 #define BAN_AFTER 20
 #define BAN SL_SECONDS(120)
@@ -55,21 +58,27 @@ static int refuse(struct venue *venue, sl_http_exchange *request, int status, sl
     return respond(request, status, retry_after > 0 ? "Retry-After" : NULL, seconds, text, sizeof text - 1);
 }
 
-/* An answer that a fault gives: 1 and its code in `ret_code`. */
-static bool faulty(struct venue *venue, sl_http_exchange *request, int *ret_code)
+static sl_time banned_until(const struct venue *venue)
+{
+    sl_time fault = sl__fault_until(venue, SL_FAULT_HTTP_418);
+    return fault > venue->banned_until ? fault : venue->banned_until;
+}
+
+/* An answer that a fault gives, to a request that is about `one` (NULL: none): true and its code in `ret_code`. */
+static bool faulty(struct venue *venue, sl_http_exchange *request, const sl_instrument *one, int *ret_code)
 {
     sl_time now = sl_now();
-    if (sl__fault_holds(venue, SL_FAULT_HTTP_418)) {
-        *ret_code = refuse(venue, request, 418, venue->orders.until[SL_FAULT_HTTP_418] - now);
-    } else if (sl__fault_take(venue, SL_FAULT_HTTP_429)) {
+    if (banned_until(venue) > now) {
+        *ret_code = refuse(venue, request, 418, banned_until(venue) - now);
+    } else if (sl__fault_take(venue, SL_FAULT_HTTP_429, one)) {
         *ret_code = refuse(venue, request, 429, 0);
-    } else if (sl__fault_take(venue, SL_FAULT_HTTP_429_AFTER)) {
+    } else if (sl__fault_take(venue, SL_FAULT_HTTP_429_AFTER, one)) {
         *ret_code = refuse(venue, request, 429, venue->orders.retry_after);
-    } else if (sl__fault_take(venue, SL_FAULT_HTTP_403)) {
+    } else if (sl__fault_take(venue, SL_FAULT_HTTP_403, one)) {
         *ret_code = respond(request, 403, NULL, 0, "access too frequent", 19);
-    } else if (sl__fault_take(venue, SL_FAULT_HTTP_500)) {
+    } else if (sl__fault_take(venue, SL_FAULT_HTTP_500, one)) {
         *ret_code = respond(request, 500, NULL, 0, "{}", 2);
-    } else if (sl__fault_take(venue, SL_FAULT_BODY_LIMIT)) {
+    } else if (sl__fault_take(venue, SL_FAULT_BODY_LIMIT, one)) {
         if (venue->dialect->limited == NULL) {
             *ret_code = refuse(venue, request, 429, 0);
         } else {
@@ -100,18 +109,19 @@ static sl_time charge(struct venue *venue, unsigned weight)
         return 0;
     }
     if (++venue->over_limit == BAN_AFTER) {
-        venue->orders.until[SL_FAULT_HTTP_418] = sl_time_add(now, BAN);
+        venue->banned_until = sl_time_add(now, BAN);
     }
     return MINUTE - passed;
 }
 
 /* Gives the snapshot that was given before, when that is ordered; otherwise keeps this one for then. */
-static void perhaps_old(struct venue *venue, struct sl_render *text, const struct sl_rest_question *question)
+static void perhaps_old(struct venue *venue, const sl_instrument *one, struct sl_render *text,
+                        const struct sl_rest_question *question)
 {
     char query[sizeof venue->old_query];
     (void)snprintf(query, sizeof query, "%s?%s", question->path, question->query);
     bool same = strcmp(venue->old_query, query) == 0;
-    if (same && venue->old_snapshot.size_bytes > 0 && sl__fault_take(venue, SL_FAULT_SNAPSHOT_OLD)) {
+    if (same && venue->old_snapshot.size_bytes > 0 && sl__fault_take(venue, SL_FAULT_SNAPSHOT_OLD, one)) {
         struct sl_render old = venue->old_snapshot;
         venue->old_snapshot = *text;
         *text = old;
@@ -122,10 +132,25 @@ static void perhaps_old(struct venue *venue, struct sl_render *text, const struc
     sl__write_bytes(&venue->old_snapshot, text->data, text->size_bytes);
 }
 
+/* The answer as slowly as it can be without an end of its own. */
+static int drip(sl_http_exchange *request, const struct sl_render *text)
+{
+    struct sl_http_answer answer = {
+        .status = 200, .content_type = "application/json", .body_bytes = text->size_bytes, .close = true};
+    SL_TRY(sl_http_watch(request));
+    SL_TRY(sl_http_begin(request, &answer));
+    for (size_t at = 0; at < text->size_bytes; at++) {
+        SL_TRY(sl_http_write(request, text->data + at, 1));
+        SL_TRY(sl_http_flush(request));
+        SL_TRY(sl_sleep(DRIP));
+    }
+    return sl_http_end(request);
+}
+
 static int answer(struct venue *venue, sl_http_exchange *request, const struct sl_rest_question *question,
                   const struct sl_rest_reply *reply, struct sl_render *text)
 {
-    if (reply->snapshot && sl__fault_take(venue, SL_FAULT_SNAPSHOT_NEVER)) {
+    if (reply->snapshot && sl__fault_take(venue, SL_FAULT_SNAPSHOT_NEVER, reply->instrument)) {
         return sl_sleep(SL_SECONDS(3600));
     }
     sl_time wait = charge(venue, reply->weight);
@@ -133,23 +158,24 @@ static int answer(struct venue *venue, sl_http_exchange *request, const struct s
         return refuse(venue, request, 429, wait);
     }
     if (reply->snapshot) {
-        perhaps_old(venue, text, question);
+        perhaps_old(venue, reply->instrument, text, question);
     }
+    if (reply->snapshot && sl__fault_take(venue, SL_FAULT_SNAPSHOT_SLOW, reply->instrument)) {
+        return drip(request, text);
+    }
+    bool half = sl__fault_take(venue, SL_FAULT_HTTP_GARBAGE, reply->instrument);
     return respond(request, reply->status, is_binance(venue) ? "X-MBX-USED-WEIGHT-1M" : NULL,
-                   (int64_t)venue->window_weight, text->data, text->size_bytes);
+                   (int64_t)venue->window_weight, text->data, text->size_bytes / (half ? 2 : 1));
 }
 
 int sl__venue_rest(struct venue *venue, sl_http_exchange *request, const struct sl_rest_question *question)
 {
     int code = 0;
     venue->exchange->stats.requests++;
-    if (faulty(venue, request, &code)) {
-        return code;
-    }
     struct sl_render text = {0};
-    venue->host.now_ns = sl_now_wall();
+    venue->host.now_ns = sl__venue_wall(venue);
     struct sl_rest_reply reply = venue->dialect->rest(&venue->host, question, &text);
-    if (reply.status != 0) {
+    if (!faulty(venue, request, reply.instrument, &code) && reply.status != 0) {
         code = text.failed != 0 ? text.failed : answer(venue, request, question, &reply, &text);
     }
     sl__write_done(&text);

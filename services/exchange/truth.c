@@ -16,6 +16,10 @@
 #define PRICE_EXPONENT (-2)
 #define QUANTITY_EXPONENT (-4)
 
+/* Where the levels are that never change: no other one comes there. */
+#define DEEP_BIDS_MAX 8000
+#define DEEP_ASKS INT64_C(1000000000000)
+
 struct side {
     sl_level levels[SL_TRUTH_CHANGES_MAX];
     size_t count;
@@ -28,6 +32,8 @@ struct listing {
     int64_t middle; /* no bid is at or above it, no ask at or below */
     int64_t book_id, trade_id;
     uint64_t trades, changes;
+    bool renumber; /* the next change begins the numbering anew */
+    bool first_of_numbering;
 };
 
 struct sl_truth {
@@ -73,6 +79,35 @@ static void put(struct side *side, int64_t ticks, sl_decimal quantity)
     }
 }
 
+static size_t deep_of(const sl_truth *truth, sl_side side)
+{
+    size_t deep = truth->options.deep;
+    return side == SL_SIDE_BUY && deep > DEEP_BIDS_MAX ? DEEP_BIDS_MAX : deep;
+}
+
+/* The levels that never change. */
+static int fill_deep(sl_truth *truth, struct listing *listing)
+{
+    size_t bids = deep_of(truth, SL_SIDE_BUY), asks = deep_of(truth, SL_SIDE_SELL);
+    if (asks == 0) {
+        return 0;
+    }
+    sl_level *levels = sl_calloc(bids + asks, sizeof *levels);
+    if (levels == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for %zu levels", bids + asks);
+    }
+    for (size_t at = 0; at < bids; at++) {
+        levels[at] = (sl_level){price_of((int64_t)(bids - at)), some_quantity(truth)};
+    }
+    for (size_t at = 0; at < asks; at++) {
+        levels[bids + at] = (sl_level){price_of(DEEP_ASKS + (int64_t)at), some_quantity(truth)};
+    }
+    sl_levels all = {levels, levels + bids, bids, asks};
+    int code = sl_book_apply(listing->book, &all);
+    sl_free(levels);
+    return code;
+}
+
 /* A book to begin with. */
 static int fill(sl_truth *truth, struct listing *listing)
 {
@@ -82,7 +117,8 @@ static int fill(sl_truth *truth, struct listing *listing)
         put(&truth->asks, listing->middle + at, some_quantity(truth));
     }
     sl_levels levels = {truth->bids.levels, truth->asks.levels, truth->bids.count, truth->asks.count};
-    return sl_book_set(listing->book, &levels);
+    SL_TRY(sl_book_set(listing->book, &levels));
+    return fill_deep(truth, listing);
 }
 
 static int make_places(sl_truth *truth, uint32_t index)
@@ -124,7 +160,7 @@ int sl_truth_list(sl_truth *truth, const sl_instrument *instrument)
                                 .middle = FIRST_MIDDLE + (int64_t)below(truth, FIRST_MIDDLE),
                                 .book_id = (int64_t)below(truth, 1000000) + 1000,
                                 .trade_id = (int64_t)below(truth, 1000000) + 1000};
-    SL_TRY(sl_book_new(truth->options.levels + SL_TRUTH_CHANGES_MAX, &listing->book));
+    SL_TRY(sl_book_new(truth->options.levels + truth->options.deep + SL_TRUTH_CHANGES_MAX, &listing->book));
     int code = fill(truth, listing);
     if (code < 0) {
         sl_book_free(listing->book);
@@ -136,8 +172,9 @@ int sl_truth_list(sl_truth *truth, const sl_instrument *instrument)
 
 int sl_truth_new(const sl_truth_options *options, sl_truth **ret_truth)
 {
-    if (options->levels > SL_TRUTH_LEVELS_MAX || options->trade_weight > 100) {
-        return sl_fail(SL_EINVAL, "at most %d levels and 100 %% trades", SL_TRUTH_LEVELS_MAX);
+    if (options->levels > SL_TRUTH_LEVELS_MAX || options->deep > SL_TRUTH_DEEP_MAX || options->trade_weight > 100) {
+        return sl_fail(SL_EINVAL, "at most %d levels, %d below them and 100 %% trades", SL_TRUTH_LEVELS_MAX,
+                       SL_TRUTH_DEEP_MAX);
     }
     sl_auto(sl_truth) *truth = sl_calloc(1, sizeof *truth);
     if (truth == NULL) {
@@ -223,13 +260,14 @@ static void change_levels(sl_truth *truth, const struct listing *listing)
 /* What is beyond the book's limit goes, the worst first. */
 static size_t push_out(sl_truth *truth, const struct listing *listing, sl_side name, struct side *side)
 {
-    size_t count = sl_book_count(listing->book, name);
+    size_t count = sl_book_count(listing->book, name) - deep_of(truth, name);
     size_t before = side->count;
     if (count > truth->options.levels) {
         size_t skip = truth->options.levels;
         sl_book_cursor cursor = sl_book_first(listing->book, name);
         const sl_level *level = NULL;
-        while ((level = sl_book_next(&cursor)) != NULL) {
+        while (count > 0 && (level = sl_book_next(&cursor)) != NULL) {
+            count--;
             if (skip > 0) {
                 skip--;
             } else {
@@ -244,6 +282,23 @@ static bool same_best(const sl_best *a, const sl_best *b)
 {
     return sl_decimal_equal(a->bid.price, b->bid.price) && sl_decimal_equal(a->bid.quantity, b->bid.quantity) &&
            sl_decimal_equal(a->ask.price, b->ask.price) && sl_decimal_equal(a->ask.quantity, b->ask.quantity);
+}
+
+/* The ids of a change. */
+static void number(sl_truth *truth, struct listing *listing, int64_t wall_ns, sl_book_delta *delta)
+{
+    listing->renumber = listing->renumber && listing->book_id > 1; /* from 1 to 1 would be no change */
+    listing->first_of_numbering = listing->renumber;
+    delta->first_id = listing->renumber ? 1 : listing->book_id + 1;
+    if (listing->renumber || truth->options.consecutive) {
+        listing->book_id = delta->first_id;
+    } else if (truth->options.timed) {
+        listing->book_id = wall_ns / 1000 > listing->book_id ? wall_ns / 1000 : listing->book_id + 1;
+        delta->first_id = listing->book_id;
+    } else {
+        listing->book_id += (int64_t)below(truth, LEVELS_A_STEP) + 1;
+    }
+    listing->renumber = false;
 }
 
 static int change_book(sl_truth *truth, struct listing *listing, int64_t wall_ns, sl_truth_change *change)
@@ -263,12 +318,7 @@ static int change_book(sl_truth *truth, struct listing *listing, int64_t wall_ns
     change->event.feed = SL_FEED_DEPTH;
     delta->previous_id = listing->book_id;
     delta->has_previous = true;
-    delta->first_id = listing->book_id + 1;
-    listing->book_id += (int64_t)below(truth, LEVELS_A_STEP) + 1;
-    if (truth->options.timed) {
-        listing->book_id = wall_ns / 1000 > delta->previous_id ? wall_ns / 1000 : delta->previous_id + 1;
-        delta->first_id = listing->book_id;
-    }
+    number(truth, listing, wall_ns, delta);
     delta->last_id = listing->book_id;
     delta->levels = (sl_levels){truth->bids.levels, truth->asks.levels, truth->bids.count, truth->asks.count};
     sl_best after = sl_truth_best(truth, listing->instrument);
@@ -349,7 +399,16 @@ sl_truth_state sl_truth_look(const sl_truth *truth, const sl_instrument *instrum
     if (listing == NULL) {
         return (sl_truth_state){0};
     }
-    return (sl_truth_state){listing->book, listing->book_id, listing->trade_id, listing->trades, listing->changes};
+    return (sl_truth_state){listing->book,   listing->book_id, listing->trade_id,
+                            listing->trades, listing->changes, listing->first_of_numbering};
+}
+
+void sl_truth_renumber(sl_truth *truth, const sl_instrument *instrument)
+{
+    struct listing *listing = find(truth, instrument);
+    if (listing != NULL) {
+        listing->renumber = true;
+    }
 }
 
 sl_best sl_truth_best(const sl_truth *truth, const sl_instrument *instrument)

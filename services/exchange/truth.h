@@ -21,6 +21,7 @@ extern "C" {
 /* Levels a side of a book: the default, and the most. */
 #define SL_TRUTH_LEVELS_DEFAULT 50
 #define SL_TRUTH_LEVELS_MAX 1000
+#define SL_TRUTH_DEEP_MAX 100000
 
 typedef struct sl_truth sl_truth;
 
@@ -30,6 +31,7 @@ typedef struct sl_truth_state {
     int64_t book_id; /* of the last change; in microseconds since 1970 where `timed` */
     int64_t trade_id;
     uint64_t trades, changes;
+    bool first_of_numbering; /* the last change began the numbering anew: its id is 1 */
 } sl_truth_state;
 
 typedef struct sl_truth_options {
@@ -38,7 +40,9 @@ typedef struct sl_truth_options {
     uint64_t seed;
     size_t levels;         /* 0: the default */
     unsigned trade_weight; /* trades among 100 steps; 0: 40 */
+    size_t deep;           /* levels a side below the others that never change */
     bool timed;            /* ids of changes are the time in microseconds (Bitstamp) */
+    bool consecutive;      /* ids of changes follow each other (Bybit) */
     bool uuids;            /* trades have UUIDs (Bybit's derivatives) */
 } sl_truth_options;
 
@@ -65,6 +69,9 @@ SL_MUST_CHECK int sl_truth_step_of(sl_truth *truth, const sl_instrument *instrum
 
 /* One more instrument is listed: it is in the table and of the venue. 0, SL_ENOMEM. */
 SL_MUST_CHECK int sl_truth_list(sl_truth *truth, const sl_instrument *instrument);
+
+/* The instrument's next change has the id 1 (and still names the id before it, if it is linked). */
+void sl_truth_renumber(sl_truth *truth, const sl_instrument *instrument);
 
 /* All false when the instrument is not traded here. Borrowed until the next step. */
 sl_truth_state sl_truth_look(const sl_truth *truth, const sl_instrument *instrument);

@@ -96,7 +96,8 @@ static int trouble(void *arg)
     struct demo *demo = arg;
     for (;;) {
         SL_TRY(sl_sleep(demo->options->fault_every));
-        sl_simulated_fault(demo->exchange, venues[sl_random() % VENUES], SL_FAULT_CUT, 1, 0);
+        SL_TRY(sl_simulated_order(
+            demo->exchange, &(struct sl_fault_order){.fault = SL_FAULT_CUT, .venue = venues[sl_random() % VENUES]}));
     }
 }
 

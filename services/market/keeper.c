@@ -10,7 +10,7 @@
  * A connection never goes back by itself: after so many old messages in a row the venue has begun to count anew, and
  * all that follows would be ignored for ever. One that is repeated is nothing.
  */
-#define OLD_RUN_MAX 100
+#define OLD_RUN_MAX 10
 
 /*
  * Another connection that stands by to take over, for venues whose ids do not tell that one is missing. Without ids
@@ -24,6 +24,9 @@ struct standby {
     int64_t last_id;
 };
 
+/* Connections of which it is known that they have come to where the venue's numbers began anew, at most. */
+#define TURNED_MAX 4
+
 struct sl_keeper {
     sl_keeper_options options;
     sl_keeper_state state;
@@ -34,6 +37,10 @@ struct sl_keeper {
     bool served;         /* there is one */
     uint32_t old_run;    /* messages one after the other by this connection that told nothing new */
     bool renew;          /* the stream has to begin anew: nothing else would heal the book */
+    /* The venue's numbers have begun anew: who has not come there yet tells of what is past, with higher ids. */
+    bool turn;
+    uint32_t turned[TURNED_MAX];
+    size_t turned_count;
     struct standby standby;
     struct sl__kept kept;
     sl_time hole_until;      /* when the hole before what is kept is a gap; SL_NEVER: there is none */
@@ -59,6 +66,41 @@ static bool by_rest(const sl_keeper *keeper)
 static bool gap_is_open(const sl_keeper *keeper)
 {
     return keeper->gap.reason != SL_GAP_NONE && !keeper->gap.healed;
+}
+
+/* ---- numbers that begin anew ---- */
+
+static bool may_turn(const sl_keeper *keeper)
+{
+    return keeper->options.rule == SL_BOOK_RULE_LINKED || keeper->options.rule == SL_BOOK_RULE_CONSECUTIVE;
+}
+
+static bool has_turned(const sl_keeper *keeper, uint32_t connection)
+{
+    for (size_t at = 0; at < keeper->turned_count; at++) {
+        if (keeper->turned[at] == connection) {
+            return true;
+        }
+    }
+    return !keeper->turn;
+}
+
+static void note_turned(sl_keeper *keeper, uint32_t connection)
+{
+    if (!has_turned(keeper, connection) && keeper->turned_count < TURNED_MAX) {
+        keeper->turned[keeper->turned_count++] = connection;
+    }
+}
+
+/* The id that the book has from now on, by a message of the stream. */
+static void set_last_id(sl_keeper *keeper, int64_t last_id, uint32_t connection)
+{
+    if (may_turn(keeper) && keeper->state != SL_KEEPER_EMPTY && last_id < keeper->last_id) {
+        keeper->turn = true;
+        keeper->turned_count = 0;
+        keeper->turned[keeper->turned_count++] = connection;
+    }
+    keeper->last_id = last_id;
 }
 
 /* ---- giving out ---- */
@@ -137,7 +179,8 @@ static enum verdict judge(sl_book_rule rule, int64_t last_id, const sl_book_delt
             /* Nothing new, the venue only says that it is there; after a maintenance ids may begin anew. */
             return delta->last_id == last_id ? OLD : FOLLOWS;
         }
-        return delta->last_id <= last_id ? OLD : HOLE;
+        /* One with which the venue began anew, behind another one than ours, is not old for its low id. */
+        return delta->last_id <= last_id && delta->last_id >= delta->previous_id ? OLD : HOLE;
     case SL_BOOK_RULE_TIMED:
         return delta->last_id <= last_id ? OLD : FOLLOWS;
     default:
@@ -190,7 +233,7 @@ static int apply(sl_keeper *keeper, const sl_market_event *event)
     if (delta->depth > 0) {
         sl_book_cut(keeper->book, delta->depth);
     }
-    keeper->last_id = delta->last_id;
+    set_last_id(keeper, delta->last_id, event->connection);
     keeper->connection = event->connection;
     keeper->served = true;
     keeper->proved = true;
@@ -244,11 +287,12 @@ static int join(sl_keeper *keeper, const sl_market_event *event, bool stream, sl
     if (snapshot->depth > 0) {
         sl_book_cut(keeper->book, snapshot->depth);
     }
-    keeper->last_id = snapshot->last_id;
     if (stream) {
+        set_last_id(keeper, snapshot->last_id, event->connection);
         keeper->connection = event->connection;
         keeper->served = true;
     }
+    keeper->last_id = snapshot->last_id;
     keeper->proved = false;
     keeper->stats.snapshots++;
     keeper->old_run = 0;
@@ -260,6 +304,12 @@ static int join(sl_keeper *keeper, const sl_market_event *event, bool stream, sl
     }
     SL_TRY(heal(keeper));
     keeper->stats.crossed += sl_book_crossed(keeper->book);
+    if (stream) {
+        /* What was kept came before, or comes again behind it: on its own connection nothing is missing. */
+        keeper->stats.dropped += keeper->kept.count;
+        sl__kept_clear(&keeper->kept);
+        keeper->hole_until = SL_NEVER;
+    }
     return drain(keeper, now);
 }
 
@@ -384,6 +434,13 @@ static int take_delta(sl_keeper *keeper, const sl_market_event *event, sl_time n
         keeper->stats.dropped++;
         return 0;
     }
+    if (!has_turned(keeper, event->connection)) {
+        if (delta->has_previous && delta->last_id < delta->previous_id) {
+            note_turned(keeper, event->connection);
+        }
+        keeper->stats.repeated++;
+        return 0;
+    }
     bool strict = keeper->proved && event->connection == keeper->connection;
     if (keeper->options.rule == SL_BOOK_RULE_CONSECUTIVE && delta->last_id == 1 && keeper->last_id > 1) {
         return wrong(keeper, SL_GAP_SEQUENCE); /* the venue has restarted; a snapshot should have come with it */
@@ -406,6 +463,7 @@ static int take_delta(sl_keeper *keeper, const sl_market_event *event, sl_time n
 static int take_snapshot(sl_keeper *keeper, const sl_market_event *event, sl_time now)
 {
     bool other = keeper->served && event->connection != keeper->connection;
+    note_turned(keeper, event->connection); /* it begins where the venue is now */
     if (keeper->state == SL_KEEPER_LIVE && other && has_ids(keeper) && event->as.snapshot.last_id <= keeper->last_id) {
         keeper->stats.repeated++;
         return 0;
@@ -500,6 +558,8 @@ int sl_keeper_lost(sl_keeper *keeper, uint32_t connection, bool last, sl_time no
 {
     (void)now;
     struct standby *standby = &keeper->standby;
+    keeper->turn = false; /* who is left is heard again */
+    keeper->turned_count = 0;
     if (standby->known && standby->connection == connection && (!keeper->served || connection != keeper->connection)) {
         standby->known = false;
         standby->whole = false;

@@ -95,6 +95,12 @@ static void the_pages_are_up_to_date(void **state)
     }
     free(page);
     free(schema);
+    page = contents(SL_TEST_SOURCE_DIR "/docs/reference/scenario.md");
+    assert_int_equal(shell(PROGRAM " schema --of scenario --format markdown"), 0);
+    if (strcmp(output, page) != 0) {
+        fail_msg("docs/reference/scenario.md is not what the tables say; run ./dev docs");
+    }
+    free(page);
 }
 
 /* Runs ajv on files that the shell names; its exit status. */

@@ -423,7 +423,7 @@ static void help_names_what_there_is(void **state)
     check_line((const char *const[]){"help", NULL}, 0, "  0    done");
     check_line((const char *const[]){"help", "demo", NULL}, 0, "--lock-ttl DURATION");
     check_line((const char *const[]){"--help", NULL}, 0, "  worker ");
-    check_line((const char *const[]){"exchange", "--speed", "3", "--help", NULL}, 0, "--cut-every DURATION");
+    check_line((const char *const[]){"exchange", "--rate", "3", "--help", NULL}, 0, "--fault-every DURATION");
     assert_null(strstr(output, "--redis"));
 }
 

@@ -67,7 +67,9 @@ static int on_truth(void *arg, const sl_market_event *event)
     struct play *play = arg;
     note(&play->truth[event->instrument->index], event);
     if (++play->steps_recorded % 500 == 250 && play->steps_recorded < CALM_FROM && play->fault != SL_FAULT_NONE) {
-        sl_simulated_fault(play->exchange, SL_VENUE_NONE, play->fault, play->fault_count, SL_MILLISECONDS(300));
+        return sl_simulated_order(play->exchange, &(struct sl_fault_order){.fault = play->fault,
+                                                                           .count = play->fault_count,
+                                                                           .duration = SL_MILLISECONDS(300)});
     }
     return 0;
 }

@@ -47,6 +47,32 @@ static void tell(const char *what, sl_venue venue, const char *fault, unsigned r
                 (unsigned long long)result->stream.reconnects);
 }
 
+/* ---- scenarios ---- */
+
+/* An entry of `faults`: one of these each time. */
+static size_t put_entry(char *text, size_t size_bytes, const sl_fault *faults, size_t count, const char *rest)
+{
+    size_t used = (size_t)snprintf(text, size_bytes, "  - { what: [");
+    for (size_t at = 0; at < count && used < size_bytes; at++) {
+        used +=
+            (size_t)snprintf(text + used, size_bytes - used, "%s%s", at == 0 ? "" : ", ", sl_fault_name(faults[at]));
+    }
+    used += used < size_bytes ? (size_t)snprintf(text + used, size_bytes - used, "], %s }\n", rest) : 0;
+    assert_true(used < size_bytes);
+    return used;
+}
+
+/* One fault every few seconds. */
+static const char *scenario_of(sl_fault fault, unsigned count)
+{
+    static char text[512];
+    char rest[128];
+    (void)snprintf(rest, sizeof rest, "every: 3s, random: true, count: %u, for: 2s", count);
+    size_t used = (size_t)snprintf(text, sizeof text, "faults:\n");
+    (void)put_entry(text + used, sizeof text - used, &fault, 1, rest);
+    return fault == SL_FAULT_NONE ? NULL : text;
+}
+
 /* ---- one fault at a time ---- */
 
 static bool fault_is_good(sl_venue venue, sl_fault fault, unsigned redundancy)
@@ -54,9 +80,7 @@ static bool fault_is_good(sl_venue venue, sl_fault fault, unsigned redundancy)
     struct market_play_options options = {.venue = venue,
                                           .seed = number_from_environment("SL_SIMULATE_SEED", 1),
                                           .redundancy = redundancy,
-                                          .faults = &fault,
-                                          .fault_count = fault == SL_FAULT_NONE ? 0 : 1,
-                                          .count = 2};
+                                          .scenario = scenario_of(fault, 2)};
     struct market_play_result result;
     int code = market_play(&options, &result);
     bool good = code == 0 && market_play_is_true(&result);
@@ -115,9 +139,7 @@ static void lost_changes_that_nothing_tells_are_found_by_verifying(void **state)
             struct market_play_options options = {.venue = blind[at],
                                                   .seed = 5,
                                                   .redundancy = 1,
-                                                  .faults = &faults[i],
-                                                  .fault_count = 1,
-                                                  .count = 3,
+                                                  .scenario = scenario_of(faults[i], 3),
                                                   .verify = SL_SECONDS(20),
                                                   .calm = SL_SECONDS(60)};
             struct market_play_result with, without;
@@ -146,8 +168,7 @@ static void right_books_stay_right_when_they_are_verified(void **state)
                                                   .seed = 3,
                                                   .redundancy = 1 + i % 2,
                                                   .steps = 2400,
-                                                  .faults = &faults[i],
-                                                  .fault_count = faults[i] == SL_FAULT_NONE ? 0 : 1,
+                                                  .scenario = scenario_of(faults[i], 1),
                                                   .verify = SL_SECONDS(10)};
             struct market_play_result result;
             assert_int_equal(market_play(&options, &result), 0);
@@ -181,21 +202,37 @@ static size_t visible_faults(sl_venue venue, unsigned redundancy, sl_fault fault
     return count;
 }
 
+/* Several entries, each with all that is visible, that go on side by side. */
+static void write_mixture(char *text, size_t size_bytes, sl_venue venue, unsigned redundancy, uint64_t seed)
+{
+    sl_fault faults[SL_FAULT_COUNT];
+    size_t count = visible_faults(venue, redundancy, faults);
+    size_t used = (size_t)snprintf(text, size_bytes, "venues: { okx: { checksums: %s } }\nfaults:\n",
+                                   seed % 7 < 3 ? "true" : "false");
+    if (venue != SL_VENUE_OKX) {
+        used = (size_t)snprintf(text, size_bytes, "faults:\n");
+    }
+    for (unsigned entry = 1; entry <= 3; entry++) {
+        char rest[128];
+        (void)snprintf(rest, sizeof rest, "every: %llums, random: true, count: %u, for: %llus",
+                       (unsigned long long)(1000 + seed * entry % 61 * 80), entry,
+                       (unsigned long long)(1 + (seed + entry) % 7));
+        used += put_entry(text + used, size_bytes - used, faults, count, rest);
+    }
+}
+
 /* A venue, connections and faults from one seed. */
 static bool mixture_is_good(uint64_t seed, struct market_play_result *result)
 {
-    sl_fault faults[SL_FAULT_COUNT];
+    char scenario[4096];
     sl_venue venue = venues[seed % VENUES];
     struct market_play_options options = {.venue = venue,
                                           .seed = seed,
                                           .redundancy = 1 + seed / VENUES % 2,
-                                          .faults = faults,
-                                          .fault_count = visible_faults(venue, 1 + seed / VENUES % 2, faults),
-                                          .every = 20 + seed % 61,
-                                          .count = 3,
-                                          .duration = SL_SECONDS(1 + (sl_time)(seed % 7)),
+                                          .scenario = scenario,
                                           .deflate = seed % 3 == 0,
                                           .chunk_bytes = seed % 4 == 0 ? 700 : 0};
+    write_mixture(scenario, sizeof scenario, venue, options.redundancy, seed);
     int code = market_play(&options, result);
     bool good = code == 0 && market_play_is_true(result);
     if (!good) {

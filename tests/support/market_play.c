@@ -49,8 +49,8 @@ struct play {
     sl_stream_service *stream;
     sl_http_client *http;
     struct tale *tales;
-    uint64_t random, steps, next_fault;
-    bool calm;
+    sl_config *config;
+    const struct sl_scenario *scenario;
 };
 
 static void complain(struct play *play, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -62,15 +62,6 @@ static void complain(struct play *play, const char *format, ...)
         (void)vsnprintf(play->result->problem, sizeof play->result->problem, format, arguments);
         va_end(arguments);
     }
-}
-
-/* SplitMix64 (Steele, Lea, Flood 2014): the faults do not depend on what the program draws. */
-static uint64_t draw(struct play *play, uint64_t limit)
-{
-    uint64_t z = play->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return limit == 0 ? 0 : (z ^ z >> 31) % limit;
 }
 
 /* ---- hashes ---- */
@@ -116,23 +107,12 @@ static int64_t key_of(const sl_trade *trade)
 
 /* ---- the truth ---- */
 
-static void perhaps_a_fault(struct play *play)
-{
-    const struct market_play_options *options = play->options;
-    if (++play->steps < play->next_fault || play->calm || options->fault_count == 0) {
-        return;
-    }
-    uint64_t every = options->every == 0 ? 120 : options->every;
-    play->next_fault = play->steps + every / 2 + draw(play, every);
-    sl_fault fault = options->faults[draw(play, options->fault_count)];
-    uint64_t count = 1 + draw(play, options->count == 0 ? 1 : options->count);
-    sl_time most = options->duration == 0 ? SL_SECONDS(2) : options->duration;
-    sl_simulated_fault(play->exchange, SL_VENUE_NONE, fault, count, most / 2 + (sl_time)draw(play, (uint64_t)most / 2));
-}
-
 static int on_truth(void *arg, const sl_market_event *event)
 {
     struct play *play = arg;
+    if (event->instrument->index >= MARKET_PLAY_INSTRUMENTS) {
+        return 0; /* listed meanwhile: nobody follows it */
+    }
     struct tale *tale = &play->tales[event->instrument->index];
     if (event->kind == SL_EVENT_TRADE && tale->trades < TRADES_MAX) {
         tale->first_key = tale->trades == 0 ? key_of(&event->as.trade) : tale->first_key;
@@ -142,7 +122,6 @@ static int on_truth(void *arg, const sl_market_event *event)
         tale->change_id[tale->changes] = event->as.delta.last_id;
         tale->book_hash[tale->changes++] = hash_book(sl_truth_look(truth, event->instrument).book);
     }
-    perhaps_a_fault(play);
     return 0;
 }
 
@@ -185,17 +164,11 @@ static void take_gap(struct play *play, struct tale *tale, const sl_market_event
 /* Where the venue's ids are the truth's, a book that is not stale has to be the true one after each change. */
 static void compare_now(struct play *play, struct tale *tale, const sl_instrument *instrument, int64_t last_id)
 {
-    size_t from = 0, to = tale->changes;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        if (tale->change_id[middle] < last_id) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
+    size_t at = tale->changes; /* from the newest on: ids may have begun anew */
+    while (at > 0 && tale->change_id[at - 1] != last_id) {
+        at--;
     }
-    if (last_id > 0 && from < tale->changes && tale->change_id[from] == last_id &&
-        tale->book_hash[from] != hash_book(tale->book)) {
+    if (last_id > 0 && at > 0 && tale->book_hash[at - 1] != hash_book(tale->book)) {
         play->result->silently_wrong++;
         complain(play, "%s: the book is not the true one at %lld", instrument->symbol, (long long)last_id);
     }
@@ -343,30 +316,53 @@ static bool all_heard(const struct play *play)
     return true;
 }
 
-/* A connection that is half open is noticed by its silence alone, which takes as long as the venue's rules make it. */
-static sl_time calm_of(const struct market_play_options *options)
+static bool orders(const struct play *play, sl_fault fault)
 {
-    sl_time calm = options->calm == 0 ? SL_SECONDS(5) : options->calm;
-    for (size_t at = 0; at < options->fault_count; at++) {
-        sl_time silence = sl_venue_driver_of(options->venue)->limits.silence + SL_SECONDS(30);
-        calm = options->faults[at] == SL_FAULT_HALF_OPEN && calm < silence ? silence : calm;
+    const struct sl_scenario_fault *faults = play->scenario->faults.items;
+    for (size_t at = 0; at < play->scenario->faults.count; at++) {
+        for (size_t i = 0; i < faults[at].what.count; i++) {
+            if (((const int *)faults[at].what.items)[i] == (int)fault) {
+                return true;
+            }
+        }
     }
-    return calm;
+    return false;
+}
+
+/* A connection that is half open is noticed by its silence alone, which takes as long as the venue's rules make it. */
+static sl_time calm_of(const struct play *play)
+{
+    const struct market_play_options *options = play->options;
+    sl_time calm = options->calm == 0 ? SL_SECONDS(5) : options->calm;
+    sl_time silence = sl_venue_driver_of(options->venue)->limits.silence + SL_SECONDS(30);
+    return orders(play, SL_FAULT_HALF_OPEN) && calm < silence ? silence : calm;
+}
+
+/* Things go wrong for so many steps. */
+static int go_wrong(struct play *play)
+{
+    uint64_t steps = play->options->steps == 0 ? 900 : play->options->steps;
+    while (sl_simulated_get_stats(play->exchange)->steps == 0) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
+    }
+    sl_auto(sl_scenario_run) *run = NULL;
+    SL_TRY(sl_scenario_begin(play->scenario, play->exchange, &run));
+    SL_SCOPE(scope, .name = "faults");
+    int code = sl_spawn(&scope, sl_scenario_play, run, .daemon = true, .name = "scenario");
+    while (code == 0 && sl_simulated_get_stats(play->exchange)->steps < steps) {
+        code = sl_sleep(SL_MILLISECONDS(100));
+    }
+    return sl_scope_close(&scope, code);
 }
 
 /* The market's own end: faults, calm, the last word. */
 static int conduct(struct play *play)
 {
-    const struct market_play_options *options = play->options;
-    uint64_t steps = options->steps == 0 ? 900 : options->steps;
-    while (sl_simulated_get_stats(play->exchange)->steps < steps) {
-        SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
-    }
-    play->calm = true;
+    SL_TRY(go_wrong(play));
     sl_simulated_heal(play->exchange);
     sl_simulated_pace(play->exchange, CALM_RATE);
     sl_time from = sl_now();
-    SL_TRY(sl_sleep(calm_of(options)));
+    SL_TRY(sl_sleep(calm_of(play)));
     while (!is_well(play) && sl_now() - from < HEAL_BUDGET) {
         SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
     }
@@ -442,12 +438,11 @@ static int perform(void *arg)
     if (options->chunk_bytes > 0) {
         SL_TRY(sl_network_link(NULL, NULL, &(struct sl_link_options){.chunk_bytes = options->chunk_bytes}));
     }
-    struct sl_simulated_options exchange = {.instruments = play->theirs,
-                                            .seed = options->seed,
-                                            .rate = options->rate == 0 ? 40 : options->rate,
-                                            .wait = (size_t)2 * MARKET_PLAY_INSTRUMENTS * options->redundancy,
-                                            .arg = play,
-                                            .record = on_truth};
+    struct sl_simulated_options exchange;
+    SL_TRY(sl_scenario_prepare(play->scenario, play->theirs, &exchange));
+    exchange.wait = (size_t)2 * MARKET_PLAY_INSTRUMENTS * options->redundancy;
+    exchange.arg = play;
+    exchange.record = on_truth;
     SL_TRY(sl_simulated_open(&exchange, &play->exchange));
     SL_TRY(sl_http_client_open(NULL, &play->http));
     int code = open_stream(play);
@@ -467,11 +462,35 @@ static void log_nothing(void *context, enum sl_log_level level, const char *text
     (void)text;
 }
 
+/* The scenario, with what the play itself decides laid over it. */
+static int load(struct play *play)
+{
+    const struct market_play_options *options = play->options;
+    char seed[40], rate[40], venue[80];
+    (void)snprintf(seed, sizeof seed, "seed=%llu", (unsigned long long)options->seed);
+    (void)snprintf(rate, sizeof rate, "rate=%g", options->rate == 0 ? 40 : options->rate);
+    (void)snprintf(venue, sizeof venue, "venues.%s.instruments=%d", sl_venue_name(options->venue),
+                   MARKET_PLAY_INSTRUMENTS);
+    const char *sets[] = {seed, rate, venue};
+    const char *text = options->scenario == NULL ? "" : options->scenario;
+    struct sl_config_source source = {.path = "scenario", .text = text, .text_bytes = strlen(text)};
+    struct sl_config_options config = {
+        .root = &sl_scenario_root, .sources = &source, .source_count = 1, .sets = sets, .set_count = 3};
+    sl_auto(sl_config_report) *report = NULL;
+    int code = sl_config_load(&config, &play->config, &report);
+    if (code < 0) {
+        complain(play, "the scenario: %s", sl_config_report_text(report));
+        return code;
+    }
+    play->scenario = sl_config_root(play->config);
+    return 0;
+}
+
 static int prepare(struct play *play)
 {
+    SL_TRY(load(play));
     SL_TRY(sl_instruments_new(0, &play->theirs));
     SL_TRY(sl_instruments_new(0, &play->ours));
-    SL_TRY(sl_simulated_define(play->theirs, play->options->venue, MARKET_PLAY_INSTRUMENTS));
     SL_TRY(sl_simulated_define(play->ours, play->options->venue, MARKET_PLAY_INSTRUMENTS));
     play->tales = sl_calloc(MARKET_PLAY_INSTRUMENTS, sizeof *play->tales);
     if (play->tales == NULL) {
@@ -488,7 +507,7 @@ int market_play(const struct market_play_options *options, struct market_play_re
 {
     *ret_result = (struct market_play_result){.trades = 0};
     int64_t held = sl_memory_held();
-    struct play play = {.options = options, .result = ret_result, .random = options->seed, .next_fault = 40};
+    struct play play = {.options = options, .result = ret_result};
     int code = prepare(&play);
     sl_error *error = NULL;
     if (code == 0) {
@@ -507,6 +526,7 @@ int market_play(const struct market_play_options *options, struct market_play_re
         sl_book_free(play.tales[at].book);
     }
     sl_free(play.tales);
+    sl_config_unref(play.config);
     sl_instruments_free(play.theirs);
     sl_instruments_free(play.ours);
     ret_result->leaked = sl_memory_held() - held;
@@ -537,5 +557,6 @@ bool market_play_hides_changes(sl_venue venue, sl_fault fault)
 {
     sl_book_rule rule = sl_venue_driver_of(venue)->book_rule;
     bool blind = rule == SL_BOOK_RULE_TRUSTED || rule == SL_BOOK_RULE_TIMED;
-    return blind && (fault == SL_FAULT_DROP || fault == SL_FAULT_REORDER || says_nothing(fault));
+    bool late = rule == SL_BOOK_RULE_TRUSTED && fault == SL_FAULT_LATE_COPY;
+    return late || (blind && (fault == SL_FAULT_DROP || fault == SL_FAULT_REORDER || says_nothing(fault)));
 }

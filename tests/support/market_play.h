@@ -7,27 +7,22 @@
 #ifndef MARKET_PLAY_H
 #define MARKET_PLAY_H
 
-#include "exchange/simulated.h"
+#include "exchange/scenario.h"
 #include "ingest/stream.h"
 
 #define MARKET_PLAY_INSTRUMENTS 3
-#define MARKET_PLAY_FAULTS_MAX SL_FAULT_COUNT
 
 struct market_play_options {
     sl_venue venue;
     uint64_t seed;
     unsigned redundancy;
-    uint64_t steps;         /* in which things go wrong; 0: 900 */
-    double rate;            /* steps a second of virtual time; 0: 40 */
-    const sl_fault *faults; /* one of them is drawn... */
-    size_t fault_count;
-    uint64_t every;     /* ... each so many steps; 0: 120 */
-    uint64_t count;     /* times of each, at most; 0: 1 */
-    sl_time duration;   /* of each, at most; 0: 2 s */
-    sl_time verify;     /* of books; 0: they are not */
-    sl_time calm;       /* least time in which nothing goes wrong; 0: 5 s */
-    bool deflate;       /* the connections are compressed */
-    size_t chunk_bytes; /* > 0: the network gives bytes in pieces of at most so many */
+    uint64_t steps;       /* in which things go wrong; 0: 900 */
+    double rate;          /* steps a second of virtual time; 0: 40 */
+    const char *scenario; /* what goes wrong, as in a scenario's file: "faults: [...]"; NULL: nothing */
+    sl_time verify;       /* of books; 0: they are not */
+    sl_time calm;         /* least time in which nothing goes wrong; 0: 5 s */
+    bool deflate;         /* the connections are compressed */
+    size_t chunk_bytes;   /* > 0: the network gives bytes in pieces of at most so many */
 };
 
 /* What came of it. */

@@ -2,6 +2,7 @@
 /* sluice check | config dump | schema: what a configuration is, without running it. */
 #include <stdio.h>
 
+#include "exchange/scenario.h"
 #include "ingest/commands.h"
 #include "ingest/config.h"
 #include "sluice/json_write.h"
@@ -179,33 +180,55 @@ const struct sl_cli_command sl__command_config_dump = {
 
 #define SCHEMA_ID "https://sluice.example/schema/configuration.json"
 
+#define SCENARIO_ID "https://sluice.example/schema/scenario.json"
+
 struct schema {
-    int format;
+    int format, of;
 };
+
+/* What the names of faults mean: behind the page that the table makes. */
+static void print_faults(void)
+{
+    static const char *const ways[] = {[SL_FAULT_COUNTED] = "`count` times, with what comes next",
+                                       [SL_FAULT_LASTING] = "`for` so long",
+                                       [SL_FAULT_AT_ONCE] = "at once"};
+    printf("\n## Faults\n\n| name | what happens | when |\n|---|---|---|\n");
+    for (int fault = 1; fault < SL_FAULT_COUNT; fault++) {
+        printf("| `%s` | %s | %s |\n", sl_fault_name((sl_fault)fault), sl_fault_help((sl_fault)fault),
+               ways[sl_fault_way_of((sl_fault)fault)]);
+    }
+}
 
 static int run_schema(const struct sl_cli_arguments *arguments)
 {
     const struct schema *schema = arguments->options;
     char *text = NULL;
-    int code = schema->format == 0 ? sl_config_schema(&sl_conf_root, SCHEMA_ID, &text)
-                                   : sl_config_reference(&sl_conf_root, &text);
+    const struct sl_config_section *root = schema->of == 0 ? &sl_conf_root : &sl_scenario_root;
+    int code = schema->format == 0 ? sl_config_schema(root, schema->of == 0 ? SCHEMA_ID : SCENARIO_ID, &text)
+                                   : sl_config_reference(root, &text);
     if (code < 0) {
         (void)fprintf(stderr, "sluice: the schema could not be written: %s\n", sl_strerror(code));
         return SL_EXIT_FAILED;
     }
     printf(schema->format == 0 ? "%s\n" : "%s", text);
     sl_free(text);
+    if (schema->format != 0 && schema->of != 0) {
+        print_faults();
+    }
     return SL_EXIT_DONE;
 }
 
 static const char *const schema_formats[] = {"json", "markdown", NULL};
+static const char *const schema_kinds[] = {"config", "scenario", NULL};
 static const struct sl_cli_option schema_options[] = {
+    {SL_CLI_OPTION("of", struct schema, of), .type = SL_CLI_CHOICE, .default_text = "config", .choices = schema_kinds,
+     .range = "config or scenario", .help = "of configurations, or of the simulated exchange's scenarios"},
     {SL_CLI_OPTION("format", struct schema, format), .type = SL_CLI_CHOICE, .default_text = "json",
      .choices = schema_formats, .range = "json or markdown", .help = "JSON Schema, or the reference page"}};
 
 const struct sl_cli_command sl__command_schema = {
     .name = "schema",
-    .summary = "print the JSON Schema of configurations, or their reference page",
+    .summary = "print the JSON Schema of configurations or scenarios, or their reference page",
     .description = "An editor that knows YAML language servers checks and completes a file that begins with\n"
                    "# yaml-language-server: $schema=PATH, with the output of this command in PATH.",
     SL_CLI_OPTIONS(schema_options, struct schema),

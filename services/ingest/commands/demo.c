@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* sluice demo | exchange | worker: the simulated exchange and the worker that feeds SQLite, together or alone. */
+/* sluice demo | worker: the simulated exchange and the worker that feeds SQLite, together, and the worker alone. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "exchange/serve.h"
 #include "exchange/server.h"
 #include "ingest/commands.h"
 #include "ingest/demo.h"
@@ -28,10 +27,7 @@ struct program {
     uint64_t seed, messages;
     int port, admin_port;
     bool generate, quiet;
-    struct sl_cli_texts venues; /* of the simulated exchange; none: it plays a session of one market */
     uint64_t instruments, rate;
-    const char *truth;
-    sl_time fault_every;
     bool refused; /* the venue has not what was asked for */
 };
 
@@ -162,36 +158,6 @@ static int demo(void *arg)
     return sl_scope_close(&scope, run_worker(program, "127.0.0.1", sl_exchange_port(exchange), exchange, views));
 }
 
-static int exchange_venues(const struct program *program)
-{
-    struct sl_exchange_serve_options options = {.venues = program->venues.items,
-                                                .venue_count = program->venues.count,
-                                                .instruments = program->instruments,
-                                                .rate = (double)program->rate,
-                                                .steps = program->messages,
-                                                .seed = program->seed,
-                                                .port = program->port,
-                                                .truth = program->truth,
-                                                .fault_every = program->fault_every};
-    return sl_exchange_serve(&options);
-}
-
-static int exchange_alone(void *arg)
-{
-    const struct program *program = arg;
-    if (program->venues.count > 0) {
-        return exchange_venues(program);
-    }
-    sl_auto(sl_exchange) *exchange = NULL;
-    SL_TRY(open_exchange(program, &exchange));
-    printf("listening on 127.0.0.1:%d\n", sl_exchange_port(exchange));
-    (void)fflush(stdout);
-    SL_SCOPE(scope, .name = "exchange");
-    SL_TRY(sl_spawn(&scope, sl__worker_cancel_on_stop, &scope, .daemon = true));
-    SL_TRY(sl_spawn(&scope, sl_exchange_run, exchange));
-    return sl_scope_wait(&scope);
-}
-
 static int worker_alone(void *arg)
 {
     struct program *program = arg;
@@ -234,11 +200,6 @@ static int run_demo(const struct sl_cli_arguments *arguments)
                                       .admin_port = program->admin_port,
                                       .quiet = program->quiet};
     return sl_main(sl_demo, &options);
-}
-
-static int run_exchange(const struct sl_cli_arguments *arguments)
-{
-    return play(arguments, exchange_alone);
 }
 
 static int run_worker_alone(const struct sl_cli_arguments *arguments)
@@ -303,20 +264,6 @@ static const struct sl_cli_option demo_options[] = {
      .help = "of the exchange; 0 lets the system choose"},
     {SL_CLI_OPTION("admin-port", struct program, admin_port), .type = SL_CLI_PORT, .default_text = "8080",
      .help = "of the dashboard; another one when it is taken"}};
-static const struct sl_cli_option exchange_options[] = {
-    PLAYS,
-    {SL_CLI_OPTION("venue", struct program, venues), .type = SL_CLI_TEXTS, .value = "NAME",
-     .help = "be this venue; may be repeated"},
-    {SL_CLI_OPTION("instruments", struct program, instruments), .type = SL_CLI_COUNT, .default_text = "10", .min = 1,
-     .max = 100000, .range = "1 to 100000", .help = "of each venue"},
-    {SL_CLI_OPTION("rate", struct program, rate), .type = SL_CLI_COUNT, .default_text = "1000",
-     .help = "events a second, 0 as fast as clients read"},
-    {SL_CLI_OPTION("truth", struct program, truth), .type = SL_CLI_FILE,
-     .help = "write what truly happens there, an event a line"},
-    {SL_CLI_OPTION("fault-every", struct program, fault_every), .type = SL_CLI_DURATION, .default_text = "0",
-     .help = "let something go wrong so often"},
-    {SL_CLI_OPTION("port", struct program, port), .type = SL_CLI_PORT,
-     .help = "to listen on; 0 lets the system choose"}};
 static const struct sl_cli_option worker_options[] = {
     WRITES,
     {SL_CLI_OPTION("symbol", struct program, symbol), .type = SL_CLI_SYMBOL, .default_text = "BTCUSDT",
@@ -333,10 +280,6 @@ const struct sl_cli_command sl__command_demo = {
         "it plays a session of one market instead, and compares the worker's book with the exchange's.",
     SL_CLI_OPTIONS(demo_options, struct program),
     .run = run_demo};
-const struct sl_cli_command sl__command_exchange = {.name = "exchange",
-                                                    .summary = "the simulated exchange alone",
-                                                    SL_CLI_OPTIONS(exchange_options, struct program),
-                                                    .run = run_exchange};
 const struct sl_cli_command sl__command_worker = {.name = "worker",
                                                   .summary = "the worker of the demo alone",
                                                   SL_CLI_OPTIONS(worker_options, struct program),

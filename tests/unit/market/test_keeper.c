@@ -212,7 +212,9 @@ static void two_connections_fill_each_other(void **state)
     assert_int_equal(seen.gap_count, 1);
     assert_int_equal(wants(&seen), SL_KEEPER_RENEWAL);
     assert_int_equal(feed(&seen, snapshot(1, 15, &level_1, 1), 121), 0);
-    assert_int_equal(sl_keeper_last_id(seen.keeper), 16); /* it was kept */
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 15); /* what was kept comes again behind it */
+    assert_int_equal(feed(&seen, delta(1, 0, 16, 16, NULL), 121), 0);
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 16);
     assert_int_equal(sl_keeper_get_state(seen.keeper), SL_KEEPER_LIVE);
     assert_int_equal(sl_keeper_lost(seen.keeper, 1, true, 122), 0);
     assert_int_equal(sl_keeper_get_state(seen.keeper), SL_KEEPER_STALE);
@@ -370,12 +372,42 @@ static void numbers_that_begin_anew_are_noticed(void **state)
     assert_int_equal(wants(&seen), SL_KEEPER_RENEWAL);
     assert_int_equal(feed(&seen, snapshot(1, 1000, &level_1, 1), 1), 0);
     assert_int_equal(feed(&seen, delta(1, 0, 1001, 1001, NULL), 1), 0);
-    for (int64_t id = 2; id < 101; id++) {
+    for (int64_t id = 2; id < 11; id++) {
         assert_int_equal(feed(&seen, delta(1, 0, id, id, NULL), 1), 0);
         assert_int_equal(sl_keeper_get_state(seen.keeper), SL_KEEPER_LIVE);
     }
-    assert_int_equal(feed(&seen, delta(1, 0, 101, 101, NULL), 1), 0);
+    assert_int_equal(feed(&seen, delta(1, 0, 11, 11, NULL), 1), 0);
     assert_int_equal(sl_keeper_get_state(seen.keeper), SL_KEEPER_STALE);
+    sl_keeper_free(seen.keeper);
+}
+
+/* Where numbers began anew on one connection, the other one's higher ids are of the past until it comes there, too. */
+static void who_lags_behind_a_new_beginning_is_not_believed(void **state)
+{
+    (void)state;
+    struct seen seen;
+    open_keeper(&seen, (sl_keeper_options){.rule = SL_BOOK_RULE_LINKED, .patience = 50});
+    assert_int_equal(feed(&seen, snapshot(1, 100, &level_1, 1), 1), 0);
+    assert_int_equal(feed(&seen, snapshot(2, 100, &level_1, 1), 1), 0);
+    assert_int_equal(feed(&seen, delta(1, 100, 101, 105, NULL), 1), 0);
+    assert_int_equal(feed(&seen, delta(1, 105, 3, 3, NULL), 1), 0);     /* anew */
+    assert_int_equal(feed(&seen, delta(2, 100, 101, 105, NULL), 1), 0); /* a copy of what is past */
+    assert_int_equal(feed(&seen, delta(1, 3, 4, 4, NULL), 1), 0);
+    assert_int_equal(feed(&seen, delta(2, 105, 3, 3, NULL), 1), 0); /* there it is */
+    assert_int_equal(feed(&seen, delta(2, 3, 4, 4, NULL), 1), 0);
+    assert_int_equal(feed(&seen, delta(2, 4, 6, 6, NULL), 1), 0); /* now it may be the first */
+    assert_int_equal(seen.deltas, 4);
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 6);
+    sl_time when = 0;
+    assert_int_equal(sl_keeper_expire(seen.keeper, 1000, &when), 0);
+    assert_int_equal(seen.gap_count, 0);
+    assert_int_equal(feed(&seen, delta(1, 6, 1, 1, NULL), 1), 0); /* once more, and who knows of it is cut */
+    assert_int_equal(sl_keeper_lost(seen.keeper, 1, false, 2), 0);
+    assert_int_equal(feed(&seen, delta(2, 1, 2, 2, NULL), 2), 0);
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 2);
+    assert_int_equal(feed(&seen, delta(2, 9, 4, 4, NULL), 3), 0); /* anew behind one that never came: a hole */
+    assert_int_equal(sl_keeper_expire(seen.keeper, 1000, &when), 0);
+    assert_int_equal(seen.gap_count, 1);
     sl_keeper_free(seen.keeper);
 }
 
@@ -528,6 +560,7 @@ SL_TEST_MAIN(cmocka_unit_test(lives_by_spot), cmocka_unit_test(lives_by_futures)
              cmocka_unit_test(two_connections_fill_each_other), cmocka_unit_test(a_book_stands_by),
              cmocka_unit_test(what_waits_is_in_order_and_whole), cmocka_unit_test(crossed_books_are_doubted_once),
              cmocka_unit_test(depth_and_checksums), cmocka_unit_test(links_may_go_back_once),
-             cmocka_unit_test(numbers_that_begin_anew_are_noticed), cmocka_unit_test(bad_messages_make_the_book_stale),
-             cmocka_unit_test(waiting_is_bounded), cmocka_unit_test(survives_every_failed_allocation),
-             cmocka_unit_test(a_message_allocates_nothing))
+             cmocka_unit_test(numbers_that_begin_anew_are_noticed),
+             cmocka_unit_test(who_lags_behind_a_new_beginning_is_not_believed),
+             cmocka_unit_test(bad_messages_make_the_book_stale), cmocka_unit_test(waiting_is_bounded),
+             cmocka_unit_test(survives_every_failed_allocation), cmocka_unit_test(a_message_allocates_nothing))

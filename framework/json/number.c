@@ -2,6 +2,8 @@
 /* The texts of JSON's numbers. See number.h. */
 #include "number.h"
 
+#include "sluice/digits.h"
+
 /* Integers up to so many digits cannot overflow. */
 #define DIGITS_SAFE 18
 
@@ -43,6 +45,8 @@ bool sl__json_is_number(sl_json_text text, bool *ret_whole)
     return at == end;
 }
 
+static const uint32_t powers[8] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+
 /* An integer of a safe length without sign and leading zero: the form of nearly all. */
 static bool plain_integer(sl_json_text text, uint64_t *ret_magnitude)
 {
@@ -50,7 +54,24 @@ static bool plain_integer(sl_json_text text, uint64_t *ret_magnitude)
     if (text.size_bytes == 0 || text.size_bytes > DIGITS_SAFE || (text.data[0] == '0' && text.size_bytes > 1)) {
         return false;
     }
-    for (size_t at = 0; at < text.size_bytes; at++) {
+    size_t at = 0;
+    for (; at + 8 <= text.size_bytes; at += 8) {
+        uint64_t word = sl_digits_load(text.data + at);
+        if (sl_digits_count(word) < 8) {
+            return false;
+        }
+        magnitude = magnitude * 100000000 + sl_digits_value8(word);
+    }
+    if (at > 0 && at < text.size_bytes) { /* the last eight, without those that are read already */
+        unsigned rest = (unsigned)(text.size_bytes - at);
+        uint64_t word = sl_digits_load(text.data + text.size_bytes - 8);
+        if (sl_digits_count(word) < 8) {
+            return false;
+        }
+        *ret_magnitude = magnitude * powers[rest] + sl_digits_value8(word >> (64 - 8 * rest) << (64 - 8 * rest));
+        return true;
+    }
+    for (; at < text.size_bytes; at++) {
         unsigned digit = (unsigned)(unsigned char)text.data[at] - '0';
         if (digit > 9) {
             return false;

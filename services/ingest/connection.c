@@ -8,6 +8,7 @@
 #include "sluice/channel.h"
 #include "sluice/log_record.h"
 #include "sluice/runtime.h"
+#include "sluice/stream.h"
 #include "sluice/supervisor.h"
 
 /* What a path with subscriptions in it may have: servers and proxies refuse longer request lines. */
@@ -17,6 +18,9 @@
 
 /* A connection is replaced before its venue cuts it: at this share of its greatest age. */
 #define AGE_SHARE(age) ((age) / 24 * 23)
+
+/* What one read brought came at one time: the clocks are asked once for so many messages of it at most. */
+#define MESSAGES_OF_ONE_TIME 64
 
 struct sl_connection {
     struct sl_connection_options options;
@@ -28,6 +32,9 @@ struct sl_connection {
     sl_time ping_at;
     int64_t pings;
     bool running;
+    uint64_t heard;       /* bytes, when the clocks were asked */
+    uint32_t of_one_time; /* messages since then */
+    int64_t wall_ns;      /* of the last message: no two are the same */
     struct sl_connection_stats stats;
     char control[CONTROL_BYTES];
     char path[PATH_BYTES];
@@ -245,13 +252,26 @@ static int on_bad(sl_connection *connection, const struct sl_ws_message *message
     return connection->options.bad(connection->options.output.arg, &bad);
 }
 
+/* When a message came; on the wall clock a nanosecond later than the one before it, where they came together. */
+static int64_t note_time(sl_connection *connection)
+{
+    uint64_t heard = sl_stream_counts_get(sl_ws_stream(connection->ws)).received_bytes;
+    if (heard == connection->heard && ++connection->of_one_time < MESSAGES_OF_ONE_TIME) {
+        return ++connection->wall_ns;
+    }
+    connection->heard = heard;
+    connection->of_one_time = 0;
+    connection->stats.last_message_at = sl_now();
+    connection->wall_ns = sl_now_wall();
+    return connection->wall_ns;
+}
+
 static int on_message(sl_connection *connection, const struct sl_ws_message *message)
 {
     struct sl_connection_stats *stats = &connection->stats;
     stats->messages++;
     stats->bytes += message->size_bytes;
-    stats->last_message_at = sl_now();
-    int64_t time_ns = sl_now_wall();
+    int64_t time_ns = note_time(connection);
     if (connection->options.frame != NULL) {
         SL_TRY(connection->options.frame(connection->options.output.arg, connection, message->data, message->size_bytes,
                                          time_ns));
@@ -344,6 +364,7 @@ static int follow(sl_connection *connection, size_t in_path)
     stats->opened_at = sl_now();
     stats->opened_wall_ns = sl_now_wall();
     stats->replace = false;
+    connection->heard = 0;
     connection->ping_at = sl_time_add(stats->opened_at, connection->options.driver->limits.ping_every);
     sl_subscriptions_connected(connection->subscriptions, true, in_path, stats->opened_at);
     update_state(connection);

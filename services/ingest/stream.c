@@ -27,7 +27,7 @@ static bool followed(const sl_stream_service *stream, const sl_market_event *eve
            sl__stream_place(stream, event->instrument, SL_FEED_AGG_TRADES) != 0;
 }
 
-static int take(sl_stream_service *stream, const sl_market_event *event)
+static int take(sl_stream_service *stream, const sl_market_event *event, sl_time now)
 {
     switch (event->kind) {
     case SL_EVENT_TRADE:
@@ -42,14 +42,14 @@ static int take(sl_stream_service *stream, const sl_market_event *event)
             stream->unfollowed++;
             return 0;
         }
-        return stream->books == NULL ? 0 : sl_books_event(stream->books, event, sl_now());
+        return stream->books == NULL ? 0 : sl_books_event(stream->books, event, now);
     case SL_EVENT_STATUS:
         sl_instruments_set_status(stream->options.instruments, event->instrument, event->as.status);
         break;
     default:
         break;
     }
-    int code = sl_tracker_event(stream->tracker, event, sl_now());
+    int code = sl_tracker_event(stream->tracker, event, now);
     return code < 0 ? code : 0;
 }
 
@@ -64,7 +64,7 @@ static int on_event(void *arg, const sl_market_event *event)
     const struct leg *leg = arg;
     sl_stream_service *stream = leg->shard->stream;
     SL_TRY(sl__stream_lock(stream));
-    int code = take(stream, event);
+    int code = take(stream, event, sl_connection_get_stats(leg->connection)->last_message_at);
     (void)sl_mutex_unlock(&stream->mutex);
     return code;
 }

@@ -4,15 +4,16 @@
 
 #include <string.h>
 
+#include "decimal_scan.h"
+
 __extension__ typedef __int128 wide;
 
-/* 10^19 is the largest power of ten that fits in 64 bits, unsigned. */
-#define POWER_MAX 19
+#define POWER_MAX SL__DECIMAL_POWER_MAX
 
 /* Exponents while parsing stop growing here: far out of range, far from overflow. */
 #define EXPONENT_STOP 100000
 
-static const uint64_t powers[POWER_MAX + 1] = {
+const uint64_t sl__decimal_powers[POWER_MAX + 1] = {
     UINT64_C(1),
     UINT64_C(10),
     UINT64_C(100),
@@ -177,62 +178,13 @@ int sl_decimal_parse(const char *text, size_t size_bytes, sl_decimal *ret_decima
     return 0;
 }
 
-static inline uint64_t load8(const char *text)
-{
-    uint64_t word;
-    memcpy(&word, text, sizeof(word));
-    return word;
-}
-
-/* How many digits the word begins with, 0 to 8; its lowest byte is the first character. */
-static inline unsigned leading_digits(uint64_t word)
-{
-    const uint64_t each = UINT64_C(0x0101010101010101);
-    uint64_t values = word ^ each * '0'; /* 0 to 9 for digits */
-    uint64_t others = (values | ((values & each * 0x7f) + each * (0x7f - 9))) & each * 0x80;
-    return others == 0 ? 8 : (unsigned)__builtin_ctzll(others) / 8;
-}
-
-/* The number of the first `count` characters, 1 to 8 digits: pairs, then fours, then all eight are added up. */
-static inline uint64_t value_of(uint64_t word, unsigned count)
-{
-    word = (word & UINT64_C(0x0f0f0f0f0f0f0f0f)) << (64 - 8 * count);
-    word = word * 10 + (word >> 8);
-    word = ((word & UINT64_C(0x000000ff000000ff)) * (100 + (UINT64_C(1000000) << 32)) +
-            ((word >> 16) & UINT64_C(0x000000ff000000ff)) * (1 + (UINT64_C(10000) << 32))) >>
-           32;
-    return word & UINT32_MAX;
-}
-
-/* Up to eight digits, and up to eight behind a point, more than eight together. */
-static int parse_long(const char *text, size_t size_bytes, unsigned digits, sl_decimal *ret_decimal)
-{
-    size_t fraction = size_bytes - digits - 1;
-    uint64_t behind = load8(text + digits + 1);
-    if (fraction > 8 || leading_digits(behind) < fraction) {
-        return sl_decimal_parse(text, size_bytes, ret_decimal);
-    }
-    uint64_t mantissa = value_of(load8(text), digits) * powers[fraction] + value_of(behind, (unsigned)fraction);
-    *ret_decimal = (sl_decimal){(int64_t)mantissa, -(int32_t)fraction};
-    return 0;
-}
-
 int sl_decimal_parse_padded(const char *text, size_t size_bytes, sl_decimal *ret_decimal)
 {
-    uint64_t word = load8(text);
-    unsigned digits = leading_digits(word);
-    if (digits == 0 || digits + 1 >= size_bytes || text[digits] != '.' || (text[0] == '0' && digits > 1)) {
+    sl_decimal decimal = {0, 0};
+    if (sl__decimal_scan(text, &decimal) != text + size_bytes) {
         return sl_decimal_parse(text, size_bytes, ret_decimal);
     }
-    if (size_bytes > 9) {
-        return parse_long(text, size_bytes, digits, ret_decimal);
-    }
-    /* Up to eight digits in all: without the point they are one word. */
-    word = (word & ((UINT64_C(1) << (8 * digits)) - 1)) | load8(text + digits + 1) << (8 * digits);
-    if (leading_digits(word) < size_bytes - 1) {
-        return sl_decimal_parse(text, size_bytes, ret_decimal);
-    }
-    *ret_decimal = (sl_decimal){(int64_t)value_of(word, (unsigned)size_bytes - 1), -(int32_t)(size_bytes - digits - 1)};
+    *ret_decimal = decimal;
     return 0;
 }
 
@@ -247,7 +199,7 @@ int sl__decimal_compare_scaled(sl_decimal a, sl_decimal b)
         int64_t right = a.mantissa == 0 ? b.mantissa : 0;
         return (a.mantissa > right) - (a.mantissa < right);
     }
-    wide left = (wide)a.mantissa * (wide)powers[shift];
+    wide left = (wide)a.mantissa * (wide)sl__decimal_powers[shift];
     return (left > b.mantissa) - (left < b.mantissa);
 }
 
@@ -301,7 +253,7 @@ int sl_decimal_add(sl_decimal a, sl_decimal b, sl_decimal *ret_sum)
             return SL_ERANGE;
         }
     }
-    wide sum = (wide)a.mantissa * (wide)powers[a.exponent - b.exponent] + b.mantissa;
+    wide sum = (wide)a.mantissa * (wide)sl__decimal_powers[a.exponent - b.exponent] + b.mantissa;
     int32_t exponent = b.exponent;
     while (sum > SL_DECIMAL_MANTISSA_MAX || sum < -(wide)SL_DECIMAL_MANTISSA_MAX) {
         if (sum % 10 != 0 || exponent == SL_DECIMAL_EXPONENT_MAX) {

@@ -7,6 +7,9 @@
 #include "sluice/memory.h"
 
 #define WORD_BITS 64
+/* Channels that are allocated together. */
+#define CHUNK_CHANNELS 64
+
 #define WINDOW_WORDS (SL_TRACKER_WINDOW / WORD_BITS)
 
 /* A share of each new interval in the usual one: 1 / 2^3. */
@@ -21,9 +24,9 @@ struct hole {
     sl_gap_reason reason;
 };
 
-/* Consecutive ids: the newest, and which of the SL_TRACKER_WINDOW up to it have come. */
+/* Consecutive ids: which of the SL_TRACKER_WINDOW up to the newest have come. */
 struct window {
-    int64_t high;                /* 0: none yet */
+    int64_t settled;             /* ids behind this one, up to the newest, have all come: their bits are not set yet */
     uint64_t seen[WINDOW_WORDS]; /* bit of id: id % SL_TRACKER_WINDOW */
     struct hole holes[SL_TRACKER_HOLES_MAX];
     size_t hole_count;
@@ -41,24 +44,27 @@ struct recent {
     int64_t before; /* from this id on */
 };
 
-/* One feed of one instrument. */
+/* One feed of one instrument. An event of a trade that follows touches no more than the first members. */
 struct channel {
     sl_tracker_pulse pulse;
-    struct window *window; /* consecutive trades */
+    int64_t high;          /* consecutive trades: the newest id; 0: none yet */
+    bool begun;            /* one of them was given out, and nothing before it is to be told of any more */
+    struct window *window; /* of them */
     struct recent *recent; /* other trades, liquidations */
     int64_t last_id;       /* state: the newest that was given out */
     int64_t last_time_ns;
     uint64_t last_hash;
 };
 
-struct channels {
-    struct channel feeds[SL_FEED_COUNT];
+/* The channels of one feed, by the instrument's index, in chunks: those of neighbours lie side by side. */
+struct table {
+    struct channel **chunks;
+    size_t count;
 };
 
 struct sl_tracker {
     sl_tracker_options options;
-    struct channels **table; /* by the instrument's index */
-    size_t capacity;
+    struct table feeds[SL_FEED_COUNT];
     const sl_instrument **with_holes; /* instruments that may have holes */
     size_t hole_count, hole_capacity;
     sl_tracker_stats stats;
@@ -78,62 +84,72 @@ int sl_tracker_new(const sl_tracker_options *options, sl_tracker **ret_tracker)
     return 0;
 }
 
+static void free_table(struct table *table)
+{
+    for (size_t chunk = 0; chunk < table->count; chunk++) {
+        for (size_t at = 0; table->chunks[chunk] != NULL && at < CHUNK_CHANNELS; at++) {
+            sl_free(table->chunks[chunk][at].window);
+            sl_free(table->chunks[chunk][at].recent);
+        }
+        sl_free(table->chunks[chunk]);
+    }
+    sl_free(table->chunks);
+}
+
 void sl_tracker_free(sl_tracker *tracker)
 {
     if (tracker == NULL) {
         return;
     }
-    for (size_t at = 0; at < tracker->capacity; at++) {
-        struct channels *channels = tracker->table[at];
-        for (size_t feed = 0; channels != NULL && feed < SL_FEED_COUNT; feed++) {
-            sl_free(channels->feeds[feed].window);
-            sl_free(channels->feeds[feed].recent);
-        }
-        sl_free(channels);
+    for (int feed = 0; feed < SL_FEED_COUNT; feed++) {
+        free_table(&tracker->feeds[feed]);
     }
-    sl_free(tracker->table);
     sl_free(tracker->with_holes);
     sl_free(tracker);
 }
 
 /* ---- the place of a channel ---- */
 
-static int grow_table(sl_tracker *tracker, uint32_t index)
+static int grow_table(struct table *table, size_t chunk)
 {
-    size_t capacity = tracker->capacity == 0 ? 64 : tracker->capacity;
-    while (capacity <= index) {
-        capacity *= 2;
+    size_t count = table->count == 0 ? 16 : table->count;
+    while (count <= chunk) {
+        count *= 2;
     }
-    struct channels **table = sl_realloc(tracker->table, capacity * sizeof *table);
-    if (table == NULL) {
-        return sl_fail(SL_ENOMEM, "out of memory for %zu instruments", capacity);
+    struct channel **chunks = sl_realloc(table->chunks, count * sizeof(struct channel *));
+    if (chunks == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for %zu instruments", count * CHUNK_CHANNELS);
     }
-    memset(table + tracker->capacity, 0, (capacity - tracker->capacity) * sizeof *table);
-    tracker->table = table;
-    tracker->capacity = capacity;
+    memset(chunks + table->count, 0, (count - table->count) * sizeof(struct channel *));
+    table->chunks = chunks;
+    table->count = count;
     return 0;
 }
 
 static int channel_of(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, struct channel **ret_channel)
 {
-    if (instrument->index >= tracker->capacity) {
-        SL_TRY(grow_table(tracker, instrument->index));
+    struct table *table = &tracker->feeds[feed];
+    size_t chunk = instrument->index / CHUNK_CHANNELS;
+    if (chunk >= table->count) {
+        SL_TRY(grow_table(table, chunk));
     }
-    struct channels **slot = &tracker->table[instrument->index];
-    if (*slot == NULL) {
-        *slot = sl_calloc(1, sizeof **slot);
-        if (*slot == NULL) {
-            return sl_fail(SL_ENOMEM, "out of memory for an instrument");
+    if (table->chunks[chunk] == NULL) {
+        table->chunks[chunk] = sl_calloc(CHUNK_CHANNELS, sizeof(struct channel));
+        if (table->chunks[chunk] == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for instruments");
         }
     }
-    *ret_channel = &(*slot)->feeds[feed];
+    *ret_channel = &table->chunks[chunk][instrument->index % CHUNK_CHANNELS];
     return 0;
 }
 
-static const struct channel *look(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
+static struct channel *look(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
 {
-    const struct channels *channels = instrument->index < tracker->capacity ? tracker->table[instrument->index] : NULL;
-    return channels == NULL ? NULL : &channels->feeds[feed];
+    const struct table *table = &tracker->feeds[feed];
+    size_t chunk = instrument->index / CHUNK_CHANNELS;
+    return chunk >= table->count || table->chunks[chunk] == NULL
+               ? NULL
+               : &table->chunks[chunk][instrument->index % CHUNK_CHANNELS];
 }
 
 static void beat(struct channel *channel, sl_time now)
@@ -185,13 +201,27 @@ static void mark(struct window *window, int64_t id, bool value)
         value ? window->seen[bit / WORD_BITS] | mask : window->seen[bit / WORD_BITS] & ~mask;
 }
 
-/* Makes `last` the newest id; of those up to it only first..last have come. */
-static void advance(struct window *window, int64_t first, int64_t last)
+/* The window with the bits of all ids up to the newest. */
+static struct window *settle(const struct channel *channel)
 {
-    if (window->high == 0 || last - window->high >= SL_TRACKER_WINDOW) {
-        memset(window->seen, window->high == 0 ? 0xff : 0, sizeof window->seen);
+    struct window *window = channel->window;
+    int64_t high = channel->high;
+    int64_t from = high - window->settled >= SL_TRACKER_WINDOW ? high - SL_TRACKER_WINDOW + 1 : window->settled + 1;
+    for (int64_t id = from; id <= high; id++) {
+        mark(window, id, true);
+    }
+    window->settled = high;
+    return window;
+}
+
+/* Makes `last` the newest id; of those up to it only first..last have come. */
+static void advance(struct channel *channel, int64_t first, int64_t last)
+{
+    struct window *window = settle(channel);
+    if (channel->high == 0 || last - channel->high >= SL_TRACKER_WINDOW) {
+        memset(window->seen, channel->high == 0 ? 0xff : 0, sizeof window->seen);
     } else {
-        for (int64_t id = window->high + 1; id < first; id++) {
+        for (int64_t id = channel->high + 1; id < first; id++) {
             mark(window, id, false);
         }
     }
@@ -199,15 +229,17 @@ static void advance(struct window *window, int64_t first, int64_t last)
     for (int64_t id = from; id <= last; id++) {
         mark(window, id, true);
     }
-    window->high = last;
+    channel->high = last;
+    window->settled = last;
 }
 
 /* Tells those of the ids from..to that have not come, as one gap from the last id before them to the first after. */
-static int tell_hole(sl_tracker *tracker, const struct window *window, const struct hole *hole,
+static int tell_hole(sl_tracker *tracker, const struct channel *channel, const struct hole *hole,
                      const sl_instrument *instrument, sl_feed feed)
 {
+    const struct window *window = settle(channel);
     int64_t from = hole->from, to = hole->to;
-    int64_t oldest = window->high - SL_TRACKER_WINDOW + 1;
+    int64_t oldest = channel->high - SL_TRACKER_WINDOW + 1;
     while (from <= to && from >= oldest && seen(window, from)) {
         from++;
     }
@@ -246,12 +278,13 @@ static int remember_instrument(sl_tracker *tracker, const sl_instrument *instrum
 }
 
 /* Forgets the holes that have been filled. */
-static void drop_filled(struct window *window)
+static void drop_filled(const struct channel *channel)
 {
+    struct window *window = settle(channel);
     size_t kept = 0;
     for (size_t at = 0; at < window->hole_count; at++) {
         const struct hole *hole = &window->holes[at];
-        bool open = hole->from <= window->high - SL_TRACKER_WINDOW;
+        bool open = hole->from <= channel->high - SL_TRACKER_WINDOW;
         for (int64_t id = hole->from; id <= hole->to && !open; id++) {
             open = !seen(window, id);
         }
@@ -263,17 +296,18 @@ static void drop_filled(struct window *window)
 }
 
 /* Ids are missing before an event: told at once, or kept for another connection's copy. */
-static int open_hole(sl_tracker *tracker, struct window *window, const struct hole *hole,
+static int open_hole(sl_tracker *tracker, const struct channel *channel, const struct hole *hole,
                      const sl_instrument *instrument, sl_feed feed)
 {
+    struct window *window = channel->window;
     bool listed = window->hole_count > 0; /* among those with holes */
     if (window->hole_count == SL_TRACKER_HOLES_MAX) {
-        drop_filled(window);
+        drop_filled(channel);
     }
     bool wait = tracker->options.patience > 0 && window->hole_count < SL_TRACKER_HOLES_MAX &&
                 hole->to - hole->from < SL_TRACKER_WINDOW / 2;
     if (!wait) {
-        return tell_hole(tracker, window, hole, instrument, feed);
+        return tell_hole(tracker, channel, hole, instrument, feed);
     }
     if (!listed) {
         SL_TRY(remember_instrument(tracker, instrument));
@@ -282,7 +316,7 @@ static int open_hole(sl_tracker *tracker, struct window *window, const struct ho
     return 0;
 }
 
-static int window_of(struct channel *channel, struct window **ret_window)
+static int need_window(struct channel *channel)
 {
     if (channel->window == NULL) {
         channel->window = sl_calloc(1, sizeof *channel->window);
@@ -290,15 +324,15 @@ static int window_of(struct channel *channel, struct window **ret_window)
             return sl_fail(SL_ENOMEM, "out of memory for a sequence");
         }
     }
-    *ret_window = channel->window;
     return 0;
 }
 
 /* An id, or several of an aggregate, at or before the newest. */
-static int see_late(sl_tracker *tracker, struct window *window, const sl_market_event *event)
+static int see_late(sl_tracker *tracker, const struct channel *channel, const sl_market_event *event)
 {
+    struct window *window = settle(channel);
     int64_t id = event->as.trade.id;
-    if (window->high - id >= SL_TRACKER_WINDOW || seen(window, id)) {
+    if (channel->high - id >= SL_TRACKER_WINDOW || seen(window, id)) {
         tracker->stats.repeated++;
         return 0;
     }
@@ -309,52 +343,69 @@ static int see_late(sl_tracker *tracker, struct window *window, const sl_market_
 }
 
 /* Goes over a hole: its last id becomes the newest. On an error nothing has changed. */
-static int skip_to(sl_tracker *tracker, struct window *window, const struct hole *hole, const sl_instrument *instrument,
-                   sl_feed feed)
+static int skip_to(sl_tracker *tracker, struct channel *channel, const struct hole *hole,
+                   const sl_instrument *instrument, sl_feed feed)
 {
-    struct window old = *window;
-    advance(window, hole->to, hole->to);
-    mark(window, hole->to, false);
-    int code = open_hole(tracker, window, hole, instrument, feed);
+    struct window old = *settle(channel);
+    int64_t high = channel->high;
+    advance(channel, hole->to, hole->to);
+    mark(channel->window, hole->to, false);
+    int code = open_hole(tracker, channel, hole, instrument, feed);
     if (code < 0) {
-        *window = old;
+        *channel->window = old;
+        channel->high = high;
     }
+    return code;
+}
+
+/* Any other than one that follows the newest. */
+static int see_unexpected(sl_tracker *tracker, struct channel *channel, const sl_market_event *event, sl_time now)
+{
+    int64_t id = event->as.trade.id;
+    if (id <= 0) {
+        return sl_fail(SL_EINVAL, "trade id %lld", (long long)id);
+    }
+    SL_TRY(need_window(channel));
+    struct window *window = channel->window;
+    bool resumed = window->resumed;
+    if (resumed && id <= channel->high) { /* who had it before was ahead, or the venue counts anew */
+        *window = (struct window){0};
+        channel->high = 0;
+    }
+    if (channel->high != 0 && id <= channel->high) {
+        return see_late(tracker, channel, event);
+    }
+    if (channel->high != 0 && id > channel->high + 1) {
+        struct hole hole = {.from = channel->high + 1,
+                            .to = id - 1,
+                            .until = sl_time_add(now, tracker->options.patience),
+                            .wall_ns = event->receive_time_ns,
+                            .connection = event->connection,
+                            .reason = resumed ? SL_GAP_RESTARTED : SL_GAP_SEQUENCE};
+        SL_TRY(skip_to(tracker, channel, &hole, event->instrument, event->feed));
+    }
+    advance(channel, id, id);
+    int code = give(tracker, event);
+    if (code < 0) {
+        mark(window, id, false); /* it comes again, or is missed */
+        channel->high = window->settled = id - 1;
+        return code;
+    }
+    window->resumed = false;
+    window->first = window->first == 0 ? id : window->first;
+    channel->begun = true;
     return code;
 }
 
 static int see_consecutive(sl_tracker *tracker, struct channel *channel, const sl_market_event *event, sl_time now)
 {
     int64_t id = event->as.trade.id;
-    if (id <= 0) {
-        return sl_fail(SL_EINVAL, "trade id %lld", (long long)id);
+    if (!channel->begun || id <= channel->high || id - channel->high != 1) {
+        return see_unexpected(tracker, channel, event, now);
     }
-    struct window *window = NULL;
-    SL_TRY(window_of(channel, &window));
-    bool resumed = window->resumed;
-    if (resumed && id <= window->high) { /* who had it before was ahead, or the venue counts anew */
-        *window = (struct window){0};
-    }
-    if (window->high != 0 && id <= window->high) {
-        return see_late(tracker, window, event);
-    }
-    if (window->high != 0 && id > window->high + 1) {
-        struct hole hole = {.from = window->high + 1,
-                            .to = id - 1,
-                            .until = sl_time_add(now, tracker->options.patience),
-                            .wall_ns = event->receive_time_ns,
-                            .connection = event->connection,
-                            .reason = resumed ? SL_GAP_RESTARTED : SL_GAP_SEQUENCE};
-        SL_TRY(skip_to(tracker, window, &hole, event->instrument, event->feed));
-    }
-    advance(window, id, id);
+    channel->high = id; /* its bit is set when somebody looks */
     int code = give(tracker, event);
-    if (code < 0) {
-        mark(window, id, false); /* it comes again, or is missed */
-        window->high = id - 1;
-        return code;
-    }
-    window->resumed = false;
-    window->first = window->first == 0 ? id : window->first;
+    channel->high -= code < 0; /* it comes again, or is missed */
     return code;
 }
 
@@ -542,31 +593,30 @@ int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument *instrument, 
 {
     struct channel *channel = NULL;
     SL_TRY(channel_of(tracker, instrument, SL_FEED_TRADES, &channel));
-    struct window *window = channel->window;
-    if (window == NULL || window->high == 0 || id <= window->high || !tracker->options.consecutive_trades) {
+    if (channel->high == 0 || id <= channel->high || !tracker->options.consecutive_trades) {
         return 0;
     }
-    struct hole hole = {.from = window->high + 1,
+    struct hole hole = {.from = channel->high + 1,
                         .to = id,
                         .until = sl_time_add(now, tracker->options.patience),
                         .wall_ns = wall_ns,
                         .reason = SL_GAP_SEQUENCE};
-    return skip_to(tracker, window, &hole, instrument, SL_FEED_TRADES);
+    return skip_to(tracker, channel, &hole, instrument, SL_FEED_TRADES);
 }
 
 /* Ids are known from the first one here on: what is missing before it is told at once. */
 static int resume_consecutive(sl_tracker *tracker, struct channel *channel, const sl_market_event *like, int64_t id)
 {
-    struct window *window = NULL;
     if (id <= 0) {
         return 0;
     }
-    SL_TRY(window_of(channel, &window));
-    if (window->high == 0) {
-        advance(window, id, id);
-        window->resumed = true;
+    SL_TRY(need_window(channel));
+    if (channel->high == 0) {
+        advance(channel, id, id);
+        channel->window->resumed = true;
         return 0;
     }
+    const struct window *window = channel->window;
     if (id + 1 >= window->first) {
         return 0;
     }
@@ -606,7 +656,7 @@ bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrum
     const struct channel *channel = look(tracker, instrument, feed);
     if (channel != NULL && channel->window != NULL && channel->window->first != 0) {
         const struct window *window = channel->window;
-        *ret_id = window->hole_count > 0 ? window->holes[0].from - 1 : window->high;
+        *ret_id = window->hole_count > 0 ? window->holes[0].from - 1 : channel->high;
         return true;
     }
     if (channel != NULL && channel->recent != NULL && channel->recent->begun) {
@@ -617,11 +667,12 @@ bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrum
 }
 
 /* The holes of one feed whose time has come. */
-static int expire_window(sl_tracker *tracker, struct window *window, const sl_instrument *instrument, sl_feed feed,
-                         sl_time now, sl_time *ret_when)
+static int expire_holes(sl_tracker *tracker, const struct channel *channel, const sl_instrument *instrument,
+                        sl_feed feed, sl_time now, sl_time *ret_when)
 {
+    struct window *window = channel->window;
     while (window->hole_count > 0 && window->holes[0].until <= now) {
-        SL_TRY(tell_hole(tracker, window, &window->holes[0], instrument, feed));
+        SL_TRY(tell_hole(tracker, channel, &window->holes[0], instrument, feed));
         window->hole_count--;
         memmove(window->holes, window->holes + 1, window->hole_count * sizeof *window->holes);
     }
@@ -636,13 +687,12 @@ int sl_tracker_expire(sl_tracker *tracker, sl_time now, sl_time *ret_when)
     *ret_when = SL_NEVER;
     for (size_t at = tracker->hole_count; at-- > 0;) {
         const sl_instrument *instrument = tracker->with_holes[at];
-        struct channels *channels = tracker->table[instrument->index];
         size_t left = 0;
         for (int feed = SL_FEED_TRADES; feed <= SL_FEED_AGG_TRADES; feed++) {
-            struct window *window = channels->feeds[feed].window;
-            if (window != NULL) {
-                SL_TRY(expire_window(tracker, window, instrument, (sl_feed)feed, now, ret_when));
-                left += window->hole_count;
+            const struct channel *channel = look(tracker, instrument, (sl_feed)feed);
+            if (channel != NULL && channel->window != NULL) {
+                SL_TRY(expire_holes(tracker, channel, instrument, (sl_feed)feed, now, ret_when));
+                left += channel->window->hole_count;
             }
         }
         if (left == 0) {
@@ -658,19 +708,19 @@ int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
     if (!sl_tracker_position(tracker, instrument, feed, &id)) {
         return 0;
     }
-    struct window *window = tracker->table[instrument->index]->feeds[feed].window;
-    if (window != NULL) {
+    const struct channel *channel = look(tracker, instrument, feed);
+    if (channel->window != NULL) {
         sl_time when = SL_NEVER;
-        SL_TRY(expire_window(tracker, window, instrument, feed, SL_NEVER - 1, &when));
-        id = window->high;
+        SL_TRY(expire_holes(tracker, channel, instrument, feed, SL_NEVER - 1, &when));
+        id = channel->high;
     }
     return give_disconnected(tracker, instrument, feed, id, wall_ns);
 }
 
 void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
 {
-    if (look(tracker, instrument, feed) != NULL) {
-        struct channel *channel = &tracker->table[instrument->index]->feeds[feed];
+    struct channel *channel = look(tracker, instrument, feed);
+    if (channel != NULL) {
         sl_free(channel->window);
         sl_free(channel->recent);
         *channel = (struct channel){0};
@@ -691,7 +741,7 @@ int64_t sl_tracker_last_id(const sl_tracker *tracker, const sl_instrument *instr
     if (channel == NULL) {
         return 0;
     }
-    return channel->window != NULL ? channel->window->high : channel->recent != NULL ? channel->recent->last_id : 0;
+    return channel->window != NULL ? channel->high : channel->recent != NULL ? channel->recent->last_id : 0;
 }
 
 const sl_tracker_stats *sl_tracker_get_stats(const sl_tracker *tracker)

@@ -9,6 +9,7 @@
 #include "sluice/bulkhead.h"
 #include "sluice/channel.h"
 #include "sluice/config.h"
+#include "sluice/digits.h"
 #include "sluice/dns.h"
 #include "sluice/error.h"
 #include "sluice/fetch.h"

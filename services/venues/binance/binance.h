@@ -5,6 +5,7 @@
  *
  *   driver.c   the three drivers: facts and limits
  *   decode.c   messages of the streams
+ *   plain.c    the form that nearly all of these have, read in one pass
  *   rest.c     paths of requests, what they cost, answers
  *   quotes.c   of them tickers, best prices and funding, of one instrument or of all
  *   control.c  names of streams, SUBSCRIBE and UNSUBSCRIBE
@@ -61,6 +62,18 @@ static inline bool sl__binance_has(const struct sl__binance_fields *fields, int 
 {
     return (fields->present >> slot & 1) != 0;
 }
+
+/* decode.c: the slot of a key; SL__BINANCE_IGNORED for those that tell nothing here. */
+int sl__binance_slot(sl_json_text key);
+
+/* decode.c: notes that a container of this sl_json_type stands in `slot`. */
+void sl__binance_note(struct sl__binance_fields *fields, int slot, int type);
+
+/*
+ * plain.c: reads a message of the plain form as sl__binance_read() and sl_json_finish() would; false, with fields and
+ * levels half read, for all others.
+ */
+bool sl__binance_read_plain(struct sl__binance *binance, const sl_venue_message *message);
 
 /* decode.c: reads the object under the cursor into `outer` (levels into the sides). 0 or an error. */
 SL_MUST_CHECK int sl__binance_read(struct sl__binance *binance);

@@ -14,23 +14,33 @@
 
 /* ---- fields ---- */
 
-static int slot_of(sl_json_text key)
+static bool is_text(sl_json_text text, sl_json_text other)
 {
+    return text.size_bytes == other.size_bytes && memcmp(text.data, other.data, text.size_bytes) == 0;
+}
+
+int sl__binance_slot(sl_json_text key)
+{
+#define NAME(text, slot)                                                                                               \
+    {                                                                                                                  \
+        {text, sizeof(text) - 1}, slot                                                                                 \
+    }
     static const struct {
-        const char *name;
+        sl_json_text name;
         int slot;
     } names[] = {
-        {"pu", SL__BINANCE_PREVIOUS},   {"id", SL__BINANCE_ID},
-        {"cs", SL__BINANCE_STATUS},     {"code", SL__BINANCE_CODE},
-        {"msg", SL__BINANCE_MSG},       {"result", SL__BINANCE_RESULT},
-        {"symbol", SL__BINANCE_SYMBOL}, {"lastUpdateId", SL__BINANCE_LAST_UPDATE},
+        NAME("pu", SL__BINANCE_PREVIOUS),   NAME("id", SL__BINANCE_ID),
+        NAME("cs", SL__BINANCE_STATUS),     NAME("code", SL__BINANCE_CODE),
+        NAME("msg", SL__BINANCE_MSG),       NAME("result", SL__BINANCE_RESULT),
+        NAME("symbol", SL__BINANCE_SYMBOL), NAME("lastUpdateId", SL__BINANCE_LAST_UPDATE),
     };
+#undef NAME
     if (key.size_bytes == 1) {
         char c = key.data[0];
         return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ? SL__BINANCE_LETTER(c) : SL__BINANCE_IGNORED;
     }
     for (size_t at = 0; at < sizeof(names) / sizeof(names[0]); at++) {
-        if (sl_json_is(key, names[at].name)) {
+        if (is_text(key, names[at].name)) {
             return names[at].slot;
         }
     }
@@ -39,11 +49,10 @@ static int slot_of(sl_json_text key)
 
 static int read_fields(struct sl__binance *binance, struct sl__binance_fields *fields, int nesting);
 
-/* Notes that a container stands in `slot`. */
-static void note(struct sl__binance_fields *fields, int slot, sl_json_type type)
+void sl__binance_note(struct sl__binance_fields *fields, int slot, int type)
 {
     fields->present |= UINT64_C(1) << slot;
-    fields->fields[slot].type = (int)type;
+    fields->fields[slot].type = type;
 }
 
 /* An array or object: levels, an event in its envelope, the inner object of candles and forced orders. */
@@ -51,23 +60,23 @@ static int read_container(struct sl__binance *binance, struct sl__binance_fields
                           sl_json_type type, int nesting)
 {
     if (type == SL_JSON_ARRAY && (sl_json_is(key, "b") || sl_json_is(key, "bids"))) {
-        note(fields, SL__BINANCE_LETTER('b'), type);
+        sl__binance_note(fields, SL__BINANCE_LETTER('b'), (int)type);
         binance->base.bids.count = 0;
         return sl__read_levels(&binance->base, &binance->base.bids, false);
     }
     if (type == SL_JSON_ARRAY && (sl_json_is(key, "a") || sl_json_is(key, "asks"))) {
-        note(fields, SL__BINANCE_LETTER('a'), type);
+        sl__binance_note(fields, SL__BINANCE_LETTER('a'), (int)type);
         binance->base.asks.count = 0;
         return sl__read_levels(&binance->base, &binance->base.asks, false);
     }
     if (type == SL_JSON_OBJECT && nesting == 0 && (sl_json_is(key, "data") || sl_json_is(key, "error"))) {
         return read_fields(binance, fields, nesting + 1);
     }
-    int slot = slot_of(key);
+    int slot = sl__binance_slot(key);
     if (slot == SL__BINANCE_IGNORED) {
         return 0; /* skipped by the next step of the cursor */
     }
-    note(fields, slot, type);
+    sl__binance_note(fields, slot, (int)type);
     if (type == SL_JSON_OBJECT && fields == &binance->outer && (sl_json_is(key, "k") || sl_json_is(key, "o"))) {
         return read_fields(binance, &binance->inner, nesting + 1);
     }
@@ -86,7 +95,7 @@ static int read_fields(struct sl__binance *binance, struct sl__binance_fields *f
             SL_TRY(read_container(binance, fields, key, (sl_json_type)type, nesting));
             continue;
         }
-        int slot = slot_of(key);
+        int slot = sl__binance_slot(key);
         if (slot != SL__BINANCE_IGNORED) {
             fields->present |= UINT64_C(1) << slot;
             fields->fields[slot] = (struct sl__binance_field){text, type};
@@ -151,6 +160,15 @@ int sl__binance_time(struct sl__binance *binance, const struct sl__binance_field
     return sl__binance_text_time(&binance->base, what, name, text, ret_ns);
 }
 
+/* A decimal of the document; what is wrong is told as by sl__text_decimal(). */
+static int text_decimal(struct sl__binance *binance, const char *what, const char *name, sl_json_text text,
+                        sl_decimal *ret_value)
+{
+    return sl_decimal_parse_padded(text.data, text.size_bytes, ret_value) == 0
+               ? 0
+               : sl__text_decimal(&binance->base, what, name, text, ret_value);
+}
+
 /* One field to read: its letter is its name in errors. */
 struct wanted {
     char letter;
@@ -169,7 +187,7 @@ static int get_decimals(struct sl__binance *binance, const struct sl__binance_fi
         }
         SL_TRY(get(binance, fields, SL__BINANCE_LETTER(name[0]), SL_JSON_STRING, what, name, &text));
         if (needed || text.size_bytes > 0) {
-            SL_TRY(sl__text_decimal(&binance->base, what, name, text, wanted[at].value));
+            SL_TRY(text_decimal(binance, what, name, text, wanted[at].value));
         }
     }
     return 0;
@@ -519,14 +537,19 @@ static int give_shutdown(struct sl__binance *binance, const sl_venue_message *me
 /* What the outer fields say. The most frequent types come first. */
 static int give(struct sl__binance *binance, const sl_venue_message *message, const sl_venue_output *output)
 {
+#define TYPE(text, function)                                                                                           \
+    {                                                                                                                  \
+        {text, sizeof(text) - 1}, function                                                                             \
+    }
     static const struct {
-        const char *type;
+        sl_json_text type;
         give_fn *give;
     } types[] = {
-        {"depthUpdate", give_delta},       {"trade", give_single},           {"bookTicker", give_best},
-        {"aggTrade", give_aggregate},      {"kline", give_candle},           {"markPriceUpdate", give_funding},
-        {"24hrTicker", give_ticker},       {"forceOrder", give_liquidation}, {"contractInfo", give_status},
-        {"serverShutdown", give_shutdown},
+        TYPE("depthUpdate", give_delta),   TYPE("trade", give_single),
+        TYPE("bookTicker", give_best),     TYPE("aggTrade", give_aggregate),
+        TYPE("kline", give_candle),        TYPE("markPriceUpdate", give_funding),
+        TYPE("24hrTicker", give_ticker),   TYPE("forceOrder", give_liquidation),
+        TYPE("contractInfo", give_status), TYPE("serverShutdown", give_shutdown),
     };
     sl_json_text type = {"", 0};
     if (!HAS(&binance->outer, 'e')) {
@@ -534,7 +557,7 @@ static int give(struct sl__binance *binance, const sl_venue_message *message, co
     }
     SL_TRY(get(binance, &binance->outer, SL__BINANCE_LETTER('e'), SL_JSON_STRING, "message", "e", &type));
     for (size_t at = 0; at < sizeof(types) / sizeof(types[0]); at++) {
-        if (sl_json_is(type, types[at].type)) {
+        if (is_text(type, types[at].type)) {
             return types[at].give(binance, message, output);
         }
     }
@@ -545,6 +568,9 @@ static int give(struct sl__binance *binance, const sl_venue_message *message, co
 int sl__binance_decode(sl_venue_decoder *decoder, const sl_venue_message *message, const sl_venue_output *output)
 {
     struct sl__binance *binance = (struct sl__binance *)decoder;
+    if (sl__binance_read_plain(binance, message)) {
+        return give(binance, message, output);
+    }
     SL_TRY(sl__decode_open(decoder, message));
     SL_TRY(sl__binance_read(binance));
     int code = sl_json_finish(decoder->json);

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sluice's side of the market data benchmark: a connection with Binance's driver, what it decodes checked for its
- * sequence and kept in books, and counted.
+ * Sluice's side of the market data benchmark: a stream service with Binance's driver, as "sluice run" has it, from the
+ * socket to the call of a sink that counts.
  *   bench_market trades|depth|books|latency PORT SECONDS INSTRUMENTS [tls]
- * "depth" only decodes. TLS trusts the certificate in the file that SL_BENCH_CA names. Prints messages a second, heap
- * allocations a message after the first tenth of the time, and, for "latency", times from the sender's write.
+ * "depth" only decodes: a connection without books. TLS trusts the certificate in the file that SL_BENCH_CA names.
+ * Prints messages a second, calls of the heap a message (of all libraries; after the first tenth of the time, when each
+ * instrument was seen), and, for "latency", times from the sender's write to the sink.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../net/latency.h"
-#include "ingest/connection.h"
-#include "market/keeper.h"
-#include "market/tracker.h"
+#include "ingest/stream.h"
 #include "sluice/sluice.h"
 
-#define BEGIN_LEVELS 100
-#define FIRST_ID INT64_C(10000000000)           /* as in feed.c */
 #define SENT_FROM_NS INT64_C(10000000000000000) /* as in feed.c */
 #define LOOKS_AT_CLOCK 1024
 
@@ -26,17 +23,54 @@ struct bench {
     sl_time lasts;
     size_t instrument_count;
     bool tls;
+    sl_venue_driver driver; /* Binance's, but for its limits */
     sl_instruments *instruments;
-    sl_tracker *tracker;
-    sl_keeper **keepers; /* "books" */
-    sl_connection *connection;
-    bool timed, warm;
-    uint64_t received, given, counted_from;
+    sl_stream_service *stream;
+    sl_connection *connection; /* "depth" */
+    sl_scope *scope;
+    bool timed, warm, done;
+    uint64_t received, counted_from;
     sl_time began, counting_since, ended;
-    int64_t allocations;
-    double busy; /* processor time, as allocations: of what was counted */
+    uint64_t heap_calls;
+    double busy; /* processor time, as heap_calls: of what was counted */
     struct latency latency;
 };
+
+/* ---- the heap, counted for the whole process ---- */
+
+extern void *__libc_malloc(size_t size_bytes);
+extern void *__libc_calloc(size_t count, size_t size_bytes);
+extern void *__libc_realloc(void *memory, size_t size_bytes);
+extern void *__libc_memalign(size_t alignment, size_t size_bytes);
+
+static uint64_t heap_calls;
+
+void *malloc(size_t size_bytes)
+{
+    heap_calls++;
+    return __libc_malloc(size_bytes);
+}
+
+void *calloc(size_t count, size_t size_bytes)
+{
+    heap_calls++;
+    return __libc_calloc(count, size_bytes);
+}
+
+void *realloc(void *memory, size_t size_bytes)
+{
+    heap_calls++;
+    return __libc_realloc(memory, size_bytes);
+}
+
+int posix_memalign(void **ret_memory, size_t alignment, size_t size_bytes)
+{
+    heap_calls++;
+    *ret_memory = __libc_memalign(alignment, size_bytes);
+    return *ret_memory == NULL ? 12 : 0; /* ENOMEM */
+}
+
+/* ---- the sink ---- */
 
 static double busy_seconds(void)
 {
@@ -45,57 +79,48 @@ static double busy_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* What a sink would get. */
-static int give(void *arg, const sl_market_event *event)
-{
-    struct bench *bench = arg;
-    bench->given++;
-    if (event->kind == SL_EVENT_GAP) {
-        return sl_fail(SL_EPROTO, "a gap in a feed without any");
-    }
-    if (bench->timed) {
-        sl_decimal sent = event->as.trade.quantity;
-        int64_t sent_ns = sent.mantissa;
-        for (int exponent = sent.exponent; exponent > -9; exponent--) {
-            sent_ns *= 10;
-        }
-        latency_add_ns(&bench->latency, (uint64_t)(sent_ns - SENT_FROM_NS));
-    }
-    return 0;
-}
-
-/* Warm after a tenth of the time: then all that is held for an instrument is there. SL_EOF ends the connection. */
-static int look_at_clock(struct bench *bench)
+/* Warm after a tenth of the time: then all that is held for an instrument is there. */
+static void look_at_clock(struct bench *bench)
 {
     sl_time now = sl_now();
     if (!bench->warm && now - bench->began > bench->lasts / 10 && bench->received >= 2 * bench->instrument_count) {
         bench->warm = true;
         bench->counting_since = now;
         bench->counted_from = bench->received;
-        bench->allocations = sl_memory_asked();
+        bench->heap_calls = heap_calls;
         bench->busy = busy_seconds();
     }
-    bench->ended = now;
-    if (!bench->warm || now - bench->counting_since <= bench->lasts) {
-        return 0;
+    if (bench->done || !bench->warm || now - bench->counting_since <= bench->lasts) {
+        return;
     }
-    bench->allocations = sl_memory_asked() - bench->allocations;
+    bench->done = true;
+    bench->ended = now;
+    bench->heap_calls = heap_calls - bench->heap_calls;
     bench->busy = busy_seconds() - bench->busy;
-    return SL_EOF;
+    sl_scope_cancel(bench->scope, "measured");
 }
 
-static int take(void *arg, const sl_market_event *event)
+static void note_latency(struct bench *bench, const sl_market_event *event)
+{
+    sl_decimal sent = event->as.trade.quantity;
+    int64_t sent_ns = sent.mantissa;
+    for (int exponent = sent.exponent; exponent > -9; exponent--) {
+        sent_ns *= 10;
+    }
+    latency_add_ns(&bench->latency, (uint64_t)(sent_ns - SENT_FROM_NS));
+}
+
+static int sink(void *arg, const sl_market_event *event)
 {
     struct bench *bench = arg;
+    if (event->kind == SL_EVENT_GAP) {
+        return sl_fail(SL_EPROTO, "a gap in a feed without any");
+    }
+    if (bench->timed) {
+        note_latency(bench, event);
+    }
     if (bench->received++ % LOOKS_AT_CLOCK == 0) {
-        SL_TRY(look_at_clock(bench));
-    }
-    if (bench->keepers != NULL) {
-        return sl_keeper_event(bench->keepers[event->instrument->index], event, event->receive_time_ns);
-    }
-    if (event->kind == SL_EVENT_TRADE) {
-        int code = sl_tracker_event(bench->tracker, event, event->receive_time_ns);
-        return code < 0 ? code : 0;
+        look_at_clock(bench);
     }
     return 0;
 }
@@ -106,32 +131,9 @@ static int complain(void *arg, const struct sl_bad_message *bad)
     return sl_fail(bad->code, "a message was refused: %s", bad->problem);
 }
 
-static int begin_books(struct bench *bench)
-{
-    sl_level bids[BEGIN_LEVELS];
-    sl_level asks[BEGIN_LEVELS];
-    bench->keepers = sl_calloc(bench->instrument_count, sizeof(sl_keeper *));
-    if (bench->keepers == NULL) {
-        return SL_ENOMEM;
-    }
-    for (int level = 0; level < BEGIN_LEVELS; level++) {
-        bids[level] = (sl_level){{6180000 - level, -2}, {14, -3}};
-        asks[level] = (sl_level){{6180001 + level, -2}, {14, -3}};
-    }
-    for (size_t at = 0; at < bench->instrument_count; at++) {
-        const sl_instrument *instrument = sl_instruments_at(bench->instruments, at);
-        sl_keeper_options options = {
-            .rule = SL_BOOK_RULE_BINANCE_FUTURES, .instrument = instrument, .arg = bench, .event = give};
-        sl_market_event event = {.kind = SL_EVENT_BOOK_SNAPSHOT, .feed = SL_FEED_SNAPSHOT, .instrument = instrument};
-        event.as.snapshot = (sl_book_snapshot){.last_id = FIRST_ID, .levels = {bids, asks, BEGIN_LEVELS, BEGIN_LEVELS}};
-        SL_TRY(sl_keeper_new(&options, &bench->keepers[at]));
-        int code = sl_keeper_snapshot(bench->keepers[at], &event, 0);
-        SL_TRY(code);
-    }
-    return 0;
-}
+/* ---- the run ---- */
 
-static int set_up(struct bench *bench, const char *origin, sl_tls_config *tls)
+static int add_instruments(struct bench *bench)
 {
     SL_TRY(sl_instruments_new(bench->instrument_count, &bench->instruments));
     for (size_t at = 0; at < bench->instrument_count; at++) {
@@ -140,35 +142,59 @@ static int set_up(struct bench *bench, const char *origin, sl_tls_config *tls)
         int code = sl_instruments_add(bench->instruments, &definition, NULL);
         SL_TRY(code);
     }
-    if (strcmp(bench->mode, "books") == 0) {
-        SL_TRY(begin_books(bench));
-    }
-    const sl_venue_driver *driver = sl_venue_driver_of(SL_VENUE_BINANCE_USDM);
-    SL_TRY(sl_tracker_new(&(sl_tracker_options){.consecutive_trades = true, .arg = bench, .event = give},
-                          &bench->tracker));
-    SL_TRY(sl_connection_new(&(struct sl_connection_options){.driver = driver,
-                                                             .instruments = bench->instruments,
-                                                             .origin = origin,
-                                                             .tls = tls,
-                                                             .output = {.arg = bench, .event = take},
-                                                             .bad = complain},
-                             &bench->connection));
-    bool depth = bench->keepers != NULL || strcmp(bench->mode, "depth") == 0;
-    sl_subscription what = {.feed = depth ? SL_FEED_DEPTH : SL_FEED_TRADES,
-                            .instrument = sl_instruments_at(bench->instruments, 0)};
-    int code = sl_connection_add(bench->connection, &what);
-    return code < 0 ? code : 0;
+    return 0;
 }
 
-static void tear_down(struct bench *bench)
+static int subscribe(struct bench *bench, sl_feed feed)
 {
-    sl_connection_free(bench->connection);
-    sl_tracker_free(bench->tracker);
-    for (size_t at = 0; bench->keepers != NULL && at < bench->instrument_count; at++) {
-        sl_keeper_free(bench->keepers[at]);
+    for (size_t at = 0; at < bench->instrument_count; at++) {
+        sl_subscription what = {.feed = feed, .instrument = sl_instruments_at(bench->instruments, at)};
+        int code = bench->connection != NULL ? sl_connection_add(bench->connection, &what)
+                                             : sl_stream_add(bench->stream, &what);
+        SL_TRY(code < 0 ? code : 0);
     }
-    sl_free(bench->keepers);
-    sl_instruments_free(bench->instruments);
+    return 0;
+}
+
+/* All on one connection, which is what is measured; the feed sends everything without being asked. */
+static int set_up(struct bench *bench, const char *origin, sl_tls_config *tls)
+{
+    sl_venue_driver *driver = &bench->driver;
+    *driver = *sl_venue_driver_of(SL_VENUE_BINANCE_USDM);
+    driver->limits = (sl_venue_stream_limits){.in_path = true};
+    SL_TRY(add_instruments(bench));
+    bool depth = strcmp(bench->mode, "depth") == 0;
+    bool books = strcmp(bench->mode, "books") == 0;
+    if (depth) {
+        SL_TRY(sl_connection_new(&(struct sl_connection_options){.driver = driver,
+                                                                 .instruments = bench->instruments,
+                                                                 .origin = origin,
+                                                                 .tls = tls,
+                                                                 .output = {.arg = bench, .event = sink},
+                                                                 .bad = complain},
+                                 &bench->connection));
+        return subscribe(bench, SL_FEED_DEPTH);
+    }
+    SL_TRY(sl_stream_new(&(struct sl_stream_options){.name = "bench",
+                                                     .driver = driver,
+                                                     .instruments = bench->instruments,
+                                                     .origin = origin,
+                                                     .tls = tls,
+                                                     .arg = bench,
+                                                     .event = sink,
+                                                     .bad = complain},
+                         &bench->stream));
+    return subscribe(bench, books ? SL_FEED_DEPTH : SL_FEED_TRADES);
+}
+
+static int run_in_scope(struct bench *bench)
+{
+    SL_SCOPE(scope, .name = "measured", .move_on = true);
+    bench->scope = &scope;
+    bench->began = sl_now();
+    int code = bench->connection != NULL ? sl_spawn(&scope, sl_connection_run, bench->connection)
+                                         : sl_spawn(&scope, sl_stream_run, bench->stream);
+    return sl_scope_close(&scope, code);
 }
 
 static int run(void *arg)
@@ -181,21 +207,21 @@ static int run(void *arg)
         SL_TRY(sl_tls_config_open(&(struct sl_tls_options){.ca_file = getenv("SL_BENCH_CA")}, &tls));
     }
     int code = set_up(bench, origin, tls);
-    bench->began = sl_now();
-    code = code < 0 ? code : sl_connection_run(bench->connection);
+    code = code < 0 ? code : run_in_scope(bench);
     uint64_t counted = bench->received - bench->counted_from;
-    if (code == SL_EOF && bench->warm && counted > 0) {
+    if (code == 0 && bench->done) {
         (void)printf("rate %.0f rate_cpu %.0f allocations %.6f ",
                      (double)counted * 1e9 / (double)(bench->ended - bench->counting_since),
-                     (double)counted / bench->busy, (double)bench->allocations / (double)counted);
+                     (double)counted / bench->busy, (double)bench->heap_calls / (double)counted);
         if (bench->timed) {
             latency_print(&bench->latency);
         }
         (void)printf("\n");
-        code = 0;
     }
-    tear_down(bench);
-    return code;
+    sl_connection_free(bench->connection);
+    sl_stream_service_free(bench->stream);
+    sl_instruments_free(bench->instruments);
+    return code == 0 && !bench->done ? SL_EINTERNAL : code;
 }
 
 int main(int argc, char **argv)

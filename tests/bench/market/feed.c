@@ -2,7 +2,8 @@
 /*
  * The load side of the market data benchmark, on plain sockets: a venue that sends messages of Binance's form made
  * beforehand, instruments in turn, without end. Only their ids are written anew for each pass.
- *   feed PORT trades|depth INSTRUMENTS RATE [CERT KEY]     RATE 0: as fast as they are taken
+ *   feed PORT trades|depth|books INSTRUMENTS RATE [CERT KEY]     RATE 0: as fast as they are taken
+ * "books" is depth behind a whole book of each instrument, which goes before it as a partial one of Binance's.
  * A trade's quantity is the time it was sent, in seconds of the monotonic clock, when there is a rate.
  */
 #include "../net/wire.h"
@@ -12,12 +13,14 @@
 #define TIME_WHOLE 8       /* before it */
 #define TIME_FROM 10000000 /* seconds that are added: no number begins with zeros */
 #define PASS_MIN 2000
-#define LEVELS 10 /* a side */
+#define LEVELS 10        /* a side */
+#define BOOK_LEVELS 100  /* likewise, of a whole one */
+#define BOOK_BYTES 16384 /* its message, at most */
 #define MESSAGE_BYTES 1024
 #define WRITE_BYTES ((size_t)256 * 1024)
 
 struct feed {
-    bool depth, paced;
+    bool depth, books, paced;
     size_t instruments, count; /* messages of a pass */
     char *bytes;
     size_t *ends;
@@ -64,6 +67,26 @@ static size_t make_text(const struct feed *feed, size_t message, char *text)
     length += put_side(text + length, message, 6180000, true);
     length += (size_t)snprintf(text + length, 16, "],\"a\":[");
     length += put_side(text + length, message, 6180000, false);
+    return length + (size_t)snprintf(text + length, 16, "]}}");
+}
+
+/* "b" is above in make_text(): 61800.00 and downwards; "a" goes up from a cent above. */
+static size_t make_book(size_t index, char *text)
+{
+    size_t length =
+        (size_t)snprintf(text, 256,
+                         "{\"stream\":\"S%05zuUSDT@depth100@0ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":1723161256299,"
+                         "\"T\":1723161256298,\"s\":\"S%05zuUSDT\",\"U\":%d,\"u\":1%0*d,\"pu\":0,\"b\":[",
+                         index, index, 1, ID_DIGITS - 1, 0);
+    for (unsigned level = 0; level < 2 * BOOK_LEVELS; level++) {
+        bool ask = level >= BOOK_LEVELS;
+        unsigned price = ask ? 6180001 + level - BOOK_LEVELS : 6180000 - level;
+        length += (size_t)snprintf(text + length, 64, "%s[\"%u.%02u\",\"0.014\"]",
+                                   level == 0             ? ""
+                                   : level == BOOK_LEVELS ? "],\"a\":["
+                                                          : ",",
+                                   price / 100, price % 100);
+    }
     return length + (size_t)snprintf(text + length, 16, "]}}");
 }
 
@@ -132,8 +155,26 @@ static void stamp(const struct feed *feed, size_t message)
     put_digits(text + TIME_WHOLE + 1, now % 1000000000, TIME_DIGITS);
 }
 
+static bool send_books(const struct feed *feed, struct wire *wire)
+{
+    static char text[BOOK_BYTES];
+    static char frame[BOOK_BYTES];
+    for (size_t index = 0; index < feed->instruments; index++) {
+        size_t length = make_book(index, text);
+        size_t head = ws_header((unsigned char *)frame, length);
+        memcpy(frame + head, text, length);
+        if (!wire_write_all(wire, frame, head + length)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void send_all(const struct feed *feed, struct wire *wire, double rate)
 {
+    if (feed->books && !send_books(feed, wire)) {
+        return;
+    }
     double since = seconds();
     uint64_t sent = 0;
     for (uint64_t pass = 0;; pass++) {
@@ -162,7 +203,9 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "feed: see the top of feed.c\n");
         return 2;
     }
-    struct feed feed = {.depth = strcmp(argv[2], "depth") == 0, .instruments = (size_t)number(argv[3])};
+    struct feed feed = {.depth = strcmp(argv[2], "trades") != 0,
+                        .books = strcmp(argv[2], "books") == 0,
+                        .instruments = (size_t)number(argv[3])};
     double rate = number(argv[4]);
     feed.paced = rate > 0;
     if (feed.instruments < 1 || feed.instruments > 100000 || (feed.depth && rate > 0)) {

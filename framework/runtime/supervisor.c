@@ -302,13 +302,22 @@ static void escalate(struct sl__child *child, const char *why)
 
 /* ---- the end of a child ---- */
 
+/* What happened at the bottom of it: scopes only say that something in them failed. */
+static const char *first_reason(const sl_error *error)
+{
+    while (error != NULL && sl_error_count(error) > 0) {
+        error = sl_error_at(error, 0);
+    }
+    return sl_error_message(error);
+}
+
 static void restart(struct sl__child *child)
 {
     struct sl__supervisor *supervisor = child->supervisor;
     uint8_t strategy = supervisor->scope->strategy;
     if (child->last_code < 0 && child->last_code != SL_ECANCELED) { /* nobody else collects it */
         sl__log(sl__runtime, SL_LOG_WARNING, "child '%s' failed and is started again: %s: %s", child->id,
-                sl_error_name(child->last_code), sl_error_message(child->last_error));
+                sl_error_name(child->last_code), first_reason(child->last_error));
     }
     child->state = SL_CHILD_BACKOFF;
     if (strategy != SL_ONE_FOR_ALL && strategy != SL_REST_FOR_ONE) {

@@ -25,6 +25,29 @@ static int stop_after_a_second(void *arg)
     return sl_scope_stop(arg, SL_NEVER);
 }
 
+static int fails_below(void *runs)
+{
+    if (++*(int *)runs > 1) {
+        return 0;
+    }
+    SL_SCOPE(inner, .name = "inner");
+    SL_TRY(sl_fail(SL_ECONNRESET, "the cable was cut"));
+    return sl_scope_wait(&inner);
+}
+
+/* A restart is no reason to keep quiet, nor is one scope more around what failed. */
+C_TEST_SIMULATED(a_restart_tells_why, "", "")
+{
+    int runs = 0;
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, fails_below, &runs, .restart = SL_ON_FAILURE), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(runs, 2);
+    CHECK(strstr(sl_conformance_log(),
+                 "child 'fails_below' failed and is started again: SL_ECONNRESET: the cable was cut") != NULL);
+    return 0;
+}
+
 C_TEST_SIMULATED(a_deadline_does_not_wait_for_a_backoff, "", "")
 {
     for (size_t i = 0; i < STRATEGIES; i++) {
@@ -607,7 +630,7 @@ C_TEST_SIMULATED(who_spawns_while_the_scope_escalates_does_not_keep_it, "", "")
 }
 
 SL_TEST_MAIN(
-    cmocka_unit_test(a_deadline_does_not_wait_for_a_backoff),
+    cmocka_unit_test(a_restart_tells_why), cmocka_unit_test(a_deadline_does_not_wait_for_a_backoff),
     cmocka_unit_test(a_cancellation_does_not_wait_for_a_backoff), cmocka_unit_test(a_stop_does_not_wait_for_a_backoff),
     cmocka_unit_test(a_cancellation_from_further_out_ends_the_backoff_too),
     cmocka_unit_test(the_budget_to_stop_holds_for_a_cancellation_from_further_out),

@@ -44,6 +44,24 @@ static void troubleshooting(void **state)
                  "the guide is true");
 }
 
+/* Needs the library where it would be installed. */
+static void writing_a_worker(void **state)
+{
+    (void)state;
+    shell_expect(
+        "cmake --install $BUILD --component library --prefix $PWD/prefix >install.log && "
+        "CMAKE_PREFIX_PATH=$PWD/prefix PKG_CONFIG_PATH=$PWD/$(dirname $(find prefix -name libsluice.a))/pkgconfig "
+        "$SOURCE/tests/deploy/guide.sh $SLUICE $SOURCE/docs/guide/writing-a-worker.md 2>&1",
+        0, "the guide is true");
+}
+
+static void retry_and_limits(void **state)
+{
+    (void)state;
+    shell_expect("$SOURCE/tests/deploy/guide.sh $SLUICE $SOURCE/docs/guide/retry-and-limits.md 2>&1", 0,
+                 "the guide is true");
+}
+
 /* A command that fails, or is not there, is noticed. */
 static void guides_that_lie(void **state)
 {
@@ -55,4 +73,6 @@ static void guides_that_lie(void **state)
 SL_TEST_MAIN(cmocka_unit_test_setup_teardown(the_first_ten_minutes, set_up, tear_down),
              cmocka_unit_test_setup_teardown(operating, set_up, tear_down),
              cmocka_unit_test_setup_teardown(troubleshooting, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(writing_a_worker, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(retry_and_limits, set_up, tear_down),
              cmocka_unit_test_setup_teardown(guides_that_lie, set_up, tear_down))

@@ -344,10 +344,10 @@ int sl_books_resume(sl_books *books, const sl_instrument *instrument, int64_t id
 bool sl_books_position(const sl_books *books, const sl_instrument *instrument, int64_t *ret_id)
 {
     const struct entry *entry = look(books, instrument);
-    if (entry == NULL || !entry->begun) {
+    if (entry == NULL || (!entry->begun && !entry->resumed)) {
         return false;
     }
-    *ret_id = sl_keeper_last_id(entry->keeper);
+    *ret_id = entry->begun ? sl_keeper_last_id(entry->keeper) : entry->before;
     return true;
 }
 

@@ -259,28 +259,21 @@ static void view_limits(void *arg, sl_json_writer *out)
     sl_json_end_object(out);
 }
 
-/* One process owns all. */
+/* While the program does not run, nobody owns anything. */
 static void view_partitions(void *arg, sl_json_writer *out)
 {
     const struct sl_console *console = arg;
-    char replica[80] = "this";
-    (void)gethostname(replica, sizeof replica - 1);
-    struct sl_program_totals totals = sl_program_get_totals(console->options.parts);
+    sl_replicas *replicas = sl_program_replicas(console->options.parts);
+    if (replicas != NULL) {
+        sl_replicas_view(replicas, out);
+        return;
+    }
     sl_json_begin_object(out);
     put_text(out, "backend", "local");
-    put_text(out, "replica", replica);
+    put_text(out, "replica", "");
     begin_list(out, "replicas");
-    sl_json_begin_object(out);
-    put_text(out, "id", replica);
-    put_uint(out, "partitions", 1);
-    sl_json_end_object(out);
     sl_json_end_array(out);
     begin_list(out, "partitions");
-    sl_json_begin_object(out);
-    put_uint(out, "id", 0);
-    put_text(out, "owner", replica);
-    put_uint(out, "instruments", totals.subscriptions);
-    sl_json_end_object(out);
     sl_json_end_array(out);
     sl_json_end_object(out);
 }

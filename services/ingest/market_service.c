@@ -201,6 +201,27 @@ static int wish_for_all(const struct sl_program_service *service, const sl_instr
     return 0;
 }
 
+static bool elsewhere(void *arg, const sl_instrument *instrument)
+{
+    return sl__service_elsewhere(arg, instrument);
+}
+
+/* Where somebody else, or an earlier life, has followed some of it, what is missing since then is told. */
+static int go_on(struct sl_program_service *service, size_t count)
+{
+    const struct market *market = service->life;
+    sl_positions *known = sl_replicas_positions(sl_program_replicas(service->parts));
+    for (size_t at = 0; sl_positions_expected(known) > 0 && at < count; at++) {
+        const sl_subscription *what = &market->wishes[at];
+        int64_t id = 0;
+        bool seamless = false;
+        if (sl_positions_claim(known, service->name, what->instrument, what->feed, &id, &seamless)) {
+            SL_TRY(sl_stream_resume(market->stream, what->instrument, what->feed, id, seamless));
+        }
+    }
+    return 0;
+}
+
 /* Told of all: what is wanted is followed, what is not is left; the rest goes on untouched. */
 static int follow(struct sl_program_service *service, const sl_instrument *instrument, bool wanted)
 {
@@ -208,9 +229,11 @@ static int follow(struct sl_program_service *service, const sl_instrument *instr
     if (instrument != NULL) {
         return wanted ? wish_for_all(service, instrument) : 0;
     }
-    struct sl_stream_wanted all = {.all = market->wishes, .count = market->wish_count};
+    size_t count = market->wish_count;
+    struct sl_stream_wanted all = {.all = market->wishes, .count = count, .elsewhere = elsewhere, .arg = service};
     market->wish_count = 0;
-    return sl_stream_set(market->stream, &all, NULL);
+    SL_TRY(sl_stream_set(market->stream, &all, NULL));
+    return go_on(service, count);
 }
 
 /* ---- its life ---- */
@@ -279,10 +302,12 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
     const struct market *market = service->life;
     struct sl_stream_stats stream = sl_stream_get_stats(market->stream);
     const sl_books *books = sl_stream_books(market->stream);
+    /* Others may have all instruments. */
+    bool idle = service->wanted == 0 && sl_replicas_shared(sl_program_replicas(service->parts));
     *ret_look = (struct sl_service_look){
-        .works = stream.live > 0,
-        .reason = stream.live > 0 ? NULL : "no connection is live",
-        .quiet_for = QUIET_FOR,
+        .works = stream.live > 0 || idle,
+        .reason = stream.live > 0 || idle ? NULL : "no connection is live",
+        .quiet_for = idle ? 0 : QUIET_FOR,
         .messages = stream.messages,
         .bytes = stream.bytes,
         .bad = stream.bad,
@@ -302,11 +327,42 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
     }
 }
 
+static bool follows(const struct sl_program_service *service, const sl_instrument *instrument)
+{
+    return sl_stream_follows(((const struct market *)service->life)->stream, instrument);
+}
+
+static void pending(const struct sl_program_service *service, void (*each)(void *arg, const sl_subscription *what),
+                    void *arg)
+{
+    sl_stream_each_pending(((const struct market *)service->life)->stream, each, arg);
+}
+
+static int positions(struct sl_program_service *service,
+                     void (*each)(void *arg, const sl_instrument *instrument, sl_feed feed, int64_t id), void *arg)
+{
+    return sl_stream_positions(((const struct market *)service->life)->stream, each, arg);
+}
+
+/* The next life, or the next process, goes on from here. */
+static void remember(void *arg, const sl_instrument *instrument, sl_feed feed, int64_t id)
+{
+    const struct sl_program_service *service = arg;
+    char key[SL_POSITION_KEY_MAX];
+    (void)sl_position_key(service->name, instrument, feed, key);
+    int code = sl_positions_expect(sl_replicas_positions(sl_program_replicas(service->parts)), key, id, false);
+    (void)code; /* then a gap is not told as exactly as it could be */
+}
+
 static int run(void *arg)
 {
     struct sl_program_service *service = arg;
     struct market market = {.stream = NULL};
     int code = run_stream(service, &market);
+    if (market.stream != NULL && sl_program_replicas(service->parts) != NULL) {
+        int noted = sl_stream_positions(market.stream, remember, service);
+        code = code == 0 ? noted : code;
+    }
     sl__program_life_gone(service);
     service->life = NULL;
     if (service->access != NULL) {
@@ -330,4 +386,5 @@ static int resync(struct sl_program_service *service, const sl_instrument *instr
     return renewed;
 }
 
-const struct sl_service_kind sl__market_kind = {.run = run, .look = look, .resync = resync};
+const struct sl_service_kind sl__market_kind = {
+    .run = run, .look = look, .resync = resync, .follows = follows, .pending = pending, .positions = positions};

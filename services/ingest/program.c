@@ -28,6 +28,9 @@ struct sl_program_parts {
     sl_recording *recording; /* NULL: none */
     uint32_t last_service;
     sl_dead_letters *dead_letters; /* from the first run on */
+    sl_redis *redis;               /* while it runs, as what follows; NULL: no replicas */
+    sl_replicas *replicas;
+    sl_scope *shared_scope; /* of what is shared by Redis */
 };
 
 /* ---- sinks ---- */
@@ -227,6 +230,7 @@ static void release_service(void *arg)
     parts->gone.gaps += service->gaps;
     parts->gone.missing += service->missing;
     sl_config_unref(service->config);
+    sl_free(service->words);
     sl_free(service);
 }
 
@@ -371,16 +375,46 @@ int sl_program_open(sl_reload *reload, sl_program_parts **ret_parts)
     return 0;
 }
 
+static void close_accesses(sl_program_parts *parts)
+{
+    for (size_t at = 0; at < SL_VENUE_COUNT; at++) {
+        sl_access_close(parts->accesses[at]);
+        parts->accesses[at] = NULL;
+    }
+}
+
 void sl_program_close(sl_program_parts *parts)
 {
     if (parts != NULL) {
-        for (size_t at = 0; at < SL_VENUE_COUNT; at++) {
-            sl_access_close(parts->accesses[at]);
-        }
+        close_accesses(parts);
         sl_dead_letters_close(parts->dead_letters);
         sl_instruments_free(parts->instruments);
         sl_free(parts);
     }
+}
+
+/* Longer than that nobody waits for other replicas to take over. */
+static sl_time hand_over_limit(const sl_program_parts *parts)
+{
+    sl_config *config = sl_reload_current(parts->reload);
+    sl_time drain = ((const struct sl_conf *)sl_config_root(config))->coordination.drain;
+    sl_config_unref(config);
+    return 2 * drain + SL_REPLICAS_MARGIN;
+}
+
+/* Until it is asked to stop; then others take over what they can, while the services still run. */
+static int run_until_stopped(sl_program_parts *parts)
+{
+    SL_SCOPE(scope, .name = "replicas", .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED,
+             .max_start_failures = SL_UNLIMITED);
+    int code = sl_spawn(&scope, sl_replicas_run, parts->replicas, .name = "replicas", .restart = SL_ON_FAILURE,
+                        .backoff = service_backoff);
+    struct sl_select_clause clauses[] = {{.kind = SL_SELECT_STOP}, {.kind = SL_SELECT_EVENT, .event = &parts->stopped}};
+    code = code == 0 ? sl_select(clauses, 2, SL_NEVER) : code;
+    if (code >= 0) {
+        (void)sl_scope_stop(&scope, hand_over_limit(parts));
+    }
+    return sl_scope_close(&scope, code < 0 ? code : 0);
 }
 
 /* Runs until it is asked to stop; then services go, and sinks deliver what they have. */
@@ -389,9 +423,8 @@ static int run_reload(sl_program_parts *parts)
     SL_TRY(sl_reload_start(parts->reload));
     SL_SCOPE(scope, .name = "reload");
     int code = sl_spawn(&scope, sl_reload_run, parts->reload, .daemon = true, .name = "reload");
-    struct sl_select_clause clauses[] = {{.kind = SL_SELECT_STOP}, {.kind = SL_SELECT_EVENT, .event = &parts->stopped}};
-    int ended = code == 0 ? sl_select(clauses, 2, SL_NEVER) : code;
-    code = sl_scope_close(&scope, ended < 0 ? ended : 0);
+    code = code == 0 ? run_until_stopped(parts) : code;
+    code = sl_scope_close(&scope, code);
     sl_reload_stop(parts->reload);
     return code;
 }
@@ -429,9 +462,8 @@ static int run_with_dead_letters(sl_program_parts *parts)
     return sl_scope_close(&scope, code);
 }
 
-int sl_program_run(void *arg)
+static int run_sinks(sl_program_parts *parts)
 {
-    sl_program_parts *parts = arg;
     SL_SCOPE(scope, .name = "sinks", .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED,
              .max_start_failures = SL_UNLIMITED);
     parts->sinks_scope = &scope;
@@ -439,6 +471,110 @@ int sl_program_run(void *arg)
     code = sl_scope_close(&scope, code);
     parts->sinks_scope = NULL;
     return code;
+}
+
+/* ---- replicas ---- */
+
+static int open_redis(sl_program_parts *parts, const struct sl_conf_coordination *conf, sl_tls_config **ret_tls)
+{
+    if (conf->backend != SL_CONF_BACKEND_REDIS) {
+        return 0;
+    }
+    SL_TRY(sl__client_tls(&conf->tls, ret_tls));
+    struct sl_redis_options options = {
+        .url = conf->url.text, .password = conf->password, .name = "sluice", .tls = *ret_tls};
+    return sl_redis_open(parts->shared_scope, &options, &parts->redis);
+}
+
+/* What is shared with others outlives all that uses it. */
+static int run_shared(sl_program_parts *parts, const struct sl_conf *conf)
+{
+    sl_auto(sl_tls_config) *tls = NULL;
+    SL_SCOPE(scope, .name = "shared");
+    parts->shared_scope = &scope;
+    int code = open_redis(parts, &conf->coordination, &tls);
+    code = code == 0 ? sl_replicas_open(parts, conf, parts->redis, &parts->replicas) : code;
+    if (code == 0) {
+        code = run_sinks(parts);
+        sl_replicas_end(parts->replicas);
+    }
+    close_accesses(parts);
+    sl_replicas_close(parts->replicas);
+    parts->replicas = NULL;
+    parts->redis = NULL;
+    parts->shared_scope = NULL;
+    return sl_scope_close(&scope, code);
+}
+
+int sl_program_run(void *arg)
+{
+    sl_program_parts *parts = arg;
+    sl_config *config = sl_reload_current(parts->reload); /* the section changes only with a new process */
+    int code = run_shared(parts, sl_config_root(config));
+    sl_config_unref(config);
+    return code;
+}
+
+sl_replicas *sl_program_replicas(const sl_program_parts *parts)
+{
+    return parts->replicas;
+}
+
+sl_redis *sl_program_redis(const sl_program_parts *parts)
+{
+    return parts->redis;
+}
+
+/* ---- what is said by word of mouth ---- */
+
+bool sl__program_asks_for(const struct sl_program_service *service, const sl_instrument *instrument, bool otherwise)
+{
+    signed char word = instrument->index < service->word_count ? service->words[instrument->index] : 0;
+    return word == 0 ? otherwise : word > 0;
+}
+
+static int keep_word(struct sl_program_service *service, uint32_t index, bool follow)
+{
+    size_t count = service->word_count == 0 ? 64 : service->word_count;
+    while (count <= index) {
+        count *= 2;
+    }
+    if (count > service->word_count) {
+        signed char *words = sl_realloc(service->words, count);
+        if (words == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for %zu instruments", count);
+        }
+        memset(words + service->word_count, 0, count - service->word_count);
+        service->words = words;
+        service->word_count = count;
+    }
+    service->words[index] = follow ? 1 : -1;
+    sl_event_set(&service->changed);
+    return 0;
+}
+
+static const sl_instrument *find_instrument(const sl_program_parts *parts, const struct sl_program_service *service,
+                                            const char *name)
+{
+    sl_venue venue = sl_access_venue(sl_conf_market(service->variant)->venue);
+    const sl_instrument *found = sl_instruments_find(parts->instruments, venue, name, strlen(name));
+    return found != NULL ? found : sl_instruments_find_name(parts->instruments, venue, name);
+}
+
+int sl_program_follow(sl_program_parts *parts, const char *name, const char *instrument_name, bool follow)
+{
+    struct sl_program_service *service = find_service(parts, name);
+    if (service == NULL || sl_conf_market(service->variant) == NULL || service->kind == NULL) {
+        return sl_fail(SL_ENOENT, "there is no service '%s' with instruments", name);
+    }
+    const sl_instrument *instrument = find_instrument(parts, service, instrument_name);
+    if (instrument == NULL) {
+        return sl_fail(SL_ENOENT, "the venue of '%s' has no instrument '%s'", name, instrument_name);
+    }
+    if (sl__service_elsewhere(service, instrument)) {
+        return sl_fail(SL_ENOTSUP, "another replica has '%s': ask that one", instrument_name);
+    }
+    return keep_word(service, instrument->index, follow);
 }
 
 sl_instruments *sl_program_instruments(sl_program_parts *parts)
@@ -496,9 +632,7 @@ int sl_program_resync(sl_program_parts *parts, const char *name, const char *ins
     if (service == NULL || service->life == NULL || service->kind->resync == NULL) {
         return sl_fail(SL_ENOENT, "there is no service '%s'", name);
     }
-    sl_venue venue = sl_access_driver(service->access)->venue;
-    const sl_instrument *found = sl_instruments_find(parts->instruments, venue, instrument, strlen(instrument));
-    found = found != NULL ? found : sl_instruments_find_name(parts->instruments, venue, instrument);
+    const sl_instrument *found = find_instrument(parts, service, instrument);
     int renewed = found == NULL ? 0 : service->kind->resync(service, found);
     SL_TRY(renewed);
     return renewed > 0 ? 0 : sl_fail(SL_ENOENT, "'%s' does not follow '%s'", name, instrument);

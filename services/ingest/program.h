@@ -13,6 +13,7 @@
 #include "ingest/dead_letter.h"
 #include "ingest/recording.h"
 #include "ingest/reload.h"
+#include "ingest/replicas.h"
 #include "ingest/service.h"
 #include "ingest/stream.h"
 #include "market/instrument.h"
@@ -81,6 +82,17 @@ const struct sl_program_gap *sl_program_gaps(const sl_program_parts *parts, uint
 /* Ends the run in order, as a stop does. 0, or SL_ECLOSED when it does not run. Does not wait. */
 SL_MUST_CHECK int sl_program_stop(sl_program_parts *parts);
 
+/* The part that this replica has in the work; NULL while nothing runs. The client of coordination.url, NULL without one. */
+sl_replicas *sl_program_replicas(const sl_program_parts *parts);
+sl_redis *sl_program_redis(const sl_program_parts *parts);
+
+/*
+ * Has a service (stream, book, poll) follow an instrument (symbol or name) of its venue, or leave it, whatever the
+ * configuration says, until the service begins anew by a reload or the program ends. Does not wait: the service does it. 0; SL_ENOENT with what
+ * there is none of; SL_ENOTSUP when another replica has the instrument; SL_ENOMEM.
+ */
+SL_MUST_CHECK int sl_program_follow(sl_program_parts *parts, const char *service, const char *instrument, bool follow);
+
 /* Makes a service's feeds of an instrument (symbol or name) anew. 0, SL_ENOENT. May wait. */
 SL_MUST_CHECK int sl_program_resync(sl_program_parts *parts, const char *service, const char *instrument);
 
@@ -118,6 +130,8 @@ SL_MUST_CHECK int sl__server_tls(const struct sl_conf_server_tls *conf, sl_tls_c
 /* program.c: the outlets a service names, for its fan-out. */
 SL_MUST_CHECK int sl__program_attach(sl_program_parts *parts, struct sl_program_service *service);
 SL_MUST_CHECK int sl__program_access(sl_program_parts *parts, struct sl_program_service *service);
+/* program.c: what was said of the instrument by sl_program_follow(), else `otherwise`. */
+bool sl__program_asks_for(const struct sl_program_service *service, const sl_instrument *instrument, bool otherwise);
 /* program.c: keeps a gap for people. */
 void sl__program_note_gap(sl_program_parts *parts, const char *service, const sl_market_event *event);
 /* program.c: a service's life ends; its figures stay in the totals. */

@@ -92,7 +92,16 @@ bool sl__service_wants(const struct sl_program_service *service, const sl_instru
 {
     const struct sl_conf_market *market = sl_conf_market(service->variant);
     return instrument->venue == sl_access_venue(market->venue) && instrument->status != SL_STATUS_DELISTED &&
-           fits_one_of(&market->instruments, instrument) && !fits_one_of(&market->exclude, instrument);
+           sl__program_asks_for(service, instrument,
+                                fits_one_of(&market->instruments, instrument) &&
+                                    !fits_one_of(&market->exclude, instrument)) &&
+           !sl__service_elsewhere(service, instrument);
+}
+
+bool sl__service_elsewhere(const struct sl_program_service *service, const sl_instrument *instrument)
+{
+    const struct sl_conf_market *market = sl_conf_market(service->variant);
+    return market->partitioned && !sl_replicas_follows(sl_program_replicas(service->parts), instrument);
 }
 
 /* What is wanted is followed, what is not is left. */
@@ -102,6 +111,7 @@ static int choose(struct sl_program_service *service,
     const sl_instruments *table = sl_program_instruments(service->parts);
     sl_venue venue = sl_access_venue(sl_conf_market(service->variant)->venue);
     size_t wanted = 0;
+    uint64_t generation = sl_replicas_generation(sl_program_replicas(service->parts));
     for (size_t at = 0; at < sl_instruments_count(table); at++) {
         const sl_instrument *instrument = sl_instruments_at(table, at);
         if (instrument->venue == venue) {
@@ -115,7 +125,9 @@ static int choose(struct sl_program_service *service,
                     sl_field_uint("instruments", wanted));
     }
     service->wanted = wanted;
-    return follow(service, NULL, true);
+    SL_TRY(follow(service, NULL, true));
+    service->chosen = generation;
+    return 0;
 }
 
 /* Until the next look at the venue's list, or news of the configuration. */

@@ -50,6 +50,13 @@ struct sl_service_kind {
     /* Makes the feeds of an instrument anew: how many they were. May wait. NULL: it has no such thing. */
     int (*resync)(struct sl_program_service *service, const sl_instrument *instrument);
 
+    /* For replicas, while service->life is set; NULL: it follows nothing. See sl_stream_each_pending(), sl_stream_positions(). */
+    bool (*follows)(const struct sl_program_service *service, const sl_instrument *instrument);
+    void (*pending)(const struct sl_program_service *service, void (*look)(void *arg, const sl_subscription *what),
+                    void *arg);
+    int (*positions)(struct sl_program_service *service,
+                     void (*look)(void *arg, const sl_instrument *instrument, sl_feed feed, int64_t id), void *arg);
+
     /* Further figures of its own, while service->life is set; NULL: none. */
     void (*collect)(const struct sl_program_service *service, const struct sl_label *labels, sl_scrape *scrape);
 };
@@ -67,6 +74,9 @@ struct sl_program_service {
     sl_fanout *fanout;                       /* while it runs */
     sl_event changed;                        /* the configuration, or the list of instruments */
     size_t wanted;                           /* instruments */
+    signed char *words; /* by the instrument's index: 1 follow it, -1 do not; sl_program_follow() */
+    size_t word_count;
+    uint64_t chosen; /* as of this generation of sl_replicas_follows() */
     uint64_t events, gaps, missing;
     sl_time last_event_at;   /* sl_now(); 0: none came */
     struct sl_histogram lag; /* from the venue's sending to our receiving */
@@ -95,8 +105,11 @@ SL_MUST_CHECK int sl__service_run(void *service);
 /* Opens the way to the service's venue and has its list of instruments at least once. Waits. */
 SL_MUST_CHECK int sl__service_reach(struct sl_program_service *service);
 
-/* Whether the configuration asks for the instrument. */
+/* Whether the configuration (or the console) asks for the instrument, and this replica is the one to follow it. */
 bool sl__service_wants(const struct sl_program_service *service, const sl_instrument *instrument);
+
+/* Whether another replica is the one that follows the instrument. */
+bool sl__service_elsewhere(const struct sl_program_service *service, const sl_instrument *instrument);
 
 /*
  * Tells `follow` of each instrument of the venue whether it is wanted, and then, with NULL, that it was told of all; at

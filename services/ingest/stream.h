@@ -115,6 +115,9 @@ struct sl_stream_change {
 SL_MUST_CHECK int sl_stream_set(sl_stream_service *stream, const struct sl_stream_wanted *wanted,
                                 struct sl_stream_change *ret_change);
 
+/* Whether any feed of it is followed. */
+bool sl_stream_follows(const sl_stream_service *stream, const sl_instrument *instrument);
+
 /*
  * Calls `look` for each subscription that does not bring all yet: not every connection that is to carry it has the venue's
  * word, or its book is not whole. One that the venue refused for good is not among them.
@@ -123,8 +126,8 @@ void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *
                             void *arg);
 
 /*
- * How far the feeds are that can lose something (trades, books, liquidations): for each that has begun the last id
- * before which nothing is waited for, 0 where there are no ids. 0, SL_ECANCELED. May wait for a sink.
+ * How far the feeds are that can lose something (trades, books, liquidations): for each that has begun, or goes on from
+ * somewhere, the last id before which nothing is waited for, 0 where there are no ids. 0, SL_ECANCELED. May wait for a sink.
  */
 SL_MUST_CHECK int
 sl_stream_positions(sl_stream_service *stream,

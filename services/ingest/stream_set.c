@@ -148,13 +148,12 @@ int sl_stream_add(sl_stream_service *stream, const sl_subscription *what)
 
 /* ---- the whole set ---- */
 
-/* What is no loss to tell of: another replica has it, or nothing of the kind can be lost. */
-static int tell_left(sl_stream_service *stream, const sl_subscription *what)
+static int tell_left(sl_stream_service *stream, const sl_subscription *what, bool elsewhere)
 {
-    if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
-        return sl_books_lost(stream->books, what->instrument, 0, true, sl_now());
+    if (what->feed != SL_FEED_DEPTH || stream->books == NULL) {
+        return sl_tracker_left(stream->tracker, what->instrument, what->feed, elsewhere, sl_now_wall());
     }
-    return sl_tracker_left(stream->tracker, what->instrument, what->feed, sl_now_wall());
+    return elsewhere ? 0 : sl_books_lost(stream->books, what->instrument, 0, true, sl_now());
 }
 
 static int tell_delisted(sl_stream_service *stream, const sl_subscription *what)
@@ -168,12 +167,10 @@ static int tell_delisted(sl_stream_service *stream, const sl_subscription *what)
 }
 
 /* With the mutex held: nothing of it is given out any more. */
-static int close_feed(sl_stream_service *stream, const sl_subscription *what, bool tell)
+static int close_feed(sl_stream_service *stream, const sl_subscription *what, bool elsewhere)
 {
-    if (tell) {
-        SL_TRY(tell_left(stream, what));
-    }
-    if (tell && what->instrument->status == SL_STATUS_DELISTED) {
+    SL_TRY(tell_left(stream, what, elsewhere));
+    if (!elsewhere && what->instrument->status == SL_STATUS_DELISTED) {
         SL_TRY(tell_delisted(stream, what));
     }
     if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
@@ -196,11 +193,11 @@ static void unsubscribe(sl_stream_service *stream, struct shard *shard, const sl
     retire_empty(shard);
 }
 
-static int leave(sl_stream_service *stream, const sl_subscription *what, bool tell)
+static int leave(sl_stream_service *stream, const sl_subscription *what, bool elsewhere)
 {
     SL_TRY(sl__stream_lock(stream));
     unsigned number = sl__stream_place(stream, what->instrument, what->feed);
-    int code = number == 0 ? 0 : close_feed(stream, what, tell);
+    int code = number == 0 ? 0 : close_feed(stream, what, elsewhere);
     if (number != 0 && code == 0) {
         stream->places[what->instrument->index].shard[what->feed] = 0;
         unsubscribe(stream, stream->shards[number - 1], what);
@@ -267,7 +264,7 @@ int sl_stream_set(sl_stream_service *stream, const struct sl_stream_wanted *want
     for (size_t at = 0; at < leaving.count && code == 0; at++) { /* first: they make room */
         const sl_subscription *what = &leaving.all[at];
         bool elsewhere = wanted->elsewhere != NULL && wanted->elsewhere(wanted->arg, what->instrument);
-        code = leave(stream, what, !elsewhere);
+        code = leave(stream, what, elsewhere);
         change.left += code == 0;
     }
     for (size_t at = 0; at < wanted->count && code >= 0; at++) {
@@ -283,6 +280,15 @@ int sl_stream_set(sl_stream_service *stream, const struct sl_stream_wanted *want
 }
 
 /* ---- how far it is ---- */
+
+bool sl_stream_follows(const sl_stream_service *stream, const sl_instrument *instrument)
+{
+    unsigned any = 0;
+    for (int feed = 1; feed < SL_FEED_COUNT; feed++) {
+        any |= sl__stream_place(stream, instrument, (sl_feed)feed);
+    }
+    return any != 0;
+}
 
 static bool is_pending(const sl_stream_service *stream, const struct leg *leg, const sl_subscription *what,
                        sl_subscription_state state)

@@ -654,13 +654,14 @@ int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_f
 bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t *ret_id)
 {
     const struct channel *channel = look(tracker, instrument, feed);
-    if (channel != NULL && channel->window != NULL && channel->window->first != 0) {
+    if (channel != NULL && channel->window != NULL && channel->window->high != 0) {
         const struct window *window = channel->window;
         *ret_id = window->hole_count > 0 ? window->holes[0].from - 1 : channel->high;
         return true;
     }
-    if (channel != NULL && channel->recent != NULL && channel->recent->begun) {
-        *ret_id = channel->recent->last_id;
+    const struct recent *recent = channel == NULL ? NULL : channel->recent;
+    if (recent != NULL && (recent->begun || recent->resumed)) {
+        *ret_id = recent->begun ? recent->last_id : recent->before;
         return true;
     }
     return false;
@@ -702,17 +703,31 @@ int sl_tracker_expire(sl_tracker *tracker, sl_time now, sl_time *ret_when)
     return 0;
 }
 
-int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t wall_ns)
+int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, bool elsewhere, int64_t wall_ns)
 {
     int64_t id = 0;
     if (!sl_tracker_position(tracker, instrument, feed, &id)) {
         return 0;
     }
     const struct channel *channel = look(tracker, instrument, feed);
+<<<<<<< HEAD
     if (channel->window != NULL) {
         sl_time when = SL_NEVER;
         SL_TRY(expire_holes(tracker, channel, instrument, feed, SL_NEVER - 1, &when));
         id = channel->high;
+=======
+    if (channel->recent != NULL && channel->recent->resumed) {
+        sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
+        return tell_restart(tracker, channel->recent, &like, channel->recent->before);
+    }
+    if (elsewhere) {
+        return 0;
+    }
+    if (channel->window != NULL) {
+        sl_time when = SL_NEVER;
+        SL_TRY(expire_window(tracker, channel->window, instrument, feed, SL_NEVER - 1, &when));
+        id = channel->window->high;
+>>>>>>> bfa7d61 (Replicas share the instruments of sluice run: partitions change hands without a lost event, what nobody heard is told; positions are kept in Redis or a file)
     }
     return give_disconnected(tracker, instrument, feed, id, wall_ns);
 }

@@ -84,11 +84,15 @@ SL_MUST_CHECK int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument
 SL_MUST_CHECK int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t id,
                                     bool seamless, int64_t wall_ns);
 
-/* How far a feed that can lose something is: false when nothing came. The last id before which none is waited for, 0 where there are none. */
+/* How far a feed that can lose something is: false when nothing came, nor is known of before. The last id before which none is waited for, 0 where there are none. */
 bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t *ret_id);
 
-/* The feed is not followed any more: what follows its last event is told as missing, up to where nobody knows. As `event`. */
-SL_MUST_CHECK int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t wall_ns);
+/*
+ * The feed is not followed any more: what follows its last event is told as missing, up to where nobody knows. With
+ * `elsewhere` somebody else goes on with it, and only a restart is told whose first event has not come. What `event` returned.
+ */
+SL_MUST_CHECK int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, bool elsewhere,
+                                  int64_t wall_ns);
 
 /* Forgets all of a feed: what comes next is its beginning. */
 void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed);

@@ -104,18 +104,21 @@ static const struct sl_config_field coordination_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_coordination, password), .type = SL_CONFIG_SECRET, .max = "1024",
      .help = "In place of one in the address."},
     {SL_CONFIG_AT(struct sl_conf_coordination, group), .type = SL_CONFIG_STRING, .default_text = "sluice", .min = "1",
-     .max = "64", .help = "Replicas of one group share the work."},
-    {SL_CONFIG_AT(struct sl_conf_coordination, replica), .type = SL_CONFIG_STRING, .min = "1", .max = "64",
+     .max = "63", .help = "Replicas of one group share the work."},
+    {SL_CONFIG_AT(struct sl_conf_coordination, replica), .type = SL_CONFIG_STRING, .min = "1", .max = "63",
      .help = "The name of this one; none: host name and process id."},
-    {SL_CONFIG_AT(struct sl_conf_coordination, partitions), .type = SL_CONFIG_UINT, .default_text = "0", .max = "4096",
+    {SL_CONFIG_AT(struct sl_conf_coordination, partitions), .type = SL_CONFIG_UINT, .default_text = "0", .max = "1024",
      .help = "Into which instruments are split, the same for the whole group; 0: 64 with redis, else 1."},
     {SL_CONFIG_AT(struct sl_conf_coordination, ttl), .type = SL_CONFIG_DURATION, .default_text = "10s", .min = "3s",
      .max = "10m", .help = "The work of a replica that was killed moves after so long."},
     {SL_CONFIG_AT(struct sl_conf_coordination, drain), .type = SL_CONFIG_DURATION, .default_text = "5s", .max = "10m",
-     .help = "A partition that moves is drained for so long at most."},
+     .help = "The old owner of a partition that moves goes on until the new one has all of it, for so long at most."},
     {SL_CONFIG_AT(struct sl_conf_coordination, on_loss), .type = SL_CONFIG_ENUM, SL__CHOICES(losses),
      .default_text = "stop",
      .help = "When Redis is away for longer than ttl; continue: only for sinks to which repeats are harmless."},
+    {SL_CONFIG_AT(struct sl_conf_coordination, positions), .type = SL_CONFIG_STRING, .min = "1", .max = "4000",
+     .help = "A file that remembers how far each feed is: what a process that starts again has missed is told as a "
+             "gap. With redis that is kept there."},
     {SL_CONFIG_AT(struct sl_conf_coordination, tls), .type = SL_CONFIG_SECTION, .section = &sl__conf_client_tls,
      .help = "Of rediss."},
 };
@@ -129,6 +132,15 @@ static void check_coordination(const void *value, sl_config_check *check)
     }
     if (!redis && coordination->url.text != NULL) {
         sl_config_reject(check, "url", "of no use, as backend is local; expected backend: redis");
+    }
+    if (redis && coordination->positions != NULL) {
+        sl_config_reject(check, "positions", "of no use, as backend is redis, which keeps them; expected no such key");
+    }
+    if (strpbrk(coordination->group, "{} \r\n") != NULL) {
+        sl_config_reject(check, "group", "has a brace or a space; expected a plain name");
+    }
+    if (coordination->replica != NULL && strpbrk(coordination->replica, "{} \r\n") != NULL) {
+        sl_config_reject(check, "replica", "has a brace or a space; expected a plain name");
     }
     if (!redis && coordination->partitions > 1) {
         sl_config_reject(check, "partitions",

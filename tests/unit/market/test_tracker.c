@@ -219,7 +219,8 @@ static void a_new_worker_goes_on_where_the_old_one_stood(void **state)
     struct kit *kit = open_kit(true, 0);
     assert_int_equal(resume(kit, 100, false), 0);
     int64_t id = 0;
-    assert_false(sl_tracker_position(kit->tracker, kit->btc, SL_FEED_TRADES, &id));
+    assert_true(sl_tracker_position(kit->tracker, kit->btc, SL_FEED_TRADES, &id));
+    assert_int_equal(id, 100);
     assert_int_equal(see(kit, 104, 1, 1), 1);
     assert_restart(&kit->seen.events[0], 100, 104);
     assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, 3);
@@ -273,18 +274,35 @@ static void without_consecutive_ids_a_restart_is_always_a_gap(void **state)
     close_kit(kit);
 }
 
+static void a_restart_is_told_at_the_latest_when_another_goes_on(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(false, 0);
+    assert_int_equal(resume(kit, 100, false), 0);
+    int64_t id = 0;
+    assert_true(sl_tracker_position(kit->tracker, kit->btc, SL_FEED_TRADES, &id));
+    assert_int_equal(id, 100);
+    assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, true, 9), 0);
+    assert_restart(last(kit), 100, 0);
+    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES);
+    assert_int_equal(see(kit, 107, 1, 1), 1);
+    assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, true, 9), 0);
+    assert_int_equal(kit->seen.count, 2); /* the other one goes on from 107 */
+    close_kit(kit);
+}
+
 static void what_is_left_is_told_and_begins_anew(void **state)
 {
     (void)state;
     struct kit *kit = open_kit(true, 100);
-    assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, 9), 0);
+    assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, false, 9), 0);
     assert_int_equal(kit->seen.count, 0); /* nothing had come */
     assert_int_equal(see(kit, 5, 1, 1), 1);
     assert_int_equal(see(kit, 8, 1, 1), 1);
     int64_t id = 0;
     assert_true(sl_tracker_position(kit->tracker, kit->btc, SL_FEED_TRADES, &id));
     assert_int_equal(id, 5); /* 6 and 7 are waited for */
-    assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, 9), 0);
+    assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, false, 9), 0);
     assert_int_equal(kit->seen.count, 4);
     assert_int_equal(kit->seen.events[2].as.gap.from_id, 5);
     assert_int_equal(kit->seen.events[2].as.gap.to_id, 8);
@@ -475,6 +493,7 @@ SL_TEST_MAIN(cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_pat
              cmocka_unit_test(a_new_worker_that_began_before_the_old_one_ended_tells_only_what_is_missing),
              cmocka_unit_test(who_had_it_before_may_have_been_ahead),
              cmocka_unit_test(without_consecutive_ids_a_restart_is_always_a_gap),
+             cmocka_unit_test(a_restart_is_told_at_the_latest_when_another_goes_on),
              cmocka_unit_test(what_is_left_is_told_and_begins_anew),
              cmocka_unit_test(other_ids_are_compared_with_recent_ones),
              cmocka_unit_test(of_a_state_only_what_is_newer_counts), cmocka_unit_test(books_are_not_its_business),

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of replicas share. */
+#ifndef SL_INGEST_REPLICAS_INTERNAL_H
+#define SL_INGEST_REPLICAS_INTERNAL_H
+
+#include "ingest/program.h"
+#include "ingest/replicas.h"
+#include "sluice/partition.h"
+
+enum sl__part_state {
+    SL__PART_AWAY,    /* another's, or nobody's */
+    SL__PART_OWNED,   /* ours: the lease is */
+    SL__PART_LEAVING, /* the lease is given back or lost, but we follow it until somebody else does */
+};
+
+/* One partition, as this replica sees it. */
+struct sl__replica_part {
+    uint32_t index;
+    enum sl__part_state state;
+    int64_t fence;       /* of our last lease; 0: never had one */
+    uint64_t generation; /* of what services follow, since it is owned */
+    bool joined;         /* OWNED: what the one before reached is known */
+    bool live;           /* OWNED: all of it comes, and the others know */
+    sl_time join_by;     /* OWNED: until then the one before may still say its last word */
+    sl_time leave_by;    /* LEAVING: with or without an heir; SL_NEVER: with one only */
+    int64_t heir;        /* LEAVING: the token of the one that has all; 0: none yet */
+    sl_time leave_from;  /* LEAVING: positions taken from then on are the last; 0: not known yet */
+    bool alone;          /* LEAVING: nobody is there to hand it to: all ends in order soon */
+};
+
+/* How far a sink was when positions were taken: they count once it has stored so much. */
+struct sl__mark {
+    char sink[SL_OUTLET_NAME_MAX];
+    uint64_t received;
+};
+
+struct sl_replicas {
+    struct sl_program_parts *parts;
+    const struct sl_conf_coordination *conf;
+    sl_redis *redis; /* NULL: local */
+    sl_partitions *partitions;
+    char replica[SL_PARTITION_NAME_BYTES];
+    sl_positions *positions;
+    uint64_t generation;
+    uint32_t members;
+    sl_event changed;
+    bool stopping;
+    /* The positions that are on their way to the store. */
+    bool taken;
+    sl_time taken_at, take_next;
+    struct sl__mark marks[SL_PROGRAM_PARTS_MAX];
+    size_t mark_count;
+    int store_code; /* of the last try, for telling it once */
+    /* For views. */
+    struct sl_partition_owner *owners;
+    sl_time owners_next;
+    uint32_t *instruments; /* here, by partition; also what is pending, while that is counted */
+    uint32_t count;
+    struct sl__replica_part all[];
+};
+
+uint32_t sl__replicas_partition_of(const sl_replicas *replicas, const sl_instrument *instrument);
+
+/* ---- replicas_store.c: where positions are kept ---- */
+
+enum sl__told_state { SL__TOLD_NOTHING, SL__TOLD_OWNED, SL__TOLD_HANDING, SL__TOLD_DONE };
+
+/* What is said of a partition. */
+struct sl__told {
+    enum sl__told_state state;
+    int64_t fence, live, seen;
+    int64_t members; /* of the group, live ones */
+};
+
+SL_MUST_CHECK int sl__store_look(sl_replicas *replicas, uint32_t index, struct sl__told *ret_told);
+
+/* The partition's positions become ours: what is there is expected by the services. */
+SL_MUST_CHECK int sl__store_take(sl_replicas *replicas, const struct sl__replica_part *part, bool seamless);
+
+/* Says that we have all of it. */
+SL_MUST_CHECK int sl__store_live(sl_replicas *replicas, const struct sl__replica_part *part);
+
+/* Says how it stands with us. */
+SL_MUST_CHECK int sl__store_state(sl_replicas *replicas, const struct sl__replica_part *part,
+                                  enum sl__told_state state);
+
+/* Stores what was noted since the last time, of all partitions that are ours to tell of. */
+SL_MUST_CHECK int sl__store_save(sl_replicas *replicas);
+
+/* Stores what the services had reached when they ended. */
+SL_MUST_CHECK int sl__store_save_last(sl_replicas *replicas);
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Three `sluice run`, one Redis, one simulated exchange: replicas restart one after the other, are killed, read changed
+ * files. What their sinks hold together is what truly happened (check_union.py compares with what the exchange wrote).
+ *
+ * SL_REPLICAS_SECONDS sets how long the mixed case goes on (0: each fault once); SL_REPLICAS_SEED its seed.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "own_rabbitmq.h"
+#include "own_server.h"
+#include "sl_test.h"
+#include "sluice/amqp.h"
+#include "sluice/runtime.h"
+
+#define SLUICE SL_TEST_BUILD_DIR "/sluice"
+#define REPLICAS 3
+#define PARTITIONS 12
+#define ANSWER_BYTES 65536
+#define LOOKS 3000 /* of 20 ms */
+#define LINE_BYTES 1024
+
+struct replica {
+    struct own_server server;
+    char config[SCRATCH_PATH_MAX + 32], line[LINE_BYTES];
+    const char *arguments[4];
+};
+
+struct world {
+    struct own_server redis, exchange;
+    struct redis_arguments redis_arguments;
+    struct own_rabbitmq rabbitmq;
+    bool bus;
+    char exchange_line[LINE_BYTES];
+    const char *exchange_arguments[4];
+    struct replica replicas[REPLICAS];
+    const char *exclude;
+    char answer[ANSWER_BYTES];
+    uint64_t randomness;
+};
+
+static void pause_ms(long ms)
+{
+    (void)nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+static double seconds(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* ---- the parts ---- */
+
+static void write_config(const struct world *world, const struct replica *replica)
+{
+    FILE *file = fopen(replica->config, "we");
+    assert_non_null(file);
+    int port = world->exchange.port;
+    const char *sinks = world->bus ? "[file, bus]" : "[file]";
+    (void)fprintf(file,
+                  "services:\n"
+                  "  trades: { kind: stream, venue: binance-usdm, instruments: [\"*\"], exclude: [%s], sinks: %s }\n"
+                  "  other: { kind: stream, venue: okx, instruments: [\"*\"], sinks: %s }\n"
+                  "  books: { kind: book, venue: binance-usdm, instruments: [\"*\"], sinks: [file] }\n"
+                  "sinks:\n"
+                  "  file: { kind: file, path: \"%s/out\" }\n",
+                  world->exclude, sinks, sinks, replica->server.folder.path);
+    if (world->bus) {
+        (void)fprintf(file,
+                      "  bus: { kind: rabbitmq, url: \"%s\", exchange: market, exchange_type: topic, "
+                      "when_full: block }\n",
+                      world->rabbitmq.url);
+    }
+    (void)fprintf(file,
+                  "venues:\n"
+                  "  okx: { stream: \"ws://127.0.0.1:%d/okx\", rest: \"http://127.0.0.1:%d/okx\" }\n"
+                  "  binance-usdm: { stream: \"ws://127.0.0.1:%d/binance-usdm\", "
+                  "rest: \"http://127.0.0.1:%d/binance-usdm\" }\n"
+                  "coordination: { backend: redis, url: \"redis://127.0.0.1:%d\", password: \"%s\", group: test, "
+                  "partitions: %d, ttl: 3s }\n"
+                  "admin: { listen: \"127.0.0.1:%d\" }\n",
+                  port, port, port, port, world->redis.port, OWN_REDIS_PASSWORD, PARTITIONS, replica->server.port);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int set_up_with(void **state, bool bus)
+{
+    struct world *world = calloc(1, sizeof *world);
+    assert_non_null(world);
+    *state = world;
+    world->exclude = "";
+    own_redis_prepare(&world->redis, &world->redis_arguments);
+    own_server_prepare(&world->exchange);
+    if (own_server_start(&world->redis) < 0 || (bus && own_rabbitmq_start(&world->rabbitmq) < 0)) {
+        return -1;
+    }
+    world->bus = bus;
+    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
+                   "exec " SLUICE " exchange --venue binance-usdm --venue okx --instruments 20 --rate 800 --port %d"
+                   " --truth %s/truth >/dev/null 2>&1",
+                   world->exchange.port, world->exchange.folder.path);
+    const char *arguments[] = {"/bin/sh", "-c", world->exchange_line, NULL};
+    memcpy(world->exchange_arguments, arguments, sizeof arguments);
+    world->exchange.arguments = world->exchange_arguments;
+    for (size_t at = 0; at < REPLICAS; at++) {
+        struct replica *replica = &world->replicas[at];
+        own_server_prepare(&replica->server);
+        (void)snprintf(replica->config, sizeof replica->config, "%s/config.yaml", replica->server.folder.path);
+        (void)snprintf(replica->line, sizeof replica->line, "exec " SLUICE " run %s >>%s/log 2>&1", replica->config,
+                       replica->server.folder.path);
+        const char *own[] = {"/bin/sh", "-c", replica->line, NULL};
+        memcpy(replica->arguments, own, sizeof own);
+        replica->server.arguments = replica->arguments;
+        write_config(world, replica);
+    }
+    return own_server_start(&world->exchange);
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, false);
+}
+
+static int set_up_bus(void **state)
+{
+    return set_up_with(state, true);
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    for (size_t at = 0; at < REPLICAS; at++) {
+        own_server_end(&world->replicas[at].server);
+    }
+    own_server_end(&world->exchange);
+    own_server_end(&world->redis);
+    if (world->bus) {
+        own_rabbitmq_end(&world->rabbitmq);
+    }
+    free(world);
+    return 0;
+}
+
+/* ---- looking ---- */
+
+/* The answer to a GET of a replica's endpoint; "" when there is none. */
+static const char *get(struct world *world, const struct replica *replica, const char *path)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons((uint16_t)replica->server.port)};
+    char request[256];
+    int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n",
+                        path, replica->server.port);
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    size_t have = 0;
+    const struct timeval patience = {.tv_sec = 5};
+    (void)setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (connect(descriptor, (struct sockaddr *)&address, sizeof address) == 0 &&
+        send(descriptor, request, (size_t)size, MSG_NOSIGNAL) == size) {
+        ssize_t got = 0;
+        while (have < sizeof world->answer - 1 &&
+               (got = recv(descriptor, world->answer + have, sizeof world->answer - 1 - have, 0)) > 0) {
+            have += (size_t)got;
+        }
+    }
+    world->answer[have] = '\0';
+    (void)close(descriptor);
+    return world->answer;
+}
+
+static size_t count_of(const char *text, const char *what)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+/* Until each partition has one owner that has all of it, shared evenly among those that run, and nothing is on its way. */
+static void wait_until_settled(struct world *world)
+{
+    size_t owned = 0, moving = 1;
+    for (int look = 0; look < LOOKS && (owned != PARTITIONS || moving > 0); look++) {
+        size_t running = 0;
+        owned = moving = 0;
+        for (size_t at = 0; at < REPLICAS; at++) {
+            running += world->replicas[at].server.pid != 0;
+        }
+        for (size_t at = 0; at < REPLICAS; at++) {
+            if (world->replicas[at].server.pid != 0) {
+                const char *answer = get(world, &world->replicas[at], "/api/partitions");
+                size_t mine = count_of(answer, "\"state\":\"owned\"");
+                owned += mine;
+                moving += count_of(answer, "\"joining\"") + count_of(answer, "\"leaving\"") +
+                          (mine > (PARTITIONS + running - 1) / running);
+            }
+        }
+        pause_ms(20);
+    }
+    if (owned != PARTITIONS || moving > 0) {
+        fail_msg("%zu partitions are owned, %zu on their way", owned, moving);
+    }
+}
+
+static void start(const struct replica *replica)
+{
+    assert_int_equal(own_server_start((struct own_server *)(uintptr_t)&replica->server), 0);
+}
+
+/* How it ended, as a shell has it; in seconds how long that took. */
+static int end(struct replica *replica, int signal, double *ret_seconds)
+{
+    double before = seconds();
+    int status = 0;
+    assert_int_equal(kill(replica->server.pid, signal), 0);
+    assert_int_equal(waitpid(replica->server.pid, &status, 0), replica->server.pid);
+    replica->server.pid = 0;
+    *ret_seconds = seconds() - before;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* The exchange ends, so that the truth is known; then the replicas. */
+static void end_all(struct world *world)
+{
+    own_server_stop(&world->exchange, SIGTERM);
+    pause_ms(300);
+    for (size_t at = 0; at < REPLICAS; at++) {
+        if (world->replicas[at].server.pid != 0) {
+            (void)kill(world->replicas[at].server.pid, SIGTERM);
+        }
+    }
+    for (size_t at = 0; at < REPLICAS; at++) {
+        own_server_stop(&world->replicas[at].server, SIGTERM);
+    }
+}
+
+static void compare(const struct world *world, const char *mode, const char *files)
+{
+    char command[4096];
+    (void)snprintf(command, sizeof command,
+                   "python3 " SL_TEST_SOURCE_DIR "/tests/integration/check_union.py %s/truth %s %s",
+                   world->exchange.folder.path, mode, files);
+    assert_int_equal(system(command), 0);
+}
+
+static void compare_files(const struct world *world, const char *mode)
+{
+    char files[3 * (SCRATCH_PATH_MAX + 32)];
+    (void)snprintf(files, sizeof files, "%s/out-*.ndjson %s/out-*.ndjson %s/out-*.ndjson",
+                   world->replicas[0].server.folder.path, world->replicas[1].server.folder.path,
+                   world->replicas[2].server.folder.path);
+    compare(world, mode, files);
+}
+
+static void start_all(struct world *world)
+{
+    for (size_t at = 0; at < REPLICAS; at++) {
+        start(&world->replicas[at]);
+    }
+    wait_until_settled(world);
+}
+
+/* ---- cases ---- */
+
+static void a_rolling_restart_loses_nothing(void **state)
+{
+    struct world *world = *state;
+    start_all(world);
+    pause_ms(500);
+    for (size_t at = 0; at < REPLICAS; at++) {
+        double took = 0;
+        assert_int_equal(end(&world->replicas[at], SIGTERM, &took), 143);
+        (void)printf("handed over and ended in %.2f s\n", took);
+        wait_until_settled(world);
+        start(&world->replicas[at]);
+        wait_until_settled(world);
+    }
+    pause_ms(500);
+    end_all(world);
+    compare_files(world, "strict");
+}
+
+/* Killed, in the middle of writing: the others take over within the TTL, and what nobody heard is told. */
+static void fault_kill(struct world *world, struct replica *replica)
+{
+    double took = 0;
+    assert_int_equal(end(replica, SIGKILL, &took), 128 + SIGKILL);
+    wait_until_settled(world);
+    start(replica);
+    wait_until_settled(world);
+}
+
+static void fault_restart(struct world *world, struct replica *replica)
+{
+    double took = 0;
+    assert_int_equal(end(replica, SIGTERM, &took), 143);
+    start(replica);
+    wait_until_settled(world);
+}
+
+/* Each leaves one instrument, and follows it again: the services go on. */
+static void fault_reload(struct world *world, struct replica *replica)
+{
+    static const char *const excluded[] = {"BTC-*", ""};
+    (void)replica;
+    for (size_t change = 0; change < 2; change++) {
+        world->exclude = excluded[change];
+        for (size_t at = 0; at < REPLICAS; at++) {
+            write_config(world, &world->replicas[at]);
+            assert_int_equal(kill(world->replicas[at].server.pid, SIGHUP), 0);
+        }
+        pause_ms(700);
+    }
+    wait_until_settled(world);
+}
+
+static uint32_t draw(struct world *world, uint32_t below)
+{
+    world->randomness = world->randomness * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(world->randomness >> 33) % below;
+}
+
+static void each_fault_again_and_again(struct world *world)
+{
+    static void (*const faults[])(struct world * world, struct replica * replica) = {fault_kill, fault_reload,
+                                                                                     fault_restart};
+    const char *text = getenv("SL_REPLICAS_SECONDS"), *seed = getenv("SL_REPLICAS_SEED");
+    long least = text == NULL ? 0 : strtol(text, NULL, 10);
+    world->randomness = seed == NULL ? (uint64_t)time(NULL) : strtoull(seed, NULL, 10);
+    (void)printf("seed %llu\n", (unsigned long long)world->randomness);
+    double begin = seconds();
+    size_t done[3] = {0};
+    for (size_t at = 0; at < 3 || seconds() - begin < (double)least; at++) {
+        uint32_t which = at < 3 ? (uint32_t)at : draw(world, 3);
+        faults[which](world, &world->replicas[draw(world, REPLICAS)]);
+        done[which]++;
+        pause_ms(draw(world, 1000));
+    }
+    (void)printf("%.0f s: killed %zu times, %zu reloads twice over, %zu restarts\n", seconds() - begin, done[0],
+                 done[1], done[2]);
+}
+
+/* ---- what the bus has ---- */
+
+struct draining {
+    const struct world *world;
+    FILE *file;
+    uint64_t messages;
+};
+
+static int open_queue(const struct draining *draining, sl_scope *scope, sl_amqp **ret_amqp)
+{
+    SL_TRY(sl_amqp_open(scope, &(struct sl_amqp_options){.url = draining->world->rabbitmq.url}, ret_amqp));
+    SL_TRY(sl_amqp_declare_exchange(*ret_amqp, "market", "topic", true));
+    SL_TRY(sl_amqp_declare_queue(*ret_amqp, &(struct sl_amqp_queue){.name = "all", .durable = true}, NULL));
+    return sl_amqp_bind_queue(*ret_amqp, "all", "market", "#");
+}
+
+static int make_queue(void *arg)
+{
+    sl_amqp *amqp = NULL;
+    SL_SCOPE(scope);
+    SL_TRY(open_queue(arg, &scope, &amqp));
+    return sl_scope_close(&scope, sl_amqp_close(amqp));
+}
+
+/* All that is in the queue, a line each. */
+static int drain_queue(void *arg)
+{
+    struct draining *draining = arg;
+    sl_amqp *amqp = NULL;
+    uint32_t messages = 0;
+    SL_SCOPE(scope);
+    SL_TRY(open_queue(draining, &scope, &amqp));
+    SL_TRY(sl_amqp_declare_queue(amqp, &(struct sl_amqp_queue){.name = "all", .durable = true}, &messages));
+    SL_TRY(messages == 0 ? 0 : sl_amqp_consume(amqp, "all", 1000));
+    for (uint32_t at = 0; at < messages; at++) {
+        struct sl_amqp_delivery delivery;
+        SL_TRY(sl_amqp_receive(amqp, &delivery));
+        (void)fwrite(delivery.body, 1, delivery.body_bytes, draining->file);
+        (void)fputc('\n', draining->file);
+        if (at % 500 == 499 || at + 1 == messages) {
+            SL_TRY(sl_amqp_ack(amqp, delivery.tag, true));
+        }
+    }
+    draining->messages = messages;
+    return sl_scope_close(&scope, sl_amqp_close(amqp));
+}
+
+static void what_is_killed_or_reloaded_loses_nothing_untold(void **state)
+{
+    struct world *world = *state;
+    struct draining draining = {.world = world};
+    char path[SCRATCH_PATH_MAX + 32];
+    assert_int_equal(sl_run(NULL, make_queue, &draining, NULL), 0);
+    start_all(world);
+    each_fault_again_and_again(world);
+    end_all(world);
+    compare_files(world, "gaps");
+    (void)snprintf(path, sizeof path, "%s/bus", world->exchange.folder.path);
+    draining.file = fopen(path, "we");
+    assert_non_null(draining.file);
+    assert_int_equal(sl_run(NULL, drain_queue, &draining, NULL), 0);
+    assert_int_equal(fclose(draining.file), 0);
+    (void)printf("%llu messages in the queue\n", (unsigned long long)draining.messages);
+    compare(world, "gaps", path);
+}
+
+SL_TEST_MAIN(cmocka_unit_test_setup_teardown(a_rolling_restart_loses_nothing, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(what_is_killed_or_reloaded_loses_nothing_untold, set_up_bus, tear_down))

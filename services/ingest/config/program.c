@@ -133,9 +133,6 @@ static void check_coordination(const void *value, sl_config_check *check)
     if (!redis && coordination->url.text != NULL) {
         sl_config_reject(check, "url", "of no use, as backend is local; expected backend: redis");
     }
-    if (redis && coordination->positions != NULL) {
-        sl_config_reject(check, "positions", "of no use, as backend is redis, which keeps them; expected no such key");
-    }
     if (strpbrk(coordination->group, "{} \r\n") != NULL) {
         sl_config_reject(check, "group", "has a brace or a space; expected a plain name");
     }

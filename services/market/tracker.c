@@ -654,7 +654,7 @@ int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_f
 bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t *ret_id)
 {
     const struct channel *channel = look(tracker, instrument, feed);
-    if (channel != NULL && channel->window != NULL && channel->window->high != 0) {
+    if (channel != NULL && channel->window != NULL && channel->high != 0) {
         const struct window *window = channel->window;
         *ret_id = window->hole_count > 0 ? window->holes[0].from - 1 : channel->high;
         return true;
@@ -710,12 +710,6 @@ int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
         return 0;
     }
     const struct channel *channel = look(tracker, instrument, feed);
-<<<<<<< HEAD
-    if (channel->window != NULL) {
-        sl_time when = SL_NEVER;
-        SL_TRY(expire_holes(tracker, channel, instrument, feed, SL_NEVER - 1, &when));
-        id = channel->high;
-=======
     if (channel->recent != NULL && channel->recent->resumed) {
         sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
         return tell_restart(tracker, channel->recent, &like, channel->recent->before);
@@ -725,9 +719,8 @@ int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
     }
     if (channel->window != NULL) {
         sl_time when = SL_NEVER;
-        SL_TRY(expire_window(tracker, channel->window, instrument, feed, SL_NEVER - 1, &when));
-        id = channel->window->high;
->>>>>>> bfa7d61 (Replicas share the instruments of sluice run: partitions change hands without a lost event, what nobody heard is told; positions are kept in Redis or a file)
+        SL_TRY(expire_holes(tracker, channel, instrument, feed, SL_NEVER - 1, &when));
+        id = channel->high;
     }
     return give_disconnected(tracker, instrument, feed, id, wall_ns);
 }

@@ -11,6 +11,7 @@
     X("/style.css", CSS, sl__page_style)                                                                               \
     X("/app.js", JS, sl__page_app)                                                                                     \
     X("/views.js", JS, sl__page_views)                                                                                 \
+    X("/instruments.js", JS, sl__page_instruments)                                                                     \
     X("/plots.js", JS, sl__page_plots)                                                                                 \
     X("/uplot.js", JS, sl__page_uplot)                                                                                 \
     X("/uplot.css", CSS, sl__page_uplot_style)

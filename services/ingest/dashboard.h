@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define SL_DASHBOARD_FILES 7
+#define SL_DASHBOARD_FILES 8
 
 /* Fills in the files of the page; what they point to is there for ever. */
 void sl_dashboard_assets(struct sl_admin_asset assets[SL_DASHBOARD_FILES]);

@@ -290,6 +290,7 @@ static int run_stream(struct sl_program_service *service, struct market *market)
     }
     SL_TRY(sl__service_reach(service));
     SL_TRY(make_stream(service, &market->stream));
+    sl_stream_pause(market->stream, service->paused);
     service->life = market;
     SL_SCOPE(scope, .name = service->name);
     int code = sl_spawn(&scope, sl_stream_run, market->stream, .name = "stream");
@@ -320,6 +321,7 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
         .stale = stream.stale,
         .books = books == NULL ? 0 : sl_books_get_stats(books)->books,
         .stale_books = books == NULL ? 0 : sl_books_get_stats(books)->stale,
+        .resyncs = books == NULL ? 0 : sl_books_get_stats(books)->gaps,
     };
     if (ret_look->works && ret_look->stale_books > 0) {
         ret_look->degraded = true;
@@ -386,5 +388,29 @@ static int resync(struct sl_program_service *service, const sl_instrument *instr
     return renewed;
 }
 
+static void pause_stream(struct sl_program_service *service, bool paused)
+{
+    sl_stream_pause(((struct market *)service->life)->stream, paused);
+}
+
+static void restart(struct sl_program_service *service)
+{
+    sl_stream_restart(((struct market *)service->life)->stream);
+}
+
+static void look_at(const struct sl_program_service *service, const sl_instrument *instrument,
+                    struct sl_stream_place *ret_place)
+{
+    *ret_place = sl_stream_look(((const struct market *)service->life)->stream, instrument);
+}
+
 const struct sl_service_kind sl__market_kind = {
-    .run = run, .look = look, .resync = resync, .follows = follows, .pending = pending, .positions = positions};
+    .run = run,
+    .look = look,
+    .pause = pause_stream,
+    .restart = restart,
+    .look_at = look_at,
+    .resync = resync,
+    .follows = follows,
+    .pending = pending,
+    .positions = positions};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The running program: sinks and services by the configuration, and their end in order. See program.h. */
-#include "ingest/program.h"
+#include "ingest/program_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,25 +13,6 @@
 
 /* Between two lives of a service that failed. */
 static const struct sl_backoff service_backoff = {.initial = SL_SECONDS(1), .max = SL_SECONDS(30)};
-
-struct sl_program_parts {
-    sl_reload *reload;
-    sl_instruments *instruments;
-    sl_scope *sinks_scope, *services_scope; /* while it runs */
-    struct sl_program_sink *sinks;
-    struct sl_program_service *services;
-    sl_access *accesses[SL_VENUE_COUNT];
-    struct sl_program_totals gone; /* of parts that are no more */
-    struct sl_program_gap gaps[SL_PROGRAM_GAPS];
-    uint64_t gap_count;
-    sl_event stopped;        /* somebody wants the run to end */
-    sl_recording *recording; /* NULL: none */
-    uint32_t last_service;
-    sl_dead_letters *dead_letters; /* from the first run on */
-    sl_redis *redis;               /* while it runs, as what follows; NULL: no replicas */
-    sl_replicas *replicas;
-    sl_scope *shared_scope; /* of what is shared by Redis */
-};
 
 /* ---- sinks ---- */
 
@@ -59,7 +40,7 @@ static bool wants_sink(const struct sl_program_service *service, const char *nam
 int sl__program_attach(sl_program_parts *parts, struct sl_program_service *service)
 {
     for (struct sl_program_sink *sink = parts->sinks; sink != NULL; sink = sink->next) {
-        if (wants_sink(service, sink->name)) {
+        if (wants_sink(service, sink->name) && !sink->leaving) {
             int code = sl_fanout_attach(service->fanout, sink->outlet);
             SL_TRY(code == SL_EEXIST ? 0 : code);
         }
@@ -136,14 +117,34 @@ static void abandon_sink(void *arg, const struct sl_reload_entry *entry, void *p
     }
 }
 
-/* Nothing more comes to it; what it has is delivered, as far as its drain time allows. */
-static void end_sink(sl_program_parts *parts, struct sl_program_sink *sink)
+static void detach_sink(const sl_program_parts *parts, const struct sl_program_sink *sink)
 {
-    for (struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
+    for (const struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
         if (service->fanout != NULL) {
             sl_fanout_detach(service->fanout, sink->outlet);
         }
     }
+}
+
+static void attach_sink(const sl_program_parts *parts, const struct sl_program_sink *sink)
+{
+    for (const struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
+        int code = 0;
+        if (service->fanout != NULL && wants_sink(service, sink->name)) {
+            code = sl_fanout_attach(service->fanout, sink->outlet);
+        }
+        if (code < 0) {
+            sl_log_with(SL_LOG_ERROR, "a sink could not be attached", sl_field_text("sink", sink->name),
+                        sl_field_code("code", code));
+        }
+    }
+}
+
+/* Nothing more comes to it; what it has is delivered, as far as its drain time allows. */
+static void end_sink(sl_program_parts *parts, struct sl_program_sink *sink)
+{
+    sink->leaving = true;
+    detach_sink(parts, sink);
     char name[SL_OUTLET_NAME_MAX];
     (void)snprintf(name, sizeof name, "%s", sink->name);
     sl_outlet_end(sink->outlet);
@@ -168,36 +169,30 @@ static void commit_sink(void *arg, const struct sl_reload_entry *entry, void *pr
         return;
     }
     struct sl_program_sink *old = find_sink(parts, entry->name), *sink = prepared;
+    if (sink != NULL) { /* before the old one goes: what comes until that has delivered waits in the new one's queue */
+        sink->next = parts->sinks;
+        parts->sinks = sink;
+        attach_sink(parts, sink);
+    }
     if (old != NULL) {
         end_sink(parts, old);
     }
     if (sink == NULL) {
         return;
     }
-    sink->next = parts->sinks;
-    parts->sinks = sink;
     int code = sl_spawn(parts->sinks_scope, run_sink, sink, .name = sink->name, .id = sink->name,
                         .restart = SL_ON_FAILURE, .release = release_sink);
     if (code < 0) {
         sl_log_with(SL_LOG_ERROR, "a sink could not be started", sl_field_text("sink", sink->name),
                     sl_field_code("code", code));
+        detach_sink(parts, sink);
         release_sink(sink);
-        return;
-    }
-    for (struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
-        if (service->fanout != NULL && wants_sink(service, sink->name)) {
-            code = sl_fanout_attach(service->fanout, sink->outlet);
-            if (code < 0) {
-                sl_log_with(SL_LOG_ERROR, "a sink could not be attached", sl_field_text("sink", sink->name),
-                            sl_field_code("code", code));
-            }
-        }
     }
 }
 
 /* ---- services ---- */
 
-static struct sl_program_service *find_service(const sl_program_parts *parts, const char *name)
+struct sl_program_service *sl__program_service(const sl_program_parts *parts, const char *name)
 {
     struct sl_program_service *service = parts->services;
     while (service != NULL && strcmp(service->name, name) != 0) {
@@ -216,6 +211,25 @@ int sl__program_access(sl_program_parts *parts, struct sl_program_service *servi
     return 0;
 }
 
+/* Ways to venues that were configured anew, and that no service uses any more. */
+static void sweep_accesses(sl_program_parts *parts)
+{
+    for (struct old_access **at = &parts->old_accesses; *at != NULL;) {
+        struct old_access *old = *at;
+        const struct sl_program_service *service = parts->services;
+        while (service != NULL && service->access != old->access) {
+            service = service->next;
+        }
+        if (service != NULL) {
+            at = &old->next;
+            continue;
+        }
+        *at = old->next;
+        sl_access_close(old->access);
+        sl_free(old);
+    }
+}
+
 static void release_service(void *arg)
 {
     struct sl_program_service *service = arg;
@@ -231,7 +245,9 @@ static void release_service(void *arg)
     parts->gone.missing += service->missing;
     sl_config_unref(service->config);
     sl_free(service->words);
+    sl_free(service->seen);
     sl_free(service);
+    sweep_accesses(parts);
 }
 
 static int prepare_service(void *arg, const struct sl_reload_entry *entry, void **ret_prepared)
@@ -295,7 +311,7 @@ static void change_service(struct sl_program_service *service, const struct sl_r
 static void commit_service(void *arg, const struct sl_reload_entry *entry, void *prepared)
 {
     sl_program_parts *parts = arg;
-    struct sl_program_service *old = find_service(parts, entry->name), *service = prepared;
+    struct sl_program_service *old = sl__program_service(parts, entry->name), *service = prepared;
     if (entry->kind == SL_RELOAD_LIVE) {
         if (old != NULL) {
             change_service(old, entry);
@@ -320,6 +336,32 @@ static void commit_service(void *arg, const struct sl_reload_entry *entry, void 
     }
 }
 
+/* ---- venues: their services begin anew, by new ways ---- */
+
+static void commit_venues(void *arg, const struct sl_reload_entry *entry, void *prepared)
+{
+    (void)prepared;
+    sl_program_parts *parts = arg;
+    for (int venue = 0; entry->changes != NULL && venue < SL_CONF_VENUE_COUNT; venue++) {
+        char path[64];
+        sl_access **access = &parts->accesses[sl_access_venue(venue)];
+        (void)snprintf(path, sizeof path, "venues.%s", sl_conf_venue_name(venue));
+        if (*access == NULL || (int)sl_config_changes_under(entry->changes, path) == 0) {
+            continue;
+        }
+        struct old_access *old = sl_calloc(1, sizeof *old);
+        if (old == NULL) {
+            sl_log_with(SL_LOG_ERROR, "no memory for another way to a venue: the old one stays",
+                        sl_field_text("venue", sl_conf_venue_name(venue)));
+            continue;
+        }
+        *old = (struct old_access){*access, parts->old_accesses};
+        parts->old_accesses = old;
+        *access = NULL;
+    }
+    sweep_accesses(parts);
+}
+
 /* ---- policies: they change in place ---- */
 
 static void commit_policy(void *arg, const struct sl_reload_entry *entry, void *prepared)
@@ -330,6 +372,14 @@ static void commit_policy(void *arg, const struct sl_reload_entry *entry, void *
         return;
     }
     const struct sl_conf *conf = sl_config_root(entry->after);
+    for (struct sl_program_sink *sink = parts->sinks; sink != NULL; sink = sink->next) {
+        const struct sl_config_variant *variant = sl_conf_sink_find(conf, sink->name);
+        const struct sl_conf_retry *retry = variant == NULL ? NULL : sl__sink_retry(conf, variant);
+        if (retry != NULL) {
+            struct sl_backoff backoff = sl_conf_backoff(retry);
+            sl_outlet_set_retry(sink->outlet, &backoff);
+        }
+    }
     for (struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
         const struct sl_config_variant *variant = sl_conf_service_find(conf, service->name);
         if (service->access == NULL || variant == NULL) {
@@ -360,6 +410,7 @@ int sl_program_open(sl_reload *reload, sl_program_parts **ret_parts)
         {.section = "retry", .arg = parts, .commit = commit_policy},
         {.section = "breakers", .arg = parts, .commit = commit_policy},
         {.section = "bulkheads", .arg = parts, .commit = commit_policy},
+        {.section = "venues", .arg = parts, .commit = commit_venues},
         {.section = "sinks", .arg = parts, .prepare = prepare_sink, .commit = commit_sink, .abandon = abandon_sink},
         {.section = "services",
          .arg = parts,
@@ -381,6 +432,7 @@ static void close_accesses(sl_program_parts *parts)
         sl_access_close(parts->accesses[at]);
         parts->accesses[at] = NULL;
     }
+    sweep_accesses(parts); /* no service is left */
 }
 
 void sl_program_close(sl_program_parts *parts)
@@ -525,64 +577,12 @@ sl_redis *sl_program_redis(const sl_program_parts *parts)
     return parts->redis;
 }
 
-/* ---- what is said by word of mouth ---- */
-
-bool sl__program_asks_for(const struct sl_program_service *service, const sl_instrument *instrument, bool otherwise)
-{
-    signed char word = instrument->index < service->word_count ? service->words[instrument->index] : 0;
-    return word == 0 ? otherwise : word > 0;
-}
-
-static int keep_word(struct sl_program_service *service, uint32_t index, bool follow)
-{
-    size_t count = service->word_count == 0 ? 64 : service->word_count;
-    while (count <= index) {
-        count *= 2;
-    }
-    if (count > service->word_count) {
-        signed char *words = sl_realloc(service->words, count);
-        if (words == NULL) {
-            return sl_fail(SL_ENOMEM, "out of memory for %zu instruments", count);
-        }
-        memset(words + service->word_count, 0, count - service->word_count);
-        service->words = words;
-        service->word_count = count;
-    }
-    service->words[index] = follow ? 1 : -1;
-    sl_event_set(&service->changed);
-    return 0;
-}
-
-static const sl_instrument *find_instrument(const sl_program_parts *parts, const struct sl_program_service *service,
-                                            const char *name)
-{
-    sl_venue venue = sl_access_venue(sl_conf_market(service->variant)->venue);
-    const sl_instrument *found = sl_instruments_find(parts->instruments, venue, name, strlen(name));
-    return found != NULL ? found : sl_instruments_find_name(parts->instruments, venue, name);
-}
-
-int sl_program_follow(sl_program_parts *parts, const char *name, const char *instrument_name, bool follow)
-{
-    struct sl_program_service *service = find_service(parts, name);
-    if (service == NULL || sl_conf_market(service->variant) == NULL || service->kind == NULL) {
-        return sl_fail(SL_ENOENT, "there is no service '%s' with instruments", name);
-    }
-    const sl_instrument *instrument = find_instrument(parts, service, instrument_name);
-    if (instrument == NULL) {
-        return sl_fail(SL_ENOENT, "the venue of '%s' has no instrument '%s'", name, instrument_name);
-    }
-    if (sl__service_elsewhere(service, instrument)) {
-        return sl_fail(SL_ENOTSUP, "another replica has '%s': ask that one", instrument_name);
-    }
-    return keep_word(service, instrument->index, follow);
-}
-
 sl_instruments *sl_program_instruments(sl_program_parts *parts)
 {
     return parts->instruments;
 }
 
-const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts)
+struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts)
 {
     return parts->sinks;
 }
@@ -617,25 +617,9 @@ const struct sl_program_gap *sl_program_gaps(const sl_program_parts *parts, uint
     return parts->gaps;
 }
 
-int sl_program_stop(sl_program_parts *parts)
+sl_tap *sl_program_tap(sl_program_parts *parts)
 {
-    if (parts->services_scope == NULL) {
-        return sl_fail(SL_ECLOSED, "nothing runs");
-    }
-    sl_event_set(&parts->stopped);
-    return 0;
-}
-
-int sl_program_resync(sl_program_parts *parts, const char *name, const char *instrument)
-{
-    struct sl_program_service *service = find_service(parts, name);
-    if (service == NULL || service->life == NULL || service->kind->resync == NULL) {
-        return sl_fail(SL_ENOENT, "there is no service '%s'", name);
-    }
-    const sl_instrument *found = find_instrument(parts, service, instrument);
-    int renewed = found == NULL ? 0 : service->kind->resync(service, found);
-    SL_TRY(renewed);
-    return renewed > 0 ? 0 : sl_fail(SL_ENOENT, "'%s' does not follow '%s'", name, instrument);
+    return &parts->tap;
 }
 
 struct sl_program_service *sl_program_services(const sl_program_parts *parts)

@@ -16,6 +16,7 @@
 #include "ingest/replicas.h"
 #include "ingest/service.h"
 #include "ingest/stream.h"
+#include "ingest/tap.h"
 #include "market/instrument.h"
 #include "sinks/outlet.h"
 #include "sluice/metrics.h"
@@ -46,6 +47,8 @@ struct sl_program_sink {
     sl_program_parts *parts;
     sl_outlet *outlet;
     struct sl__sink_kit *kit; /* what the sink borrows */
+    struct sl_service_recent latency_recent;
+    bool leaving; /* another one has taken its place */
     struct sl_program_sink *next;
 };
 
@@ -70,7 +73,7 @@ void sl_program_record(sl_program_parts *parts, sl_recording *recording);
 sl_recording *sl_program_recording(const sl_program_parts *parts);
 
 /* Those that run; borrowed, until something changes. */
-const struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts);
+struct sl_program_sink *sl_program_sinks(const sl_program_parts *parts);
 struct sl_program_service *sl_program_services(const sl_program_parts *parts);
 
 /* What could not be decoded; NULL before the first run. */
@@ -93,7 +96,17 @@ sl_redis *sl_program_redis(const sl_program_parts *parts);
  */
 SL_MUST_CHECK int sl_program_follow(sl_program_parts *parts, const char *service, const char *instrument, bool follow);
 
-/* Makes a service's feeds of an instrument (symbol or name) anew. 0, SL_ENOENT. May wait. */
+/*
+ * A service rests until it is told to go on, and connects anew; what passes it meanwhile is told as lost. 0, SL_ENOENT;
+ * SL_EALREADY when it is so already. May wait.
+ */
+SL_MUST_CHECK int sl_program_pause(sl_program_parts *parts, const char *service, bool paused);
+SL_MUST_CHECK int sl_program_restart(sl_program_parts *parts, const char *service);
+
+/* Who listens to events as they pass: all that services give to sinks. */
+sl_tap *sl_program_tap(sl_program_parts *parts);
+
+/* Makes a service's feeds of an instrument (symbol or name; NULL: of all) anew. 0, SL_ENOENT, SL_ENOTSUP. May wait. */
 SL_MUST_CHECK int sl_program_resync(sl_program_parts *parts, const char *service, const char *instrument);
 
 /* What one has come to, in plain figures. */
@@ -121,6 +134,9 @@ SL_MUST_CHECK int sl__sink_kit_new(const sl_config *config, struct sl__sink_kit 
 void sl__sink_kit_free(struct sl__sink_kit *kit);
 SL_MUST_CHECK int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_config_variant *sink,
                                   sl_outlet **ret_outlet);
+
+/* sink_factory.c: the schedule of its attempts; NULL: the built-in one. */
+const struct sl_conf_retry *sl__sink_retry(const struct sl_conf *conf, const struct sl_config_variant *sink);
 
 /* access.c: as the configuration wants it for a client; NULL: the default. */
 SL_MUST_CHECK int sl__client_tls(const struct sl_conf_client_tls *conf, sl_tls_config **ret_tls);

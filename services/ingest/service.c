@@ -162,11 +162,39 @@ int sl__service_keep_choosing(struct sl_program_service *service,
 
 /* ---- events on their way to the sinks ---- */
 
+/* NULL: there is no memory for it; then it is not counted. */
+static struct sl_service_seen *seen_of(struct sl_program_service *service, uint32_t index)
+{
+    if (index >= service->seen_count) {
+        size_t count = service->seen_count == 0 ? 64 : service->seen_count;
+        while (count <= index) {
+            count *= 2;
+        }
+        struct sl_service_seen *seen = sl_realloc(service->seen, count * sizeof *seen);
+        if (seen == NULL) {
+            return NULL;
+        }
+        memset(seen + service->seen_count, 0, (count - service->seen_count) * sizeof *seen);
+        service->seen = seen;
+        service->seen_count = count;
+    }
+    return &service->seen[index];
+}
+
 void sl__service_saw(struct sl_program_service *service, const sl_market_event *event)
 {
-    service->last_event_at = sl_now();
-    if (event->sent_time_ns != 0 && event->receive_time_ns > event->sent_time_ns) {
-        sl_histogram_record(&service->lag, event->receive_time_ns - event->sent_time_ns);
+    struct sl_service_seen *seen = seen_of(service, event->instrument->index);
+    sl_time now = sl_now();
+    int64_t lag = event->sent_time_ns == 0 ? -1 : event->receive_time_ns - event->sent_time_ns;
+    service->last_event_at = now;
+    if (lag > 0) {
+        sl_histogram_record(&service->lag, lag);
+    }
+    if (seen != NULL) {
+        seen->events++;
+        seen->last_at = now;
+        seen->lag_ns = lag > 0 ? lag : seen->lag_ns;
+        seen->gaps += event->kind == SL_EVENT_GAP && !event->as.gap.healed;
     }
 }
 
@@ -182,6 +210,7 @@ int sl__service_give(struct sl_program_service *service, const sl_market_event *
             service->missing += (uint64_t)(event->as.gap.to_id - event->as.gap.from_id - 1);
         }
     }
+    sl_tap_pass(sl_program_tap(service->parts), event);
     int code = sl_fanout_write(service->fanout, event);
     if (code == SL_EMSGSIZE) {
         sl_log_with(SL_LOG_ERROR, "an event is too large for the sinks", sl_field_text("service", service->name),

@@ -10,6 +10,7 @@
 #include "ingest/access.h"
 #include "ingest/config.h"
 #include "ingest/dead_letter.h"
+#include "ingest/stream.h"
 #include "market/instrument.h"
 #include "sinks/outlet.h"
 #include "sluice/histogram.h"
@@ -34,6 +35,7 @@ struct sl_service_look {
     size_t connections, live, subscriptions; /* now */
     size_t stale;                            /* feeds of instruments, now */
     size_t books, stale_books;
+    uint64_t resyncs; /* of books, in this life */
 };
 
 /* A kind of service. */
@@ -47,6 +49,16 @@ struct sl_service_kind {
     /* How it stands; only called while service->life is set. Does not wait. `ret_look` is zeroed. */
     void (*look)(const struct sl_program_service *service, struct sl_service_look *ret_look);
 
+    /* Rests, or goes on, while service->life is set; what passes meanwhile is told as lost. NULL: it is stopped and started. */
+    void (*pause)(struct sl_program_service *service, bool paused);
+
+    /* Makes its connections anew, while service->life is set. Does not wait. NULL: it is stopped and started. */
+    void (*restart)(struct sl_program_service *service);
+
+    /* How an instrument stands, while service->life is set. `ret_place` is zeroed. NULL: nothing can be said. */
+    void (*look_at)(const struct sl_program_service *service, const sl_instrument *instrument,
+                    struct sl_stream_place *ret_place);
+
     /* Makes the feeds of an instrument anew: how many they were. May wait. NULL: it has no such thing. */
     int (*resync)(struct sl_program_service *service, const sl_instrument *instrument);
 
@@ -59,6 +71,21 @@ struct sl_service_kind {
 
     /* Further figures of its own, while service->life is set; NULL: none. */
     void (*collect)(const struct sl_program_service *service, const struct sl_label *labels, sl_scrape *scrape);
+};
+
+/* What came of one instrument. */
+struct sl_service_seen {
+    uint64_t events;
+    sl_time last_at; /* sl_now(); 0: nothing came */
+    int64_t lag_ns;  /* of the last event that told when it was sent */
+    uint32_t gaps;
+};
+
+/* What a view shows of a histogram that only grows: the quantiles of the last second. */
+struct sl_service_recent {
+    struct sl_histogram before;
+    sl_time since; /* 0: nobody has looked yet */
+    sl_time p50, p99, max;
 };
 
 /* What runs under one name. Who keeps figures of it reads them here; the kind writes them. */
@@ -80,7 +107,11 @@ struct sl_program_service {
     uint64_t events, gaps, missing;
     sl_time last_event_at;   /* sl_now(); 0: none came */
     struct sl_histogram lag; /* from the venue's sending to our receiving */
-    char problem[160];       /* of its last failure */
+    struct sl_service_recent lag_recent;
+    struct sl_service_seen *seen; /* by the instrument's index; as far as there was memory for it */
+    size_t seen_count;
+    bool paused;       /* by hand */
+    char problem[160]; /* of its last failure */
     struct sl_program_service *next;
 };
 

@@ -297,6 +297,12 @@ int sl__sink_kit_new(const sl_config *config, struct sl__sink_kit **ret_kit)
     return 0;
 }
 
+const struct sl_conf_retry *sl__sink_retry(const struct sl_conf *conf, const struct sl_config_variant *variant)
+{
+    const char *name = sl_conf_sink(variant)->retry;
+    return sl_config_map_find(&conf->retry, name == NULL ? "default" : name);
+}
+
 int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_config_variant *variant,
                     sl_outlet **ret_outlet)
 {
@@ -306,8 +312,7 @@ int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_
                                             [SL_CONF_FULL_DROP_OLDEST] = SL_FULL_DROP_OLDEST,
                                             [SL_CONF_FULL_CONFLATE] = SL_FULL_CONFLATE};
     const struct sl_conf_sink *common = sl_conf_sink(variant);
-    const char *schedule = common->retry == NULL ? "default" : common->retry;
-    const struct sl_conf_retry *retry = sl_config_map_find(&conf->retry, schedule);
+    const struct sl_conf_retry *retry = sl__sink_retry(conf, variant);
     char folder[PATH_BYTES];
     (void)snprintf(folder, sizeof folder, "%s", common->spool.path == NULL ? "" : common->spool.path);
     if (common->spool.path == NULL) {
@@ -328,7 +333,7 @@ int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_
                                  .batch_bytes = common->batch_bytes,
                                  .batch_age = common->flush,
                                  .write_timeout = common->timeout == 0 ? SL_NEVER : common->timeout,
-                                 .drain = common->stop_within,
+                                 .drain = common->stop_within == 0 ? 1 : common->stop_within,
                                  .spool = {.folder = folder,
                                            .max_bytes = common->spool.max_bytes,
                                            .segment_bytes = common->spool.segment_bytes,

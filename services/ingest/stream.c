@@ -172,23 +172,24 @@ static int tell_lost(const struct leg *leg, sl_time since)
     return sl_scope_close(&shield, code);
 }
 
-/* The supervised child: one life of the connection. It ends well only when it is to be no more. */
-static int run_leg(void *arg)
+/* One life of the connection. */
+static int live(struct leg *leg)
 {
-    struct leg *leg = arg;
     sl_stream_service *stream = leg->shard->stream;
     SL_SCOPE(scope, .name = "leg");
     leg->scope = &scope;
     if (leg->retired) {
         sl_scope_cancel(&scope, "retired");
     }
+    leg->cut = false;
     uint64_t opened = sl_connection_get_stats(leg->connection)->opened;
-    int code = sl_connection_run(leg->connection);
+    int code = sl__stream_wait_resumed(leg);
+    code = code == 0 ? sl_connection_run(leg->connection) : code;
     leg->scope = NULL;
     leg->ended = leg->retired;
     bool was_open = sl_connection_get_stats(leg->connection)->opened > opened;
     /* Who stops the service knows that nothing comes any more. */
-    bool lost = was_open && !leg->retired && code != SL_ECANCELED;
+    bool lost = was_open && !leg->retired && (code != SL_ECANCELED || leg->cut);
     /* One that was replaced may be the one whose messages a book was made of. */
     bool replaced = was_open && leg->retired && leg->replacement != 0;
     stream->reconnects += lost;
@@ -200,6 +201,17 @@ static int run_leg(void *arg)
         code = told < 0 ? told : code;
     }
     return sl_scope_close(&scope, code);
+}
+
+/* The supervised child: it ends well only when it is to be no more. */
+static int run_leg(void *arg)
+{
+    struct leg *leg = arg;
+    int code = 0;
+    do {
+        code = live(leg);
+    } while (leg->cut && !leg->retired && code != SL_ENOMEM && sl_checkpoint() == 0);
+    return code;
 }
 
 /* Nobody restarts it any more: its place goes. */
@@ -484,6 +496,7 @@ int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **r
     sl_mutex_init(&stream->mutex);
     stream->options.redundancy = options->redundancy == 0 ? 1 : options->redundancy;
     sl_event_init(&stream->changed);
+    sl_event_init(&stream->resumed);
     sl_tracker_options tracker = {.consecutive_trades = options->driver->consecutive_trades,
                                   .patience =
                                       stream->options.redundancy > 1 ? SL_STREAM_PATIENCE : SL_STREAM_PATIENCE_ALONE,

@@ -147,6 +147,23 @@ SL_MUST_CHECK int sl_stream_run(void *stream);
 /* Makes a book anew, or a feed's subscription, as if it had been found wrong: 1, or 0 when there is none. May wait. */
 SL_MUST_CHECK int sl_stream_resync(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument);
 
+/*
+ * All connections end and are not made anew until it goes on: what passes meanwhile is told as for any other loss. Running
+ * or not; does not wait.
+ */
+void sl_stream_pause(sl_stream_service *stream, bool paused);
+
+/* All connections end and are made anew at once. Does not wait. */
+void sl_stream_restart(sl_stream_service *stream);
+
+/* How an instrument stands: SL_FEED_BIT() of the feeds that are followed, and of those that are stale; its book. */
+struct sl_stream_place {
+    unsigned feeds, stale;
+    const sl_book *book; /* NULL: none; borrowed until the next event */
+    bool book_stale;     /* it has one, or is to have one, and it is not whole */
+};
+struct sl_stream_place sl_stream_look(const sl_stream_service *stream, const sl_instrument *instrument);
+
 struct sl_stream_stats sl_stream_get_stats(const sl_stream_service *stream);
 const sl_tracker *sl_stream_tracker(const sl_stream_service *stream);
 const sl_books *sl_stream_books(const sl_stream_service *stream); /* NULL: the venue has none */

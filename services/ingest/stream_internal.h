@@ -16,6 +16,7 @@ struct leg {
     bool running;         /* its task was spawned: it frees the leg in the end */
     bool retired;         /* it is to end and not to come again */
     bool ended;           /* it has: its child is to be removed */
+    bool cut;             /* this life was ended by hand: the next one follows at once */
     uint32_t replacement; /* the number of the connection that takes its place; 0: none */
 };
 
@@ -38,6 +39,8 @@ struct sl_stream_service {
     struct sl_stream_options options;
     sl_scope *scope; /* while it runs */
     sl_event changed;
+    bool paused; /* connections are not made */
+    sl_event resumed;
     sl_mutex mutex; /* around the tracker and what it gives out; the books' too */
     sl_tracker *tracker;
     sl_books *books; /* NULL: the venue has none */
@@ -61,6 +64,9 @@ int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg);
 void sl__stream_retire(struct leg *leg);
 void sl__stream_release_leg(void *leg);
 bool sl__stream_open_now(const struct leg *leg);
+
+/* stream_steer.c. Waits while the stream is paused. 0, SL_ECANCELED. */
+SL_MUST_CHECK int sl__stream_wait_resumed(struct leg *leg);
 
 /* stream_set.c. The number of the shard that a feed of an instrument is on, from 1; 0: it is not followed. */
 static inline unsigned sl__stream_place(const sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed)

@@ -17,7 +17,8 @@
 struct sl__tap_listener {
     sl_tap *tap;
     struct sl__tap_listener *next;
-    char kind[FILTER_BYTES], instrument[FILTER_BYTES]; /* "": any */
+    char kind[FILTER_BYTES], venue[FILTER_BYTES], instrument[FILTER_BYTES]; /* "": any */
+    sl_feed feed;                                                           /* SL_FEED_NONE: any */
     char *filling, *sending;
     size_t bytes;
     uint64_t dropped; /* since it was told last */
@@ -26,8 +27,12 @@ struct sl__tap_listener {
 
 static bool wants(const struct sl__tap_listener *listener, const sl_market_event *event)
 {
+    const sl_instrument *instrument = event->instrument;
     return (listener->kind[0] == '\0' || strcmp(listener->kind, sl_event_kind_name(event->kind)) == 0) &&
-           (listener->instrument[0] == '\0' || strcmp(listener->instrument, event->instrument->symbol) == 0);
+           (listener->feed == SL_FEED_NONE || listener->feed == event->feed) &&
+           (listener->venue[0] == '\0' || strcmp(listener->venue, sl_venue_name(instrument->venue)) == 0) &&
+           (listener->instrument[0] == '\0' || strcmp(listener->instrument, instrument->symbol) == 0 ||
+            sl_instrument_matches(instrument, listener->instrument));
 }
 
 void sl__tap_pass(sl_tap *tap, const sl_market_event *event)
@@ -87,6 +92,17 @@ static int filter_of(sl_http_exchange *exchange, const char *name, char text[FIL
     return code;
 }
 
+static int filters_of(sl_http_exchange *exchange, struct sl__tap_listener *listener)
+{
+    char channel[FILTER_BYTES];
+    SL_TRY(filter_of(exchange, "kind", listener->kind));
+    SL_TRY(filter_of(exchange, "venue", listener->venue));
+    SL_TRY(filter_of(exchange, "instrument", listener->instrument));
+    SL_TRY(filter_of(exchange, "channel", channel));
+    listener->feed = strcmp(channel, "book") == 0 ? SL_FEED_DEPTH : sl_feed_find(channel);
+    return channel[0] == '\0' || listener->feed != SL_FEED_NONE ? 0 : SL_EINVAL;
+}
+
 static int refuse(sl_http_exchange *exchange, int status, const char *body)
 {
     return sl_http_respond(exchange, status, "application/json", body, strlen(body));
@@ -116,8 +132,7 @@ int sl_tap_serve(void *arg, sl_http_exchange *exchange)
     listener->filling = (char *)(listener + 1);
     listener->sending = listener->filling + SL_TAP_QUEUE_BYTES;
     sl_event_init(&listener->wake);
-    int code = filter_of(exchange, "kind", listener->kind);
-    code = code == 0 ? filter_of(exchange, "instrument", listener->instrument) : code;
+    int code = filters_of(exchange, listener);
     if (code < 0) {
         code = refuse(exchange, 400, "{\"error\":{\"code\":\"SL_EINVAL\",\"message\":\"a bad filter\"}}");
     } else {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Events as they pass, for `sluice tap`: GET /api/tap at the admin endpoint answers with one JSON object a line until the
- * client goes, of all events or (?kind=, ?instrument=) some. While nobody listens an event costs a look at a pointer;
- * a listener that reads too slowly loses events, and is told how many: {"dropped": 17}.
+ * client goes, of all events or some: ?kind= ("trade"), ?channel= ("trades", "book"), ?venue=, ?instrument= (a symbol, a
+ * name, or a pattern such as BTC-*). While nobody listens an event costs a look at a pointer; a listener that reads too
+ * slowly loses events, and is told how many: {"dropped": 17}.
  */
 #ifndef SL_INGEST_TAP_H
 #define SL_INGEST_TAP_H

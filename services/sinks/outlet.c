@@ -31,6 +31,14 @@ static sl_time or_time(sl_time value, sl_time standard)
     return value == 0 ? standard : value;
 }
 
+void sl_outlet_set_retry(sl_outlet *outlet, const struct sl_backoff *retry)
+{
+    outlet->options.retry = (struct sl_backoff){.initial = or_time(retry->initial, SL_BACKOFF_INITIAL),
+                                                .max = or_time(retry->max, SL_BACKOFF_MAX),
+                                                .multiplier = retry->multiplier == 0 ? 2 : retry->multiplier,
+                                                .jitter = retry->jitter == 0 ? SL_BACKOFF_JITTER : retry->jitter};
+}
+
 /* Copies the options with their defaults, checked. */
 static int take_options(sl_outlet *outlet, const sl_outlet_options *options)
 {
@@ -43,10 +51,7 @@ static int take_options(sl_outlet *outlet, const sl_outlet_options *options)
     own->batch_age = or_time(options->batch_age, SL_OUTLET_BATCH_DEFAULT_AGE);
     own->write_timeout = or_time(options->write_timeout, SL_OUTLET_WRITE_TIMEOUT);
     own->drain = or_time(options->drain, SL_OUTLET_DRAIN);
-    own->retry.initial = or_time(options->retry.initial, SL_BACKOFF_INITIAL);
-    own->retry.max = or_time(options->retry.max, SL_BACKOFF_MAX);
-    own->retry.multiplier = options->retry.multiplier == 0 ? 2 : options->retry.multiplier;
-    own->retry.jitter = options->retry.jitter == 0 ? SL_BACKOFF_JITTER : options->retry.jitter;
+    sl_outlet_set_retry(outlet, &options->retry);
     if (options->name == NULL || strlen(options->name) >= SL_OUTLET_NAME_MAX) {
         return bad_option(NULL, "it needs a name, of less than 64 bytes");
     }
@@ -365,6 +370,11 @@ const sl_outlet_stats *sl_outlet_get_stats(sl_outlet *outlet)
 const char *sl_outlet_name(const sl_outlet *outlet)
 {
     return outlet->name;
+}
+
+size_t sl_outlet_queue_events(const sl_outlet *outlet)
+{
+    return outlet->options.queue_events;
 }
 
 const struct sl_histogram *sl_outlet_latency(const sl_outlet *outlet)

@@ -124,6 +124,9 @@ SL_AUTO_DECLARE(sl_outlet, sl_outlet_free)
  */
 SL_MUST_CHECK int sl_outlet_run(void *outlet);
 
+/* Other waits between attempts from now on; zeros as in the options. */
+void sl_outlet_set_retry(sl_outlet *outlet, const struct sl_backoff *retry);
+
 /* No more events will come: deliver what there is and end. Does not wait. */
 void sl_outlet_end(sl_outlet *outlet);
 
@@ -139,6 +142,7 @@ bool sl_outlet_blocks(const sl_outlet *outlet);
 /* The figures now; the name; the sink's kind. Borrowed from the outlet; the figures until the next call. */
 const sl_outlet_stats *sl_outlet_get_stats(sl_outlet *outlet);
 const char *sl_outlet_name(const sl_outlet *outlet);
+size_t sl_outlet_queue_events(const sl_outlet *outlet); /* room of its queue */
 /* From the receiving of each event to the moment when the sink has it; of this life's events. */
 const struct sl_histogram *sl_outlet_latency(const sl_outlet *outlet);
 

@@ -23,7 +23,7 @@ function check(condition, text) {
 function startDemo() {
   const database = path.join(folder, chosen + ".db");
   fs.rmSync(database, { force: true });
-  const demo = spawn(program, ["demo", "--generate", "--speed", "5", "--cut-every", "3s", "--quiet", "--admin-port", "0", "--database", database], { stdio: ["ignore", "pipe", "inherit"] });
+  const demo = spawn(program, ["demo", "--instruments", "8", "--rate", "400", "--cut-every", "2s", "--quiet", "--admin-port", "0", "--database", database], { stdio: ["ignore", "pipe", "inherit"] });
   return new Promise((resolve, reject) => {
     let text = "";
     demo.on("exit", (code) => reject(new Error("the demo ended with " + code)));
@@ -54,8 +54,11 @@ async function number(page, selector, label) {
   }, label);
 }
 
+const FEED = "kraken-books"; // what actions are tried on
+const CARD = `#feeds-list .card[data-feed="${FEED}"]`;
+
 async function waitForState(page, state) {
-  await page.waitForSelector(`#feeds-list .card.is-${state}`, { timeout: PATIENCE_MS });
+  await page.waitForSelector(`${CARD}.is-${state}`, { timeout: PATIENCE_MS });
 }
 
 async function waitForMore(page, selector, label) {
@@ -75,6 +78,7 @@ const ALIVE = {
     await waitForMore(page, "#feeds-list .card", "messages");
     await page.waitForFunction(() => [...document.querySelectorAll(".plot canvas")].length === 3 &&
       [...document.querySelectorAll("#plot-rate canvas, #plot-latency canvas")].every((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte !== 0)), null, { timeout: PATIENCE_MS });
+    await page.waitForFunction(() => document.querySelectorAll("#instruments-table tbody tr").length === 48 && [...document.querySelectorAll("#instruments-table tbody tr")].every((row) => row.children[3].textContent !== "-"), null, { timeout: PATIENCE_MS });
     await page.waitForFunction(() => document.querySelector("#feeds-list svg polyline").getAttribute("points").split(" ").length >= 3, null, { timeout: PATIENCE_MS });
   },
   tasks: async (page) => {
@@ -86,11 +90,12 @@ const ALIVE = {
     await page.fill("#find-task", "");
   },
   limits: async (page) => {
-    await page.waitForFunction(() => document.querySelector("#limits-table tbody tr") !== null && document.querySelector("#breakers-table tbody tr") !== null, null, { timeout: PATIENCE_MS });
+    await page.waitForFunction(() => document.querySelectorAll("#limits-table tbody tr").length === 3 && document.querySelectorAll("#breakers-table tbody tr").length === 3, null, { timeout: PATIENCE_MS });
   },
   sinks: async (page) => {
     await page.waitForSelector("#sinks-list .card.is-ok", { timeout: PATIENCE_MS });
     await waitForMore(page, "#sinks-list .card", "commits");
+    check(/[0-9] (ms|s|µs) \//.test(await page.$eval("#sinks-list .card", (card) => card.textContent)), "sinks tell how late they are");
   },
   partitions: async (page) => {
     await page.waitForSelector("#partitions-grid .mine", { timeout: PATIENCE_MS });
@@ -133,9 +138,13 @@ async function showAll(browser, address, look) {
   await context.close();
 }
 
+async function waitForNotice(page, text) {
+  await page.waitForFunction((wanted) => !document.getElementById("notice").hidden && document.getElementById("notice").textContent === wanted, text, { timeout: PATIENCE_MS });
+}
+
 async function act(page, name) {
-  await page.click(`#feeds-list button:text-is("${name}")`);
-  await page.waitForFunction((wanted) => !document.getElementById("notice").hidden && document.getElementById("notice").textContent === wanted, name.toLowerCase() + ": done", { timeout: PATIENCE_MS });
+  await page.click(`${CARD} button:text-is("${name}")`);
+  await waitForNotice(page, name.toLowerCase() + ": done");
 }
 
 async function tryActions(browser, address) {
@@ -148,22 +157,40 @@ async function tryActions(browser, address) {
   await act(page, "Pause");
   await waitForState(page, "paused");
   await shoot(page, "paused");
-  const still = await number(page, "#feeds-list .card", "messages");
+  const still = await number(page, CARD, "messages");
   await page.waitForTimeout(1500);
-  check((await number(page, "#feeds-list .card", "messages")) === still, "a paused feed takes nothing in");
+  check((await number(page, CARD, "messages")) === still, "a paused feed takes nothing in");
   await act(page, "Resume");
   await waitForState(page, "ok");
-  await waitForMore(page, "#feeds-list .card", "messages");
+  await waitForMore(page, CARD, "messages");
   check(true, "pause and resume");
-  const gaps = await number(page, "#feeds-list .card", "gaps");
+  const resyncs = await number(page, CARD, "resyncs");
   await act(page, "Resync");
-  await page.waitForFunction(() => document.querySelector("#feeds-list .card.is-ok") !== null, null, { timeout: PATIENCE_MS });
-  await waitForMore(page, "#feeds-list .card", "gaps");
-  check((await number(page, "#feeds-list .card", "gaps")) > gaps, "resync");
-  const connections = await number(page, "#feeds-list .card", "reconnects");
+  await waitForMore(page, CARD, "resyncs");
+  check((await number(page, CARD, "resyncs")) >= resyncs + 8, "resync makes each book anew");
+  await waitForState(page, "ok");
+  const connections = await number(page, CARD, "reconnects");
   await act(page, "Restart");
-  await waitForMore(page, "#feeds-list .card", "reconnects");
-  check((await number(page, "#feeds-list .card", "reconnects")) > connections, "restart");
+  await waitForMore(page, CARD, "reconnects");
+  check((await number(page, CARD, "reconnects")) > connections, "restart");
+  await page.selectOption("#instruments-service", FEED);
+  await page.fill("#instruments-find", "ETH");
+  await page.waitForFunction(() => document.getElementById("instruments-count").textContent === "1 to 1 of 1", null, { timeout: PATIENCE_MS });
+  await page.waitForSelector('#instruments-table .is-ok', { timeout: PATIENCE_MS });
+  const gaps = Number(await page.$eval("#instruments-table tbody tr", (row) => row.children[6].textContent));
+  await page.click('#instruments-table button:text-is("Resync")');
+  await waitForNotice(page, "resync: done");
+  await page.waitForFunction((before) => Number(document.querySelector("#instruments-table tbody tr").children[6].textContent) > before, gaps, { timeout: PATIENCE_MS });
+  check(true, "resync of one instrument");
+  await page.click('#instruments-table button:text-is("Remove")');
+  await waitForNotice(page, "remove: done");
+  await page.waitForFunction(() => document.getElementById("instruments-count").textContent === "none", null, { timeout: PATIENCE_MS });
+  await page.selectOption("#add-service", FEED);
+  await page.fill('#add input[name="instrument"]', "ETH-USD");
+  await page.click('#add button');
+  await waitForNotice(page, "add: done");
+  await page.waitForFunction(() => document.getElementById("instruments-count").textContent === "1 to 1 of 1", null, { timeout: PATIENCE_MS });
+  check(true, "an instrument is removed and added");
   check(errors.length === 0, "nothing on the console " + JSON.stringify(errors));
   await context.close();
 }
@@ -173,12 +200,12 @@ async function tryWithoutToken(browser, address) {
   const page = await context.newPage();
   await page.goto(address.replace(/#.*/, ""));
   await waitForState(page, "ok");
-  await page.click('#feeds-list button:text-is("Pause")');
+  await page.click(`${CARD} button:text-is("Pause")`);
   await page.waitForSelector("#token-dialog[open]");
   await page.fill("#token-input", "not-the-right-token");
   await page.keyboard.press("Enter");
   await page.waitForSelector("#token-dialog:not([open])", { state: "attached" });
-  await page.click('#feeds-list button:text-is("Pause")');
+  await page.click(`${CARD} button:text-is("Pause")`);
   await page.waitForFunction(() => document.getElementById("notice").textContent.includes("needs the token"), null, { timeout: PATIENCE_MS });
   check((await page.$("#feeds-list .card.is-paused")) === null, "nothing is changed without the right token");
   await context.close();

@@ -19,6 +19,7 @@ struct world {
     struct own_server exchange, program;
     char exchange_line[LINE_BYTES], program_line[LINE_BYTES];
     const char *exchange_arguments[4], *program_arguments[4];
+    char file_more[64], db_more[64]; /* keys of the sinks */
     char config[512], text[LINE_BYTES * 4];
 };
 
@@ -33,13 +34,14 @@ static void write_config(const struct world *world, const char *instruments, con
                   "  okx: { kind: stream, venue: okx, instruments: [%s], channels: [trades], sinks: [file, db] }\n"
                   "  books: { kind: book, venue: coinbase, instruments: [\"*\"], emit: both, sinks: [file, db] }\n"
                   "sinks:\n"
-                  "  file: { kind: file, path: \"%s/out\" }\n"
-                  "  db: { kind: sqlite, path: \"%s/market.db\" }\n"
+                  "  file: { kind: file, path: \"%s/out\"%s }\n"
+                  "  db: { kind: sqlite, path: \"%s/market.db\"%s }\n"
                   "venues:\n"
                   "  okx: { stream: \"ws://127.0.0.1:%d/okx\", rest: \"http://127.0.0.1:%d/okx\" }\n"
                   "  coinbase: { stream: \"ws://127.0.0.1:%d/coinbase\", rest: \"http://127.0.0.1:%d/coinbase\" }\n"
                   "admin: { listen: \"127.0.0.1:%d\" }\n%s",
-                  instruments, folder, folder, port, port, port, port, world->program.port, more);
+                  instruments, folder, world->file_more, folder, world->db_more, port, port, port, port,
+                  world->program.port, more);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -170,6 +172,33 @@ static void a_hangup_takes_what_changed_and_a_bad_file_changes_nothing(void **st
     assert_int_equal(query(world, "SELECT count(*) FROM trades"), lines_with(world, "\"kind\":\"trade\""));
 }
 
+/* The channels of a sink; and another batch is another sink, which misses nothing that the old one has not. */
+static void a_sink_takes_its_channels_and_is_replaced_without_loss(void **state)
+{
+    struct world *world = *state;
+    (void)snprintf(world->file_more, sizeof world->file_more, ", only: [trades]");
+    (void)snprintf(world->db_more, sizeof world->db_more, ", only: [best]");
+    write_config(world, "\"*\"", "");
+    assert_int_equal(own_server_start(&world->program), 0);
+    wait_for(world, "SELECT count(*) FROM top_of_book", 200);
+    for (int batch = 100; batch < 104; batch++) {
+        long long tops = query(world, "SELECT count(*) FROM top_of_book");
+        (void)snprintf(world->db_more, sizeof world->db_more, ", only: [best], batch: %d", batch);
+        write_config(world, "\"*\"", "");
+        assert_int_equal(kill(world->program.pid, SIGHUP), 0);
+        wait_for(world, "SELECT count(*) FROM top_of_book", tops + 100);
+    }
+    while (lines_with(world, "\"kind\":\"trade\"") < 100) {
+        (void)usleep(20000);
+    }
+    own_server_stop(&world->program, SIGTERM);
+    assert_int_equal(lines_with(world, "\"kind\":\"book_"), 0);
+    assert_int_equal(lines_with(world, "\"kind\":\"best\""), 0);
+    assert_int_equal(query(world, "SELECT count(*) FROM trades"), 0);
+    assert_non_null(strstr(log_of(world), "lost       0 dropped by sinks, 0 not delivered"));
+    assert_true(query(world, "SELECT count(*) FROM top_of_book") >= 600);
+}
+
 static void an_exchange_that_goes_and_comes_back_is_followed_again(void **state)
 {
     struct world *world = *state;
@@ -189,4 +218,5 @@ static void an_exchange_that_goes_and_comes_back_is_followed_again(void **state)
 
 SL_TEST_MAIN(RUN(sinks_have_the_same_and_a_stop_loses_nothing),
              RUN(a_hangup_takes_what_changed_and_a_bad_file_changes_nothing),
+             RUN(a_sink_takes_its_channels_and_is_replaced_without_loss),
              RUN(an_exchange_that_goes_and_comes_back_is_followed_again))

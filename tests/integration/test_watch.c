@@ -43,7 +43,8 @@ static void start(struct world *world)
 {
     char line[1024];
     (void)snprintf(line, sizeof line,
-                   "exec " SLUICE " demo --generate --speed 5 --quiet --admin-port 0 --database " SL_TEST_BUILD_DIR
+                   "exec " SLUICE
+                   " demo --instruments 4 --rate 400 --cut-every 0 --quiet --admin-port 0 --database " SL_TEST_BUILD_DIR
                    "/watch-demo.db");
     (void)unlink(SL_TEST_BUILD_DIR "/watch-demo.db");
     world->demo = popen(line, "r");
@@ -66,16 +67,20 @@ static void check_tap(struct world *world)
     char line[1024];
     (void)snprintf(line, sizeof line,
                    "{ " SLUICE " tap --kind trade --instrument BTCUSDT --admin %s 2>&1; echo status $? >&2; } 2>&1 "
-                   ">/dev/null | cat; " SLUICE " tap --kind trade --admin %s 2>&1 | head -n 3",
+                   ">/dev/null | cat; " SLUICE
+                   " tap --venue binance-usdm --channel trades --instrument 'BTC-*' --admin %s "
+                   "2>&1 | head -n 3",
                    "http://127.0.0.1:1", world->url);
     FILE *output = popen(line, "r");
     assert_non_null(output);
     world->text[fread(world->text, 1, sizeof world->text - 1, output)] = '\0';
     (void)pclose(output);
     assert_non_null(strstr(world->text, "status 1\n"));
-    const char *event =
-        strstr(world->text, "{\"kind\":\"trade\",\"venue\":\"binance-usdm\",\"instrument\":\"BTCUSDT\"");
+    const char *event = strstr(world->text, "{\"kind\":\"trade\",\"venue\":\"binance-usdm\",\"instrument\":\"BTC-USDT");
     assert_non_null(event);
+    assert_null(strstr(world->text, "kraken"));
+    assert_null(strstr(world->text, "ETHUSDT"));
+    assert_null(strstr(world->text, "\"best\""));
     assert_int_equal(world->text[strlen(world->text) - 1], '\n');
     assert_null(strstr(world->text, "EPIPE"));
 }
@@ -85,12 +90,18 @@ static void commands_show_and_steer_a_demo(void **state)
     (void)state;
     static struct world world;
     start(&world);
-    while (strstr(run(&world, "feeds"), "  ok  ") == NULL) {
+    while (strstr(run(&world, "feeds kraken-books --state ok"), "XRP/USD") == NULL) {
         assert_int_equal(world.status, 0);
     }
-    expect(&world, "feeds", 0, "FEED                  STATE  MSG/S");
+    expect(&world, "feeds", 0, "FEED                 STATE  ");
+    expect(&world, "feeds kraken-books", 0, "kraken-books  BTC/USD  ");
+    expect(&world, "feeds kraken-books --find eth", 0, "ETH/USD");
+    assert_null(strstr(world.text, "BTC/USD"));
+    expect(&world, "feeds kraken-books --state down --json", 0, "\"instruments\":[],\"total\":0}");
+    expect(&world, "feeds nothing --json", 0, "\"total\":0}");
+    expect(&world, "tap --channel nonsense", 1, "status 400");
     expect(&world, "feeds --json", 0, "{\"time_ms\":");
-    expect(&world, "tasks", 0, "\n  stream ");
+    expect(&world, "tasks", 0, " stream ");
     expect(&world, "tasks --json", 0, "\"name\":\"stream\"");
     expect(&world, "top --once", 0, "\nSINK ");
     expect(&world, "top --once", 0, "sluice  up ");
@@ -98,13 +109,28 @@ static void commands_show_and_steer_a_demo(void **state)
     expect(&world, "top --once --json", 0, "\"turn_seconds\":");
     check_tap(&world);
     assert_int_equal(setenv("SLUICE_TOKEN", "wrong-wrong-wrong-wrong", 1), 0);
-    expect(&world, "ctl pause binance-usdm:BTCUSDT", 1, "status 401: this needs the token");
+    expect(&world, "ctl pause kraken-trades", 1, "status 401: this needs the token");
     assert_int_equal(setenv("SLUICE_TOKEN", world.token, 1), 0);
-    expect(&world, "ctl pause binance-usdm:BTCUSDT", 0, "pause: done");
+    expect(&world, "ctl pause kraken-trades", 0, "pause: done");
     expect(&world, "feeds", 0, "paused");
-    expect(&world, "ctl pause binance-usdm:BTCUSDT", 1, "status 409: it is paused already");
-    expect(&world, "ctl resume binance-usdm:BTCUSDT --json", 0, "{\"ok\":true}");
-    expect(&world, "ctl resync nothing", 1, "status 404: there is no feed 'nothing'");
+    expect(&world, "ctl pause kraken-trades", 1, "status 409: 'kraken-trades' is paused already");
+    expect(&world, "ctl resume kraken-trades --json", 0, "{\"ok\":true}");
+    expect(&world, "ctl resync nothing", 1, "status 404: there is no service 'nothing'");
+    expect(&world, "ctl resume kraken-trades", 1, "status 409: 'kraken-trades' is not paused");
+    expect(&world, "ctl resync kraken-books ETH-USD", 0, "resync: done");
+    expect(&world, "ctl resync kraken-books NONE-USD", 1, "status 404: 'kraken-books' does not follow NONE-USD");
+    expect(&world, "ctl restart kraken-books", 0, "restart: done");
+    expect(&world, "ctl remove kraken-books XRP-USD", 0, "remove: done");
+    while (strstr(run(&world, "feeds kraken-books"), "XRP/USD") != NULL) {
+        assert_int_equal(world.status, 0);
+    }
+    expect(&world, "ctl add kraken-books XRP-USD", 0, "add: done");
+    while (strstr(run(&world, "feeds kraken-books --state ok"), "XRP/USD") == NULL) {
+        assert_int_equal(world.status, 0);
+    }
+    expect(&world, "ctl add kraken-books NONE-USD", 1,
+           "status 404: the venue of 'kraken-books' has no instrument 'NONE-USD'");
+    expect(&world, "ctl remove kraken-books", 1, "status 400: which instrument?");
     expect(&world, "health", 0, "alive");
     expect(&world, "health --ready", 0, "ready");
     expect(&world, "ctl restart", 1, "status 400: which feed?");

@@ -18,7 +18,7 @@
 
 struct watch {
     const char *admin, *token;
-    const char *kind, *instrument;
+    const char *kind, *venue, *channel, *instrument, *find, *state;
     sl_time every;
     bool json, once, ready;
 };
@@ -29,7 +29,7 @@ struct session {
     int (*run)(struct session *session);
     sl_http_client *client;
     char authorization[HEADER_BYTES];
-    struct sl_table_memory feeds;
+    struct sl_table_memory feeds, instruments;
 };
 
 static const struct sl_table_column feed_columns[] = {{"FEED", "id", SL_TABLE_TEXT},
@@ -37,17 +37,29 @@ static const struct sl_table_column feed_columns[] = {{"FEED", "id", SL_TABLE_TE
                                                       {"MSG/S", "messages", SL_TABLE_RATE},
                                                       {"BYTES", "bytes", SL_TABLE_BYTES},
                                                       {"LAG P99", "lag_seconds.p99", SL_TABLE_SECONDS},
-                                                      {"TO SINK P99", "latency_seconds.p99", SL_TABLE_SECONDS},
                                                       {"AGE", "age_seconds", SL_TABLE_SECONDS},
                                                       {"GAPS", "gaps", SL_TABLE_COUNT},
                                                       {"LOST", "lost", SL_TABLE_COUNT},
+                                                      {"RESYNCS", "resyncs", SL_TABLE_COUNT},
                                                       {"RECONNECTS", "reconnects", SL_TABLE_COUNT},
                                                       {"WHY", "reason", SL_TABLE_TEXT}};
-static const struct sl_table_column sink_columns[] = {
-    {"SINK", "id", SL_TABLE_TEXT},           {"KIND", "kind", SL_TABLE_TEXT},
-    {"STATE", "state", SL_TABLE_TEXT},       {"WRITTEN", "written", SL_TABLE_COUNT},
-    {"QUEUED", "queued", SL_TABLE_COUNT},    {"DROPPED", "dropped", SL_TABLE_COUNT},
-    {"SPOOL", "spool_bytes", SL_TABLE_BYTES}};
+static const struct sl_table_column instrument_columns[] = {{"SERVICE", "service", SL_TABLE_TEXT},
+                                                            {"SYMBOL", "symbol", SL_TABLE_TEXT},
+                                                            {"STATE", "state", SL_TABLE_TEXT},
+                                                            {"EVENTS/S", "events", SL_TABLE_RATE},
+                                                            {"LAG", "lag_seconds", SL_TABLE_SECONDS},
+                                                            {"AGE", "age_seconds", SL_TABLE_SECONDS},
+                                                            {"GAPS", "gaps", SL_TABLE_COUNT},
+                                                            {"BID", "bid", SL_TABLE_TEXT},
+                                                            {"ASK", "ask", SL_TABLE_TEXT}};
+static const struct sl_table_column sink_columns[] = {{"SINK", "id", SL_TABLE_TEXT},
+                                                      {"KIND", "kind", SL_TABLE_TEXT},
+                                                      {"STATE", "state", SL_TABLE_TEXT},
+                                                      {"WRITTEN", "written", SL_TABLE_COUNT},
+                                                      {"QUEUED", "queued", SL_TABLE_COUNT},
+                                                      {"DROPPED", "dropped", SL_TABLE_COUNT},
+                                                      {"TO SINK P99", "latency_seconds.p99", SL_TABLE_SECONDS},
+                                                      {"SPOOL", "spool_bytes", SL_TABLE_BYTES}};
 static const struct sl_table_column task_columns[] = {
     {"TASK", "name", SL_TABLE_TREE},          {"STATE", "state", SL_TABLE_TEXT},
     {"WAITS ON", "wait", SL_TABLE_TEXT},      {"FOR", "wait_seconds", SL_TABLE_SECONDS},
@@ -122,8 +134,24 @@ static int show(struct session *session, const char *path, const char *name, con
 
 /* ---- the commands ---- */
 
+static void put_query(char *url, size_t room, const char *name, const char *text);
+
+/* The instruments of a service. */
+static int show_instruments(struct session *session)
+{
+    char path[URL_BYTES] = "/api/instruments";
+    put_query(path, sizeof path, "service", session->arguments->operands[0]);
+    put_query(path, sizeof path, "find", session->options->find);
+    put_query(path, sizeof path, "state", session->options->state);
+    put_query(path, sizeof path, "limit", "500");
+    return show(session, path, "instruments", instrument_columns, COUNT(instrument_columns), &session->instruments);
+}
+
 static int show_feeds(struct session *session)
 {
+    if (session->arguments->operand_count > 0) {
+        return show_instruments(session);
+    }
     return show(session, "/api/feeds", "feeds", feed_columns, COUNT(feed_columns), &session->feeds);
 }
 
@@ -236,6 +264,8 @@ static int tap(struct session *session)
     size_t bytes = 0;
     int code = 0;
     put_query(path, sizeof path, "kind", session->options->kind);
+    put_query(path, sizeof path, "venue", session->options->venue);
+    put_query(path, sizeof path, "channel", session->options->channel);
     put_query(path, sizeof path, "instrument", session->options->instrument);
     sl_auto(sl_response) *response = NULL;
     SL_TRY(ask_with(session, path,
@@ -259,9 +289,10 @@ static int ctl(struct session *session)
     const struct sl_cli_arguments *arguments = session->arguments;
     sl_json_writer_init_in(&out, body, sizeof body);
     sl_json_begin_object(&out);
-    if (arguments->operand_count > 1) {
-        sl_json_put_key(&out, "feed");
-        sl_json_put_text(&out, arguments->operands[1]);
+    static const char *const names[] = {NULL, "feed", "instrument"};
+    for (size_t at = 1; at < arguments->operand_count; at++) {
+        sl_json_put_key(&out, names[at]);
+        sl_json_put_text(&out, arguments->operands[at]);
     }
     sl_json_end_object(&out);
     SL_TRY(sl_json_writer_finish(&out, &text));
@@ -309,6 +340,7 @@ static int open_and_work(void *arg)
     int code = work(session);
     sl_http_client_free(session->client);
     sl_table_memory_free(&session->feeds);
+    sl_table_memory_free(&session->instruments);
     return code;
 }
 
@@ -372,13 +404,23 @@ static const struct sl_cli_option view_options[] = {ASKS, EVERY};
 static const struct sl_cli_option tap_options[] = {
     ASKS,
     {SL_CLI_OPTION("kind", struct watch, kind), .type = SL_CLI_TEXT, .help = "only these, such as trade, best or gap"},
+    {SL_CLI_OPTION("channel", struct watch, channel), .type = SL_CLI_TEXT,
+     .help = "only these, such as trades or book"},
+    {SL_CLI_OPTION("venue", struct watch, venue), .type = SL_CLI_TEXT, .help = "only of this one, such as okx"},
     {SL_CLI_OPTION("instrument", struct watch, instrument), .type = SL_CLI_TEXT,
-     .help = "only of this one, by its symbol"}};
+     .help = "only of this one: a symbol, a name, or a pattern such as BTC-*"}};
+static const struct sl_cli_option feed_options[] = {ASKS,
+                                                    EVERY,
+                                                    {SL_CLI_OPTION("find", struct watch, find), .type = SL_CLI_TEXT,
+                                                     .help = "only instruments that have this in their name"},
+                                                    {SL_CLI_OPTION("state", struct watch, state), .type = SL_CLI_TEXT,
+                                                     .help = "only instruments in this state, such as stale"}};
 static const struct sl_cli_option ctl_options[] = {ASKS};
 static const struct sl_cli_option health_options[] = {
     ASKS,
     {SL_CLI_OPTION("ready", struct watch, ready), .type = SL_CLI_FLAG, .help = "whether it is ready, not only alive"}};
-static const char *const ctl_actions[] = {"reload", "drain", "pause", "resume", "resync", "restart", NULL};
+static const char *const ctl_actions[] = {"reload",  "drain", "pause",  "resume", "resync",
+                                          "restart", "add",   "remove", NULL};
 
 const struct sl_cli_command sl__command_top = {.name = "top",
                                                .summary = "a running process at a glance, again and again",
@@ -386,7 +428,11 @@ const struct sl_cli_command sl__command_top = {.name = "top",
                                                .run = run_top};
 const struct sl_cli_command sl__command_feeds = {.name = "feeds",
                                                  .summary = "the feeds of a running process",
-                                                 SL_CLI_OPTIONS(view_options, struct watch),
+                                                 .description =
+                                                     "With the name of a service: its instruments, 500 at most.",
+                                                 .operands = "[SERVICE]",
+                                                 .operand_max = 1,
+                                                 SL_CLI_OPTIONS(feed_options, struct watch),
                                                  .run = run_feeds};
 const struct sl_cli_command sl__command_tasks = {.name = "tasks",
                                                  .summary = "the task tree of a running process",
@@ -404,11 +450,12 @@ const struct sl_cli_command sl__command_ctl = {
     .name = "ctl",
     .summary = "tell a running process what to do",
     .description =
-        "ACTION is one that the process has: reload, drain, pause, resume, resync, restart. The last four want "
-        "the id of a feed, as `sluice feeds` shows it. It needs the token of the endpoint.",
-    .operands = "ACTION [FEED]",
+        "ACTION is one that the process has: reload, drain, pause, resume, resync, restart, add, remove. The last\n"
+        "six want the name of a service, as `sluice feeds` shows it; resync may have an instrument behind it, add\n"
+        "and remove must. It needs the token of the endpoint.",
+    .operands = "ACTION [SERVICE [INSTRUMENT]]",
     .operand_min = 1,
-    .operand_max = 2,
+    .operand_max = 3,
     .operand_choices = ctl_actions,
     SL_CLI_OPTIONS(ctl_options, struct watch),
     .run = run_ctl};

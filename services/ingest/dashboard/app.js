@@ -2,7 +2,7 @@
 /* The page: the stream of live views, tabs, token, actions. */
 "use strict";
 
-const ALWAYS = ["runtime", "feeds", "logs"];
+const ALWAYS = ["runtime", "feeds", "sinks", "logs"];
 const TABS = ["feeds", "tasks", "limits", "sinks", "partitions", "gaps", "logs"];
 const RETRY_MAX_MS = 10000;
 
@@ -22,6 +22,8 @@ function takeTokenFromAddress() {
     history.replaceState(null, "", location.pathname);
   }
 }
+
+app.headers = headers;
 
 function headers(more) {
   const token = app.token();
@@ -149,6 +151,7 @@ function choose(tab, focus) {
   }
   if (focus) byId("tab-" + tab).focus();
   if (tab === "feeds") remakePlots();
+  instruments.watch(tab === "feeds");
   if (tab === "logs") showLogs();
   if (changed) connect();
 }
@@ -204,6 +207,7 @@ function start() {
     event.preventDefault();
     app.act("add", Object.fromEntries(new FormData(event.target)));
   });
+  instruments.start();
   byId("find-task").addEventListener("input", () => { if (memory.tasks !== null) showTasks(memory.tasks); });
   byId("find-log").addEventListener("input", showLogs);
   byId("log-level").addEventListener("change", showLogs);

@@ -5,7 +5,7 @@
 const TASKS_SHOWN_MAX = 1000;
 const LOG_LINES_MAX = 500;
 
-const memory = { feeds: new Map(), tasks: null, logs: [] };
+const memory = { feeds: new Map(), tasks: null, logs: [], latency: {} };
 
 function make(tag, attributes, ...children) {
   const element = document.createElement(tag);
@@ -64,7 +64,6 @@ function feedButton(text, action, feed) {
 
 function feedCard(feed, past) {
   const lag = feed.lag_seconds || {};
-  const latency = feed.latency_seconds || {};
   return make("article", { class: "card is-" + feed.state, "data-feed": feed.id },
     make("header", {}, make("h3", {}, feed.id), stateText(feed.state, feed.reason)),
     sparkline(past.history),
@@ -72,10 +71,10 @@ function feedCard(feed, past) {
       ["rate", formatCount(past.rate) + "/s"],
       ["messages", formatCount(feed.messages)],
       ["lag p50 / p99", formatSeconds(lag.p50) + " / " + formatSeconds(lag.p99)],
-      ["to sink p99", formatSeconds(latency.p99)],
-      ["bid", feed.bid],
-      ["ask", feed.ask],
-      ["gaps", feed.gaps + (feed.healed === undefined ? "" : " (" + feed.healed + " healed)")],
+      ["instruments", feed.instruments],
+      ["books stale", feed.books === undefined ? undefined : feed.stale_books + " / " + feed.books],
+      ["gaps", feed.gaps],
+      ["resyncs", feed.resyncs],
       ["lost", feed.lost],
       ["reconnects", feed.reconnects],
       ["age", formatSeconds(feed.age_seconds)],
@@ -83,7 +82,7 @@ function feedCard(feed, past) {
     feed.reason ? make("p", { class: "quiet" }, feed.reason) : null,
     make("div", { class: "buttons" },
       feed.state === "paused" ? feedButton("Resume", "resume", feed) : feedButton("Pause", "pause", feed),
-      feedButton("Resync", "resync", feed), feedButton("Restart", "restart", feed), feedButton("Remove", "remove", feed)));
+      feedButton("Resync", "resync", feed), feedButton("Restart", "restart", feed)));
 }
 
 /* The cards are made anew each second; who stands on a button stays there. */
@@ -108,8 +107,9 @@ function showFeeds(data) {
   addPoint(milliseconds / 1000, {
     rate: [rate],
     lag: [largest(data.feeds, "lag_seconds", "p50"), largest(data.feeds, "lag_seconds", "p99")],
-    latency: [largest(data.feeds, "latency_seconds", "p50"), largest(data.feeds, "latency_seconds", "p99")],
+    latency: [memory.latency.p50, memory.latency.p99],
   });
+  instruments.services(data.feeds.map((feed) => feed.id));
   if (byId("feeds").hidden) return;
   drawPlots();
   keepFocus(() => byId("feeds-list").replaceChildren(...data.feeds.map((feed, i) => feedCard(feed, pasts[i])),
@@ -156,6 +156,8 @@ function bar(share, text) {
 }
 
 function showSinks(data) {
+  memory.latency = { p50: largest(data.sinks, "latency_seconds", "p50"), p99: largest(data.sinks, "latency_seconds", "p99") };
+  if (byId("sinks").hidden) return;
   byId("sinks-list").replaceChildren(...data.sinks.map((sink) => make("article", { class: "card is-" + sink.state, "data-sink": sink.id },
     make("header", {}, make("h3", {}, sink.id), stateText(sink.state, sink.reason)),
     sink.queue_capacity ? bar(sink.queued / sink.queue_capacity, sink.queued + " of " + sink.queue_capacity + " queued") : null,
@@ -163,6 +165,7 @@ function showSinks(data) {
       ["kind", sink.kind],
       ["written", formatCount(sink.written)],
       ["queued", formatCount(sink.queued)],
+      ["latency p50 / p99", sink.latency_seconds === undefined ? "-" : formatSeconds(sink.latency_seconds.p50) + " / " + formatSeconds(sink.latency_seconds.p99)],
       ["repeated", sink.repeated],
       ["dropped", sink.dropped],
       ["commits", sink.commits],

@@ -62,6 +62,13 @@ static void retry_and_limits(void **state)
                  "the guide is true");
 }
 
+static void replicas(void **state)
+{
+    (void)state;
+    shell_expect("$SOURCE/tests/deploy/guide.sh $SLUICE $SOURCE/docs/guide/replicas.md 2>&1", 0, "the guide is true");
+    shell_expect("test $(wc -l <ids) -gt 20", 0, ""); /* there was something to compare */
+}
+
 /* A command that fails, or is not there, is noticed. */
 static void guides_that_lie(void **state)
 {
@@ -75,4 +82,5 @@ SL_TEST_MAIN(cmocka_unit_test_setup_teardown(the_first_ten_minutes, set_up, tear
              cmocka_unit_test_setup_teardown(troubleshooting, set_up, tear_down),
              cmocka_unit_test_setup_teardown(writing_a_worker, set_up, tear_down),
              cmocka_unit_test_setup_teardown(retry_and_limits, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(replicas, set_up, tear_down),
              cmocka_unit_test_setup_teardown(guides_that_lie, set_up, tear_down))

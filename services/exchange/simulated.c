@@ -18,9 +18,6 @@
 /* Steps that are made up for when the clock is ahead, at once. */
 #define CATCH_UP ((uint64_t)1024)
 
-/* Trades that are kept until the older half goes. */
-#define HISTORY_CAPACITY ((size_t)2 * SL_HISTORY_TRADES)
-
 /* ---- instruments ---- */
 
 static const char *money_of(sl_venue venue)
@@ -93,12 +90,13 @@ static int keep_trade(struct venue *venue, const sl_market_event *event)
     if (board == NULL) {
         return sl_fail(SL_ENOMEM, "out of memory for trades");
     }
-    if (board->trade_count == board->trade_capacity && board->trade_capacity == HISTORY_CAPACITY) {
-        memmove(board->trades, board->trades + SL_HISTORY_TRADES, SL_HISTORY_TRADES * sizeof *board->trades);
-        board->trade_count = SL_HISTORY_TRADES;
+    size_t kept = venue->exchange->options.history == 0 ? SL_HISTORY_TRADES : venue->exchange->options.history;
+    if (board->trade_count == board->trade_capacity && board->trade_capacity == 2 * kept) {
+        memmove(board->trades, board->trades + kept, kept * sizeof *board->trades);
+        board->trade_count = kept;
     } else if (board->trade_count == board->trade_capacity) {
         size_t capacity = board->trade_capacity == 0 ? 16 : board->trade_capacity * 2;
-        capacity = capacity < HISTORY_CAPACITY ? capacity : HISTORY_CAPACITY;
+        capacity = capacity < 2 * kept ? capacity : 2 * kept;
         sl_market_event *trades = sl_realloc(board->trades, capacity * sizeof *trades);
         if (trades == NULL) {
             return sl_fail(SL_ENOMEM, "out of memory for %zu trades", capacity);

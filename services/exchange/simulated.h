@@ -42,6 +42,7 @@ struct sl_simulated_options {
     size_t wait;           /* nothing happens before clients have so many subscriptions; 0: it does */
     int port;              /* 0: chosen by the system */
     unsigned trade_weight; /* see sl_truth_options */
+    size_t history;        /* trades of each instrument that requests find, at least; 0: SL_HISTORY_TRADES */
     struct sl_simulated_venue venues[SL_VENUE_COUNT]; /* how each differs from what is usual; all 0: not at all */
     void *arg;
     int (*record)(void *arg, const sl_market_event *event); /* the truth as it happens; must not wait; may be NULL */

@@ -147,4 +147,8 @@ const struct sl_render *sl__disturb(struct venue *venue, struct sl_venue_client 
 /* simulated_rest.c: a request is answered. */
 int sl__venue_rest(struct venue *venue, sl_http_exchange *request, const struct sl_rest_question *question);
 
+/* simulated_history.c: past trades and candles; status 0: it asks for something else. */
+struct sl_rest_reply sl__history_rest(const struct sl_dialect_host *host, const struct sl_rest_question *question,
+                                      struct sl_render *text);
+
 #endif

@@ -174,7 +174,8 @@ int sl__venue_rest(struct venue *venue, sl_http_exchange *request, const struct 
     venue->exchange->stats.requests++;
     struct sl_render text = {0};
     venue->host.now_ns = sl__venue_wall(venue);
-    struct sl_rest_reply reply = venue->dialect->rest(&venue->host, question, &text);
+    struct sl_rest_reply reply = sl__history_rest(&venue->host, question, &text);
+    reply = reply.status != 0 ? reply : venue->dialect->rest(&venue->host, question, &text);
     if (!faulty(venue, request, reply.instrument, &code) && reply.status != 0) {
         code = text.failed != 0 ? text.failed : answer(venue, request, question, &reply, &text);
     }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ingest/gap_fill.h"
 #include "ingest/program.h"
 #include "ingest/replay.h"
 #include "sluice/runtime.h"
@@ -22,6 +23,7 @@ struct best {
 /* service->life */
 struct market {
     sl_stream_service *stream;
+    sl_gap_fill *fill;  /* of a stream; fill_gaps says whether it is told of gaps */
     struct best *bests; /* what was given out last, by the instrument's index */
     size_t best_count;
     sl_subscription *wishes; /* all that is to be followed, as it is gathered */
@@ -108,7 +110,10 @@ static int on_event(void *arg, const sl_market_event *event)
     sl__service_saw(service, event);
     bool levels = event->kind == SL_EVENT_BOOK_DELTA || event->kind == SL_EVENT_BOOK_SNAPSHOT;
     if (!levels || book == NULL) {
-        return sl__service_give(service, event);
+        const struct market *market = service->life;
+        SL_TRY(sl__service_give(service, event));
+        bool fill = market->fill != NULL && as_stream(service)->fill_gaps;
+        return fill ? sl_gap_fill_see(market->fill, sl_stream_tracker(market->stream), event) : 0;
     }
     if (book->emit != SL_CONF_EMIT_TOP) {
         SL_TRY(sl__service_give(service, event));
@@ -293,7 +298,8 @@ static int run_stream(struct sl_program_service *service, struct market *market)
     sl_stream_pause(market->stream, service->paused);
     service->life = market;
     SL_SCOPE(scope, .name = service->name);
-    int code = sl_spawn(&scope, sl_stream_run, market->stream, .name = "stream");
+    int code = as_stream(service) != NULL ? sl_gap_fill_open(&scope, service, &market->fill) : 0;
+    code = code == 0 ? sl_spawn(&scope, sl_stream_run, market->stream, .name = "stream") : code;
     code = code == 0 ? sl__service_keep_choosing(service, follow) : code;
     return sl_scope_close(&scope, code);
 }
@@ -371,6 +377,7 @@ static int run(void *arg)
         sl_access_unwatch(service->access, service);
     }
     sl_stream_service_free(market.stream);
+    sl_gap_fill_free(market.fill);
     sl_free(market.bests);
     sl_free(market.wishes);
     return code;
@@ -404,13 +411,12 @@ static void look_at(const struct sl_program_service *service, const sl_instrumen
     *ret_place = sl_stream_look(((const struct market *)service->life)->stream, instrument);
 }
 
-const struct sl_service_kind sl__market_kind = {
-    .run = run,
-    .look = look,
-    .pause = pause_stream,
-    .restart = restart,
-    .look_at = look_at,
-    .resync = resync,
-    .follows = follows,
-    .pending = pending,
-    .positions = positions};
+const struct sl_service_kind sl__market_kind = {.run = run,
+                                                .look = look,
+                                                .pause = pause_stream,
+                                                .restart = restart,
+                                                .look_at = look_at,
+                                                .resync = resync,
+                                                .follows = follows,
+                                                .pending = pending,
+                                                .positions = positions};

@@ -116,8 +116,9 @@ struct sl_program_service {
 };
 
 /* The kinds, each in a file of its own. */
-extern const struct sl_service_kind sl__market_kind; /* stream and book: market_service.c */
-extern const struct sl_service_kind sl__poll_kind;   /* poll.c */
+extern const struct sl_service_kind sl__market_kind;   /* stream and book: market_service.c */
+extern const struct sl_service_kind sl__backfill_kind; /* backfill_service.c */
+extern const struct sl_service_kind sl__poll_kind;     /* poll.c */
 
 /* The kind of an entry of `services`; NULL: there is none. */
 const struct sl_service_kind *sl_service_kind_of(const struct sl_config_variant *variant);

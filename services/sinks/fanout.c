@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* One event to several outlets: encoded once, copied into each queue. See outlet.h. */
-#include "outlet.h"
+#include "sinks/outlet_internal.h"
 
 #include <string.h>
+
+/* How often sl_fanout_settle() looks: a batch takes about as long. */
+#define SETTLE_EVERY SL_MILLISECONDS(5)
 
 struct sl_fanout {
     sl_outlet *outlets[SL_FANOUT_MAX]; /* those that block come last */
@@ -104,4 +107,26 @@ int sl_fanout_write(sl_fanout *fanout, const sl_market_event *event)
     fanout->busy = false;
     sl_event_set(&fanout->idle);
     return code;
+}
+
+/* Whether an outlet is done with its events up to this number. */
+static bool is_settled(sl_outlet *outlet, uint64_t number)
+{
+    const sl_outlet_stats *stats = sl_outlet_get_stats(outlet);
+    return outlet->delivered >= number || (stats->queued == 0 && stats->in_batch == 0 && stats->spooled == 0);
+}
+
+int sl_fanout_settle(const sl_fanout *fanout)
+{
+    uint64_t numbers[SL_FANOUT_MAX];
+    size_t count = fanout->count;
+    for (size_t at = 0; at < count; at++) {
+        numbers[at] = fanout->outlets[at]->stamp.number;
+    }
+    for (size_t at = 0; at < count && at < fanout->count; at++) {
+        while (at < fanout->count && !is_settled(fanout->outlets[at], numbers[at])) {
+            SL_TRY(sl_sleep(SETTLE_EVERY));
+        }
+    }
+    return 0;
 }

@@ -172,6 +172,12 @@ void sl_fanout_detach(sl_fanout *fanout, sl_outlet *outlet);
  */
 SL_MUST_CHECK int sl_fanout_write(sl_fanout *fanout, const sl_market_event *event);
 
+/*
+ * Waits until every outlet has delivered (or dropped, by its policy) what it was given so far: then a crash of the
+ * process loses nothing of it. 0 or SL_ECANCELED. Cancellation point.
+ */
+SL_MUST_CHECK int sl_fanout_settle(const sl_fanout *fanout);
+
 #ifdef __cplusplus
 }
 #endif

@@ -95,7 +95,12 @@ static bool is_short_ascii(const char *data, size_t size_bytes)
         return false;
     }
     words all = words_at(data + size_bytes - sizeof(words));
-    for (size_t at = 0; at + sizeof(words) <= size_bytes; at += sizeof(words)) {
+    size_t at = 0;
+    for (; at + 4 * sizeof(words) <= size_bytes; at += 4 * sizeof(words)) {
+        all |= (words_at(data + at) | words_at(data + at + sizeof(words))) |
+               (words_at(data + at + 2 * sizeof(words)) | words_at(data + at + 3 * sizeof(words)));
+    }
+    for (; at + sizeof(words) <= size_bytes; at += sizeof(words)) {
         all |= words_at(data + at);
     }
     return ((all[0] | all[1]) & 0x8080808080808080u) == 0;

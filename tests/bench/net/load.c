@@ -9,8 +9,6 @@
  */
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
 
 #include "wire.h"
 
@@ -37,23 +35,6 @@ static void report(const char *what, double since, double cpu_since)
     (void)fflush(stdout);
 }
 
-/*
- * Loopback has the sender do most of the kernel's work for both ends; sendfile() from memory spares it the copy, so that
- * it stays ahead of its receiver. Ends when the peer has gone.
- */
-static void send_pages_for_ever(const struct wire *wire, const unsigned char *chunk, size_t bytes)
-{
-    int memory = memfd_create("messages", MFD_CLOEXEC);
-    if (memory < 0 || write(memory, chunk, bytes) != (ssize_t)bytes) {
-        die("memfd");
-    }
-    off_t at = 0;
-    while (sendfile(wire->fd, memory, &at, bytes - (size_t)at) > 0) {
-        at = at == (off_t)bytes ? 0 : at;
-    }
-    (void)close(memory);
-}
-
 static void send_for_ever(struct wire *wire, size_t payload_bytes)
 {
     static unsigned char chunk[CHUNK_BYTES];
@@ -65,10 +46,7 @@ static void send_for_ever(struct wire *wire, size_t payload_bytes)
     }
     double since = seconds();
     double cpu_since = cpu_seconds();
-    if (wire->tls == NULL) {
-        send_pages_for_ever(wire, chunk, used);
-    }
-    while (wire->tls != NULL && wire_write_all(wire, (const char *)chunk, used)) {
+    while (wire_write_all(wire, (const char *)chunk, used)) {
     }
     report("send", since, cpu_since);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Python websockets on uvloop: receive.py PORT SECONDS [tls]: messages a second."""
+"""Python websockets on uvloop: receive.py PORT SECONDS [tls]: messages a second, with the package's own settings."""
 import asyncio
 import os
 import ssl
@@ -18,7 +18,7 @@ async def main():
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     url = f"{'wss' if context else 'ws'}://127.0.0.1:{port}/"
-    async with websockets.connect(url, ssl=context, compression=None, max_queue=None, ping_interval=None) as socket:
+    async with websockets.connect(url, ssl=context) as socket:
         count = 0
         since = time.monotonic()
         while time.monotonic() - since < lasts:

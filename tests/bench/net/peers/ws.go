@@ -2,7 +2,8 @@
 
 // Go with gorilla/websocket, and net/http:
 //
-//	ws receive PORT SECONDS [tls]       messages a second
+//	ws receive PORT SECONDS [tls]       messages a second, with the dialer that the package gives
+//	ws receive64k PORT SECONDS [tls]    the same with a read buffer of 64 KiB in place of its 4 KiB
 //	ws echo PORT [CERT KEY]             an echo server
 //	ws http PORT                        a server that says hello
 package main
@@ -25,12 +26,14 @@ func fail(err error) {
 	}
 }
 
-func receive(port string, lasts time.Duration, secure bool) {
+func receive(port string, lasts time.Duration, secure bool, buffer int) {
 	scheme := "ws"
 	if secure {
 		scheme = "wss"
 	}
-	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ReadBufferSize: 65536}
+	dialer := *websocket.DefaultDialer
+	dialer.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	dialer.ReadBufferSize = buffer
 	conn, _, err := dialer.Dial(scheme+"://127.0.0.1:"+port+"/", nil)
 	fail(err)
 	count := 0
@@ -61,10 +64,14 @@ func echo(writer http.ResponseWriter, request *http.Request) {
 func main() {
 	address := "127.0.0.1:" + os.Args[2]
 	switch os.Args[1] {
-	case "receive":
+	case "receive", "receive64k":
 		lasts, err := strconv.ParseFloat(os.Args[3], 64)
 		fail(err)
-		receive(os.Args[2], time.Duration(lasts*float64(time.Second)), len(os.Args) > 4)
+		buffer := 0
+		if os.Args[1] == "receive64k" {
+			buffer = 65536
+		}
+		receive(os.Args[2], time.Duration(lasts*float64(time.Second)), len(os.Args) > 4, buffer)
 	case "echo":
 		http.HandleFunc("/", echo)
 		if len(os.Args) > 4 {

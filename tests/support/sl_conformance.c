@@ -169,7 +169,7 @@ void sl_conformance_run(const struct sl_conformance *conformance)
     uint64_t only = number_from_environment("SL_CONFORMANCE_SEED", 0);
     bool real = (conformance->worlds & SL_WORLD_REAL) != 0;
     bool simulated = (conformance->worlds & SL_WORLD_SIMULATED) != 0;
-    seeds = conformance->worlds == SL_WORLD_REAL_FEW && seeds > 2 ? 2 : seeds;
+    seeds = (conformance->worlds & SL_WORLD_FEW) != 0 && seeds > 2 ? 2 : seeds;
     bool passed = true;
     void (*before)(int) = signal(SIGALRM, on_hang);
     (void)alarm(SL_CONFORMANCE_SECONDS);

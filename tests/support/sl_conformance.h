@@ -32,7 +32,14 @@
 /* A case that takes longer hangs. */
 #define SL_CONFORMANCE_SECONDS 300
 
-enum sl_conformance_worlds { SL_WORLD_REAL = 1, SL_WORLD_SIMULATED = 2, SL_WORLD_BOTH = 3, SL_WORLD_REAL_FEW = 5 };
+enum sl_conformance_worlds {
+    SL_WORLD_REAL = 1,
+    SL_WORLD_SIMULATED = 2,
+    SL_WORLD_BOTH = 3,
+    SL_WORLD_FEW = 4, /* two seeds */
+    SL_WORLD_REAL_FEW = 5,
+    SL_WORLD_BOTH_FEW = 7
+};
 
 struct sl_conformance {
     const char *name;
@@ -79,9 +86,12 @@ const char *sl_conformance_log(void);
 /* The same with two seeds: cases that take real time. */
 #define C_TEST_REAL_FEW(name, behaviour, anchor) SL__TASK_CASE(name, behaviour, anchor, SL_WORLD_REAL_FEW)
 /* The body gets `const struct sl_run_options *options` and calls sl_run() itself, as often as it likes. */
-#define C_TEST_RUNS(name, behaviour, anchor)                                                                           \
+#define C_TEST_RUNS(name, behaviour, anchor) SL__RUNS_CASE(name, behaviour, anchor, SL_WORLD_BOTH)
+/* The same with two seeds: cases that go through every step of a run themselves. */
+#define C_TEST_RUNS_FEW(name, behaviour, anchor) SL__RUNS_CASE(name, behaviour, anchor, SL_WORLD_BOTH_FEW)
+#define SL__RUNS_CASE(name, behaviour, anchor, in_worlds)                                                              \
     static int name##_outer(const struct sl_run_options *options);                                                     \
-    SL__CASE(name, behaviour, anchor, NULL, name##_outer, SL_WORLD_BOTH)                                               \
+    SL__CASE(name, behaviour, anchor, NULL, name##_outer, in_worlds)                                                   \
     static int name##_outer(const struct sl_run_options *options __attribute__((unused)))
 
 /* A case like C_TEST that stands for no numbered behaviour. */

@@ -23,15 +23,16 @@ static const char script[] =
     "for i = 3, #ARGV, 3 do\n"
     "  local number = tonumber(ARGV[i])\n"
     "  if number > last then\n"
-    "    local stream, reply = KEYS[tonumber(ARGV[i + 1])], nil\n"
-    "    if ARGV[1] == '' then reply = redis.pcall('XADD', stream, '*', 'event', ARGV[i + 2])\n"
-    "    else reply = redis.pcall('XADD', stream, 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i + 2]) end\n"
+    "    local reply = redis.pcall('XADD', KEYS[tonumber(ARGV[i + 1])], '*', 'event', ARGV[i + 2])\n"
     "    if type(reply) == 'table' and reply.err then problem = reply break end\n"
     "    added = added + 1\n"
     "    last = number\n"
     "  end\n"
     "end\n"
     "if added > 0 then redis.call('SET', KEYS[1], string.format('%.0f', last), 'EX', ARGV[2]) end\n"
+    "for i = 2, #KEYS do\n"
+    "  if ARGV[1] ~= '' then redis.pcall('XTRIM', KEYS[i], 'MAXLEN', '~', ARGV[1]) end\n"
+    "end\n"
     "return problem or added\n";
 
 /* A text that was put together: where it lies, because the memory may still move. */

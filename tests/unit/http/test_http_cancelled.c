@@ -230,7 +230,7 @@ static int each_step(const struct sl_run_options *options, bool tls, enum who wh
 }
 
 #define CASE(name, text, tls, who)                                                                                     \
-    C_TEST_RUNS_FEW(name, text, "")                                                                                        \
+    C_TEST_RUNS_FEW(name, text, "")                                                                                    \
     {                                                                                                                  \
         return each_step(options, tls, who);                                                                           \
     }

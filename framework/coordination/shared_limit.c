@@ -289,6 +289,18 @@ void sl_shared_limit_use(sl_shared_limit *shared, struct sl_limiter_options *opt
     options->shared = (struct sl_limiter_shared){.book = book, .block = block, .change = change, .arg = shared};
 }
 
+void sl_shared_limit_set_share(sl_shared_limit *shared, double share)
+{
+    double before = shared->share;
+    if (share <= 0 || share > 1 || share == before) {
+        return;
+    }
+    shared->share = share;
+    if (sl__shared_limits_set(shared, shared->rates, shared->count, shared->carry, shared->revision) < 0) {
+        shared->share = before; /* rates that were good a moment ago */
+    }
+}
+
 void sl_shared_limit_stats_get(const sl_shared_limit *shared, struct sl_shared_limit_stats *ret_stats)
 {
     *ret_stats = shared->stats;

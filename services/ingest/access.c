@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The way to a venue. See access.h. */
 #include "ingest/access.h"
+#include "ingest/access_shared.h"
 #include "ingest/program.h"
 
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct sl_access {
     char rest_origin[ORIGIN_BYTES];
     sl_tls_config *tls;
     sl_limiter *limiter, *connects;
+    struct sl__access_shared shared;
     sl_policy *policy;
     sl_http_client *http;
     sl_venue_decoder *decoder;
@@ -94,11 +96,16 @@ void sl_access_policy_options(const sl_access *access, const struct sl_conf *con
     }
 }
 
-static int make_policy(sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service)
+static int make_policy(sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service,
+                       const struct sl_access_sharing *sharing)
 {
     struct sl_rate rates[SL_RATES_MAX];
     struct sl_limiter_options limiter = {.name = sl_venue_name(access->driver->venue)};
-    (void)rates_of(conf, service, access->driver->venue, rates, &limiter);
+    const char *name = rates_of(conf, service, access->driver->venue, rates, &limiter);
+    const struct sl_conf_limit *limit = entry(&conf->limits, name);
+    if (sharing != NULL && limit != NULL && limit->shared == SL_CONF_SHARED_REDIS) {
+        SL_TRY(sl__access_share(&access->shared, sharing, limit, &limiter));
+    }
     SL_TRY(sl_limiter_create(&limiter, &access->limiter));
     const sl_venue_stream_limits *streams = &access->driver->limits;
     if (streams->connects > 0) {
@@ -111,6 +118,14 @@ static int make_policy(sl_access *access, const struct sl_conf *conf, const stru
     return sl_policy_create(&policy, &access->policy);
 }
 
+/* Replicas that share a limit go by the newest file: time tells which that is. */
+static uint64_t next_revision(sl_access *access)
+{
+    uint64_t now = (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1));
+    access->revision = now > access->revision ? now : access->revision + 1;
+    return access->revision;
+}
+
 int sl_access_change(sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service)
 {
     struct sl_rate rates[SL_RATES_MAX];
@@ -119,7 +134,24 @@ int sl_access_change(sl_access *access, const struct sl_conf *conf, const struct
     struct sl_policy_options policy;
     sl_access_policy_options(access, conf, service, &policy);
     SL_TRY(sl_policy_change(access->policy, &policy));
-    return sl_limiter_change(access->limiter, limiter.rates, limiter.rate_count, SL_CARRY_AS_IS, ++access->revision);
+    return sl_limiter_change(access->limiter, limiter.rates, limiter.rate_count, SL_CARRY_AS_IS, next_revision(access));
+}
+
+void sl_access_set_members(sl_access *access, uint32_t members)
+{
+    if (access->shared.limit != NULL && members > 0) {
+        sl_shared_limit_set_share(access->shared.limit, access->shared.safety / members);
+    }
+}
+
+bool sl_access_shared(const sl_access *access, bool *ret_away)
+{
+    struct sl_shared_limit_stats stats = {.away = false};
+    if (access->shared.limit != NULL) {
+        sl_shared_limit_stats_get(access->shared.limit, &stats);
+    }
+    *ret_away = stats.away;
+    return access->shared.limit != NULL;
 }
 
 /* ---- opened and closed ---- */
@@ -164,13 +196,14 @@ int sl__server_tls(const struct sl_conf_server_tls *tls, sl_tls_config **ret_tls
     return sl_tls_config_open(&options, ret_tls);
 }
 
-static int open_all(sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service)
+static int open_all(sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service,
+                    const struct sl_access_sharing *sharing)
 {
     const struct sl_conf_venue *venue = access->venue;
     SL_TRY(set_origin(access->stream_origin, venue == NULL ? NULL : &venue->stream, access->driver->stream_origin));
     SL_TRY(set_origin(access->rest_origin, venue == NULL ? NULL : &venue->rest, access->driver->rest_origin));
     SL_TRY(sl__client_tls(access->venue == NULL ? NULL : &access->venue->tls, &access->tls));
-    SL_TRY(make_policy(access, conf, service));
+    SL_TRY(make_policy(access, conf, service, sharing));
     struct sl_http_client_options http = {.tls = access->tls,
                                           .policy = access->policy,
                                           .local_address = sl_access_local_address(access),
@@ -181,7 +214,7 @@ static int open_all(sl_access *access, const struct sl_conf *conf, const struct 
 }
 
 int sl_access_open(sl_config *config, const struct sl_config_variant *service, sl_instruments *instruments,
-                   sl_access **ret_access)
+                   const struct sl_access_sharing *sharing, sl_access **ret_access)
 {
     const struct sl_conf *conf = sl_config_root(config);
     const struct sl_conf_market *market = sl_conf_market(service);
@@ -197,7 +230,7 @@ int sl_access_open(sl_config *config, const struct sl_config_variant *service, s
     access->driver = driver;
     access->instruments = instruments;
     access->venue = conf->venues.at[market->venue];
-    int code = open_all(access, conf, service);
+    int code = open_all(access, conf, service, sharing);
     if (code < 0) {
         sl_access_close(access);
         return code;

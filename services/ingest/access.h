@@ -10,6 +10,7 @@
 #include "sluice/fetch.h"
 #include "sluice/limiter.h"
 #include "sluice/policy.h"
+#include "sluice/redis.h"
 #include "sluice/tls.h"
 #include "venues/venue.h"
 
@@ -31,19 +32,34 @@ struct sl_access_stats {
     char problem[160];
 };
 
+/* Where limits with `shared: redis` are shared. */
+struct sl_access_sharing {
+    sl_scope *scope; /* outlives the access */
+    sl_redis *redis;
+    const char *group;
+    uint32_t members; /* replicas now; see sl_access_set_members() */
+};
+
 /*
  * To the venue, as the configuration has it: its section, and the limit, retry, breaker and bulkhead that the service
- * (an entry of `services`) or the venue name. Keeps a reference to `config`; `instruments` is borrowed. Does not wait. 0,
- * SL_EINVAL with the reason, SL_ENOMEM.
+ * (an entry of `services`) or the venue name. Keeps a reference to `config`; `instruments` is borrowed. `sharing`
+ * (NULL: nowhere) is copied. Does not wait. 0, SL_EINVAL with the reason, SL_ENOMEM.
  */
 SL_MUST_CHECK int sl_access_open(sl_config *config, const struct sl_config_variant *service,
-                                 sl_instruments *instruments, sl_access **ret_access);
+                                 sl_instruments *instruments, const struct sl_access_sharing *sharing,
+                                 sl_access **ret_access);
 void sl_access_close(sl_access *access);
 SL_AUTO_DECLARE(sl_access, sl_access_close)
 
 /* New values from a new configuration, in place: limits, retry, breaker, bulkhead. 0, SL_EINVAL: nothing changed. */
 SL_MUST_CHECK int sl_access_change(sl_access *access, const struct sl_conf *conf,
                                    const struct sl_config_variant *service);
+
+/* So many replicas share the limit: without Redis each takes its part of it. */
+void sl_access_set_members(sl_access *access, uint32_t members);
+
+/* Whether replicas share the limit of requests; and whether Redis is away, so that each decides alone. */
+bool sl_access_shared(const sl_access *access, bool *ret_away);
 
 const sl_venue_driver *sl_access_driver(const sl_access *access);
 const char *sl_access_stream_origin(const sl_access *access); /* never NULL */

@@ -263,7 +263,9 @@ static void put_limit(sl_access *access, sl_json_writer *out)
     sl__console_put_uint(out, "granted", info.admitted);
     sl__console_put_uint(out, "refused", info.refused);
     sl__console_put_seconds(out, "banned_seconds", banned ? info.blocked_until - sl_now() : 0);
-    sl__console_put_text(out, "shared", "local");
+    bool away = false;
+    bool shared = sl_access_shared(access, &away);
+    sl__console_put_text(out, "shared", !shared ? "local" : away ? "fallback" : "redis");
     sl_json_end_object(out);
 }
 

@@ -192,6 +192,15 @@ static void commit_sink(void *arg, const struct sl_reload_entry *entry, void *pr
 
 /* ---- services ---- */
 
+void sl__program_set_members(sl_program_parts *parts, uint32_t members)
+{
+    for (size_t at = 0; at < SL_VENUE_COUNT; at++) {
+        if (parts->accesses[at] != NULL) {
+            sl_access_set_members(parts->accesses[at], members);
+        }
+    }
+}
+
 struct sl_program_service *sl__program_service(const sl_program_parts *parts, const char *name)
 {
     struct sl_program_service *service = parts->services;
@@ -205,7 +214,13 @@ int sl__program_access(sl_program_parts *parts, struct sl_program_service *servi
 {
     sl_venue venue = sl_access_venue(sl_conf_market(service->variant)->venue);
     if (parts->accesses[venue] == NULL) {
-        SL_TRY(sl_access_open(service->config, service->variant, parts->instruments, &parts->accesses[venue]));
+        const struct sl_conf *conf = sl_config_root(service->config);
+        struct sl_access_sharing sharing = {.scope = parts->shared_scope,
+                                            .redis = parts->redis,
+                                            .group = conf->coordination.group,
+                                            .members = sl_replicas_members(parts->replicas)};
+        SL_TRY(sl_access_open(service->config, service->variant, parts->instruments,
+                              parts->redis == NULL ? NULL : &sharing, &parts->accesses[venue]));
     }
     service->access = parts->accesses[venue];
     return 0;

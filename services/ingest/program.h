@@ -148,6 +148,8 @@ SL_MUST_CHECK int sl__program_attach(sl_program_parts *parts, struct sl_program_
 SL_MUST_CHECK int sl__program_access(sl_program_parts *parts, struct sl_program_service *service);
 /* program.c: what was said of the instrument by sl_program_follow(), else `otherwise`. */
 bool sl__program_asks_for(const struct sl_program_service *service, const sl_instrument *instrument, bool otherwise);
+/* program.c: so many replicas share the limits. */
+void sl__program_set_members(sl_program_parts *parts, uint32_t members);
 /* program.c: keeps a gap for people. */
 void sl__program_note_gap(sl_program_parts *parts, const char *service, const sl_market_event *event);
 /* program.c: a service's life ends; its figures stay in the totals. */

@@ -383,6 +383,7 @@ static int refresh_views(sl_replicas *replicas)
     struct sl_partitions_stats stats;
     sl_partitions_stats_get(replicas->partitions, &stats);
     replicas->members = stats.members;
+    sl__program_set_members(replicas->parts, sl_replicas_members(replicas));
     if (sl_now() < replicas->owners_next) {
         return 0;
     }

@@ -58,6 +58,9 @@ SL_MUST_CHECK int sl_shared_limit_open(sl_scope *scope, const struct sl_shared_l
 /* Makes a limiter of these options share: fills in `shared`. */
 void sl_shared_limit_use(sl_shared_limit *shared, struct sl_limiter_options *options);
 
+/* From now on its part of the limits while Redis is away, above 0 to 1: when replicas come or go. Does not wait. */
+void sl_shared_limit_set_share(sl_shared_limit *shared, double share);
+
 struct sl_shared_limit_stats {
     uint64_t asked;         /* scripts sent */
     uint64_t admitted;      /* by Redis */

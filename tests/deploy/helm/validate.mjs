@@ -88,7 +88,7 @@ const named = (kind, name) => all(kind).some((object) => object.metadata.name ==
 const matches = (selector, labels) => Object.entries(selector).every(([key, value]) => labels[key] === value);
 const workloads = [...all('StatefulSet'), ...all('Deployment')];
 need(workloads.length === 1, `${workloads.length} workloads`);
-for (const { spec, kind } of workloads) {
+for (const { metadata, spec, kind } of workloads) {
     const pod = spec.template.spec;
     const [container] = pod.containers;
     const labels = spec.template.metadata.labels;
@@ -99,6 +99,8 @@ for (const { spec, kind } of workloads) {
     need(mounts.every((mount) => volumes.includes(mount.name)), 'a mount has no volume');
     need(new Set(volumes).size === volumes.length && volumes.every((name) => mounts.some((mount) => mount.name === name)),
         'a volume is not mounted, or there twice');
+    // What Kubernetes puts behind the workload's name; coordination.replica takes 63 letters.
+    need((metadata.name + (kind === 'Deployment' ? '-0123456789-01234' : '-4095')).length <= 63, 'names of pods are too long');
     need(kind !== 'StatefulSet' || named('Service', spec.serviceName), `no service ${spec.serviceName}`);
     for (const volume of pod.volumes) {
         const map = volume.configMap && volume.configMap.name;

@@ -3,9 +3,7 @@
 {{- define "sluice.pod" -}}
 metadata:
   annotations:
-    {{- if not .Values.existingConfigMap }}
     checksum/config: {{ include (print $.Template.BasePath "/configmap.yaml") . | sha256sum }}
-    {{- end }}
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

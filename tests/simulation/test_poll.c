@@ -302,11 +302,17 @@ static void each_channel_is_decoded(void **state)
 
 /* ---- what goes wrong ---- */
 
+static int order(struct rig *rig, sl_fault fault, uint64_t count, sl_time lasts)
+{
+    const struct sl_fault_order order = {.fault = fault, .count = count, .duration = lasts};
+    return sl_simulated_order(rig->exchange, &order);
+}
+
 static int be_refused(struct rig *rig)
 {
     const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
     SL_TRY(sl_sleep(SL_SECONDS(5)));
-    sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_HTTP_429_AFTER, 1, SL_SECONDS(20));
+    SL_TRY(order(rig, SL_FAULT_HTTP_429_AFTER, 1, SL_SECONDS(20)));
     while (exchange->limited == 0) {
         SL_TRY(sl_sleep(SL_MILLISECONDS(1)));
     }
@@ -335,7 +341,7 @@ static int be_banned(struct rig *rig)
 {
     const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
     SL_TRY(sl_sleep(SL_SECONDS(5)));
-    sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_HTTP_418, 1, SL_SECONDS(120));
+    SL_TRY(order(rig, SL_FAULT_HTTP_418, 1, SL_SECONDS(120)));
     SL_TRY(sl_sleep(SL_SECONDS(2)));
     uint64_t then = exchange->requests;
     SL_TRY(sl_sleep(SL_SECONDS(110)));
@@ -360,8 +366,8 @@ static int be_cut(struct rig *rig)
 {
     for (int minute = 0; minute < 20; minute++) {
         SL_TRY(sl_sleep(SL_SECONDS(3)));
-        sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_HTTP_500, 3, 0);
-        sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_HTTP_403, 1, 0);
+        SL_TRY(order(rig, SL_FAULT_HTTP_500, 3, 0));
+        SL_TRY(order(rig, SL_FAULT_HTTP_403, 1, 0));
     }
     SL_TRY(sl_sleep(SL_SECONDS(30)));
     uint64_t least = UINT64_MAX;
@@ -389,7 +395,7 @@ static int come_and_go(struct rig *rig)
 {
     SL_TRY(sl_sleep(SL_SECONDS(11)));
     assert_int_equal(stats_of(rig).wanted, 10);
-    sl_simulated_fault(rig->exchange, SL_VENUE_NONE, SL_FAULT_DELIST, 1, 0);
+    SL_TRY(order(rig, SL_FAULT_DELIST, 1, 0));
     SL_TRY(sl_simulated_list(rig->exchange, rig->venue, "NEW"));
     SL_TRY(
         sl_sleep(SL_SECONDS(60))); /* nobody has told us yet: the one that is gone fails, and comes later and later */

@@ -29,6 +29,10 @@ struct backfill {
     struct sl_work_depth depth;
     bool *planned; /* instruments, by index, whose jobs were added in this life */
     size_t planned_count;
+    sl_scope *jobs;   /* around the workers, while they run */
+    uint64_t at_once; /* of them */
+    bool all_planned; /* nothing is still to be added */
+    bool told;        /* that all is done */
     bool unreachable; /* the queue does not answer */
 };
 
@@ -86,6 +90,10 @@ static int plan(struct sl_program_service *service, const sl_instrument *instrum
 static int follow(struct sl_program_service *service, const sl_instrument *instrument, bool wanted)
 {
     struct backfill *backfill = service->life;
+    backfill->all_planned = instrument == NULL;
+    if (instrument == NULL && backfill->jobs != NULL && backfill->at_once != conf_of(service)->concurrency) {
+        return sl_scope_stop(backfill->jobs, SL_NEVER); /* what is in hand goes on with the new number */
+    }
     if (instrument == NULL || !wanted) {
         return 0;
     }
@@ -100,6 +108,7 @@ static int follow(struct sl_program_service *service, const sl_instrument *instr
         backfill->planned_count = count;
     }
     if (!backfill->planned[instrument->index]) {
+        backfill->told = false;
         SL_TRY(plan(service, instrument));
         backfill->planned[instrument->index] = true;
     }
@@ -108,14 +117,40 @@ static int follow(struct sl_program_service *service, const sl_instrument *instr
 
 /* ---- working ---- */
 
-/* Again with another number of jobs at once when the configuration has one. */
-static int work(void *arg)
+static int work_once(void *arg)
 {
-    struct sl_program_service *service = arg;
-    struct backfill *backfill = service->life;
+    struct backfill *backfill = arg;
     return sl_work_run(backfill->work, &(struct sl_work_run){.on_job = sl_history_do,
                                                              .arg = &backfill->worker,
-                                                             .concurrency = (uint32_t)conf_of(service)->concurrency});
+                                                             .concurrency = (uint32_t)backfill->at_once});
+}
+
+/* Begins again when the configuration has another number of jobs at once. */
+static int work(void *arg)
+{
+    const struct sl_program_service *service = arg;
+    struct backfill *backfill = service->life;
+    while (!sl_stop_requested()) {
+        SL_SCOPE(scope, .name = "jobs");
+        backfill->jobs = &scope;
+        backfill->at_once = conf_of(service)->concurrency;
+        int code = sl_scope_close(&scope, sl_spawn(&scope, work_once, backfill));
+        backfill->jobs = NULL;
+        SL_TRY(code);
+    }
+    return 0;
+}
+
+static void tell_when_done(struct backfill *backfill)
+{
+    const struct sl_work_depth *depth = &backfill->depth;
+    if (backfill->all_planned && !backfill->told && !backfill->unreachable &&
+        depth->waiting + depth->in_hand + depth->later == 0) {
+        backfill->told = true;
+        sl_log_with(SL_LOG_INFO, "all history is there", sl_field_text("service", backfill->worker.service->name),
+                    sl_field_uint("jobs_done_here", backfill->worker.stats.done),
+                    sl_field_uint("put_aside", depth->dead));
+    }
 }
 
 /* A daemon: the queue's figures for views, which do not wait. */
@@ -128,6 +163,7 @@ static int measure(void *arg)
             return code;
         }
         backfill->unreachable = code < 0;
+        tell_when_done(backfill);
         SL_TRY(sl_sleep(DEPTH_EVERY));
     }
 }

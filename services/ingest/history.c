@@ -249,30 +249,69 @@ static int walk_latest(struct walk *walk)
     return walk->rows > 0 && reaches ? 0 : too_old(walk);
 }
 
-/* The first id at or after a time, by halving: ids and times grow together. */
+/* Where a time lies among the ids: one that is before it, and one that is not. */
+struct bracket {
+    int64_t low, high;
+    int64_t low_time, high_time; /* low_time 0: not known, only that it is before */
+};
+
+/* Looks at one trade: 1 when it is before the time, which is also so when it is too old to be kept. */
+static int look_at(struct walk *walk, int64_t id, int64_t time_ns, struct bracket *bracket)
+{
+    sl_venue_request request = request_for(walk);
+    request.from_id = id;
+    request.limit = 1;
+    SL_TRY(fetch(walk, &request));
+    bool before = walk->rows == 0 || walk->first_time < time_ns;
+    if (before) {
+        bracket->low = id;
+        bracket->low_time = walk->rows == 0 ? 0 : walk->first_time;
+    } else {
+        bracket->high = walk->first_id < id ? walk->first_id : id;
+        bracket->high_time = walk->first_time;
+    }
+    return before;
+}
+
+/* As if trades came evenly between the two, or the middle. */
+static int64_t guess_between(const struct bracket *bracket, int64_t time_ns, bool even)
+{
+    int64_t width = bracket->high - bracket->low;
+    double share = 0.5;
+    if (even && bracket->low_time > 0 && bracket->high_time > bracket->low_time) {
+        share = (double)(time_ns - bracket->low_time) / (double)(bracket->high_time - bracket->low_time);
+    }
+    int64_t step = (int64_t)((double)width * share);
+    return bracket->low + (step < 1 ? 1 : step >= width ? width - 1 : step);
+}
+
+/*
+ * An id from which the first trade at or after a time is not far: ids and times grow together. From the latest ones back,
+ * as far as their pace says and then twice as far each time; then between.
+ */
 static int find_id(struct walk *walk, int64_t time_ns, int64_t *ret_id)
 {
     sl_venue_request request = request_for(walk);
     walk->silent = true;
     SL_TRY(fetch(walk, &request));
-    int64_t low = 1, high = walk->last_id + 1;
-    if (walk->rows > 0 && walk->first_time < time_ns) {
-        low = walk->first_id; /* it is on the latest page */
-        high = low;
-    }
-    for (int tries = 0; low < high && tries < HALVINGS_MAX; tries++) {
-        int64_t middle = low + (high - low) / 2;
-        request.from_id = middle;
-        request.limit = 1;
-        SL_TRY(fetch(walk, &request));
-        if (walk->rows == 0 || walk->first_time < time_ns) { /* older than what is kept, or too old */
-            low = middle + 1;
-        } else {
-            high = middle;
+    struct bracket bracket = {.low = 0, .high = walk->first_id, .high_time = walk->first_time};
+    *ret_id = walk->rows == 0 ? 1 : walk->first_id;
+    int64_t near = walk->last_id - walk->first_id + 1; /* about a page: it is on the one that begins there */
+    if (walk->rows > 0 && walk->first_time >= time_ns) {
+        double pace = (double)near / (double)(walk->last_time - walk->first_time + 1);
+        double step = pace * 1.1 * (double)(walk->first_time - time_ns) + (double)near;
+        int before = 0;
+        for (int tries = 0; before == 0 && tries < HALVINGS_MAX && bracket.high > 1; tries++, step *= 2) {
+            before =
+                look_at(walk, step < (double)bracket.high - 1 ? bracket.high - (int64_t)step : 1, time_ns, &bracket);
         }
+        for (int tries = 0; before >= 0 && bracket.high - bracket.low > near && tries < HALVINGS_MAX; tries++) {
+            before = look_at(walk, guess_between(&bracket, time_ns, tries % 2 == 0), time_ns, &bracket);
+        }
+        SL_TRY(before);
+        *ret_id = bracket.low_time > 0 ? bracket.low : bracket.low + 1;
     }
     walk->silent = false;
-    *ret_id = low;
     return 0;
 }
 

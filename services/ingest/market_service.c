@@ -411,8 +411,23 @@ static void look_at(const struct sl_program_service *service, const sl_instrumen
     *ret_place = sl_stream_look(((const struct market *)service->life)->stream, instrument);
 }
 
+static void collect(const struct sl_program_service *service, const struct sl_label *labels, sl_scrape *scrape)
+{
+    const struct market *market = service->life;
+    if (market->fill != NULL) {
+        const struct sl_history_stats *stats = sl_gap_fill_stats(market->fill);
+        sl_scrape_counter(scrape, "sluice_feed_gaps_filled_total", "Gaps of trades filled from the venue's history.",
+                          labels, stats->healed);
+        sl_scrape_counter(scrape, "sluice_feed_gaps_given_up_total", "Gaps of trades that its history does not fill.",
+                          labels, stats->given_up);
+        sl_scrape_gauge(scrape, "sluice_feed_gaps_open", "Gaps of trades that are being filled, or wait to be.", labels,
+                        (double)sl_gap_fill_open_count(market->fill));
+    }
+}
+
 const struct sl_service_kind sl__market_kind = {.run = run,
                                                 .look = look,
+                                                .collect = collect,
                                                 .pause = pause_stream,
                                                 .restart = restart,
                                                 .look_at = look_at,

@@ -79,6 +79,8 @@ const char *sl_conformance_log(void);
 
 /* In both worlds: real and simulated first in, first out; simulated with the seeds. */
 #define C_TEST(name, behaviour, anchor) SL__TASK_CASE(name, behaviour, anchor, SL_WORLD_BOTH)
+/* The same with two seeds: cases with much data, to which the order of tasks matters little. */
+#define C_TEST_FEW(name, behaviour, anchor) SL__TASK_CASE(name, behaviour, anchor, SL_WORLD_BOTH_FEW)
 /* Only in the simulated world: cases that let much time pass. */
 #define C_TEST_SIMULATED(name, behaviour, anchor) SL__TASK_CASE(name, behaviour, anchor, SL_WORLD_SIMULATED)
 /* Only in the real world, there with the seeds too: threads, signals, sockets. */

@@ -205,7 +205,7 @@ C_TEST(ws_in_a_cancelled_scope, "in a cancelled scope every call fails at once, 
 
 /* ---- random traffic ---- */
 
-#define ROUNDS 60
+#define ROUNDS 20
 #define RANDOM_BYTES_MAX ((size_t)90000)
 
 struct side {

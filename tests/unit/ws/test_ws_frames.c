@@ -8,7 +8,7 @@
 #define CLOSE F(0x88, "\x03\xe8")
 #define DONE "EOF C1000"
 
-C_TEST(ws_framing, "text and binary of every form of length", "RFC 6455 5.2, 5.6")
+C_TEST_FEW(ws_framing, "text and binary of every form of length", "RFC 6455 5.2, 5.6")
 {
     WS_PLAY("T() " DONE, F(0x81, ""), CLOSE);
     WS_PLAY("B() " DONE, F(0x82, ""), CLOSE);
@@ -162,7 +162,7 @@ C_TEST(ws_closing, "codes and reasons, good and bad; what follows a close frame 
     return 0;
 }
 
-C_TEST(ws_close_codes, "every code of the wire, and what the caller sees of it", "RFC 6455 7.4.2")
+C_TEST_FEW(ws_close_codes, "every code of the wire, and what the caller sees of it", "RFC 6455 7.4.2")
 {
     for (int code = 0; code < 65536; code += code < 5010 ? 1 : 4999) {
         bool good = (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);

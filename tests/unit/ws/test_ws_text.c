@@ -132,7 +132,7 @@ static void bad_byte_anywhere(void **state)
     }
 }
 
-C_TEST(ws_valid_text, "valid text passes, in one frame and in frames cut at every byte", "RFC 6455 8.1")
+C_TEST_FEW(ws_valid_text, "valid text passes, in one frame and in frames cut at every byte", "RFC 6455 8.1")
 {
     for (size_t i = 0; i < COUNT(valid); i++) {
         size_t size_bytes = strlen(valid[i]);
@@ -149,8 +149,8 @@ C_TEST(ws_valid_text, "valid text passes, in one frame and in frames cut at ever
     return 0;
 }
 
-C_TEST(ws_invalid_text, "invalid text is refused with 1007, in one frame and in frames cut at every byte",
-       "RFC 6455 8.1")
+C_TEST_FEW(ws_invalid_text, "invalid text is refused with 1007, in one frame and in frames cut at every byte",
+           "RFC 6455 8.1")
 {
     for (size_t i = 0; i < COUNT(invalid); i++) {
         const char *text = invalid[i].text;
@@ -212,7 +212,7 @@ C_TEST(ws_text_fails_while_waiting, "also when the bad bytes come one by one to 
     return 0;
 }
 
-C_TEST(ws_text_fails_fast, "bad text is refused before the frame it stands in is whole", "RFC 6455 8.1")
+C_TEST_FEW(ws_text_fails_fast, "bad text is refused before the frame it stands in is whole", "RFC 6455 8.1")
 {
     for (int role = 0; role < 2; role++) {
         for (size_t i = 0; i < COUNT(invalid); i++) {

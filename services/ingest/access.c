@@ -293,6 +293,7 @@ int sl_access_list(sl_access *access)
     sl_venue_request request = {.kind = SL_REQUEST_INSTRUMENTS};
     size_t listed = 0;
     bool more = true;
+    uint32_t list = sl_instruments_begin_list(access->instruments);
     for (int page = 0; more && page < SL_ACCESS_PAGES_MAX; page++) {
         int rows = list_page(access, &request, &more);
         if (rows < 0) {
@@ -304,6 +305,9 @@ int sl_access_list(sl_access *access)
     }
     access->stats.lists++;
     access->stats.listed = listed;
+    if (!more && listed > 0) { /* all pages: what is not on them is gone */
+        access->stats.delisted += sl_instruments_end_list(access->instruments, access->driver->venue, list);
+    }
     return (int)listed;
 }
 

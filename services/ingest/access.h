@@ -28,7 +28,8 @@ typedef struct sl_access sl_access;
 
 struct sl_access_stats {
     uint64_t lists, list_failures;
-    size_t listed; /* instruments of the last list */
+    size_t listed;     /* instruments of the last list */
+    uint64_t delisted; /* that were on an earlier list and are no more */
     char problem[160];
 };
 

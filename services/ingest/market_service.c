@@ -206,9 +206,12 @@ static int wish_for_all(const struct sl_program_service *service, const sl_instr
     return 0;
 }
 
+/* What was lost and not handed over may be nobody's for a while: that is told. */
 static bool elsewhere(void *arg, const sl_instrument *instrument)
 {
-    return sl__service_elsewhere(arg, instrument);
+    const struct sl_program_service *service = arg;
+    return sl__service_elsewhere(service, instrument) &&
+           !sl_replicas_lost(sl_program_replicas(service->parts), instrument);
 }
 
 /* Where somebody else, or an earlier life, has followed some of it, what is missing since then is told. */

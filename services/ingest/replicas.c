@@ -25,6 +25,11 @@ bool sl_replicas_follows(const sl_replicas *replicas, const sl_instrument *instr
     return replicas == NULL || replicas->all[sl__replicas_partition_of(replicas, instrument)].state != SL__PART_AWAY;
 }
 
+bool sl_replicas_lost(const sl_replicas *replicas, const sl_instrument *instrument)
+{
+    return replicas != NULL && replicas->all[sl__replicas_partition_of(replicas, instrument)].lost;
+}
+
 uint64_t sl_replicas_generation(const sl_replicas *replicas)
 {
     return replicas == NULL ? 0 : replicas->generation;
@@ -45,6 +50,12 @@ sl_positions *sl_replicas_positions(sl_replicas *replicas)
     return replicas->positions;
 }
 
+/* Not before what happened ahead of us has been told: whoever follows must not begin behind that. */
+bool sl__replicas_may_save(const sl_replicas *replicas, const struct sl__replica_part *part)
+{
+    return part->state != SL__PART_AWAY && part->joined && replicas->taken_chosen >= part->claimed;
+}
+
 /* Services look anew at what they follow. */
 static uint64_t tell_services(sl_replicas *replicas)
 {
@@ -58,6 +69,14 @@ static uint64_t tell_services(sl_replicas *replicas)
 
 /* ---- leases ---- */
 
+static int take_over(sl_replicas *replicas, struct sl__replica_part *part, bool seamless)
+{
+    SL_TRY(sl__store_take(replicas, part, seamless));
+    part->joined = true;
+    part->claimed = tell_services(replicas);
+    return 0;
+}
+
 static void begin(sl_replicas *replicas, struct sl__replica_part *part, int64_t fence)
 {
     bool back = part->state == SL__PART_LEAVING; /* it comes back before anybody else had it */
@@ -65,7 +84,8 @@ static void begin(sl_replicas *replicas, struct sl__replica_part *part, int64_t 
     *part = (struct sl__replica_part){.index = part->index,
                                       .state = SL__PART_OWNED,
                                       .fence = fence,
-                                      .joined = back && part->heir == 0,
+                                      .joined = back && part->joined && part->heir == 0,
+                                      .claimed = part->claimed,
                                       .join_by = sl_time_add(sl_now(), drain + SL_REPLICAS_MARGIN)};
     part->generation = tell_services(replicas);
     sl_event_set(&replicas->changed);
@@ -92,7 +112,10 @@ static int give_back(sl_replicas *replicas, struct sl__replica_part *part)
     if (part->alone) {
         return 0;
     }
-    int code = sl__store_state(replicas, part, SL__TOLD_HANDING);
+    int code = part->joined ? 0 : take_over(replicas, part, false); /* the one before has not said its last word */
+    if (code != SL_ECANCELED) {
+        code = sl__store_state(replicas, part, SL__TOLD_HANDING);
+    }
     return code == SL_ECANCELED ? code : 0; /* the heir finds an owner that said nothing, and tells a gap to be sure */
 }
 
@@ -106,6 +129,7 @@ static void lose(sl_replicas *replicas, struct sl__replica_part *part)
         part->leave_from = 0;
         sl_event_set(&replicas->changed);
     } else {
+        part->lost = true;
         away(replicas, part);
     }
 }
@@ -133,10 +157,7 @@ static int join(sl_replicas *replicas, struct sl__replica_part *part)
     if (told.state == SL__TOLD_HANDING && told.fence < part->fence && sl_now() < part->join_by) {
         return 0;
     }
-    SL_TRY(sl__store_take(replicas, part, told.state == SL__TOLD_DONE && told.seen == part->fence));
-    part->joined = true;
-    (void)tell_services(replicas);
-    return 0;
+    return take_over(replicas, part, told.state == SL__TOLD_DONE && told.seen == part->fence);
 }
 
 static void count_pending(void *arg, const sl_subscription *what)
@@ -302,17 +323,20 @@ static void mark_sinks(sl_replicas *replicas)
 static int take_positions(sl_replicas *replicas)
 {
     sl_time now = sl_now();
+    uint64_t chosen = replicas->generation;
     for (struct sl_program_service *service = sl_program_services(replicas->parts); service != NULL;
          service = service->next) {
         const struct sl_conf_market *market = sl_conf_market(service->variant);
         bool split = market == NULL || market->partitioned || replicas->redis == NULL; /* else each has its own */
         if (split && service->kind->positions != NULL && service->life != NULL) {
             struct taking taking = {replicas, service->name, 0};
+            chosen = service->chosen < chosen ? service->chosen : chosen;
             SL_TRY(service->kind->positions(service, note, &taking));
             SL_TRY(taking.code);
         }
     }
     mark_sinks(replicas);
+    replicas->taken_chosen = chosen;
     replicas->taken = true;
     replicas->taken_at = now;
     return 0;
@@ -346,7 +370,8 @@ static int leave_those_told(sl_replicas *replicas, sl_time stored_at)
         struct sl__replica_part *part = &replicas->all[at];
         bool ready = part->state == SL__PART_LEAVING && part->leave_from != 0;
         bool late = ready && sl_now() >= sl_time_add(part->leave_from, replicas->conf->drain);
-        if (ready && (part->leave_from <= stored_at || late)) {
+        bool told = part->leave_from <= stored_at && sl__replicas_may_save(replicas, part);
+        if (ready && (told || late)) {
             int one = leave(replicas, part);
             code = code < 0 ? code : one;
         }

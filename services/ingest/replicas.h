@@ -65,6 +65,9 @@ void sl_replicas_end(sl_replicas *replicas);
 /* Whether this replica follows the instrument: it owns its partition, or hands it over just now. NULL: it follows all. */
 bool sl_replicas_follows(const sl_replicas *replicas, const sl_instrument *instrument);
 
+/* Whether that is because its lease was lost: it was not handed over, and perhaps nobody follows it. */
+bool sl_replicas_lost(const sl_replicas *replicas, const sl_instrument *instrument);
+
 /* Grows whenever sl_replicas_follows() may say something else. */
 uint64_t sl_replicas_generation(const sl_replicas *replicas);
 

@@ -19,12 +19,14 @@ struct sl__replica_part {
     enum sl__part_state state;
     int64_t fence;       /* of our last lease; 0: never had one */
     uint64_t generation; /* of what services follow, since it is owned */
-    bool joined;         /* OWNED: what the one before reached is known */
+    bool joined;         /* what the one before reached is known, */
+    uint64_t claimed;    /* and services that have chosen since this generation go on from there */
     bool live;           /* OWNED: all of it comes, and the others know */
     sl_time join_by;     /* OWNED: until then the one before may still say its last word */
     sl_time leave_by;    /* LEAVING: with or without an heir; SL_NEVER: with one only */
     int64_t heir;        /* LEAVING: the token of the one that has all; 0: none yet */
     sl_time leave_from;  /* LEAVING: positions taken from then on are the last; 0: not known yet */
+    bool lost;           /* AWAY: the lease was, so that nobody may follow it now */
     bool alone;          /* LEAVING: nobody is there to hand it to: all ends in order soon */
 };
 
@@ -47,6 +49,7 @@ struct sl_replicas {
     bool stopping;
     /* The positions that are on their way to the store. */
     bool taken;
+    uint64_t taken_chosen; /* all services had chosen since this generation */
     sl_time taken_at, take_next;
     struct sl__mark marks[SL_PROGRAM_PARTS_MAX];
     size_t mark_count;
@@ -60,6 +63,9 @@ struct sl_replicas {
 };
 
 uint32_t sl__replicas_partition_of(const sl_replicas *replicas, const sl_instrument *instrument);
+
+/* Whether the positions that were taken may be stored. */
+bool sl__replicas_may_save(const sl_replicas *replicas, const struct sl__replica_part *part);
 
 /* ---- replicas_store.c: where positions are kept ---- */
 

@@ -191,11 +191,6 @@ static void put_expected(void *arg, const char *key, int64_t id)
     }
 }
 
-static bool is_to_save(const struct sl__replica_part *part)
-{
-    return (part->state == SL__PART_OWNED && part->joined) || part->state == SL__PART_LEAVING;
-}
-
 static bool fits_part(void *arg, const sl_instrument *instrument)
 {
     const struct saving *saving = arg;
@@ -225,7 +220,8 @@ static int redis_save(sl_replicas *replicas, bool last)
     for (uint32_t at = 0; at < replicas->count && code == 0; at++) {
         saving.part = &replicas->all[at];
         saving.count = 0;
-        if (last ? saving.part->fence > 0 && saving.part->state != SL__PART_AWAY : is_to_save(saving.part)) {
+        if (last ? saving.part->fence > 0 && saving.part->state != SL__PART_AWAY
+                 : sl__replicas_may_save(replicas, saving.part)) {
             code = save_part(&saving, last);
         }
     }

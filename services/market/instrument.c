@@ -35,6 +35,7 @@ struct sl_instruments {
     sl_instrument **chunks;
     size_t chunk_count, chunk_capacity;
     struct index symbols, names;
+    uint32_t list; /* the newest that was begun */
 };
 
 static const char *const venue_names[SL_VENUE_COUNT] = {"none",          "binance", "binance-usdm", "binance-coinm",
@@ -225,6 +226,7 @@ static int add_new(sl_instruments *table, const sl_instrument *definition, const
     }
     *instrument = *definition;
     instrument->index = (uint32_t)table->count;
+    instrument->list = table->list;
     if (instrument->name[0] == '\0') {
         make_name(instrument);
     }
@@ -277,7 +279,11 @@ int sl_instruments_add(sl_instruments *table, const sl_instrument *definition, c
     sl_instrument *found = find_symbol(table, definition->venue, definition->symbol, strlen(definition->symbol));
     int code = 0;
     if (found != NULL) {
+        if (found->status == SL_STATUS_DELISTED && found->list < table->list) {
+            found->status = SL_STATUS_UNKNOWN; /* it is back, or the list says what it is */
+        }
         update(found, definition);
+        found->list = table->list;
         result = found;
     } else {
         code = add_new(table, definition, &result);
@@ -286,6 +292,25 @@ int sl_instruments_add(sl_instruments *table, const sl_instrument *definition, c
         *ret_instrument = result;
     }
     return code;
+}
+
+uint32_t sl_instruments_begin_list(sl_instruments *table)
+{
+    return ++table->list;
+}
+
+size_t sl_instruments_end_list(sl_instruments *table, sl_venue venue, uint32_t list)
+{
+    size_t delisted = 0;
+    for (size_t at = 0; at < table->count; at++) {
+        sl_instrument *instrument = &table->chunks[at / CHUNK_INSTRUMENTS][at % CHUNK_INSTRUMENTS];
+        if (instrument->venue == venue && instrument->list != 0 && instrument->list < list &&
+            instrument->status != SL_STATUS_DELISTED) {
+            instrument->status = SL_STATUS_DELISTED;
+            delisted++;
+        }
+    }
+    return delisted;
 }
 
 void sl_instruments_set_status(sl_instruments *table, const sl_instrument *instrument, sl_instrument_status status)

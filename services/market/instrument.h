@@ -67,6 +67,7 @@ typedef enum sl_instrument_status {
 
 typedef struct sl_instrument {
     uint32_t index; /* in its table, from 0 */
+    uint32_t list;  /* the last list that it was on: see sl_instruments_begin_list() */
     sl_venue venue;
     char symbol[SL_SYMBOL_MAX];        /* as the venue writes it in streams: "BTCUSDT", "BTC/USD" */
     char name[SL_INSTRUMENT_NAME_MAX]; /* normalised; the symbol in upper case where nothing more is known */
@@ -94,6 +95,13 @@ SL_AUTO_DECLARE(sl_instruments, sl_instruments_free)
  */
 SL_MUST_CHECK int sl_instruments_add(sl_instruments *table, const sl_instrument *definition,
                                      const sl_instrument **ret_instrument);
+
+/*
+ * Around the whole list of a venue, which adds what is on it: what had been on one before and is not on this one is
+ * delisted. How many those are. Lists of several venues may overlap.
+ */
+uint32_t sl_instruments_begin_list(sl_instruments *table);
+size_t sl_instruments_end_list(sl_instruments *table, sl_venue venue, uint32_t list);
 
 /* Sets the status; the instrument must be of this table. */
 void sl_instruments_set_status(sl_instruments *table, const sl_instrument *instrument, sl_instrument_status status);

@@ -27,6 +27,8 @@
 #define PARTITIONS 12
 #define ANSWER_BYTES 65536
 #define LOOKS 3000 /* of 20 ms */
+#define FAULTS 5
+#define SHORT 3 /* those that the short version does, once each */
 #define LINE_BYTES 1024
 
 struct replica {
@@ -326,6 +328,26 @@ static void fault_reload(struct world *world, struct replica *replica)
     wait_until_settled(world);
 }
 
+/* Away for longer than the leases last: all lose what they have, and tell so; its data stays. */
+static void fault_redis(struct world *world, struct replica *replica)
+{
+    (void)replica;
+    own_server_stop(&world->redis, SIGKILL);
+    pause_ms(4000);
+    assert_int_equal(own_server_start(&world->redis), 0);
+    wait_until_settled(world);
+}
+
+/* Frozen for longer than its leases last: it finds out that others have what it had. */
+static void fault_freeze(struct world *world, struct replica *replica)
+{
+    assert_int_equal(kill(replica->server.pid, SIGSTOP), 0);
+    pause_ms(5000);
+    assert_int_equal(kill(replica->server.pid, SIGCONT), 0);
+    pause_ms(1000);
+    wait_until_settled(world);
+}
+
 static uint32_t draw(struct world *world, uint32_t below)
 {
     world->randomness = world->randomness * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -334,22 +356,23 @@ static uint32_t draw(struct world *world, uint32_t below)
 
 static void each_fault_again_and_again(struct world *world)
 {
-    static void (*const faults[])(struct world * world, struct replica * replica) = {fault_kill, fault_reload,
-                                                                                     fault_restart};
+    static void (*const faults[])(struct world * world, struct replica * replica) = {
+        fault_kill, fault_reload, fault_restart, fault_redis, fault_freeze};
     const char *text = getenv("SL_REPLICAS_SECONDS"), *seed = getenv("SL_REPLICAS_SEED");
     long least = text == NULL ? 0 : (long)strtoull(text, NULL, 10);
     world->randomness = seed == NULL ? (uint64_t)time(NULL) : strtoull(seed, NULL, 10);
     (void)printf("seed %llu\n", (unsigned long long)world->randomness);
     double begin = seconds();
-    size_t done[3] = {0};
-    for (size_t at = 0; at < 3 || seconds() - begin < (double)least; at++) {
-        uint32_t which = at < 3 ? (uint32_t)at : draw(world, 3);
+    size_t done[FAULTS] = {0};
+    for (size_t at = 0; at < SHORT || seconds() - begin < (double)least; at++) {
+        uint32_t which = at < SHORT ? (uint32_t)at : draw(world, FAULTS);
         faults[which](world, &world->replicas[draw(world, REPLICAS)]);
         done[which]++;
         pause_ms(draw(world, 1000));
     }
-    (void)printf("%.0f s: killed %zu times, %zu reloads twice over, %zu restarts\n", seconds() - begin, done[0],
-                 done[1], done[2]);
+    (void)printf(
+        "%.0f s: killed %zu times, %zu reloads twice over, %zu restarts, Redis away %zu times, frozen %zu times\n",
+        seconds() - begin, done[0], done[1], done[2], done[3], done[4]);
 }
 
 /* ---- what the bus has ---- */

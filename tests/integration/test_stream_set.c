@@ -24,7 +24,7 @@ struct tale {
     size_t count;
     uint64_t hash;
     uint64_t gaps, left; /* of trades: told as missing; told as left */
-    uint64_t depth_left, restarted;
+    uint64_t depth_left, restarted, delisted;
     size_t snapshots;
 };
 
@@ -68,6 +68,10 @@ static int on_event(void *arg, const sl_market_event *event)
         bool left = gap->reason == SL_GAP_DISCONNECTED && gap->to_id == 0;
         tale->restarted += gap->reason == SL_GAP_RESTARTED;
         *(event->feed == SL_FEED_DEPTH ? &tale->depth_left : left ? &tale->left : &tale->gaps) += 1;
+        return 0;
+    }
+    if (event->kind == SL_EVENT_STATUS) {
+        tale->delisted += event->as.status == SL_STATUS_DELISTED;
         return 0;
     }
     play->strays += !play->followed[event->instrument->index];
@@ -156,6 +160,7 @@ static int leave_all(struct play *play)
     SL_TRY(follow(play, 0, 0, 4));
     SL_TRY(follow(play, 4, 2, 0)); /* not on connections that are about to end */
     SL_TRY(settle(play));
+    sl_instruments_set_status(play->ours, sl_instruments_at(play->ours, 2), SL_STATUS_DELISTED);
     SL_TRY(follow(play, 0, 0, 2));
     for (int look = 0; look < LOOKS_MAX && sl_stream_get_stats(play->stream).connections > 0; look++) {
         SL_TRY(sl_sleep(SL_MILLISECONDS(10)));
@@ -306,6 +311,8 @@ static void connections_without_subscriptions_end_and_new_ones_are_made(void **s
         assert_int_equal(play->strays, 0);
         assert_true(play->heard[0].count > 0 && play->heard[0].snapshots == 2);
         assert_int_equal(play->heard[2].snapshots, 1);
+        assert_int_equal(play->heard[2].delisted, 2); /* of its trades and its book */
+        assert_int_equal(play->heard[0].delisted, 0);
         done(play);
     }
 }

@@ -210,6 +210,38 @@ static void survives_every_failed_allocation(void **state)
     }
 }
 
-SL_TEST_MAIN(cmocka_unit_test(names_are_made), cmocka_unit_test(a_second_definition_updates),
-             cmocka_unit_test(many_keep_their_places), cmocka_unit_test(bad_definitions_are_refused),
-             cmocka_unit_test(patterns), cmocka_unit_test(survives_every_failed_allocation))
+static void what_is_not_on_the_next_list_is_delisted(void **state)
+{
+    (void)state;
+    sl_auto(sl_instruments) *table = NULL;
+    assert_int_equal(sl_instruments_new(0, &table), 0);
+    const sl_instrument one = {.venue = SL_VENUE_KRAKEN, .symbol = "BTC/USD", .status = SL_STATUS_TRADING};
+    const sl_instrument two = {.venue = SL_VENUE_KRAKEN, .symbol = "ETH/USD"};
+    const sl_instrument other = {.venue = SL_VENUE_OKX, .symbol = "BTC-USDT", .status = SL_STATUS_TRADING};
+    const sl_instrument unlisted = {.venue = SL_VENUE_KRAKEN, .symbol = "XRP/USD"};
+    const sl_instrument *btc = NULL, *eth = NULL, *okx = NULL, *xrp = NULL;
+    assert_int_equal(sl_instruments_add(table, &unlisted, &xrp), 1);
+    uint32_t first = sl_instruments_begin_list(table);
+    assert_int_equal(sl_instruments_add(table, &one, &btc), 1);
+    assert_int_equal(sl_instruments_add(table, &two, &eth), 1);
+    assert_int_equal(sl_instruments_add(table, &other, &okx), 1);
+    assert_int_equal(sl_instruments_end_list(table, SL_VENUE_KRAKEN, first), 0);
+    uint32_t second = sl_instruments_begin_list(table);
+    assert_int_equal(sl_instruments_add(table, &one, NULL), 0);
+    assert_int_equal(sl_instruments_end_list(table, SL_VENUE_KRAKEN, second), 1);
+    assert_int_equal(btc->status, SL_STATUS_TRADING);
+    assert_int_equal(eth->status, SL_STATUS_DELISTED);
+    assert_int_equal(okx->status, SL_STATUS_TRADING); /* that was another venue's list */
+    assert_int_equal(xrp->status, SL_STATUS_UNKNOWN); /* no list had it */
+    assert_int_equal(sl_instruments_end_list(table, SL_VENUE_KRAKEN, second), 0);
+    uint32_t third = sl_instruments_begin_list(table);
+    assert_int_equal(sl_instruments_add(table, &two, NULL), 0);
+    assert_int_equal(sl_instruments_end_list(table, SL_VENUE_KRAKEN, third), 1);
+    assert_int_equal(btc->status, SL_STATUS_DELISTED);
+    assert_int_equal(eth->status, SL_STATUS_UNKNOWN); /* it is back */
+}
+
+SL_TEST_MAIN(cmocka_unit_test(what_is_not_on_the_next_list_is_delisted), cmocka_unit_test(names_are_made),
+             cmocka_unit_test(a_second_definition_updates), cmocka_unit_test(many_keep_their_places),
+             cmocka_unit_test(bad_definitions_are_refused), cmocka_unit_test(patterns),
+             cmocka_unit_test(survives_every_failed_allocation))

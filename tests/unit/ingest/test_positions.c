@@ -19,7 +19,7 @@ struct kit {
 static int set_up(void **state)
 {
     static struct kit kit;
-    kit = (struct kit){NULL};
+    kit = (struct kit){.btc = NULL};
     assert_int_equal(sl_instruments_new(0, &kit.instruments), 0);
     assert_int_equal(
         sl_instruments_add(kit.instruments, &(sl_instrument){.venue = SL_VENUE_OKX, .symbol = "BTC-USDT"}, &kit.btc),

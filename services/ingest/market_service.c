@@ -195,7 +195,7 @@ static int wish_for_all(const struct sl_program_service *service, const sl_instr
                                                    .depth = (uint32_t)book->depth,
                                                    .interval_ns = book->interval});
     }
-    for (size_t at = 0; at < stream->channels.count; at++) {
+    for (size_t at = 0; stream != NULL && at < stream->channels.count; at++) {
         sl_subscription what = {.feed = sl_conf_feed_of(((const int *)stream->channels.items)[at]),
                                 .instrument = instrument};
         if (what.feed == SL_FEED_CANDLES) {

@@ -109,22 +109,31 @@ int sl_fanout_write(sl_fanout *fanout, const sl_market_event *event)
     return code;
 }
 
-/* Whether an outlet is done with its events up to this number. */
-static bool is_settled(sl_outlet *outlet, uint64_t number)
+/* Whether an outlet still has to deliver events up to this number. One that was detached has not. */
+static bool is_pending(const sl_fanout *fanout, sl_outlet *outlet, uint64_t number)
 {
-    const sl_outlet_stats *stats = sl_outlet_get_stats(outlet);
-    return outlet->delivered >= number || (stats->queued == 0 && stats->in_batch == 0 && stats->spooled == 0);
+    for (size_t at = 0; at < fanout->count; at++) {
+        if (fanout->outlets[at] == outlet && outlet->delivered < number) {
+            const sl_outlet_stats *stats = sl_outlet_get_stats(outlet);
+            return stats->queued + stats->in_batch + stats->spooled > 0;
+        }
+    }
+    return false;
 }
 
 int sl_fanout_settle(const sl_fanout *fanout)
 {
-    uint64_t numbers[SL_FANOUT_MAX];
+    struct {
+        sl_outlet *outlet;
+        uint64_t number;
+    } all[SL_FANOUT_MAX];
     size_t count = fanout->count;
     for (size_t at = 0; at < count; at++) {
-        numbers[at] = fanout->outlets[at]->stamp.number;
+        all[at].outlet = fanout->outlets[at];
+        all[at].number = fanout->outlets[at]->stamp.number;
     }
-    for (size_t at = 0; at < count && at < fanout->count; at++) {
-        while (at < fanout->count && !is_settled(fanout->outlets[at], numbers[at])) {
+    for (size_t at = 0; at < count; at++) {
+        while (is_pending(fanout, all[at].outlet, all[at].number)) {
             SL_TRY(sl_sleep(SETTLE_EVERY));
         }
     }

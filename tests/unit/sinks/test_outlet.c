@@ -352,6 +352,37 @@ C_TEST_SIMULATED(a_slow_sink_delays_no_other, "", "")
     return 0;
 }
 
+C_TEST_SIMULATED(settling_waits_for_what_was_given_and_no_more, "", "")
+{
+    struct rig rig;
+    CHECK_EQ(make_rig(&rig, false, (sl_outlet_options){.batch_age = SL_MILLISECONDS(10)}), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_fanout_settle(rig.fanout), 0); /* nothing was given, nothing runs */
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    rig.sink->write_time = SL_SECONDS(3);
+    CHECK_EQ(feed(&rig, 100), 0);
+    sl_time began = sl_now();
+    CHECK_EQ(sl_fanout_settle(rig.fanout), 0);
+    CHECK(sl_now() - began >= SL_SECONDS(3));
+    CHECK(rig.sink->stored >= 100);
+    rig.sink->down = true;
+    CHECK_EQ(feed(&rig, 100), 0);
+    {
+        SL_SCOPE(limited, .timeout = SL_SECONDS(60), .move_on = true);
+        CHECK_EQ(sl_fanout_settle(rig.fanout), SL_ECANCELED);
+        CHECK_EQ(sl_scope_close(&limited, SL_ECANCELED), 0);
+    }
+    CHECK_EQ(rig.sink->stored, 100);
+    sl_fanout_detach(rig.fanout, rig.outlet); /* who is gone is waited for no more */
+    CHECK_EQ(sl_fanout_settle(rig.fanout), 0);
+    rig.sink->down = false;
+    CHECK_EQ(sl_sleep(SL_SECONDS(120)), 0); /* until it is tried again */
+    CHECK_EQ(rig.sink->stored, 200);
+    CHECK_EQ(end_and_wait(&rig, &scope), 0);
+    free_rig(&rig);
+    return 0;
+}
+
 TASK_TEST(an_event_larger_than_the_queue_is_dropped_and_counted)
 {
     struct rig rig;
@@ -751,20 +782,18 @@ C_TEST_SIMULATED(trouble_at_random_loses_nothing, "", "")
     return 0;
 }
 
-SL_TEST_MAIN(cmocka_unit_test(all_is_delivered_in_order), cmocka_unit_test(all_is_delivered_by_a_worker_thread),
-             cmocka_unit_test(a_batch_ends_by_count_bytes_or_age),
-             cmocka_unit_test(a_sink_that_is_away_is_tried_again_later_and_later),
-             cmocka_unit_test(a_write_that_hangs_is_given_up),
-             cmocka_unit_test(what_cannot_be_delivered_in_time_is_reported),
-             cmocka_unit_test(drop_oldest_keeps_the_newest), cmocka_unit_test(conflate_keeps_the_last_state_of_each),
-             cmocka_unit_test(block_makes_the_feed_wait_and_loses_nothing),
-             cmocka_unit_test(a_feed_that_waits_can_be_cancelled), cmocka_unit_test(a_slow_sink_delays_no_other),
-             cmocka_unit_test(an_event_larger_than_the_queue_is_dropped_and_counted),
-             cmocka_unit_test(bad_options_are_refused), cmocka_unit_test(an_outage_goes_over_the_disk_and_back),
-             cmocka_unit_test(the_batch_under_way_is_safe_too),
-             cmocka_unit_test(what_is_left_at_the_end_is_there_in_the_next_life),
-             cmocka_unit_test(a_spool_of_somebody_else_stops_the_outlet),
-             cmocka_unit_test(a_full_spool_drops_what_comes_and_keeps_what_it_has),
-             cmocka_unit_test(without_a_disk_the_queue_is_what_there_is),
-             cmocka_unit_test(memory_may_be_short_anywhere), cmocka_unit_test(it_may_be_cancelled_at_each_step),
-             cmocka_unit_test(trouble_at_random_loses_nothing))
+SL_TEST_MAIN(
+    cmocka_unit_test(all_is_delivered_in_order), cmocka_unit_test(all_is_delivered_by_a_worker_thread),
+    cmocka_unit_test(a_batch_ends_by_count_bytes_or_age),
+    cmocka_unit_test(a_sink_that_is_away_is_tried_again_later_and_later),
+    cmocka_unit_test(a_write_that_hangs_is_given_up), cmocka_unit_test(what_cannot_be_delivered_in_time_is_reported),
+    cmocka_unit_test(drop_oldest_keeps_the_newest), cmocka_unit_test(conflate_keeps_the_last_state_of_each),
+    cmocka_unit_test(block_makes_the_feed_wait_and_loses_nothing), cmocka_unit_test(a_feed_that_waits_can_be_cancelled),
+    cmocka_unit_test(a_slow_sink_delays_no_other), cmocka_unit_test(settling_waits_for_what_was_given_and_no_more),
+    cmocka_unit_test(an_event_larger_than_the_queue_is_dropped_and_counted), cmocka_unit_test(bad_options_are_refused),
+    cmocka_unit_test(an_outage_goes_over_the_disk_and_back), cmocka_unit_test(the_batch_under_way_is_safe_too),
+    cmocka_unit_test(what_is_left_at_the_end_is_there_in_the_next_life),
+    cmocka_unit_test(a_spool_of_somebody_else_stops_the_outlet),
+    cmocka_unit_test(a_full_spool_drops_what_comes_and_keeps_what_it_has),
+    cmocka_unit_test(without_a_disk_the_queue_is_what_there_is), cmocka_unit_test(memory_may_be_short_anywhere),
+    cmocka_unit_test(it_may_be_cancelled_at_each_step), cmocka_unit_test(trouble_at_random_loses_nothing))

@@ -70,6 +70,7 @@ typedef struct sl_dialect {
     sl_venue venue;
     size_t levels;                  /* of the books, a side; 0: the default */
     bool timed, consecutive, uuids; /* as in sl_truth_options */
+    bool frames;                    /* a message may stand in one that names its stream: where the wish has a name */
     bool renumbers;                 /* ids of books may begin anew while they are followed */
     bool parts_limited;             /* hear() itself answers a message that is one too many, by host->limit */
     unsigned messages;              /* of one client in messages_ns; 0: as many as it likes */

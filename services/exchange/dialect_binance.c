@@ -371,8 +371,9 @@ static struct sl_rest_reply rest(const struct sl_dialect_host *host, const struc
  */
 #define BINANCE(which, limit, ping_s)                                                                                  \
     {                                                                                                                  \
-        .venue = (which), .messages = (limit), .messages_ns = SECOND, .ping_every_ns = (ping_s)*SECOND,                \
-        .define = define, .open = open_path, .hear = hear, .change = render_change, .leave = leave, .rest = rest       \
+        .venue = (which), .frames = true, .messages = (limit), .messages_ns = SECOND,                                  \
+        .ping_every_ns = (ping_s)*SECOND, .define = define, .open = open_path, .hear = hear, .change = render_change,  \
+        .leave = leave, .rest = rest                                                                                   \
     }
 
 const sl_dialect sl__dialect_binance_spot = BINANCE(SL_VENUE_BINANCE_SPOT, 5, 20);

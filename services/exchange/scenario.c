@@ -145,6 +145,8 @@ static const struct sl_config_field fault_element = {
 
 /* ---- the root ---- */
 
+static const struct sl_config_field capture_element = {.type = SL_CONFIG_STRING, .min = "1", .max = "1024"};
+
 static const struct sl_config_field root_fields[] = {
     {SL_CONFIG_AT(struct sl_scenario, seed), .type = SL_CONFIG_UINT, .default_text = "1",
      .help = "Of all that is drawn: the market, the faults and their times."},
@@ -160,6 +162,12 @@ static const struct sl_config_field root_fields[] = {
      .max = "99%", .help = "Of the events; the others are changes of books."},
     {SL_CONFIG_AT(struct sl_scenario, truth), .type = SL_CONFIG_STRING, .min = "1", .max = "1024",
      .help = "A file for what truly happens, an event a line, the books at the end last."},
+    {SL_CONFIG_AT(struct sl_scenario, capture), .type = SL_CONFIG_LIST, .element = &capture_element, .max = "16",
+     .help =
+         "Files of one captured session, which is played instead of a market that is made up: recordings of `sluice "
+         "record`, or others of the one venue named. Its instruments, levels and rate are the venue's then."},
+    {SL_CONFIG_AT(struct sl_scenario, speed), .type = SL_CONFIG_DOUBLE, .default_text = "1", .min = "0",
+     .max = "1000000", .help = "Of the captured session, times real time; 0: as fast as clients read."},
     {SL_CONFIG_AT(struct sl_scenario, venues), .type = SL_CONFIG_SECTION, .section = &venues_section,
      .help = "Which there are."},
     {SL_CONFIG_AT(struct sl_scenario, faults), .type = SL_CONFIG_LIST, .element = &fault_element, .max = "256",
@@ -198,16 +206,29 @@ int sl_scenario_prepare(const struct sl_scenario *scenario, sl_instruments *inst
                                                  .steps = scenario->steps,
                                                  .wait = (size_t)scenario->wait,
                                                  .port = (int)scenario->port,
+                                                 .speed = scenario->speed,
                                                  .trade_weight = (unsigned)(scenario->trades * 100)};
+    unsigned named = 0;
+    sl_venue only = SL_VENUE_NONE;
     for (int venue = 0; venue < SL_VENUE_COUNT; venue++) {
         const struct sl_scenario_venue *one = scenario->venues[venue];
-        if (one != NULL) {
+        if (one != NULL && scenario->capture.count > 0) {
+            named++;
+            only = (sl_venue)venue;
+        } else if (one != NULL) {
             ret_options->venues[venue] = (struct sl_simulated_venue){
                 .levels = (size_t)one->levels, .deep = (size_t)one->deep, .checksums = one->checksums};
             SL_TRY(sl_simulated_define(instruments, (sl_venue)venue, (size_t)one->instruments));
         }
     }
-    return 0;
+    if (scenario->capture.count == 0) {
+        return 0;
+    }
+    struct sl_captured_options captured = {.paths = scenario->capture.items,
+                                           .path_count = scenario->capture.count,
+                                           .venue = named == 1 ? only : SL_VENUE_NONE,
+                                           .instruments = instruments};
+    return sl_captured_open(&captured, &ret_options->captured);
 }
 
 /* ---- over time ---- */

@@ -46,6 +46,8 @@ struct sl_scenario {
     uint64_t wait;
     double trades; /* of the steps */
     const char *truth;
+    struct sl_config_list capture; /* const char *: files that are played instead of a market that is made up */
+    double speed;
     const struct sl_scenario_venue *venues[SL_VENUE_COUNT]; /* NULL: not there */
     struct sl_config_list faults;                           /* struct sl_scenario_fault */
 };
@@ -53,7 +55,10 @@ struct sl_scenario {
 /* The root of the table, for sl_config_load(). */
 extern const struct sl_config_section sl_scenario_root;
 
-/* Defines the instruments of all venues in an empty table, and fills in the options but for their `arg`, `record`. */
+/*
+ * Defines the instruments of all venues in an empty table, opens the captured session, if it has one (else NULL; the
+ * caller closes it behind the exchange), and fills in the options but for their `arg` and `record`. Reads the files.
+ */
 SL_MUST_CHECK int sl_scenario_prepare(const struct sl_scenario *scenario, sl_instruments *instruments,
                                       struct sl_simulated_options *ret_options);
 

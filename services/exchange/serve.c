@@ -14,6 +14,7 @@ struct served {
     const struct sl_scenario *scenario;
     sl_instruments *instruments;
     sl_simulated *exchange;
+    sl_captured *captured;
     FILE *truth;
     char *line;
     size_t line_bytes;
@@ -60,12 +61,13 @@ static int open_all(struct served *served)
 {
     struct sl_simulated_options simulated;
     SL_TRY(sl_scenario_prepare(served->scenario, served->instruments, &simulated));
+    served->captured = simulated.captured;
     simulated.arg = served;
     simulated.record = served->truth == NULL ? NULL : write_truth;
     SL_TRY(sl_simulated_open(&simulated, &served->exchange));
     printf("listening on 127.0.0.1:%d\n", sl_simulated_port(served->exchange));
     for (int venue = 1; venue < SL_VENUE_COUNT; venue++) {
-        if (served->scenario->venues[venue] != NULL) {
+        if (served->scenario->venues[venue] != NULL && sl_simulated_truth(served->exchange, (sl_venue)venue) != NULL) {
             printf("%-15s ws://127.0.0.1:%d/%s\n", sl_venue_name((sl_venue)venue), sl_simulated_port(served->exchange),
                    sl_venue_name((sl_venue)venue));
         }
@@ -85,26 +87,34 @@ static size_t copy_side(const sl_book *book, sl_side side, sl_level *levels, siz
     return count;
 }
 
+static int write_book(struct served *served, const sl_instrument *instrument, const sl_truth_state *state)
+{
+    size_t bids = sl_book_count(state->book, SL_SIDE_BUY), asks = sl_book_count(state->book, SL_SIDE_SELL);
+    sl_level *levels = sl_calloc(bids + asks + 1, sizeof *levels);
+    if (levels == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for %zu levels", bids + asks);
+    }
+    sl_market_event event = {.kind = SL_EVENT_BOOK_SNAPSHOT, .feed = SL_FEED_SNAPSHOT, .instrument = instrument};
+    event.as.snapshot.last_id = state->book_id;
+    event.as.snapshot.levels = (sl_levels){levels, levels + bids, copy_side(state->book, SL_SIDE_BUY, levels, bids),
+                                           copy_side(state->book, SL_SIDE_SELL, levels + bids, asks)};
+    int code = write_truth(served, &event);
+    sl_free(levels);
+    return code;
+}
+
 /* The books as they truly are in the end. */
 static int write_books(struct served *served)
 {
-    size_t most = (size_t)2 * SL_TRUTH_LEVELS_MAX;
-    sl_level *levels = sl_calloc(2 * most, sizeof *levels);
-    if (levels == NULL) {
-        return sl_fail(SL_ENOMEM, "out of memory for levels");
-    }
-    int code = 0;
-    for (size_t at = 0; at < sl_instruments_count(served->instruments) && code == 0; at++) {
+    for (size_t at = 0; at < sl_instruments_count(served->instruments); at++) {
         const sl_instrument *instrument = sl_instruments_at(served->instruments, at);
-        sl_truth_state state = sl_truth_look(sl_simulated_truth(served->exchange, instrument->venue), instrument);
-        sl_market_event event = {.kind = SL_EVENT_BOOK_SNAPSHOT, .feed = SL_FEED_SNAPSHOT, .instrument = instrument};
-        event.as.snapshot.last_id = state.book_id;
-        event.as.snapshot.levels = (sl_levels){levels, levels + most, copy_side(state.book, SL_SIDE_BUY, levels, most),
-                                               copy_side(state.book, SL_SIDE_SELL, levels + most, most)};
-        code = write_truth(served, &event);
+        const sl_truth *truth = sl_simulated_truth(served->exchange, instrument->venue);
+        if (truth != NULL) { /* else of a captured venue that is not served */
+            sl_truth_state state = sl_truth_look(truth, instrument);
+            SL_TRY(write_book(served, instrument, &state));
+        }
     }
-    sl_free(levels);
-    return code;
+    return 0;
 }
 
 static void tell_end(const struct served *served)
@@ -144,6 +154,7 @@ int sl_exchange_serve(void *arg)
         code = sl_fail(SL_EINTERNAL, "'%s' could not be written to its end", served.scenario->truth);
     }
     sl_simulated_close(served.exchange);
+    sl_captured_close(served.captured);
     sl_instruments_free(served.instruments);
     sl_free(served.line);
     return code;

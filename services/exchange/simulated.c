@@ -216,6 +216,60 @@ static int pace(sl_simulated *exchange, uint64_t *ret_due)
     return 0;
 }
 
+/* ---- a captured session ---- */
+
+static int record_captured(void *arg, const sl_market_event *event)
+{
+    sl_simulated *exchange = arg;
+    struct venue *venue = exchange->venues[event->instrument->venue];
+    if (venue == NULL) {
+        return 0;
+    }
+    if (event->kind == SL_EVENT_TRADE) {
+        SL_TRY(keep_trade(venue, event));
+    }
+    return exchange->options.record == NULL ? 0 : exchange->options.record(exchange->options.arg, event);
+}
+
+static sl_truth_state look_at_captured(void *arg, const sl_instrument *instrument)
+{
+    const sl_simulated *exchange = arg;
+    struct sl_captured_state state = sl_captured_look(exchange->options.captured, instrument);
+    return (sl_truth_state){.book = state.book, .book_id = state.book_id, .trade_id = state.trade_id};
+}
+
+/* Waits until a message of the session is due. */
+static int pace_captured(sl_simulated *exchange, int64_t time_ns)
+{
+    if (exchange->options.speed <= 0) {
+        uint64_t due = 0;
+        return exchange->stats.steps % STEPS_AT_ONCE == 0 ? pace(exchange, &due) : 0;
+    }
+    exchange->captured_from = exchange->captured_from == 0 ? time_ns : exchange->captured_from;
+    double passed = (double)(time_ns - exchange->captured_from) / exchange->options.speed;
+    sl_time when = sl_time_add(exchange->paced_from, passed > 0 ? (sl_time)passed : 0);
+    sl_time now = sl_now();
+    return when > now ? sl_sleep(when - now) : sl_checkpoint();
+}
+
+/* The message was read before its time: books are ahead of what was sent by at most this one message. */
+static int play_captured(sl_simulated *exchange)
+{
+    const struct sl_captured_message *message = NULL;
+    int code = 0;
+    exchange->options.rate = 0; /* for pace() */
+    while ((code = sl_captured_next(exchange->options.captured, record_captured, exchange, &message)) > 0) {
+        struct venue *venue = exchange->venues[message->venue];
+        if (venue != NULL) {
+            sl__venue_forward(venue, message);
+            exchange->stats.steps++;
+        }
+        SL_TRY(pace_captured(exchange, message->time_ns));
+    }
+    exchange->stats.over = true;
+    return code;
+}
+
 static int move(void *arg)
 {
     sl_simulated *exchange = arg;
@@ -225,6 +279,9 @@ static int move(void *arg)
         SL_TRY(sl_event_wait(&exchange->somebody));
     }
     sl_simulated_pace(exchange, options->rate);
+    if (options->captured != NULL) {
+        return play_captured(exchange);
+    }
     while (!exchange->stats.over && (options->steps == 0 || exchange->stats.steps < options->steps)) {
         uint64_t due = 0;
         SL_TRY(pace(exchange, &due));
@@ -340,7 +397,9 @@ static int open_venue(sl_simulated *exchange, const sl_dialect *dialect)
                               .trade_weight = exchange->options.trade_weight,
                               .timed = dialect->timed,
                               .consecutive = dialect->consecutive,
-                              .uuids = dialect->uuids};
+                              .uuids = dialect->uuids,
+                              .arg = exchange,
+                              .look = exchange->options.captured == NULL ? NULL : look_at_captured};
     SL_TRY(sl_truth_new(&truth, &venue->truth));
     SL_TRY(sl_json_new(0, &venue->json));
     venue->host = (struct sl_dialect_host){.dialect = dialect,

@@ -8,6 +8,7 @@
 #ifndef SLUICE_EXCHANGE_SIMULATED_H
 #define SLUICE_EXCHANGE_SIMULATED_H
 
+#include "exchange/captured.h"
 #include "exchange/faults.h"
 #include "exchange/truth.h"
 #include "sluice/time.h"
@@ -41,6 +42,8 @@ struct sl_simulated_options {
     uint64_t steps;        /* the market ends after so many; 0: never */
     size_t wait;           /* nothing happens before clients have so many subscriptions; 0: it does */
     int port;              /* 0: chosen by the system */
+    sl_captured *captured; /* is played instead of a market that is made up; borrowed; NULL: none */
+    double speed;          /* of it, times real time; 0: as fast as the slowest client reads */
     unsigned trade_weight; /* see sl_truth_options */
     size_t history;        /* trades of each instrument that requests find, at least; 0: SL_HISTORY_TRADES */
     struct sl_simulated_venue venues[SL_VENUE_COUNT]; /* how each differs from what is usual; all 0: not at all */
@@ -51,7 +54,7 @@ struct sl_simulated_options {
 struct sl_simulated_stats {
     size_t clients;
     uint64_t connections, refused, messages, bytes, requests, limited, kicked;
-    uint64_t steps;
+    uint64_t steps;                  /* or messages of a captured session */
     uint64_t faults[SL_FAULT_COUNT]; /* times each was done */
     bool over;                       /* all steps were made */
 };

@@ -158,6 +158,10 @@ static void send_snapshot(struct sl_venue_client *client, const struct sl_wish *
 {
     const struct venue *venue = client->venue;
     struct sl_render text = {0};
+    if (venue->exchange->options.captured != NULL &&
+        sl_captured_look(venue->exchange->options.captured, what->instrument).book == NULL) {
+        return; /* the session's own snapshot comes */
+    }
     venue->dialect->snapshot(&venue->host, what, &text);
     if (text.failed == 0) {
         sl__client_send(client, text.data, text.size_bytes);
@@ -273,6 +277,58 @@ void sl__venue_publish(struct venue *venue, const sl_truth_change *change)
             deliver(venue, wish, change->event.kind, &venue->text);
         }
         venue->host.bad_link = false;
+    }
+}
+
+static bool starts_with(const char *text, size_t size_bytes, const char *start)
+{
+    return size_bytes >= strlen(start) && memcmp(text, start, strlen(start)) == 0;
+}
+
+/* A captured message in the frame that the client asked for: Binance has one with the stream's name, and none. */
+static void frame(const struct venue *venue, const struct sl_wish *wish, const struct sl_captured_message *message,
+                  struct sl_render *out)
+{
+    static const char data[] = "\"data\":";
+    bool framed = starts_with(message->text, message->size_bytes, "{\"stream\":");
+    const char *inner = framed ? memmem(message->text, message->size_bytes, data, sizeof data - 1) : NULL;
+    sl__write_begin(out);
+    if (!venue->dialect->frames || framed == (wish->name[0] != '\0') || (framed && inner == NULL)) {
+        sl__write_bytes(out, message->text, message->size_bytes);
+    } else if (framed) {
+        inner += sizeof data - 1;
+        sl__write_bytes(out, inner, message->size_bytes - (size_t)(inner - message->text) - 1);
+    } else {
+        sl__write_format(out, "{\"stream\":\"%s\",\"data\":", wish->name);
+        sl__write_bytes(out, message->text, message->size_bytes);
+        sl__write_text(out, "}");
+    }
+}
+
+static void forward_one(struct venue *venue, const struct sl_captured_about *about,
+                        const struct sl_captured_message *message)
+{
+    const struct board *board = board_of(venue, about->instrument);
+    uint64_t number = venue->exchange->stats.steps + 1;
+    bool silent = sl__fault_holds(venue, SL_FAULT_SILENT, about->instrument) ||
+                  sl__fault_holds(venue, SL_FAULT_HEARTBEATS_ONLY, about->instrument);
+    for (size_t at = 0; board != NULL && at < board->count && !silent; at++) {
+        struct wish *wish = board->wishes[at];
+        struct sl_venue_client *client = wish->client;
+        if (wish->what.feed == about->feed && !client->gone && !client->mute && client->told != number) {
+            client->told = number;
+            frame(venue, &wish->what, message, &venue->text);
+            if (venue->text.failed == 0) {
+                deliver(venue, wish, about->kind, &venue->text);
+            }
+        }
+    }
+}
+
+void sl__venue_forward(struct venue *venue, const struct sl_captured_message *message)
+{
+    for (size_t at = 0; at < message->about_count; at++) {
+        forward_one(venue, &message->about[at], message);
     }
 }
 

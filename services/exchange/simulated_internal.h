@@ -55,6 +55,7 @@ struct sl_venue_client {
     sl_time ping_at;   /* the next one, where the venue pings */
     sl_time pinged_at; /* not answered yet; 0: none */
     uint64_t pongs;    /* that had come then */
+    uint64_t told;     /* the captured message that it was told last */
     struct sl_venue_client *next;
 };
 
@@ -109,10 +110,11 @@ struct sl_simulated {
     size_t client_count;
     size_t wishes; /* of all clients */
     sl_listener *listener;
-    sl_event somebody;    /* has subscribed */
-    sl_event drained;     /* a client has sent what it had */
-    sl_time paced_from;   /* since when the rate holds... */
-    uint64_t paced_steps; /* ... and the steps there were then */
+    sl_event somebody;     /* has subscribed */
+    sl_event drained;      /* a client has sent what it had */
+    sl_time paced_from;    /* since when the rate holds... */
+    uint64_t paced_steps;  /* ... and the steps there were then */
+    int64_t captured_from; /* time of the captured session when it was `paced_from`; 0: not begun */
     struct sl_simulated_stats stats;
 };
 
@@ -131,6 +133,8 @@ int64_t sl__venue_wall(const struct venue *venue);
 int sl__venue_stream(struct venue *venue, sl_http_exchange *request, const struct sl_rest_question *target);
 /* Tells a step to all who have subscribed; a sign of life to all. */
 void sl__venue_publish(struct venue *venue, const sl_truth_change *change);
+/* Tells a captured message, as it is, to all who have subscribed to what it is about. */
+void sl__venue_forward(struct venue *venue, const struct sl_captured_message *message);
 void sl__venue_heartbeat(struct venue *venue, sl_time now);
 void sl__venue_ping(struct venue *venue, sl_time now);
 void sl__client_say(struct sl_venue_client *client, const struct sl_render *text);

@@ -44,6 +44,7 @@ struct sl_truth {
     size_t place_count;
     uint64_t random;
     struct side bids, asks;
+    sl_book *nothing; /* where the market is somebody else's: of instruments that are not known yet */
 };
 
 /* SplitMix64 (Steele, Lea, Flood 2014). */
@@ -184,6 +185,12 @@ int sl_truth_new(const sl_truth_options *options, sl_truth **ret_truth)
     truth->options.levels = options->levels == 0 ? SL_TRUTH_LEVELS_DEFAULT : options->levels;
     truth->options.trade_weight = options->trade_weight == 0 ? TRADE_WEIGHT : options->trade_weight;
     truth->random = options->seed;
+    if (options->look != NULL) {
+        SL_TRY(sl_book_new(0, &truth->nothing));
+        *ret_truth = truth;
+        truth = NULL;
+        return 0;
+    }
     for (size_t at = 0; at < sl_instruments_count(options->instruments); at++) {
         const sl_instrument *instrument = sl_instruments_at(options->instruments, at);
         if (instrument->venue == options->venue) {
@@ -206,6 +213,7 @@ void sl_truth_free(sl_truth *truth)
     for (size_t at = 0; at < truth->count; at++) {
         sl_book_free(truth->listings[at].book);
     }
+    sl_book_free(truth->nothing);
     sl_free(truth->listings);
     sl_free(truth->place);
     sl_free(truth);
@@ -367,6 +375,9 @@ static bool is_traded(const sl_instrument *instrument)
 
 int sl_truth_step(sl_truth *truth, int64_t wall_ns, sl_truth_change *ret_change)
 {
+    if (truth->count == 0) {
+        return SL_EAGAIN;
+    }
     uint64_t a = below(truth, truth->count), b = below(truth, truth->count);
     size_t first = a < b ? a : b;
     for (size_t at = 0; at < truth->count; at++) {
@@ -395,6 +406,11 @@ int sl_truth_step_of(sl_truth *truth, const sl_instrument *instrument, int64_t w
 
 sl_truth_state sl_truth_look(const sl_truth *truth, const sl_instrument *instrument)
 {
+    if (truth->options.look != NULL) {
+        sl_truth_state state = truth->options.look(truth->options.arg, instrument);
+        state.book = state.book == NULL ? truth->nothing : state.book;
+        return state;
+    }
     const struct listing *listing = find(truth, instrument);
     if (listing == NULL) {
         return (sl_truth_state){0};
@@ -415,11 +431,11 @@ sl_best sl_truth_best(const sl_truth *truth, const sl_instrument *instrument)
 {
     sl_best best = {.bid = {{0, PRICE_EXPONENT}, {0, QUANTITY_EXPONENT}},
                     .ask = {{0, PRICE_EXPONENT}, {0, QUANTITY_EXPONENT}}};
-    const struct listing *listing = find(truth, instrument);
-    if (listing != NULL) {
-        const sl_level *bid = sl_book_best(listing->book, SL_SIDE_BUY);
-        const sl_level *ask = sl_book_best(listing->book, SL_SIDE_SELL);
-        best.update_id = listing->book_id;
+    sl_truth_state state = sl_truth_look(truth, instrument);
+    if (state.book != NULL) {
+        const sl_level *bid = sl_book_best(state.book, SL_SIDE_BUY);
+        const sl_level *ask = sl_book_best(state.book, SL_SIDE_SELL);
+        best.update_id = state.book_id;
         best.bid = bid == NULL ? best.bid : *bid;
         best.ask = ask == NULL ? best.ask : *ask;
     }

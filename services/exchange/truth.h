@@ -44,6 +44,9 @@ typedef struct sl_truth_options {
     bool timed;            /* ids of changes are the time in microseconds (Bitstamp) */
     bool consecutive;      /* ids of changes follow each other (Bybit) */
     bool uuids;            /* trades have UUIDs (Bybit's derivatives) */
+    /* The market is somebody else's (a captured session): who tells where an instrument stands. It makes no steps then. */
+    void *arg;
+    sl_truth_state (*look)(void *arg, const sl_instrument *instrument);
 } sl_truth_options;
 
 /* One step. */
@@ -73,7 +76,8 @@ SL_MUST_CHECK int sl_truth_list(sl_truth *truth, const sl_instrument *instrument
 /* The instrument's next change has the id 1 (and still names the id before it, if it is linked). */
 void sl_truth_renumber(sl_truth *truth, const sl_instrument *instrument);
 
-/* All false when the instrument is not traded here. Borrowed until the next step. */
+/* All 0 when the instrument is not traded here (and no book; an empty one where the market is somebody else's). Borrowed
+ * until the next step. */
 sl_truth_state sl_truth_look(const sl_truth *truth, const sl_instrument *instrument);
 
 /* Best bid and offer as an event's; a side may be empty. */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "venues/lines.h"
+
 /* What one service got of a venue, or all of a capture that knows no services. */
 struct stream {
     sl_replay *replay;
@@ -224,98 +226,7 @@ static int decoder_of(sl_replay *replay, struct stream *stream, uint32_t connect
     return 0;
 }
 
-/* ---- instruments that nobody has listed ---- */
-
-static int add_instrument(sl_replay *replay, sl_venue venue, const char *symbol, size_t size_bytes)
-{
-    sl_instrument definition = {.venue = venue};
-    if (size_bytes == 0 || size_bytes >= sizeof definition.symbol) {
-        return 0;
-    }
-    memcpy(definition.symbol, symbol, size_bytes);
-    int code = sl_instruments_add(replay->instruments, &definition, NULL);
-    return code == SL_EINVAL ? 0 : code;
-}
-
-/* The members that name symbols: `"s":"BTCUSDT"`. Bitstamp has them at the end of its channels' names. */
-static int add_named(struct stream *stream, const sl_capture_line *line)
-{
-    static const char *const members[] = {"\"s\":", "\"product_id\":", "\"instId\":", "\"symbol\":", "\"channel\":"};
-    int added = 0;
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-        bool channel = i == sizeof members / sizeof *members - 1;
-        if (channel && stream->driver->venue != SL_VENUE_BITSTAMP) {
-            continue;
-        }
-        const char *at = line->text;
-        const char *end = line->text + line->size_bytes;
-        while ((at = memmem(at, (size_t)(end - at), members[i], strlen(members[i]))) != NULL) {
-            at += strlen(members[i]);
-            at += at < end && *at == ' ';
-            const char *close = at < end && *at == '"' ? memchr(at + 1, '"', (size_t)(end - at - 1)) : NULL;
-            if (close == NULL) {
-                continue;
-            }
-            const char *from = at + 1;
-            const char *mark = channel ? memrchr(from, '_', (size_t)(close - from)) : NULL;
-            from = mark == NULL ? from : mark + 1;
-            int code = add_instrument(stream->replay, stream->driver->venue, from, (size_t)(close - from));
-            SL_TRY(code);
-            added += code;
-            at = close;
-        }
-    }
-    stream->replay->stats.added += (uint64_t)added;
-    return added;
-}
-
 /* ---- lines ---- */
-
-static const char *behind(const sl_capture_line *line, const char *word)
-{
-    size_t length = strlen(word);
-    const char *at = line->url_bytes == 0 ? NULL : memmem(line->url, line->url_bytes, word, length);
-    return at == NULL ? NULL : at + length;
-}
-
-static const sl_instrument *only_one(const sl_replay *replay, sl_venue venue)
-{
-    const sl_instrument *only = NULL;
-    for (size_t at = 0; at < sl_instruments_count(replay->instruments); at++) {
-        const sl_instrument *instrument = sl_instruments_at(replay->instruments, at);
-        if (instrument->venue == venue) {
-            if (only != NULL) {
-                return NULL;
-            }
-            only = instrument;
-        }
-    }
-    return only;
-}
-
-/* A book's snapshot names its instrument in the URL (Binance's query, Bitstamp's path), or there is only one. */
-static const sl_instrument *named_by(const struct stream *stream, const sl_capture_line *line)
-{
-    const char *at = behind(line, "symbol=");
-    at = at == NULL ? behind(line, "order_book/") : at;
-    if (at == NULL) {
-        return only_one(stream->replay, stream->driver->venue);
-    }
-    size_t left = (size_t)(line->url + line->url_bytes - at);
-    size_t size = 0;
-    while (size < left && at[size] != '&' && at[size] != '/' && at[size] != '?') {
-        size++;
-    }
-    return sl_instruments_find(stream->replay->instruments, stream->driver->venue, at, size);
-}
-
-static bool is_snapshot(const sl_capture_line *line)
-{
-    static const char start[] = "{\"lastUpdateId\"";
-    bool starts = line->size_bytes >= sizeof start - 1 && memcmp(line->text, start, sizeof start - 1) == 0;
-    bool named = line->kind == SL_CAPTURE_RESPONSE && (behind(line, "order_book/") != NULL || behind(line, "symbol="));
-    return starts || named;
-}
 
 static void note_bad(sl_replay *replay, size_t source, int code, const char *problem)
 {
@@ -351,8 +262,10 @@ static int play_answer(sl_replay *replay, struct stream *stream, size_t source)
     sl_venue_request request = {.kind = SL_REQUEST_INSTRUMENTS};
     sl_venue_answer answer = {0};
     replay->stats.requests++;
-    if (is_snapshot(line)) {
-        request = (sl_venue_request){.kind = SL_REQUEST_SNAPSHOT, .instrument = named_by(stream, line)};
+    if (sl_line_is_snapshot(line)) {
+        request =
+            (sl_venue_request){.kind = SL_REQUEST_SNAPSHOT,
+                               .instrument = sl_line_snapshot_of(replay->instruments, stream->driver->venue, line)};
         if (request.instrument == NULL) {
             note_bad(replay, source, SL_EPROTO, "a snapshot of an instrument that nothing names");
             return 0;
@@ -387,8 +300,9 @@ static int play_message(sl_replay *replay, struct stream *stream, uint32_t conne
     int code = sl_venue_decode(decoder, &message, &output);
     uint64_t left_out = decoder->stats.unknown_symbols - before.unknown_symbols;
     if (code == 0 && left_out > 0 && !listed(replay, stream->driver->venue)) {
-        int added = add_named(stream, line);
+        int added = sl_line_add_symbols(replay->instruments, stream->driver->venue, line);
         SL_TRY(added);
+        replay->stats.added += (uint64_t)added;
         if (added > 0 && decoder->stats.events == before.events) { /* nothing of it was used yet */
             uint64_t unknown = decoder->stats.unknown_symbols;
             code = sl_venue_decode(decoder, &message, &output);
@@ -461,8 +375,8 @@ static int play_line(sl_replay *replay, size_t source)
     }
     switch (line->kind) {
     case SL_CAPTURE_RECEIVED:
-        return is_snapshot(line) ? play_answer(replay, stream, source)
-                                 : play_message(replay, stream, connection, source);
+        return sl_line_is_snapshot(line) ? play_answer(replay, stream, source)
+                                         : play_message(replay, stream, connection, source);
     case SL_CAPTURE_RESPONSE:
         return play_answer(replay, stream, source);
     case SL_CAPTURE_CLOSED:
@@ -515,7 +429,9 @@ int sl_replay_open(const sl_replay_options *options, sl_replay **ret_replay)
     replay->options = *options;
     SL_TRY(sl_instruments_new(0, &replay->instruments));
     for (size_t at = 0; at < options->symbol_count; at++) {
-        SL_TRY(add_instrument(replay, options->venue, options->symbols[at], strlen(options->symbols[at])));
+        int code =
+            sl_line_add_symbol(replay->instruments, options->venue, options->symbols[at], strlen(options->symbols[at]));
+        SL_TRY(code);
     }
     for (size_t at = 0; at < options->path_count; at++) {
         SL_TRY(sl_capture_open(options->paths[at], 0, &replay->sources[at].capture));

@@ -14,6 +14,8 @@
 struct exchange {
     struct sl_cli_texts sets;
     struct sl_cli_texts venues;
+    struct sl_cli_texts captures;
+    const char *speed;
     const char *instruments, *rate, *steps, *seed, *port, *truth, *fault_every;
 };
 
@@ -47,7 +49,12 @@ static bool make_texts(const struct exchange *options, struct texts *texts)
 {
     bool fits = add(texts, "rate", options->rate) && add(texts, "steps", options->steps) &&
                 add(texts, "seed", options->seed) && add(texts, "port", options->port) &&
-                add(texts, "truth", options->truth);
+                add(texts, "truth", options->truth) && add(texts, "speed", options->speed);
+    for (size_t at = 0; at < options->captures.count && fits; at++) {
+        char path[TEXT_BYTES];
+        (void)snprintf(path, sizeof path, "capture[%zu]", at);
+        fits = add(texts, path, options->captures.items[at]);
+    }
     for (size_t at = 0; at < options->venues.count && fits; at++) {
         char path[TEXT_BYTES];
         fits = snprintf(path, sizeof path, "venues.%s.instruments", options->venues.items[at]) < TEXT_BYTES &&
@@ -109,6 +116,10 @@ static const struct sl_cli_option exchange_options[] = {
      .help = "lay this over the scenario, e.g. venues.okx.checksums=true; may be repeated"},
     {SL_CLI_OPTION("venue", struct exchange, venues), .type = SL_CLI_TEXTS, .value = "NAME",
      .help = "be this venue; may be repeated"},
+    {SL_CLI_OPTION("capture", struct exchange, captures), .type = SL_CLI_TEXTS, .value = "FILE",
+     .help = "play this recording, or captured file of the one --venue; may be repeated for one session"},
+    {SL_CLI_OPTION("speed", struct exchange, speed), .type = SL_CLI_TEXT, .value = "NUMBER",
+     .help = "of a capture, times real time, 0 as fast as clients read; else 1"},
     {SL_CLI_OPTION("instruments", struct exchange, instruments), .type = SL_CLI_TEXT, .value = "NUMBER",
      .help = "of each --venue, else 10"},
     {SL_CLI_OPTION("rate", struct exchange, rate), .type = SL_CLI_TEXT, .value = "NUMBER",

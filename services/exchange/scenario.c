@@ -324,6 +324,10 @@ int sl_scenario_play(void *arg)
     sl_scenario_run *run = arg;
     const struct sl_scenario_fault *faults = run->scenario->faults.items;
     size_t at = 0;
+    while (run->scenario->wait > 0 && sl_simulated_get_stats(run->exchange)->steps == 0) {
+        SL_TRY(sl_sleep(STEP_MIN));
+        run->from = sl_now(); /* the beginning is that of the market */
+    }
     while (next(run, &at)) {
         sl_time now = sl_now() - run->from;
         if (run->due[at] > now) {

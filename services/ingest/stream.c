@@ -35,6 +35,9 @@ static int take(sl_stream_service *stream, const sl_market_event *event, sl_time
             stream->unfollowed++;
             return 0;
         }
+        if (event->as.trade.id == 0 && stream->options.driver->consecutive_trades) {
+            return stream->options.event(stream->options.arg, event); /* nothing to compare it by (Kraken before v2) */
+        }
         break;
     case SL_EVENT_BOOK_DELTA:
     case SL_EVENT_BOOK_SNAPSHOT:

@@ -30,8 +30,10 @@ struct window {
     uint64_t seen[WINDOW_WORDS]; /* bit of id: id % SL_TRACKER_WINDOW */
     struct hole holes[SL_TRACKER_HOLES_MAX];
     size_t hole_count;
-    int64_t first; /* of those that came here; 0: none yet */
-    bool resumed;  /* `high` is what an earlier life, or another replica, had; nothing came here yet */
+    int64_t first;        /* of those that came here; 0: none yet */
+    uint32_t strays;      /* far older ids one after the other, ... */
+    int64_t strayed_from; /* ... while this was the newest */
+    bool resumed;         /* `high` is what an earlier life, or another replica, had; nothing came here yet */
 };
 
 /* Ids that only can be compared. */
@@ -327,6 +329,37 @@ static int need_window(struct channel *channel)
     return 0;
 }
 
+/*
+ * Ids that are older by millions are no late copies: one of the venue's was far too high, or it counts anew. All that
+ * follows would be taken for repeats. What is missing between is not known.
+ */
+static int begin_anew(sl_tracker *tracker, struct channel *channel, const sl_market_event *event)
+{
+    struct window *window = channel->window;
+    while (window->hole_count > 0) {
+        SL_TRY(tell_hole(tracker, channel, &window->holes[window->hole_count - 1], event->instrument, event->feed));
+        window->hole_count--;
+    }
+    sl_gap gap = {.reason = SL_GAP_SEQUENCE, .from_id = channel->high, .seen_time_ns = event->receive_time_ns};
+    SL_TRY(give_gap(tracker, event, &gap));
+    *window = (struct window){0};
+    channel->high = 0;
+    channel->begun = false;
+    return 0;
+}
+
+/* Whether an id is one too many that is far older than the newest. */
+static bool is_astray(const struct channel *channel, int64_t id)
+{
+    struct window *window = channel->window;
+    if (channel->high - id < SL_TRACKER_FAR) {
+        return false;
+    }
+    window->strays = window->strayed_from == channel->high ? window->strays + 1 : 1;
+    window->strayed_from = channel->high;
+    return window->strays >= SL_TRACKER_STRAYS;
+}
+
 /* An id, or several of an aggregate, at or before the newest. */
 static int see_late(sl_tracker *tracker, const struct channel *channel, const sl_market_event *event)
 {
@@ -371,6 +404,9 @@ static int see_unexpected(sl_tracker *tracker, struct channel *channel, const sl
     if (resumed && id <= channel->high) { /* who had it before was ahead, or the venue counts anew */
         *window = (struct window){0};
         channel->high = 0;
+    }
+    if (channel->high != 0 && id <= channel->high && is_astray(channel, id)) {
+        SL_TRY(begin_anew(tracker, channel, event));
     }
     if (channel->high != 0 && id <= channel->high) {
         return see_late(tracker, channel, event);

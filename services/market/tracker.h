@@ -23,6 +23,10 @@ extern "C" {
 /* How far behind the newest consecutive id a late copy is still recognised. */
 #define SL_TRACKER_WINDOW 1024
 
+/* So many ids in a row that are older than the newest by so much: the venue counts anew, and so does the tracker. */
+#define SL_TRACKER_STRAYS 10
+#define SL_TRACKER_FAR 1000000
+
 /* How many ids that are not consecutive are remembered for each instrument and feed. */
 #define SL_TRACKER_RECENT 128
 

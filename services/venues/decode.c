@@ -357,6 +357,9 @@ const sl_instrument *sl__instrument(sl_venue_decoder *decoder, sl_json_text symb
 
 int sl__give_event(sl_venue_decoder *decoder, const sl_venue_output *output, const sl_market_event *event)
 {
+    if (event->kind == SL_EVENT_TRADE && event->as.trade.id < 0) {
+        return sl__refuse(decoder, SL_EPROTO, "a trade with the id %" PRId64, event->as.trade.id);
+    }
     decoder->gave_event = true;
     decoder->stats.events++;
     int code = output->event(output->arg, event);

@@ -118,6 +118,36 @@ static void without_patience_a_hole_is_a_gap_at_once(void **state)
     close_kit(kit);
 }
 
+/* One id that is far too high does not make all that follow repeats for ever; late copies are no such thing. */
+static void numbers_that_begin_anew_are_followed(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 100);
+    const int64_t high = INT64_C(5000000000);
+    assert_int_equal(see(kit, 1000, 1, 1), 1);
+    assert_int_equal(see(kit, high, 1, 2), 1);
+    size_t count = kit->seen.count; /* with the gap between them */
+    for (int64_t id = 1001; id < 1000 + SL_TRACKER_STRAYS; id++) {
+        assert_int_equal(see(kit, id, 1, 3), 0);
+    }
+    assert_int_equal(kit->seen.count, count);
+    assert_int_equal(see(kit, 1000 + SL_TRACKER_STRAYS, 1, 4), 1);
+    assert_int_equal(kit->seen.count, count + 2);
+    const sl_market_event *gap = &kit->seen.events[count];
+    assert_int_equal(gap->kind, SL_EVENT_GAP);
+    assert_int_equal(gap->as.gap.from_id, high);
+    assert_int_equal(gap->as.gap.to_id, 0);
+    assert_int_equal(see(kit, 1001 + SL_TRACKER_STRAYS, 1, 5), 1);
+    assert_int_equal(see(kit, 1001 + SL_TRACKER_STRAYS, 2, 6), 0); /* the other connection's copy */
+    assert_int_equal(see(kit, high, 1, 7), 1);
+    for (int64_t id = 0; id < 100; id++) { /* one that is old in between, or not so old, is only that */
+        assert_int_equal(see(kit, 5, 2, 8), 0);
+        assert_int_equal(see(kit, high + id - 5000, 2, 8), 0);
+        assert_int_equal(see(kit, high + id + 1, 1, 8), 1);
+    }
+    close_kit(kit);
+}
+
 static void with_patience_another_connection_fills_a_hole(void **state)
 {
     (void)state;
@@ -485,6 +515,7 @@ static void memory_may_be_short_at_any_place(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_patience_a_hole_is_a_gap_at_once),
+             cmocka_unit_test(numbers_that_begin_anew_are_followed),
              cmocka_unit_test(with_patience_another_connection_fills_a_hole),
              cmocka_unit_test(what_nobody_filled_is_told_when_patience_is_over),
              cmocka_unit_test(a_large_hole_is_counted_whole), cmocka_unit_test(an_event_that_was_not_taken_comes_again),

@@ -40,7 +40,7 @@ struct sl_instruments {
 
 static const char *const venue_names[SL_VENUE_COUNT] = {"none",          "binance", "binance-usdm", "binance-coinm",
                                                         "coinbase",      "kraken",  "bybit",        "bybit-linear",
-                                                        "bybit-inverse", "okx",     "bitstamp"};
+                                                        "bybit-inverse", "okx",     "bitstamp",     "external"};
 static const char *const type_names[SL_INSTRUMENT_TYPE_COUNT] = {"unknown", "spot", "perpetual", "future"};
 static const char *const status_names[SL_STATUS_COUNT] = {"unknown", "trading", "halted", "delisted"};
 

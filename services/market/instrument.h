@@ -46,6 +46,7 @@ typedef enum sl_venue {
     SL_VENUE_BYBIT_INVERSE,
     SL_VENUE_OKX,
     SL_VENUE_BITSTAMP,
+    SL_VENUE_EXTERNAL, /* none of these: what others send us; has no driver */
     SL_VENUE_COUNT,
 } sl_venue;
 

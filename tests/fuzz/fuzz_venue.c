@@ -168,7 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     if (size_bytes < 2) {
         return 0;
     }
-    sl_venue venue = (sl_venue)(1 + data[0] % (SL_VENUE_COUNT - 1));
+    sl_venue venue = (sl_venue)(1 + data[0] % (SL_VENUE_EXTERNAL - 1));
     uint8_t kind = data[1] % SL_REQUEST_KIND_COUNT;
     data += 2;
     size_bytes -= 2;

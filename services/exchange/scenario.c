@@ -13,7 +13,8 @@
 /* A mean time is exceeded by at most so many times itself. */
 #define DRAWN_MAX 8.0
 
-static const char *const venue_words[SL_VENUE_COUNT] = {
+static const char *const venue_words[SL_VENUE_EXTERNAL] = {
+    /* those that can be simulated */
     [SL_VENUE_NONE] = "none",
     [SL_VENUE_BINANCE_SPOT] = "binance",
     [SL_VENUE_BINANCE_USDM] = "binance-usdm",
@@ -69,7 +70,7 @@ static void check_venues(const void *value, sl_config_check *check)
 {
     const struct venues *venues = value;
     bool any = false;
-    for (int venue = 0; venue < SL_VENUE_COUNT; venue++) {
+    for (int venue = 0; venue < SL_VENUE_EXTERNAL; venue++) {
         const struct sl_scenario_venue *one = venues->at[venue];
         any = any || one != NULL;
         if (one != NULL && one->deep > 0 && venue != SL_VENUE_COINBASE && venue != SL_VENUE_BITSTAMP) {
@@ -90,7 +91,7 @@ static const struct sl_config_section venues_section = {SL_CONFIG_TABLE("venues"
 static const struct sl_config_field what_element = {
     .type = SL_CONFIG_ENUM, .size_bytes = sizeof(int), .choices = sl_fault_names, .choice_count = SL_FAULT_COUNT};
 static const struct sl_config_field venue_element = {
-    .type = SL_CONFIG_ENUM, .size_bytes = sizeof(int), .choices = venue_words, .choice_count = SL_VENUE_COUNT};
+    .type = SL_CONFIG_ENUM, .size_bytes = sizeof(int), .choices = venue_words, .choice_count = SL_VENUE_EXTERNAL};
 
 static const struct sl_config_field fault_fields[] = {
     {SL_CONFIG_AT(struct sl_scenario_fault, what), .type = SL_CONFIG_LIST, .element = &what_element, .required = true,

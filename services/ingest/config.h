@@ -177,9 +177,10 @@ struct sl_conf_server_tls {
 };
 
 struct sl_conf_hmac {
-    const char *secret;
+    struct sl_config_map keys;    /* const char *: secrets, by their id; at least one */
     const char *header;           /* with the hexadecimal HMAC-SHA-256 of time, '.' and body */
     const char *timestamp_header; /* with the seconds since 1970 */
+    const char *key_header;       /* with the id of the key; where there is but one it may be left out */
     sl_time tolerance;            /* between that time and ours */
 };
 
@@ -189,13 +190,14 @@ struct sl_conf_receive {
     const char *listen; /* see sl_conf_listen_parse() */
     const char *path;
     bool post, websocket;                 /* which ways in there are */
-    const char *label;                    /* the events' venue when they name none */
+    int venue;                            /* of events that name none; see sl_conf_receive_venue() */
     const char *api_key;                  /* NULL: none is asked for */
     const struct sl_conf_hmac *hmac;      /* NULL: no signature is asked for */
     const struct sl_conf_server_tls *tls; /* NULL: plain */
     uint64_t max_body_bytes;
     uint64_t max_connections;
     struct sl_config_rate rate; /* of requests and messages a client address */
+    uint64_t remember;          /* identities of events, so that repeats are not stored again */
 };
 
 /* ---- policies ---- */
@@ -483,6 +485,9 @@ const struct sl_conf_sink *sl_conf_sink(const struct sl_config_variant *variant)
 
 /* The venue and instruments of a service; NULL for `receive`, which has none. */
 const struct sl_conf_market *sl_conf_market(const struct sl_config_variant *service);
+
+/* The venue of events that name none: SL_VENUE_EXTERNAL, or one of those that there are. */
+sl_venue sl_conf_receive_venue(const struct sl_conf_receive *receive);
 
 /* What a poll service asks its venue for: enum sl_venue_request_kind of venues/venue.h; 0 where there is no such. */
 int sl_conf_poll_request(const struct sl_conf_poll *poll);

@@ -40,6 +40,7 @@ struct known {
 /* service->life */
 struct poll {
     struct sl_program_service *service;
+    sl_config *config; /* that it began with, whose texts are in `headers` */
     const sl_venue_driver *driver;
     sl_poll_schedule *schedule;
     sl_http_client *http;
@@ -592,6 +593,7 @@ static int run(void *arg)
         return sl_fail(SL_ENOMEM, "out of memory for a service");
     }
     poll->service = service;
+    poll->config = sl_config_ref(service->config);
     poll->since = sl_now();
     sl_mutex_init(&poll->turn);
     sl_event_init(&poll->news);
@@ -602,6 +604,7 @@ static int run(void *arg)
     sl_policy_free(poll->policy);
     sl_poll_schedule_free(poll->schedule);
     sl_free(poll->known);
+    sl_config_unref(poll->config);
     sl_free(poll);
     return code;
 }

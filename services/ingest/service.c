@@ -17,6 +17,7 @@ const struct sl_service_kind *sl_service_kind_of(const struct sl_config_variant 
         [SL_CONF_BOOK] = &sl__market_kind,
         [SL_CONF_BACKFILL] = &sl__backfill_kind,
         [SL_CONF_POLL] = &sl__poll_kind,
+        [SL_CONF_RECEIVE] = &sl__receive_kind,
     };
     return kinds[sl_conf_service_kind(variant)];
 }
@@ -25,7 +26,7 @@ const char *sl_service_venue_name(const struct sl_program_service *service)
 {
     const struct sl_conf_market *market = sl_conf_market(service->variant);
     return market != NULL ? sl_conf_venue_name(market->venue)
-                          : ((const struct sl_conf_receive *)service->variant->value)->label;
+                          : sl_venue_name(sl_conf_receive_venue(service->variant->value));
 }
 
 bool sl_service_look(const struct sl_program_service *service, struct sl_service_look *ret_look)

@@ -119,11 +119,12 @@ struct sl_program_service {
 extern const struct sl_service_kind sl__market_kind;   /* stream and book: market_service.c */
 extern const struct sl_service_kind sl__backfill_kind; /* backfill_service.c */
 extern const struct sl_service_kind sl__poll_kind;     /* poll.c */
+extern const struct sl_service_kind sl__receive_kind;  /* receive.c */
 
 /* The kind of an entry of `services`; NULL: there is none. */
 const struct sl_service_kind *sl_service_kind_of(const struct sl_config_variant *variant);
 
-/* The name of its venue, or the label of one that has none. */
+/* The name of its venue, or of that of events that name none. */
 const char *sl_service_venue_name(const struct sl_program_service *service);
 
 /* How it stands: false between two lives, and then all is 0. */

@@ -6,148 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "event_form.h"
 #include "market/event_json.h"
 #include "sluice/memory.h"
-
-/* ---- the members of the form ---- */
-
-enum type {
-    T_TEXT,
-    T_INT,  /* 64 bits */
-    T_TIME, /* not negative */
-    T_UNSIGNED /* 32 bits */,
-    T_TRADE_ID, /* a number or a UUID */
-    T_DECIMAL,
-    T_QUANTITY, /* not negative */
-    T_BOOL,
-    T_LEVEL,
-    T_LEVELS,
-};
-
-enum member {
-    M_KIND,
-    M_VENUE,
-    M_INSTRUMENT,
-    M_SYMBOL,
-    M_FEED,
-    M_VENUE_TIME,
-    M_SENT_TIME,
-    M_RECEIVE_TIME,
-    M_CONNECTION,
-    M_STAMP,
-    M_TRADE_ID,
-    M_FIRST_ID,
-    M_LAST_ID,
-    M_PREVIOUS_ID,
-    M_PRICE,
-    M_QUANTITY,
-    M_TAKER,
-    M_OFF_BOOK,
-    M_CHECKSUM,
-    M_DEPTH,
-    M_BIDS,
-    M_ASKS,
-    M_UPDATE_ID,
-    M_BID,
-    M_ASK,
-    M_LAST,
-    M_OPEN,
-    M_HIGH,
-    M_LOW,
-    M_CLOSE,
-    M_VOLUME,
-    M_QUOTE_VOLUME,
-    M_OPEN_TIME,
-    M_INTERVAL,
-    M_TRADES,
-    M_CLOSED,
-    M_MARK_PRICE,
-    M_INDEX_PRICE,
-    M_RATE,
-    M_NEXT_TIME,
-    M_SIDE,
-    M_VALUE,
-    M_STATUS,
-    M_REASON,
-    M_FROM_ID,
-    M_TO_ID,
-    M_SEEN_TIME,
-    M_HEALED,
-    M_HEALED_ID,
-    MEMBERS,
-};
-
-#define ALL ((1u << SL_EVENT_KIND_COUNT) - 2)
-#define TRADE (1u << SL_EVENT_TRADE)
-#define DELTA (1u << SL_EVENT_BOOK_DELTA)
-#define SNAPSHOT (1u << SL_EVENT_BOOK_SNAPSHOT)
-#define BOOK (DELTA | SNAPSHOT)
-#define BEST (1u << SL_EVENT_BEST)
-#define TICKER (1u << SL_EVENT_TICKER)
-#define CANDLE (1u << SL_EVENT_CANDLE)
-#define FUNDING (1u << SL_EVENT_FUNDING)
-#define LIQUIDATION (1u << SL_EVENT_LIQUIDATION)
-#define INTEREST (1u << SL_EVENT_OPEN_INTEREST)
-#define STATUS (1u << SL_EVENT_STATUS)
-#define GAP_KIND (1u << SL_EVENT_GAP)
-
-/* Which kinds may have a member, and which must. */
-static const struct {
-    const char *name;
-    enum type type;
-    unsigned may, must;
-} members[MEMBERS] = {
-    [M_KIND] = {"kind", T_TEXT, ALL, ALL},
-    [M_VENUE] = {"venue", T_TEXT, ALL, 0},
-    [M_INSTRUMENT] = {"instrument", T_TEXT, ALL, ALL},
-    [M_SYMBOL] = {"symbol", T_TEXT, ALL, 0},
-    [M_FEED] = {"feed", T_TEXT, ALL, 0},
-    [M_VENUE_TIME] = {"venue_time_ns", T_TIME, ALL, 0},
-    [M_SENT_TIME] = {"sent_time_ns", T_TIME, ALL, 0},
-    [M_RECEIVE_TIME] = {"receive_time_ns", T_TIME, ALL, 0},
-    [M_CONNECTION] = {"connection", T_UNSIGNED, ALL, 0},
-    [M_STAMP] = {"stamp", T_TEXT, ALL, 0},
-    [M_TRADE_ID] = {"id", T_TRADE_ID, TRADE, TRADE},
-    [M_FIRST_ID] = {"first_id", T_INT, TRADE | DELTA, DELTA},
-    [M_LAST_ID] = {"last_id", T_INT, TRADE | BOOK, BOOK},
-    [M_PREVIOUS_ID] = {"previous_id", T_INT, DELTA, 0},
-    [M_PRICE] = {"price", T_DECIMAL, TRADE | LIQUIDATION, TRADE | LIQUIDATION},
-    [M_QUANTITY] = {"quantity", T_QUANTITY, TRADE | LIQUIDATION | INTEREST, TRADE | LIQUIDATION | INTEREST},
-    [M_TAKER] = {"taker", T_TEXT, TRADE, TRADE},
-    [M_OFF_BOOK] = {"off_book", T_BOOL, TRADE, 0},
-    [M_CHECKSUM] = {"checksum", T_UNSIGNED, BOOK, 0},
-    [M_DEPTH] = {"depth", T_UNSIGNED, BOOK, 0},
-    [M_BIDS] = {"bids", T_LEVELS, BOOK, BOOK},
-    [M_ASKS] = {"asks", T_LEVELS, BOOK, BOOK},
-    [M_UPDATE_ID] = {"update_id", T_INT, BEST, 0},
-    [M_BID] = {"bid", T_LEVEL, BEST | TICKER, BEST},
-    [M_ASK] = {"ask", T_LEVEL, BEST | TICKER, BEST},
-    [M_LAST] = {"last", T_DECIMAL, TICKER, TICKER},
-    [M_OPEN] = {"open", T_DECIMAL, TICKER | CANDLE, CANDLE},
-    [M_HIGH] = {"high", T_DECIMAL, TICKER | CANDLE, CANDLE},
-    [M_LOW] = {"low", T_DECIMAL, TICKER | CANDLE, CANDLE},
-    [M_CLOSE] = {"close", T_DECIMAL, CANDLE, CANDLE},
-    [M_VOLUME] = {"volume", T_QUANTITY, TICKER | CANDLE, CANDLE},
-    [M_QUOTE_VOLUME] = {"quote_volume", T_QUANTITY, TICKER, 0},
-    [M_OPEN_TIME] = {"open_time_ns", T_TIME, CANDLE, CANDLE},
-    [M_INTERVAL] = {"interval_ns", T_TIME, CANDLE, CANDLE},
-    [M_TRADES] = {"trades", T_TIME, CANDLE, 0},
-    [M_CLOSED] = {"closed", T_BOOL, CANDLE, CANDLE},
-    [M_MARK_PRICE] = {"mark_price", T_DECIMAL, FUNDING, 0},
-    [M_INDEX_PRICE] = {"index_price", T_DECIMAL, FUNDING, 0},
-    [M_RATE] = {"rate", T_DECIMAL, FUNDING, 0},
-    [M_NEXT_TIME] = {"next_time_ns", T_TIME, FUNDING, 0},
-    [M_SIDE] = {"side", T_TEXT, LIQUIDATION, LIQUIDATION},
-    [M_VALUE] = {"value", T_QUANTITY, INTEREST, 0},
-    [M_STATUS] = {"status", T_TEXT, STATUS, STATUS},
-    [M_REASON] = {"reason", T_TEXT, GAP_KIND, GAP_KIND},
-    [M_FROM_ID] = {"from_id", T_INT, GAP_KIND, GAP_KIND},
-    [M_TO_ID] = {"to_id", T_INT, GAP_KIND, GAP_KIND},
-    [M_SEEN_TIME] = {"seen_time_ns", T_TIME, GAP_KIND, 0},
-    [M_HEALED] = {"healed", T_BOOL, GAP_KIND, GAP_KIND},
-    [M_HEALED_ID] = {"healed_id", T_INT, GAP_KIND, 0},
-};
-_Static_assert(MEMBERS <= 64, "presence is a bit of one word");
 
 /* What was read of one item. */
 struct item {
@@ -298,8 +159,8 @@ static int read_levels(sl_event_reader *reader, const char *path, struct side *s
 
 static int read_number(sl_event_reader *reader, enum member member)
 {
-    const char *name = members[member].name;
-    enum type type = members[member].type;
+    const char *name = sl__event_members[member].name;
+    enum type type = sl__event_members[member].type;
     int64_t least = type == T_INT || type == T_TRADE_ID ? INT64_MIN : 0;
     int64_t most = type == T_UNSIGNED ? UINT32_MAX : INT64_MAX;
     int64_t *value = &reader->item.numbers[member];
@@ -349,31 +210,35 @@ static bool parse_uuid(sl_json_text text, sl_uuid *ret_uuid)
 static int read_text(sl_event_reader *reader, enum member member)
 {
     if (sl_json_peek(reader->json) != SL_JSON_STRING) {
-        return bad(reader, members[member].name, "expected a text in quotes");
+        return bad(reader, sl__event_members[member].name, "expected a text in quotes");
     }
-    return sl_json_get_string(reader->json, &reader->item.texts[member]) < 0 ? broken(reader, members[member].name) : 0;
+    return sl_json_get_string(reader->json, &reader->item.texts[member]) < 0
+               ? broken(reader, sl__event_members[member].name)
+               : 0;
 }
 
 static int read_bool(sl_event_reader *reader, enum member member)
 {
     if (sl_json_peek(reader->json) != SL_JSON_BOOL) {
-        return bad(reader, members[member].name, "expected true or false");
+        return bad(reader, sl__event_members[member].name, "expected true or false");
     }
-    return sl_json_get_bool(reader->json, &reader->item.bools[member]) < 0 ? broken(reader, members[member].name) : 0;
+    return sl_json_get_bool(reader->json, &reader->item.bools[member]) < 0
+               ? broken(reader, sl__event_members[member].name)
+               : 0;
 }
 
 static int read_value(sl_event_reader *reader, enum member member)
 {
-    const char *name = members[member].name;
+    const char *name = sl__event_members[member].name;
     struct item *item = &reader->item;
-    switch (members[member].type) {
+    switch (sl__event_members[member].type) {
     case T_TEXT:
         return read_text(reader, member);
     case T_TRADE_ID:
         return sl_json_peek(reader->json) == SL_JSON_STRING ? read_text(reader, member) : read_number(reader, member);
     case T_DECIMAL:
     case T_QUANTITY:
-        return read_decimal(reader, name, members[member].type == T_DECIMAL, &item->decimals[member]);
+        return read_decimal(reader, name, sl__event_members[member].type == T_DECIMAL, &item->decimals[member]);
     case T_BOOL:
         return read_bool(reader, member);
     case T_LEVEL:
@@ -390,7 +255,7 @@ static int read_value(sl_event_reader *reader, enum member member)
 static int member_of(sl_json_text key)
 {
     for (int at = 0; at < MEMBERS; at++) {
-        if (sl_json_is(key, members[at].name)) {
+        if (sl_json_is(key, sl__event_members[at].name)) {
             return at;
         }
     }
@@ -417,7 +282,7 @@ static int read_members(sl_event_reader *reader)
             return bad(reader, piece_of(key).text, "no such member");
         }
         if (has(&reader->item, (enum member)member)) {
-            return bad(reader, members[member].name, "given twice");
+            return bad(reader, sl__event_members[member].name, "given twice");
         }
         SL_TRY(read_value(reader, (enum member)member));
         reader->item.present |= UINT64_C(1) << member;
@@ -475,7 +340,7 @@ static int unknown_word(sl_event_reader *reader, enum member member, const char 
     for (int at = first; at < count && used < sizeof list; at++) {
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", at == first ? "" : ", ", name(at));
     }
-    return bad(reader, members[member].name, "\"%s\" is not known; expected one of %s",
+    return bad(reader, sl__event_members[member].name, "\"%s\" is not known; expected one of %s",
                piece_of(reader->item.texts[member]).text, list);
 }
 
@@ -526,11 +391,11 @@ static int check_members(sl_event_reader *reader, sl_event_kind kind)
     unsigned bit = 1u << kind;
     for (int at = 0; at < MEMBERS; at++) {
         bool given = has(&reader->item, (enum member)at);
-        if (given && (members[at].may & bit) == 0) {
-            return bad(reader, members[at].name, "a %s has no such member", kind_name((int)kind));
+        if (given && (sl__event_members[at].may & bit) == 0) {
+            return bad(reader, sl__event_members[at].name, "a %s has no such member", kind_name((int)kind));
         }
-        if (!given && (members[at].must & bit) != 0) {
-            return bad(reader, members[at].name, "missing");
+        if (!given && (sl__event_members[at].must & bit) != 0) {
+            return bad(reader, sl__event_members[at].name, "missing");
         }
     }
     return 0;
@@ -544,8 +409,9 @@ static int check_name(sl_event_reader *reader, enum member member, size_t max_by
         clean = text.data[at] > ' ' && text.data[at] <= '~';
     }
     if (!clean) {
-        return bad(reader, members[member].name, "\"%s\" is no name; expected 1 to %zu printable characters, no spaces",
-                   piece_of(text).text, max_bytes - 1);
+        return bad(reader, sl__event_members[member].name,
+                   "\"%s\" is no name; expected 1 to %zu printable characters, no spaces", piece_of(text).text,
+                   max_bytes - 1);
     }
     memcpy(ret_name, text.data, text.size_bytes);
     ret_name[text.size_bytes] = '\0';
@@ -772,14 +638,14 @@ static const char *end_of_line(const sl_event_reader *reader)
     return line == NULL ? reader->end : line;
 }
 
-/* One that is written over several lines is the only one of its text. */
+/* An object that is written over several lines, as for people, is the only one of its text. */
 static bool is_alone(const sl_event_reader *reader, const char *line_end)
 {
     const char *last = line_end;
     while (last > reader->at && is_space(last[-1])) {
         last--;
     }
-    return reader->next_item == 0 && last > reader->at && last[-1] != '}' && last[-1] != ']';
+    return reader->next_item == 0 && *reader->at == '{' && strchr(",{[", last[-1]) != NULL;
 }
 
 /* Opens the next document: 1, or 0 at the end of the text. */

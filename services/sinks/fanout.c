@@ -67,6 +67,16 @@ void sl_fanout_detach(sl_fanout *fanout, sl_outlet *outlet)
     }
 }
 
+int sl_fanout_has_room(const sl_fanout *fanout, const sl_market_event *event)
+{
+    size_t bound = sl_record_bound(event);
+    int room = fanout->count > 0;
+    for (size_t index = 0; index < fanout->count && room == 1; index++) {
+        room = sl_outlet_takes(fanout->outlets[index], event) ? sl_outlet_has_room(fanout->outlets[index], bound) : 1;
+    }
+    return bound == 0 ? SL_EMSGSIZE : room;
+}
+
 static int reserve(sl_fanout *fanout, size_t size_bytes)
 {
     if (size_bytes > fanout->record_capacity) {

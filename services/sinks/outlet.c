@@ -282,6 +282,18 @@ static int turn_away(sl_outlet *outlet, int code)
     return code;
 }
 
+int sl_outlet_has_room(const sl_outlet *outlet, size_t size_bytes)
+{
+    bool keeps = outlet->options.when_full == SL_FULL_BLOCK || outlet->options.when_full == SL_FULL_SPOOL;
+    if (outlet->ended) {
+        return SL_ECLOSED;
+    }
+    if (size_bytes > sl__ring_record_max(&outlet->ring)) {
+        return SL_EMSGSIZE;
+    }
+    return !keeps || sl__ring_fits(&outlet->ring, size_bytes);
+}
+
 int sl_outlet_put(sl_outlet *outlet, const void *record, size_t size_bytes)
 {
     outlet->stats.received++;

@@ -136,6 +136,13 @@ void sl_outlet_end(sl_outlet *outlet);
  */
 SL_MUST_CHECK int sl_outlet_put(sl_outlet *outlet, const void *record, size_t size_bytes);
 
+/*
+ * Whether a record of that size would be taken now without waiting, and without being dropped for want of room: 1; 0 it
+ * would not, later perhaps (outlets that drop or conflate always have room: that is their policy); SL_EMSGSIZE it is too
+ * large for the queue; SL_ECLOSED nothing more is taken.
+ */
+int sl_outlet_has_room(const sl_outlet *outlet, size_t size_bytes);
+
 /* Whether sl_outlet_put() may wait for long. */
 bool sl_outlet_blocks(const sl_outlet *outlet);
 
@@ -164,6 +171,10 @@ SL_AUTO_DECLARE(sl_fanout, sl_fanout_free)
 /* Adds an outlet, which is borrowed; one may be in several fan-outs. 0, SL_EEXIST, SL_EMSGSIZE over SL_FANOUT_MAX. */
 SL_MUST_CHECK int sl_fanout_attach(sl_fanout *fanout, sl_outlet *outlet);
 void sl_fanout_detach(sl_fanout *fanout, sl_outlet *outlet);
+
+/* As sl_outlet_has_room(), for the event's record, of all outlets that take it: the first that is not 1. 0
+ * also when there is no outlet. */
+int sl_fanout_has_room(const sl_fanout *fanout, const sl_market_event *event);
 
 /*
  * Gives the event, with its levels, to every outlet that takes it; nothing of it is kept. Waits only as sl_outlet_put() does, for

@@ -77,6 +77,13 @@ static size_t place_for(const struct sl__ring *ring, size_t position, size_t spa
     return space <= left ? position : position + left;
 }
 
+bool sl__ring_fits(const struct sl__ring *ring, size_t size_bytes)
+{
+    size_t space = space_of(size_bytes);
+    size_t head = ring->events == 0 ? 0 : ring->head, tail = ring->events == 0 ? 0 : ring->tail;
+    return ring->events < ring->events_max && place_for(ring, head, space) + space - tail <= ring->capacity_bytes;
+}
+
 void *sl__ring_add(struct sl__ring *ring, const void *record, size_t size_bytes)
 {
     size_t space = space_of(size_bytes);

@@ -31,6 +31,9 @@ size_t sl__ring_record_max(const struct sl__ring *ring);
 /* Adds a record at the end and shows where it is, or NULL when there is no room. */
 void *sl__ring_add(struct sl__ring *ring, const void *record, size_t size_bytes);
 
+/* Whether sl__ring_add() would find room. */
+bool sl__ring_fits(const struct sl__ring *ring, size_t size_bytes);
+
 /* The oldest record, NULL when there is none; and lets go of it. */
 const void *sl__ring_peek(struct sl__ring *ring, size_t *ret_size_bytes);
 void sl__ring_drop(struct sl__ring *ring);

@@ -69,6 +69,13 @@ static void replicas(void **state)
     shell_expect("test $(wc -l <ids) -gt 20", 0, ""); /* there was something to compare */
 }
 
+static void sending_events(void **state)
+{
+    (void)state;
+    shell_expect("$SOURCE/tests/deploy/guide.sh $SLUICE $SOURCE/docs/guide/sending-events.md 2>&1", 0,
+                 "the guide is true");
+}
+
 /* A command that fails, or is not there, is noticed. */
 static void guides_that_lie(void **state)
 {
@@ -83,4 +90,5 @@ SL_TEST_MAIN(cmocka_unit_test_setup_teardown(the_first_ten_minutes, set_up, tear
              cmocka_unit_test_setup_teardown(writing_a_worker, set_up, tear_down),
              cmocka_unit_test_setup_teardown(retry_and_limits, set_up, tear_down),
              cmocka_unit_test_setup_teardown(replicas, set_up, tear_down),
+             cmocka_unit_test_setup_teardown(sending_events, set_up, tear_down),
              cmocka_unit_test_setup_teardown(guides_that_lie, set_up, tear_down))

@@ -9,6 +9,7 @@
 #include "sluice/bulkhead.h"
 #include "sluice/channel.h"
 #include "sluice/config.h"
+#include "sluice/digest.h"
 #include "sluice/digits.h"
 #include "sluice/dns.h"
 #include "sluice/error.h"

@@ -62,6 +62,11 @@ int sl_conf_poll_request(const struct sl_conf_poll *poll)
     return poll->channel >= 0 && poll->channel < SL_CONF_CHANNEL_COUNT ? (int)kinds[poll->channel] : 0;
 }
 
+sl_venue sl_conf_receive_venue(const struct sl_conf_receive *receive)
+{
+    return receive->venue == SL_CONF_VENUE_COUNT ? SL_VENUE_EXTERNAL : sl_conf_venue_of(receive->venue);
+}
+
 /* ---- names ---- */
 
 const char *sl_conf_venue_name(int venue)

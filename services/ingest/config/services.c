@@ -7,6 +7,8 @@
 #define LIVE .reload = SL_CONFIG_LIVE
 
 static const char *const priorities[] = {"low", "normal", "high"};
+#define NAME(name, text) text,
+static const char *const receive_venues[] = {SL_CONF_VENUES(NAME) "external"};
 static const char *const emits[] = {"deltas", "top", "both"};
 static const char *const bulks[] = {"auto", "always", "never"};
 static const char *const queues[] = {"local", "redis"};
@@ -15,6 +17,7 @@ static const struct sl_config_field sink_name = {.type = SL_CONFIG_STRING, .refe
 static const struct sl_config_field glob = {.type = SL_CONFIG_STRING, .min = "1", .max = "64"};
 static const struct sl_config_field candle = {.type = SL_CONFIG_DURATION, .min = "1s", .max = "31d"};
 static const struct sl_config_field header = {.type = SL_CONFIG_SECRET, .max = "4096"};
+static const struct sl_config_field hmac_key = {.type = SL_CONFIG_SECRET, .min = "16"};
 static const struct sl_config_field own_interval = {.type = SL_CONFIG_DURATION, .max = "31d"};
 
 /* What all services have. */
@@ -326,14 +329,16 @@ static const struct sl_config_section backfill = {SL_CONFIG_TABLE("backfill", st
 /* ---- receive ---- */
 
 static const struct sl_config_field hmac_fields[] = {
-    {SL_CONFIG_AT(struct sl_conf_hmac, secret), .type = SL_CONFIG_SECRET, .required = true, .min = "16",
-     .help = "The key that both sides know."},
+    {SL_CONFIG_AT(struct sl_conf_hmac, keys), .type = SL_CONFIG_MAP, .element = &hmac_key, .required = true, .min = "1",
+     .max = "64", .help = "Secrets that both sides know, by their id: several while one is being replaced."},
     {SL_CONFIG_AT(struct sl_conf_hmac, header), .type = SL_CONFIG_STRING, .default_text = "X-Signature", .min = "1",
      .max = "64", .help = "Has the HMAC-SHA-256 of time, a point and the body, in hexadecimal."},
     {SL_CONFIG_AT(struct sl_conf_hmac, timestamp_header), .type = SL_CONFIG_STRING, .default_text = "X-Timestamp",
      .min = "1", .max = "64", .help = "Has the time, in seconds since 1970."},
+    {SL_CONFIG_AT(struct sl_conf_hmac, key_header), .type = SL_CONFIG_STRING, .default_text = "X-Key-Id", .min = "1",
+     .max = "64", .help = "Has the id of the key; where there is but one key it may be left out."},
     {SL_CONFIG_AT(struct sl_conf_hmac, tolerance), .type = SL_CONFIG_DURATION, .default_text = "5m", .min = "1s",
-     .max = "1h", .help = "A time that is further from ours is refused."},
+     .max = "1h", .help = "A time that is further from ours is refused, and within it each signature is taken once."},
 };
 static const struct sl_config_section hmac = {SL_CONFIG_TABLE("hmac", struct sl_conf_hmac, hmac_fields),
                                               .help = "A signature of each request."};
@@ -345,15 +350,15 @@ static const struct sl_config_field receive_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_receive, path), .type = SL_CONFIG_STRING, .default_text = "/ingest", .min = "1",
      .max = "256", .help = "Of the endpoint."},
     {SL_CONFIG_AT(struct sl_conf_receive, post), .type = SL_CONFIG_BOOL, .default_text = "true",
-     .help = "Takes POST requests, one event or NDJSON."},
+     .help = "Takes POST requests: an event, an array of them, or one a line."},
     {SL_CONFIG_AT(struct sl_conf_receive, websocket), .type = SL_CONFIG_BOOL, .default_text = "true",
-     .help = "Takes WebSocket messages, one event each."},
-    {SL_CONFIG_AT(struct sl_conf_receive, label), .type = SL_CONFIG_STRING, .default_text = "external", .min = "1",
-     .max = "31", .help = "The venue of events that name none."},
+     .help = "Takes WebSocket messages of the same form; each is answered."},
+    {SL_CONFIG_AT(struct sl_conf_receive, venue), .type = SL_CONFIG_ENUM, SL__CHOICES(receive_venues),
+     .default_text = "external", .help = "That of events that name none."},
     {SL_CONFIG_AT(struct sl_conf_receive, api_key), .type = SL_CONFIG_SECRET, .min = "16", LIVE,
      .help = "Asked for in the header X-API-Key, or Authorization: Bearer."},
     {SL_CONFIG_AT(struct sl_conf_receive, hmac), .type = SL_CONFIG_SECTION, .section = &hmac, .optional = true,
-     .help = "Asks for a signature of each POST."},
+     .help = "Asks for a signature of each POST, and of the WebSocket's handshake (with an empty body)."},
     {SL_CONFIG_AT(struct sl_conf_receive, tls), .type = SL_CONFIG_SECTION, .section = &sl__conf_server_tls,
      .optional = true, .help = "Serves https and wss."},
     {SL_CONFIG_KEY("max_body", struct sl_conf_receive, max_body_bytes), .type = SL_CONFIG_SIZE, .default_text = "1MiB",
@@ -361,14 +366,20 @@ static const struct sl_config_field receive_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_receive, max_connections), .type = SL_CONFIG_UINT, .default_text = "1000", .min = "1",
      .max = "100000", .help = "At once; others are refused."},
     {SL_CONFIG_AT(struct sl_conf_receive, rate), .type = SL_CONFIG_RATE, .default_text = "1000/1s", LIVE,
-     .help = "Requests and messages of one client address."},
+     .help = "Requests and messages of one client address; more are answered 429."},
+    {SL_CONFIG_AT(struct sl_conf_receive, remember), .type = SL_CONFIG_UINT, .default_text = "100000",
+     .max = "10000000",
+     .help = "Identities of the last so many events: those that come again are acknowledged, not stored again."},
 };
 
 static void check_receive(const void *value, sl_config_check *check)
 {
     const struct sl_conf_receive *receive = value;
     sl__conf_check_listen(check, "listen", receive->listen);
-    sl__conf_check_guard(check, receive->listen, receive->api_key != NULL || receive->hmac != NULL, "api_key or hmac");
+    sl__conf_check_guard(check, receive->listen,
+                         receive->api_key != NULL || receive->hmac != NULL ||
+                             (receive->tls != NULL && receive->tls->client_ca != NULL),
+                         "api_key, hmac or tls.client_ca");
     if (receive->path[0] != '/') {
         sl_config_reject(check, "path", "no path; expected / at its beginning");
     }

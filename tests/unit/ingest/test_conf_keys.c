@@ -33,7 +33,7 @@ static const char base[] =
     "  poll: {kind: poll, venue: bybit, instruments: [A], sinks: [one], channel: candles}\n"
     "  backfill: {kind: backfill, venue: binance-usdm, instruments: [A], sinks: [one], from: 2020-01-01}\n"
     "  receive:\n"
-    "    {kind: receive, listen: '127.0.0.1:1002', sinks: [one], hmac: {secret: 0123456789abcdef},\n"
+    "    {kind: receive, listen: '127.0.0.1:1002', sinks: [one], hmac: {keys: {a: 0123456789abcdef}},\n"
     "     tls: {certificate: c, key: k}}\n"
     "limits: {one: {rates: [{rate: 100/1s}]}, two: {rates: [{rate: 100/1s}]}}\n"
     "retry: {one: {budget: {}}, two: {}}\n"
@@ -89,6 +89,7 @@ static const struct {
     {"receive.post", "false"},
     {"poll.intervals", "{a: 1s}"},
     {"poll.headers", "{a: b}"},
+    {"hmac.keys", "{a: fedcba9876543210}"},
     {"poll.channel", "book"},
     {"poll.bulk", "never"},
     {"kafka.properties", "{a: b}"},
@@ -354,6 +355,7 @@ static void check_count(const struct sl_config_field *field, const char *path, c
     for (size_t i = there; i < count; i++) {
         const char *item = field->element->type == SL_CONFIG_ENUM               ? field->element->choices[0]
                            : field->element->type == SL_CONFIG_DURATION         ? "1h"
+                           : field->element->type == SL_CONFIG_SECRET           ? "0123456789abcdef"
                            : field->element->section == &sl__conf_limit         ? "{rates: [{rate: 1/s}]}"
                            : field->element->type != SL_CONFIG_SECTION          ? "xy"
                            : strcmp(field->element->section->name, "rate") == 0 ? "{rate: 1/s}"

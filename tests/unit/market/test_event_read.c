@@ -104,6 +104,8 @@ static void one_an_array_or_lines(void **state)
     assert_int_equal(count_good("{" TRADE "}\n{\"kind\":\n{" TRADE "}"), 2);
     assert_int_equal(
         count_good("[{" TRADE "},7,{\"kind\":[[1],{}]},{" TRADE ",\"bids\":[[\"1\",{\"a\":[]}]]},{" TRADE "}]"), 2);
+    assert_int_equal(count_good("{\"kind\":\n{" TRADE "}\n{" TRADE "}"), 2);
+    assert_int_equal(count_good("nonsense\n{" TRADE "}"), 1);
     assert_int_equal(count_good("[{" TRADE "},{" TRADE "}"), 2); /* but what it ends with is refused */
     assert_int_equal(sl_event_reader_problem(reader)->item, 2);
 }

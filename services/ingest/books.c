@@ -282,6 +282,15 @@ static int verify(struct entry *entry)
     return 0;
 }
 
+void sl_books_prefetch(const sl_books *books, const sl_instrument *instrument)
+{
+    const struct entry *entry = look(books, instrument);
+    const sl_book *book = entry == NULL ? NULL : sl_keeper_book(entry->keeper);
+    if (book != NULL) {
+        sl_book_prefetch(book);
+    }
+}
+
 int sl_books_event(sl_books *books, const sl_market_event *event, sl_time now)
 {
     struct entry *entry = NULL;

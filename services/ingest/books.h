@@ -61,6 +61,9 @@ SL_MUST_CHECK int sl_books_new(const struct sl_books_options *options, sl_books 
 void sl_books_free(sl_books *books);
 SL_AUTO_DECLARE(sl_books, sl_books_free)
 
+/* A change of a book is about to come: see sl_book_prefetch(). Changes nothing. */
+void sl_books_prefetch(const sl_books *books, const sl_instrument *instrument);
+
 /* A delta or a snapshot came by a connection. 0, or SL_ENOMEM, or what `event` returned. With the mutex held. */
 SL_MUST_CHECK int sl_books_event(sl_books *books, const sl_market_event *event, sl_time now);
 

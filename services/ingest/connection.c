@@ -51,6 +51,12 @@ static int on_event(void *arg, const sl_market_event *event)
     return connection->options.output.event(connection->options.output.arg, event);
 }
 
+static void on_expected(void *arg, const sl_instrument *instrument, sl_feed feed)
+{
+    const sl_connection *connection = arg;
+    connection->options.output.expect(connection->options.output.arg, instrument, feed);
+}
+
 /* What the venue says against us, for people. */
 static void log_notice(const sl_connection *connection, const sl_venue_notice *notice)
 {
@@ -103,7 +109,10 @@ int sl_connection_new(const struct sl_connection_options *options, sl_connection
         return sl_fail(SL_ENOMEM, "out of memory for a connection");
     }
     connection->options = *options;
-    connection->output = (sl_venue_output){.arg = connection, .event = on_event, .notice = on_notice};
+    connection->output = (sl_venue_output){.arg = connection,
+                                           .event = on_event,
+                                           .notice = on_notice,
+                                           .expect = options->output.expect == NULL ? NULL : on_expected};
     sl_event_init(&connection->changed);
     SL_TRY(sl_subscriptions_new(options->driver, &connection->subscriptions));
     sl_venue_decoder_options decoder = {.venue = options->driver->venue,

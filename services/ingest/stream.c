@@ -72,6 +72,17 @@ static int on_event(void *arg, const sl_market_event *event)
     return code;
 }
 
+static void on_expected(void *arg, const sl_instrument *instrument, sl_feed feed)
+{
+    const struct leg *leg = arg;
+    const sl_stream_service *stream = leg->shard->stream;
+    if (feed != SL_FEED_DEPTH) {
+        sl_tracker_prefetch(stream->tracker, instrument, feed);
+    } else if (stream->books != NULL) {
+        sl_books_prefetch(stream->books, instrument);
+    }
+}
+
 static int on_notice(void *arg, const sl_venue_notice *notice)
 {
     const struct leg *leg = arg;
@@ -282,7 +293,7 @@ int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg)
         .max_age = options->rotate,
         .message_bytes_max = options->message_bytes_max,
         .connects = options->connects,
-        .output = {.arg = leg, .event = on_event, .notice = on_notice},
+        .output = {.arg = leg, .event = on_event, .notice = on_notice, .expect = on_expected},
         .bad = on_bad,
         .frame = options->frame == NULL ? NULL : on_frame,
     };

@@ -45,6 +45,12 @@ SL_MUST_CHECK int sl_book_set(sl_book *book, const sl_levels *levels);
  */
 SL_MUST_CHECK int sl_book_apply(sl_book *book, const sl_levels *changes);
 
+/*
+ * Says that changes are about to come: the memory of the best levels is fetched while the caller does something else.
+ * Worth it where there are more books than the processor's cache holds.
+ */
+void sl_book_prefetch(const sl_book *book);
+
 /* Keeps the best `depth` levels of each side and removes the others. */
 void sl_book_cut(sl_book *book, size_t depth);
 

@@ -30,8 +30,11 @@ extern "C" {
 /* A buffer for sl_decimal_format(): sign, 19 digits, 64 zeros, point, NUL, and some. */
 #define SL_DECIMAL_TEXT_MAX 96
 
-/* mantissa * 10^exponent. Several pairs have the same value; use the functions to compare. */
-typedef struct sl_decimal {
+/*
+ * mantissa * 10^exponent. Several pairs have the same value; use the functions to compare. Packed: a level of a book
+ * takes 24 bytes instead of 32, and books of many instruments are as quick as memory is.
+ */
+typedef struct __attribute__((packed, aligned(4))) sl_decimal {
     int64_t mantissa;
     int32_t exponent;
 } sl_decimal;

@@ -574,6 +574,11 @@ static int see_state(sl_tracker *tracker, struct channel *channel, const sl_mark
     return 1;
 }
 
+void sl_tracker_prefetch(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
+{
+    __builtin_prefetch(look(tracker, instrument, feed), 1, 3); /* of nothing, too */
+}
+
 int sl_tracker_event(sl_tracker *tracker, const sl_market_event *event, sl_time now)
 {
     struct channel *channel = NULL;

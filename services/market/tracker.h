@@ -63,6 +63,9 @@ SL_MUST_CHECK int sl_tracker_new(const sl_tracker_options *options, sl_tracker *
 void sl_tracker_free(sl_tracker *tracker);
 SL_AUTO_DECLARE(sl_tracker, sl_tracker_free)
 
+/* An event of the feed is about to come: what is known of it is fetched meanwhile. Changes nothing. */
+void sl_tracker_prefetch(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed);
+
 /*
  * An event came, of any kind but book deltas and snapshots (SL_EINVAL). 1: given out; 0: a repeat. SL_EINVAL for ids
  * that are negative or out of order, SL_ENOMEM, or what `event` returned; the event then counts as not seen.

@@ -80,6 +80,12 @@ typedef struct sl_venue_output {
     void *arg;
     int (*event)(void *arg, const sl_market_event *event);
     int (*notice)(void *arg, const sl_venue_notice *notice);
+    /*
+     * Such an event is likely to come next, as soon as the rest of the message is read: what is held of the instrument
+     * may be fetched into the processor's cache meanwhile. Must not wait or change anything. May be NULL; decoders may
+     * never call it.
+     */
+    void (*expect)(void *arg, const sl_instrument *instrument, sl_feed feed);
 } sl_venue_output;
 
 /* A message to decode. */

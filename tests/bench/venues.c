@@ -138,7 +138,7 @@ static int measure(size_t kind, double seconds)
 {
     static char text[16384];
     uint64_t events = 0;
-    const sl_venue_output output = {&events, count_event, count_notice};
+    const sl_venue_output output = {.arg = &events, .event = count_event, .notice = count_notice};
     sl_auto(sl_instruments) *table = NULL;
     sl_auto(sl_venue_decoder) *decoder = NULL;
     sl_instrument definition = {.venue = kinds[kind].venue, .tick = {1, -1}, .lot = {1, -8}};

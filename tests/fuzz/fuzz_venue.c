@@ -130,7 +130,7 @@ static const sl_instrument *first_of(const struct side *side)
 /* A copy of the line, padded or exactly as long, so that a read behind its end is seen. */
 static int decode(struct side *side, uint8_t kind, const uint8_t *data, size_t size_bytes, bool padded)
 {
-    const sl_venue_output output = {side, on_event, on_notice};
+    const sl_venue_output output = {.arg = side, .event = on_event, .notice = on_notice};
     const sl_venue_stats *stats = &side->decoder->stats;
     char *text = calloc(1, size_bytes + (padded ? SL_JSON_PADDING : 1));
     if (text == NULL) {

@@ -262,7 +262,7 @@ void venue_kit_close(venue_kit *kit)
 /* From a block of its own without slack, so that AddressSanitizer sees a read behind the end. */
 static int decode_exact(venue_kit *kit, const sl_venue_request *request, const char *text, size_t size_bytes)
 {
-    sl_venue_output output = {kit, on_event, on_notice};
+    sl_venue_output output = {.arg = kit, .event = on_event, .notice = on_notice};
     char *exact = malloc(size_bytes > 0 ? size_bytes : 1);
     assert_non_null(exact);
     memcpy(exact, text, size_bytes);

@@ -56,6 +56,9 @@ struct sl__binance {
     struct sl__binance_fields outer; /* of the event's object, and of the envelope around it */
     struct sl__binance_fields inner; /* of "k" and "o" in it */
     sl_json_text stream;
+    const sl_venue_output *output; /* plain.c: of the message that is read */
+    const char *expected_symbol;   /* plain.c: where the symbol stands that was looked up ahead, */
+    const sl_instrument *expected; /* and what it led to */
 };
 
 static inline bool sl__binance_has(const struct sl__binance_fields *fields, int slot)
@@ -73,7 +76,8 @@ void sl__binance_note(struct sl__binance_fields *fields, int slot, int type);
  * plain.c: reads a message of the plain form as sl__binance_read() and sl_json_finish() would; false, with fields and
  * levels half read, for all others.
  */
-bool sl__binance_read_plain(struct sl__binance *binance, const sl_venue_message *message);
+bool sl__binance_read_plain(struct sl__binance *binance, const sl_venue_message *message,
+                            const sl_venue_output *output);
 
 /* decode.c: reads the object under the cursor into `outer` (levels into the sides). 0 or an error. */
 SL_MUST_CHECK int sl__binance_read(struct sl__binance *binance);

@@ -206,7 +206,8 @@ static int begin(struct sl__binance *binance, const struct sl__binance_fields *f
 {
     sl_json_text symbol = {"", 0};
     SL_TRY(get(binance, fields, SL__BINANCE_LETTER('s'), SL_JSON_STRING, what, "s", &symbol));
-    const sl_instrument *instrument = sl__instrument(&binance->base, symbol);
+    const sl_instrument *instrument =
+        binance->expected_symbol == symbol.data ? binance->expected : sl__instrument(&binance->base, symbol);
     if (instrument == NULL) {
         return 0;
     }
@@ -568,9 +569,10 @@ static int give(struct sl__binance *binance, const sl_venue_message *message, co
 int sl__binance_decode(sl_venue_decoder *decoder, const sl_venue_message *message, const sl_venue_output *output)
 {
     struct sl__binance *binance = (struct sl__binance *)decoder;
-    if (sl__binance_read_plain(binance, message)) {
+    if (sl__binance_read_plain(binance, message, output)) {
         return give(binance, message, output);
     }
+    binance->expected_symbol = NULL;
     SL_TRY(sl__decode_open(decoder, message));
     SL_TRY(sl__binance_read(binance));
     int code = sl_json_finish(decoder->json);

@@ -177,6 +177,30 @@ static inline const char *read_scalar(struct reader *reader, const char *at, str
     }
 }
 
+/* The symbol is known, and what kind of event it is: its instrument, while the levels or numbers are read. */
+static void look_ahead(struct sl__binance *binance, sl_json_text symbol)
+{
+    const struct sl__binance_fields *fields = &binance->outer;
+    if (!sl__binance_has(fields, SL__BINANCE_LETTER('e'))) {
+        return;
+    }
+    sl_json_text type = fields->fields[SL__BINANCE_LETTER('e')].text;
+    sl_feed feed = sl_json_is(type, "depthUpdate") ? SL_FEED_DEPTH
+                   : sl_json_is(type, "trade")     ? SL_FEED_TRADES
+                                                   : SL_FEED_NONE;
+    const sl_venue_decoder_options *options = &binance->base.options;
+    const sl_instrument *instrument = feed == SL_FEED_NONE ? NULL
+                                                           : sl_instruments_find(options->instruments, options->venue,
+                                                                                 symbol.data, symbol.size_bytes);
+    if (instrument != NULL) {
+        binance->expected_symbol = symbol.data;
+        binance->expected = instrument;
+        if (binance->output->expect != NULL) {
+            binance->output->expect(binance->output->arg, instrument, feed);
+        }
+    }
+}
+
 static inline int slot_of(sl_json_text key)
 {
     bool letter = key.size_bytes == 1 && (unsigned)((key.data[0] | 0x20) - 'a') < 26;
@@ -203,6 +227,9 @@ static const char *read_object(struct reader *reader, const char *at, bool outer
             if (slot != SL__BINANCE_IGNORED) {
                 fields->present |= UINT64_C(1) << slot;
                 fields->fields[slot] = field;
+                if (slot == SL__BINANCE_LETTER('s') && at != NULL) {
+                    look_ahead(reader->binance, field.text);
+                }
             } else if (outermost && field.type == SL_JSON_STRING && sl_json_is(key, "stream")) {
                 reader->binance->stream = field.text;
             }
@@ -214,8 +241,10 @@ static const char *read_object(struct reader *reader, const char *at, bool outer
     return NULL;
 }
 
-bool sl__binance_read_plain(struct sl__binance *binance, const sl_venue_message *message)
+bool sl__binance_read_plain(struct sl__binance *binance, const sl_venue_message *message, const sl_venue_output *output)
 {
+    binance->output = output;
+    binance->expected_symbol = NULL;
     if ((message->json_flags & SL_JSON_PADDED) == 0 || message->size_bytes == 0 ||
         message->size_bytes > binance->base.options.message_max_bytes) {
         return false;

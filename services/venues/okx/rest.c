@@ -149,11 +149,14 @@ static int take_contract(sl__reading *reading, const sl__fields *fields, sl_deci
     sl_decimal multiplier = {1, 0};
     SL_TRY(sl__field_decimal_if(reading, fields, I_VALUE, &value));
     SL_TRY(sl__field_decimal_if(reading, fields, I_MULTIPLIER, &multiplier));
-    ret_size->exponent = value.exponent + multiplier.exponent;
-    return __builtin_mul_overflow(value.mantissa, multiplier.mantissa, &ret_size->mantissa) ||
-                   ret_size->mantissa == INT64_MIN || ret_size->exponent < SL_DECIMAL_EXPONENT_MIN
-               ? sl__bad(reading, SL_ERANGE, "the contract's size is out of range")
-               : 0;
+    int64_t mantissa = 0;
+    int32_t exponent = value.exponent + multiplier.exponent;
+    if (__builtin_mul_overflow(value.mantissa, multiplier.mantissa, &mantissa) || mantissa == INT64_MIN ||
+        exponent < SL_DECIMAL_EXPONENT_MIN) {
+        return sl__bad(reading, SL_ERANGE, "the contract's size is out of range");
+    }
+    *ret_size = (sl_decimal){mantissa, exponent};
+    return 0;
 }
 
 static int read_instrument(sl__rest *rest)

@@ -67,7 +67,7 @@ static void assert_side(const sl_book *book, sl_side side, struct naive_side *na
     for (size_t at = 0; at < naive->count; at++) {
         const sl_level *level = sl_book_next(&cursor);
         assert_non_null(level);
-        assert_memory_equal(&level->price.mantissa, &naive->levels[at].price.mantissa, sizeof(int64_t));
+        assert_true(level->price.mantissa == naive->levels[at].price.mantissa);
         assert_int_equal(level->price.exponent, naive->levels[at].price.exponent);
         assert_true(sl_decimal_equal(level->quantity, naive->levels[at].quantity));
         const sl_decimal *found = sl_book_find(book, side, level->price);

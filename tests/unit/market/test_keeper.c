@@ -472,7 +472,8 @@ static void waiting_is_bounded(void **state)
     assert_int_equal(answer(&seen, snapshot(1, 95, NULL, 0)), 1);
     assert_int_equal(seen.deltas, 5);
     sl_keeper_free(seen.keeper);
-    open_keeper(&seen, (sl_keeper_options){.rule = SL_BOOK_RULE_BINANCE_SPOT, .bytes_max = 1000});
+    size_t three = 3 * (sizeof(sl_market_event) + sizeof(sl_level)); /* and not four */
+    open_keeper(&seen, (sl_keeper_options){.rule = SL_BOOK_RULE_BINANCE_SPOT, .bytes_max = three + 100});
     for (int64_t id = 1; id <= 100; id++) {
         assert_int_equal(feed(&seen, delta(1, 0, id, id, &level_1), 1), 0);
         assert_true(sl_memory_held() <= held + 5);

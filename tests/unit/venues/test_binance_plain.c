@@ -76,7 +76,8 @@ static bool assert_same(struct market_kit *plain, struct market_kit *cursor, con
     memcpy(exact, text, size_bytes);
     exact[size_bytes] = '\0';
     sl_venue_message message = {padded, size_bytes, SL_JSON_PADDED, 42};
-    bool read = sl__binance_read_plain((struct sl__binance *)plain->decoder, &message);
+    bool read =
+        sl__binance_read_plain((struct sl__binance *)plain->decoder, &message, &(sl_venue_output){.event = NULL});
     int code = market_kit_decode_message(plain, &message);
     message = (sl_venue_message){exact, size_bytes, 0, 42};
     assert_int_equal(market_kit_decode_message(cursor, &message), code);

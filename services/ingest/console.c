@@ -207,10 +207,17 @@ static const struct {
                {"/api/ctl/pause", act_pause},   {"/api/ctl/resume", act_resume}, {"/api/ctl/restart", act_restart},
                {"/api/ctl/add", act_add},       {"/api/ctl/remove", act_remove}};
 
+static bool check_replicas(void *arg, char *reason, size_t reason_bytes)
+{
+    const struct sl_console *console = arg;
+    const sl_replicas *replicas = sl_program_replicas(console->options.parts);
+    return replicas == NULL || sl_replicas_ready(replicas, reason, reason_bytes);
+}
+
 static const struct {
     const char *name;
     sl_admin_check_fn check;
-} checks[] = {{"services", check_services}, {"memory", check_memory}};
+} checks[] = {{"services", check_services}, {"replicas", check_replicas}, {"memory", check_memory}};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -377,4 +377,7 @@ void sl__console_collect(void *arg, sl_scrape *scrape)
          sink = sink->next) {
         collect_sink(sink, scrape);
     }
+    if (sl_program_replicas(console->options.parts) != NULL) {
+        sl_replicas_collect(sl_program_replicas(console->options.parts), scrape);
+    }
 }

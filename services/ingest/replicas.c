@@ -173,7 +173,7 @@ static bool count_all_pending(sl_replicas *replicas, uint64_t generation)
     memset(replicas->instruments, 0, replicas->count * sizeof *replicas->instruments);
     for (const struct sl_program_service *service = sl_program_services(replicas->parts); service != NULL;
          service = service->next) {
-        if (service->kind->pending == NULL) {
+        if (service->kind->pending == NULL || service->paused) {
             continue;
         }
         chosen = chosen && service->life != NULL && service->chosen >= generation;
@@ -508,6 +508,47 @@ void sl_replicas_end(sl_replicas *replicas)
 }
 
 /* ---- views ---- */
+
+bool sl_replicas_ready(const sl_replicas *replicas, char *reason, size_t reason_bytes)
+{
+    struct sl_partitions_stats stats = {.members = 0};
+    uint32_t live = 0;
+    if (replicas->partitions != NULL) {
+        sl_partitions_stats_get(replicas->partitions, &stats);
+    }
+    if (stats.members == 0) {
+        (void)snprintf(reason, reason_bytes, "not in the group '%s' yet", replicas->conf->group);
+        return false;
+    }
+    for (uint32_t at = 0; at < replicas->count; at++) {
+        live += replicas->all[at].state == SL__PART_OWNED && replicas->all[at].live;
+    }
+    if (live < stats.wanted) {
+        (void)snprintf(reason, reason_bytes, "%" PRIu32 " of its %" PRIu32 " partitions are not live yet",
+                       stats.wanted - live, stats.wanted);
+        return false;
+    }
+    return true;
+}
+
+void sl_replicas_collect(const sl_replicas *replicas, sl_scrape *scrape)
+{
+    struct sl_partitions_stats stats = {.count = replicas->count};
+    if (replicas->partitions != NULL) {
+        sl_partitions_stats_get(replicas->partitions, &stats);
+    }
+    const struct sl_label *labels = SL_LABELS({"group", replicas->conf->group});
+    sl_scrape_gauge(scrape, "sluice_replicas", "Replicas in the group, by the last beat.", labels, stats.members);
+    sl_scrape_gauge(scrape, "sluice_partitions", "Partitions of the group.", labels, stats.count);
+    sl_scrape_gauge(scrape, "sluice_partitions_owned", "Partitions whose lease this replica has.", labels, stats.owned);
+    sl_scrape_counter(scrape, "sluice_partitions_taken_total", "Leases of partitions taken.", labels, stats.taken);
+    sl_scrape_counter(scrape, "sluice_partitions_handed_over_total", "Leases given back in order.", labels,
+                      stats.handed_over);
+    sl_scrape_counter(scrape, "sluice_partitions_lost_total", "Leases that ran out or were refused.", labels,
+                      stats.lost);
+    sl_scrape_counter(scrape, "sluice_partitions_failed_beats_total", "Signs of life that did not reach the group.",
+                      labels, stats.beats_failed);
+}
 
 static void put_uint(sl_json_writer *out, const char *key, uint64_t value)
 {

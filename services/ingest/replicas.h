@@ -22,6 +22,7 @@
 #include "ingest/config.h"
 #include "ingest/positions.h"
 #include "sluice/json_write.h"
+#include "sluice/metrics.h"
 #include "sluice/redis.h"
 
 #ifdef __cplusplus
@@ -78,6 +79,15 @@ bool sl_replicas_shared(const sl_replicas *replicas);
 uint32_t sl_replicas_members(const sl_replicas *replicas);
 
 sl_positions *sl_replicas_positions(sl_replicas *replicas);
+
+/*
+ * Whether it has all of what it is to have: it belongs to its group, its partitions are its own, and all of them comes.
+ * False with the reason. Does not wait.
+ */
+bool sl_replicas_ready(const sl_replicas *replicas, char *reason, size_t reason_bytes);
+
+/* Adds the figures of its part in the group. Does not wait. */
+void sl_replicas_collect(const sl_replicas *replicas, sl_scrape *scrape);
 
 /* Writes /api/partitions. Does not wait. */
 void sl_replicas_view(sl_replicas *replicas, sl_json_writer *out);

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Whether what several replicas have written is, together, what truly happened.
 
-check_union.py TRUTH MODE FILE...    MODE: strict (nothing may be missing, no gap told) or gaps (what is missing is told)
+check_union.py TRUTH MODE FILE...
+
+MODE: strict (nothing may be missing, no gap told), gaps (what is missing is told) or exact (and what restarts tell is missing)
 
 Events with the same identity are one. Trades are compared one by one, with price, quantity and side; of books the changes.
 Only what lies between the first and the last that was heard of an instrument counts.
@@ -83,7 +85,7 @@ for key, mine in sorted(trades.items()):
             problems.append(f"{key}: trade {ident} {trade} never happened: {real.get(ident)}")
     lost = [ident for ident in real if present[0] < ident < present[-1] and ident not in mine]
     for ident in lost:
-        if mode == "gaps" and is_told(key, "trades", ident, present):
+        if mode != "strict" and is_told(key, "trades", ident, present):
             missing_told += 1
         else:
             problems.append(f"{key}: trade {ident} is missing")
@@ -95,7 +97,7 @@ for key, mine in sorted(deltas.items()):
     present = sorted(mine)
     for ident in changes.get(key, ()):
         if begin < ident <= end and ident not in mine:
-            if mode == "gaps" and (is_told(key, "depth", ident, present) or any(
+            if mode != "strict" and (is_told(key, "depth", ident, present) or any(
                     ident <= book and not bisect.bisect(present, book) == 0 for book in books[key])):
                 missing_told += 1
             else:
@@ -104,6 +106,13 @@ if mode == "strict":  # what came when the exchange ended is behind the last eve
     for key, all_of in gaps.items():
         ends = {"trades": max(trades.get(key, {0: 0})), "depth": max(deltas.get(key, {0}))}
         problems.extend(f"{key}: gap {gap}" for gap in all_of if gap[2] != 0 or gap[1] < ends[gap[0]])
+restarts = [(key, gap) for key, all_of in gaps.items() for gap in all_of if gap[0] == "trades" and gap[3] == "restarted"]
+if mode == "exact":
+    if not restarts:
+        problems.append("no restart is told")
+    for key, gap in restarts:
+        there = [ident for ident in trades.get(key, {}) if gap[1] < ident < gap[2]]
+        problems.extend(f"{key}: trade {ident} is told as missing and is there" for ident in there)
 count = sum(len(mine) for mine in trades.values())
 if count == 0:
     problems.append("no trade at all")

@@ -41,7 +41,7 @@ struct world {
     struct own_server redis, exchange;
     struct redis_arguments redis_arguments;
     struct own_rabbitmq rabbitmq;
-    bool bus;
+    bool bus, local;
     char exchange_line[LINE_BYTES];
     const char *exchange_arguments[4];
     struct replica replicas[REPLICAS];
@@ -69,30 +69,38 @@ static void write_config(const struct world *world, const struct replica *replic
     FILE *file = fopen(replica->config, "we");
     assert_non_null(file);
     int port = world->exchange.port;
+    const char *fill = world->local ? "false" : "true";
     const char *sinks = world->bus ? "[file, bus]" : "[file]";
     (void)fprintf(file,
                   "services:\n"
-                  "  trades: { kind: stream, venue: binance-usdm, instruments: [\"*\"], exclude: [%s], sinks: %s }\n"
-                  "  other: { kind: stream, venue: okx, instruments: [\"*\"], sinks: %s }\n"
+                  "  trades: { kind: stream, venue: binance-usdm, instruments: [\"*\"], exclude: [%s], sinks: %s, "
+                  "fill_gaps: %s }\n"
+                  "  other: { kind: stream, venue: okx, instruments: [\"*\"], sinks: %s, fill_gaps: %s }\n"
                   "  books: { kind: book, venue: binance-usdm, instruments: [\"*\"], sinks: [file] }\n"
                   "sinks:\n"
                   "  file: { kind: file, path: \"%s/out\" }\n",
-                  world->exclude, sinks, sinks, replica->server.folder.path);
+                  world->exclude, sinks, fill, sinks, fill, replica->server.folder.path);
     if (world->bus) {
         (void)fprintf(file,
                       "  bus: { kind: rabbitmq, url: \"%s\", exchange: market, exchange_type: topic, "
                       "when_full: block }\n",
                       world->rabbitmq.url);
     }
+    if (world->local) {
+        (void)fprintf(file, "coordination: { positions: \"%s/positions\" }\n", replica->server.folder.path);
+    } else {
+        (void)fprintf(file,
+                      "coordination: { backend: redis, url: \"redis://127.0.0.1:%d\", password: \"%s\", group: test, "
+                      "partitions: %d, ttl: 3s }\n",
+                      world->redis.port, OWN_REDIS_PASSWORD, PARTITIONS);
+    }
     (void)fprintf(file,
                   "venues:\n"
                   "  okx: { stream: \"ws://127.0.0.1:%d/okx\", rest: \"http://127.0.0.1:%d/okx\" }\n"
                   "  binance-usdm: { stream: \"ws://127.0.0.1:%d/binance-usdm\", "
                   "rest: \"http://127.0.0.1:%d/binance-usdm\" }\n"
-                  "coordination: { backend: redis, url: \"redis://127.0.0.1:%d\", password: \"%s\", group: test, "
-                  "partitions: %d, ttl: 3s }\n"
                   "admin: { listen: \"127.0.0.1:%d\" }\n",
-                  port, port, port, port, world->redis.port, OWN_REDIS_PASSWORD, PARTITIONS, replica->server.port);
+                  port, port, port, port, replica->server.port);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -259,8 +267,9 @@ static void compare(const struct world *world, const char *mode, const char *fil
 
 static void compare_files(const struct world *world, const char *mode)
 {
-    char files[3 * (SCRATCH_PATH_MAX + 32)];
-    (void)snprintf(files, sizeof files, "%s/out-*.ndjson %s/out-*.ndjson %s/out-*.ndjson",
+    char files[3 * (SCRATCH_PATH_MAX + 64)];
+    /* Those that there are. */
+    (void)snprintf(files, sizeof files, "$(ls %s/out-*.ndjson %s/out-*.ndjson %s/out-*.ndjson 2>/dev/null)",
                    world->replicas[0].server.folder.path, world->replicas[1].server.folder.path,
                    world->replicas[2].server.folder.path);
     compare(world, mode, files);
@@ -441,5 +450,47 @@ static void what_is_killed_or_reloaded_loses_nothing_untold(void **state)
     compare(world, "gaps", path);
 }
 
+/* One process without Redis: what it missed between two lives is told, from where its sinks were. */
+static void restart_alone(struct world *world, int signal, int status)
+{
+    struct replica *replica = &world->replicas[0];
+    double took = 0;
+    for (int life = 0; life < 3; life++) {
+        write_config(world, replica);
+        start(replica);
+        pause_ms(2500);
+        if (life < 2) {
+            assert_int_equal(end(replica, signal, &took), status);
+            pause_ms(500);
+        }
+    }
+    end_all(world);
+}
+
+static int set_up_local(void **state)
+{
+    int code = set_up(state);
+    if (code == 0) {
+        struct world *world = *state;
+        world->local = true;
+    }
+    return code;
+}
+
+static void a_process_alone_tells_exactly_what_it_missed(void **state)
+{
+    restart_alone(*state, SIGTERM, 143);
+    compare_files(*state, "exact");
+}
+
+static void a_process_alone_that_is_killed_tells_at_least_what_it_missed(void **state)
+{
+    restart_alone(*state, SIGKILL, 128 + SIGKILL);
+    compare_files(*state, "gaps");
+}
+
 SL_TEST_MAIN(cmocka_unit_test_setup_teardown(a_rolling_restart_loses_nothing, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(what_is_killed_or_reloaded_loses_nothing_untold, set_up_bus, tear_down))
+             cmocka_unit_test_setup_teardown(what_is_killed_or_reloaded_loses_nothing_untold, set_up_bus, tear_down),
+             cmocka_unit_test_setup_teardown(a_process_alone_tells_exactly_what_it_missed, set_up_local, tear_down),
+             cmocka_unit_test_setup_teardown(a_process_alone_that_is_killed_tells_at_least_what_it_missed, set_up_local,
+                                             tear_down))

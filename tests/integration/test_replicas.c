@@ -41,7 +41,7 @@ struct world {
     struct own_server redis, exchange;
     struct redis_arguments redis_arguments;
     struct own_rabbitmq rabbitmq;
-    bool bus, local;
+    bool bus, local, go_on; /* go_on: without Redis */
     char exchange_line[LINE_BYTES];
     const char *exchange_arguments[4];
     struct replica replicas[REPLICAS];
@@ -91,8 +91,8 @@ static void write_config(const struct world *world, const struct replica *replic
     } else {
         (void)fprintf(file,
                       "coordination: { backend: redis, url: \"redis://127.0.0.1:%d\", password: \"%s\", group: test, "
-                      "partitions: %d, ttl: 3s }\n",
-                      world->redis.port, OWN_REDIS_PASSWORD, PARTITIONS);
+                      "partitions: %d, ttl: 3s, on_loss: %s }\n",
+                      world->redis.port, OWN_REDIS_PASSWORD, PARTITIONS, world->go_on ? "continue" : "stop");
     }
     (void)fprintf(file,
                   "venues:\n"
@@ -489,8 +489,31 @@ static void a_process_alone_that_is_killed_tells_at_least_what_it_missed(void **
     compare_files(*state, "gaps");
 }
 
+/* With on_loss: continue the lease may be lost, but not an event. */
+static void without_redis_it_goes_on_if_that_is_wanted(void **state)
+{
+    struct world *world = *state;
+    struct replica *replica = &world->replicas[0];
+    world->go_on = true;
+    write_config(world, replica);
+    start(replica);
+    wait_until_settled(world);
+    own_server_stop(&world->redis, SIGKILL);
+    for (int look = 0; look < LOOKS && count_of(get(world, replica, "/api/partitions"), "\"leaving\"") < PARTITIONS;
+         look++) {
+        pause_ms(20);
+    }
+    assert_int_equal(count_of(get(world, replica, "/api/partitions"), "\"leaving\""), PARTITIONS);
+    pause_ms(500);
+    assert_int_equal(own_server_start(&world->redis), 0);
+    wait_until_settled(world);
+    end_all(world);
+    compare_files(world, "strict");
+}
+
 SL_TEST_MAIN(cmocka_unit_test_setup_teardown(a_rolling_restart_loses_nothing, set_up, tear_down),
              cmocka_unit_test_setup_teardown(what_is_killed_or_reloaded_loses_nothing_untold, set_up_bus, tear_down),
              cmocka_unit_test_setup_teardown(a_process_alone_tells_exactly_what_it_missed, set_up_local, tear_down),
              cmocka_unit_test_setup_teardown(a_process_alone_that_is_killed_tells_at_least_what_it_missed, set_up_local,
-                                             tear_down))
+                                             tear_down),
+             cmocka_unit_test_setup_teardown(without_redis_it_goes_on_if_that_is_wanted, set_up, tear_down))

@@ -71,7 +71,11 @@ static uint64_t tell_services(sl_replicas *replicas)
 
 static int take_over(sl_replicas *replicas, struct sl__replica_part *part, bool seamless)
 {
+    int64_t fence = part->fence;
     SL_TRY(sl__store_take(replicas, part, seamless));
+    if (part->fence != fence || part->state == SL__PART_AWAY) { /* lost while we asked */
+        return 0;
+    }
     part->joined = true;
     part->claimed = tell_services(replicas);
     return 0;
@@ -154,6 +158,9 @@ static int join(sl_replicas *replicas, struct sl__replica_part *part)
 {
     struct sl__told told;
     SL_TRY(sl__store_look(replicas, part->index, &told));
+    if (part->state != SL__PART_OWNED) {
+        return 0;
+    }
     if (told.state == SL__TOLD_HANDING && told.fence < part->fence && sl_now() < part->join_by) {
         return 0;
     }
@@ -163,14 +170,14 @@ static int join(sl_replicas *replicas, struct sl__replica_part *part)
 static void count_pending(void *arg, const sl_subscription *what)
 {
     const sl_replicas *replicas = arg;
-    replicas->instruments[sl__replicas_partition_of(replicas, what->instrument)]++;
+    replicas->pending[sl__replicas_partition_of(replicas, what->instrument)]++;
 }
 
 /* Whether all services follow what they should since `generation`; and what of that does not come yet. */
 static bool count_all_pending(sl_replicas *replicas, uint64_t generation)
 {
     bool chosen = true;
-    memset(replicas->instruments, 0, replicas->count * sizeof *replicas->instruments);
+    memset(replicas->pending, 0, replicas->count * sizeof *replicas->pending);
     for (const struct sl_program_service *service = sl_program_services(replicas->parts); service != NULL;
          service = service->next) {
         if (service->kind->pending == NULL || service->paused) {
@@ -186,8 +193,9 @@ static bool count_all_pending(sl_replicas *replicas, uint64_t generation)
 
 static int announce(sl_replicas *replicas, struct sl__replica_part *part)
 {
+    int64_t fence = part->fence;
     SL_TRY(sl__store_live(replicas, part));
-    part->live = true;
+    part->live = part->fence == fence && part->state == SL__PART_OWNED; /* still, after the wait */
     return 0;
 }
 
@@ -205,7 +213,9 @@ static int tend_owned(sl_replicas *replicas)
     bool chosen = any && count_all_pending(replicas, generation);
     for (uint32_t at = 0; at < replicas->count; at++) {
         struct sl__replica_part *part = &replicas->all[at];
-        if (part->state == SL__PART_OWNED && !part->live && chosen && replicas->instruments[at] == 0) {
+        /* One that came while we told of others was not counted. */
+        bool counted = chosen && part->generation <= generation;
+        if (part->state == SL__PART_OWNED && !part->live && counted && replicas->pending[at] == 0) {
             SL_TRY(announce(replicas, part));
         }
         if (part->state == SL__PART_OWNED && !part->joined) {
@@ -383,7 +393,8 @@ static int tend_positions(sl_replicas *replicas)
 {
     sl_time stored_at = 0;
     int code = 0;
-    if (!replicas->taken && sl_now() >= replicas->take_next) {
+    bool kept = replicas->redis != NULL || replicas->conf->positions != NULL;
+    if (kept && !replicas->taken && sl_now() >= replicas->take_next) {
         code = take_positions(replicas);
     }
     if (code == 0 && replicas->taken && is_stored(replicas)) {
@@ -573,24 +584,22 @@ static const char *owner_of(const sl_replicas *replicas, uint32_t index, int64_t
     return ours ? replicas->replica : old ? "" : owner->replica;
 }
 
-static uint64_t instruments_of(const sl_replicas *replicas, uint32_t index)
+static void count_followed(sl_replicas *replicas)
 {
-    uint64_t count = 0;
     const sl_instruments *table = sl_program_instruments(replicas->parts);
+    memset(replicas->followed, 0, replicas->count * sizeof *replicas->followed);
     for (size_t at = 0; at < sl_instruments_count(table); at++) {
         const sl_instrument *instrument = sl_instruments_at(table, at);
         bool followed = false;
-        if (sl__replicas_partition_of(replicas, instrument) != index) {
-            continue;
-        }
         for (const struct sl_program_service *service = sl_program_services(replicas->parts);
              service != NULL && !followed; service = service->next) {
             followed =
                 service->life != NULL && service->kind->follows != NULL && service->kind->follows(service, instrument);
         }
-        count += followed;
+        if (followed) {
+            replicas->followed[sl__replicas_partition_of(replicas, instrument)]++;
+        }
     }
-    return count;
 }
 
 static void put_replicas(const sl_replicas *replicas, sl_json_writer *out)
@@ -637,13 +646,14 @@ static void put_partition(const sl_replicas *replicas, uint32_t index, sl_json_w
     put_text(out, "state",
              part->state == SL__PART_OWNED && !(part->live && part->joined) ? "joining" : states[part->state]);
     if (part->state != SL__PART_AWAY) {
-        put_uint(out, "instruments", instruments_of(replicas, index));
+        put_uint(out, "instruments", replicas->followed[index]);
     }
     sl_json_end_object(out);
 }
 
 void sl_replicas_view(sl_replicas *replicas, sl_json_writer *out)
 {
+    count_followed(replicas);
     sl_json_begin_object(out);
     put_text(out, "backend", replicas->redis != NULL ? "redis" : "local");
     put_text(out, "replica", replicas->replica);
@@ -691,8 +701,9 @@ int sl_replicas_open(struct sl_program_parts *parts, const struct sl_conf *conf,
     }
     name_replica(replicas);
     replicas->owners = sl_calloc(count, sizeof *replicas->owners);
-    replicas->instruments = sl_calloc(count, sizeof *replicas->instruments);
-    if (replicas->owners == NULL || replicas->instruments == NULL) {
+    replicas->followed = sl_calloc(count, sizeof *replicas->followed);
+    replicas->pending = sl_calloc(count, sizeof *replicas->pending);
+    if (replicas->owners == NULL || replicas->followed == NULL || replicas->pending == NULL) {
         return sl_fail(SL_ENOMEM, "out of memory for %" PRIu32 " partitions", count);
     }
     SL_TRY(sl_positions_new(&replicas->positions));
@@ -706,7 +717,8 @@ void sl_replicas_close(sl_replicas *replicas)
     if (replicas != NULL) {
         sl_positions_free(replicas->positions);
         sl_free(replicas->owners);
-        sl_free(replicas->instruments);
+        sl_free(replicas->followed);
+        sl_free(replicas->pending);
         sl_free(replicas);
     }
 }

@@ -57,7 +57,8 @@ struct sl_replicas {
     /* For views. */
     struct sl_partition_owner *owners;
     sl_time owners_next;
-    uint32_t *instruments; /* here, by partition; also what is pending, while that is counted */
+    uint32_t *followed; /* instruments here, by partition */
+    uint32_t *pending;  /* subscriptions that bring nothing yet, by partition; between two waits */
     uint32_t count;
     struct sl__replica_part all[];
 };

@@ -10,6 +10,7 @@
 
 #include "exchange/simulated.h"
 #include "sl_test.h"
+#include "sluice/memory.h"
 #include "sluice/runtime.h"
 
 #define INSTRUMENTS 6
@@ -326,7 +327,60 @@ static void a_book_that_another_had_tells_what_nobody_kept(void **state)
     done(play);
 }
 
+/* ---- without memory ---- */
+
+static int set_without_memory(void *arg)
+{
+    struct play *play = arg;
+    int failed = 0;
+    for (int64_t at = 0;; at++) {
+        struct sl_stream_options options = {.name = "changing",
+                                            .driver = sl_venue_driver_of(play->venue),
+                                            .instruments = play->ours,
+                                            .redundancy = 2,
+                                            .per_connection = 2,
+                                            .http = play->http,
+                                            .arg = play,
+                                            .event = on_event};
+        SL_TRY(sl_stream_new(&options, &play->stream));
+        sl_memory_fail_after(at);
+        int code = follow(play, 7, 6, 0);
+        sl_memory_fail_after(-1);
+        if (code != 0 && code != SL_ENOMEM) {
+            return code;
+        }
+        struct sl_stream_wanted all = {.all = play->all, .count = 6};
+        int again = sl_stream_set(play->stream, &all, NULL); /* the rest, whatever was done of it */
+        size_t there = sl_stream_get_stats(play->stream).subscriptions;
+        sl_stream_service_free(play->stream);
+        if (again != 0 || there != 6) {
+            return sl_fail(SL_EINTERNAL, "after failure %d: %d, %zu subscriptions", (int)at, again, there);
+        }
+        failed += code == SL_ENOMEM;
+        if (code == 0) {
+            return failed > 10 ? 0 : sl_fail(SL_EINTERNAL, "only %d allocations", failed);
+        }
+    }
+}
+
+static void a_set_that_fails_half_way_is_made_whole_by_the_next(void **state)
+{
+    (void)state;
+    struct play *play = calloc(1, sizeof *play);
+    assert_non_null(play);
+    play->venue = SL_VENUE_BINANCE_SPOT;
+    assert_int_equal(sl_instruments_new(0, &play->theirs), 0);
+    assert_int_equal(sl_instruments_new(0, &play->ours), 0);
+    assert_int_equal(sl_simulated_define(play->ours, play->venue, INSTRUMENTS), 0);
+    int code = sl_run(NULL, set_without_memory, play, NULL);
+    if (code != 0) {
+        fail_msg("%d %s", code, sl_strerror(code));
+    }
+    done(play);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(what_stays_loses_nothing_while_others_come_and_go),
              cmocka_unit_test(two_connections_change_alike),
              cmocka_unit_test(connections_without_subscriptions_end_and_new_ones_are_made),
-             cmocka_unit_test(a_book_that_another_had_tells_what_nobody_kept))
+             cmocka_unit_test(a_book_that_another_had_tells_what_nobody_kept),
+             cmocka_unit_test(a_set_that_fails_half_way_is_made_whole_by_the_next))

@@ -446,7 +446,7 @@ static int tend(sl_replicas *replicas)
         return code;
     }
     if (code < 0 && replicas->store_code == 0) {
-        sl_log_with(SL_LOG_WARNING, "positions cannot be stored, or read",
+        sl_log_with(SL_LOG_WARNING, "what replicas share cannot be stored, or read",
                     sl_field_text("problem", sl_error_message(sl_error_last())), sl_field_code("code", code));
     }
     replicas->store_code = code;

@@ -7,10 +7,11 @@
 #include "ingest/config.h"
 
 static const struct sl_cli_command *const commands[] = {
-    &sl__command_run,      &sl__command_demo,       &sl__command_check,   &sl__command_config_dump, &sl__command_schema,
-    &sl__command_exchange, &sl__command_worker,     &sl__command_top,     &sl__command_feeds,       &sl__command_tasks,
-    &sl__command_replay,   &sl__command_record,     &sl__command_venues,  &sl__command_tap,         &sl__command_ctl,
-    &sl__command_health,   &sl__command_new_worker, &sl__command_version, &sl__command_completion,  &sl__command_man};
+    &sl__command_run,     &sl__command_demo,       &sl__command_check,  &sl__command_config_dump,
+    &sl__command_schema,  &sl__command_exchange,   &sl__command_top,    &sl__command_feeds,
+    &sl__command_tasks,   &sl__command_replay,     &sl__command_record, &sl__command_venues,
+    &sl__command_tap,     &sl__command_ctl,        &sl__command_health, &sl__command_new_worker,
+    &sl__command_version, &sl__command_completion, &sl__command_man};
 
 const struct sl_cli sl_program = {.name = "sluice",
                                   .version = SL_PROGRAM_VERSION,

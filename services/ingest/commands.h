@@ -14,7 +14,7 @@ extern "C" {
 
 extern const struct sl_cli sl_program;
 
-extern const struct sl_cli_command sl__command_run, sl__command_demo, sl__command_exchange, sl__command_worker;
+extern const struct sl_cli_command sl__command_run, sl__command_demo, sl__command_exchange;
 extern const struct sl_cli_command sl__command_check, sl__command_config_dump, sl__command_schema;
 extern const struct sl_cli_command sl__command_top, sl__command_feeds, sl__command_tasks, sl__command_tap,
     sl__command_ctl, sl__command_health;

@@ -133,7 +133,7 @@ static void put_feed(struct sl_program_service *service, sl_json_writer *out)
     sl__console_put_uint(out, "messages", look.messages);
     sl__console_put_uint(out, "bytes", look.bytes);
     sl__console_put_uint(out, "gaps", service->gaps);
-    sl__console_put_uint(out, "lost", service->missing);
+    sl__console_put_uint(out, "lost", service->missing - service->filled);
     sl__console_put_uint(out, "reconnects", look.reconnects);
     sl__console_put_uint(out, "resyncs", look.resyncs);
     sl__console_put_uint(out, "instruments", service->wanted);
@@ -328,7 +328,8 @@ static void collect_service(const struct sl_program_service *service, sl_scrape 
         {"sluice_feed_received_bytes_total", "Bytes of the messages received.", look.bytes},
         {"sluice_feed_events_total", "Events given to the sinks.", service->events},
         {"sluice_feed_gaps_total", "Gaps told.", service->gaps},
-        {"sluice_feed_lost_trades_total", "Trades that are known to be missing.", service->missing},
+        {"sluice_feed_lost_trades_total", "Trades that were told to be missing.", service->missing},
+        {"sluice_feed_filled_trades_total", "Of these, trades that came later.", service->filled},
         {"sluice_feed_bad_messages_total", "Messages that could not be decoded.", look.bad},
         {"sluice_feed_unknown_messages_total", "Messages of a kind that is not known.", look.unknown},
         {"sluice_feed_reconnects_total", "Connections made anew after one ended.", look.reconnects},

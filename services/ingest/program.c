@@ -256,8 +256,10 @@ static void release_service(void *arg)
         }
     }
     parts->gone.events += service->events;
+    parts->gone.trades += service->trades;
     parts->gone.gaps += service->gaps;
     parts->gone.missing += service->missing;
+    parts->gone.filled += service->filled;
     sl_config_unref(service->config);
     sl_free(service->words);
     sl_free(service->seen);
@@ -652,8 +654,10 @@ struct sl_program_totals sl_program_get_totals(const sl_program_parts *parts)
     for (const struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
         totals.services++;
         totals.events += service->events;
+        totals.trades += service->trades;
         totals.gaps += service->gaps;
         totals.missing += service->missing;
+        totals.filled += service->filled;
         struct sl_service_look look;
         if (!sl_service_look(service, &look)) {
             continue;
@@ -687,8 +691,10 @@ void sl_program_report(const sl_program_parts *parts, FILE *out)
 {
     struct sl_program_totals totals = sl_program_get_totals(parts);
     (void)fprintf(out, "received   %" PRIu64 " messages, %" PRIu64 " bytes\n", totals.messages, totals.bytes);
-    (void)fprintf(out, "events     %" PRIu64 ", of them %" PRIu64 " gaps with %" PRIu64 " trades\n", totals.events,
-                  totals.gaps, totals.missing);
+    (void)fprintf(out,
+                  "events     %" PRIu64 ", of them %" PRIu64 " gaps with %" PRIu64 " trades, of which %" PRIu64
+                  " came later\n",
+                  totals.events, totals.gaps, totals.missing, totals.filled);
     if (parts->dead_letters != NULL) {
         const struct sl_dead_letter_stats *letters = sl_dead_letters_get_stats(parts->dead_letters);
         (void)fprintf(out,

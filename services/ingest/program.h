@@ -111,7 +111,7 @@ SL_MUST_CHECK int sl_program_resync(sl_program_parts *parts, const char *service
 
 /* What one has come to, in plain figures. */
 struct sl_program_totals {
-    uint64_t messages, bytes, events, gaps, missing, reconnects, rotations;
+    uint64_t messages, bytes, events, trades, gaps, missing, filled, reconnects, rotations;
     uint64_t received, written, repeated, dropped, spooled, queued; /* of all sinks together */
     size_t services, sinks, connections, live, subscriptions, books, stale_books;
 };

@@ -203,14 +203,16 @@ void sl__service_saw(struct sl_program_service *service, const sl_market_event *
 int sl__service_give(struct sl_program_service *service, const sl_market_event *event)
 {
     service->events++;
+    service->trades += event->kind == SL_EVENT_TRADE;
     if (event->kind == SL_EVENT_GAP) {
         sl__program_note_gap(service->parts, service->name, event);
     }
-    if (event->kind == SL_EVENT_GAP && !event->as.gap.healed) {
-        service->gaps++;
-        if (event->feed != SL_FEED_DEPTH && event->as.gap.to_id > event->as.gap.from_id) {
-            service->missing += (uint64_t)(event->as.gap.to_id - event->as.gap.from_id - 1);
-        }
+    if (event->kind == SL_EVENT_GAP) {
+        const sl_gap *gap = &event->as.gap;
+        bool trades = event->feed != SL_FEED_DEPTH && gap->to_id > gap->from_id;
+        uint64_t between = trades ? (uint64_t)(gap->to_id - gap->from_id - 1) : 0;
+        service->gaps += !gap->healed;
+        *(gap->healed ? &service->filled : &service->missing) += between;
     }
     sl_tap_pass(sl_program_tap(service->parts), event);
     int code = sl_fanout_write(service->fanout, event);

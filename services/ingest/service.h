@@ -104,7 +104,8 @@ struct sl_program_service {
     signed char *words; /* by the instrument's index: 1 follow it, -1 do not; sl_program_follow() */
     size_t word_count;
     uint64_t chosen; /* as of this generation of sl_replicas_follows() */
-    uint64_t events, gaps, missing;
+    uint64_t events, trades, gaps, missing;
+    uint64_t filled;         /* of the missing trades: they came later */
     sl_time last_event_at;   /* sl_now(); 0: none came */
     struct sl_histogram lag; /* from the venue's sending to our receiving */
     struct sl_service_recent lag_recent;

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How fast captured messages are decoded and put into the book: `decode [CAPTURE [VENUE [ROUNDS]]]`. Without
- * a capture a generated session is used. The messages are read into memory first; each round decodes all of
- * them, joins and keeps the book from scratch. Prints the best round of each stage; it asserts no time.
+ * How fast captured messages are decoded and put into the book: `decode CAPTURE [VENUE [ROUNDS]]`. The
+ * messages are read into memory first; each round decodes all of them, joins and keeps the book from scratch. Prints the best round of each stage; it asserts no time.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "exchange/generate.h"
 #include "market/book.h"
 #include "market/capture.h"
 #include "market/sequence.h"
@@ -88,18 +86,6 @@ static int load_capture(struct session *session, const char *path)
     int code = 0;
     while ((code = sl_capture_next(capture, &line)) > 0) {
         SL_TRY(add(session, line.text, line.size_bytes, line.receive_time_ns));
-    }
-    return code;
-}
-
-static int load_generated(struct session *session)
-{
-    sl_auto(sl_generate) *generate = NULL;
-    sl_generated line;
-    SL_TRY(sl_generate_new(&(sl_generate_options){.seed = 1}, &generate));
-    int code = 0;
-    while ((code = sl_generate_next(generate, &line)) > 0) {
-        SL_TRY(add(session, line.text.data, line.text.size_bytes, line.receive_time_ns));
     }
     return code;
 }
@@ -248,7 +234,11 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "rounds: 1 to %d\n", ROUNDS_MAX);
         return 2;
     }
-    int code = argc > 1 ? load_capture(&session, argv[1]) : load_generated(&session);
+    if (argc < 2) {
+        (void)fprintf(stderr, "decode CAPTURE [VENUE [ROUNDS]]\n");
+        return 2;
+    }
+    int code = load_capture(&session, argv[1]);
     if (code < 0) {
         (void)fprintf(stderr, "cannot read the messages: %s\n", sl_strerror(code));
         return 1;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "exchange/session.h"
+#include "exchange/captured.h"
 #include "market/capture.h"
 #include "market/keeper.h"
 #include "market_kit.h"
@@ -228,15 +228,19 @@ static void whole_session(const char *name, sl_venue venue, const char *symbol, 
     assert_whole(play, 1);
     assert_int_equal(play->kinds[SL_EVENT_BOOK_DELTA], deltas);
     assert_int_equal(play->kinds[SL_EVENT_TRADE], trades);
-    sl_session *session = NULL;
-    sl_session_message message;
-    sl_session_options options = {.capture_path = sl_test_data_path(name), .venue = venue};
-    assert_int_equal(sl_session_open(&options, &session), 0);
-    while (sl_session_next(session, &message) > 0) {
+    const char *path = sl_test_data_path(name);
+    sl_instruments *instruments = NULL;
+    sl_captured *captured = NULL;
+    const struct sl_captured_message *message = NULL;
+    assert_int_equal(sl_instruments_new(0, &instruments), 0);
+    struct sl_captured_options options = {.paths = &path, .path_count = 1, .venue = venue, .instruments = instruments};
+    assert_int_equal(sl_captured_open(&options, &captured), 0);
+    while (sl_captured_next(captured, NULL, NULL, &message) > 0) {
     }
-    assert_true(sl_session_last_id(session) == sl_keeper_last_id(play->keepers[0]));
+    struct sl_captured_state state = sl_captured_look(captured, sl_instruments_at(instruments, 0));
+    assert_true(state.book_id == sl_keeper_last_id(play->keepers[0]));
     for (int side = SL_SIDE_BUY; side <= SL_SIDE_SELL; side++) {
-        sl_book_cursor one = sl_book_first(sl_session_book(session), (sl_side)side);
+        sl_book_cursor one = sl_book_first(state.book, (sl_side)side);
         sl_book_cursor other = sl_book_first(sl_keeper_book(play->keepers[0]), (sl_side)side);
         const sl_level *level = NULL;
         while ((level = sl_book_next(&one)) != NULL) {
@@ -246,16 +250,27 @@ static void whole_session(const char *name, sl_venue venue, const char *symbol, 
         }
         assert_null(sl_book_next(&other));
     }
-    sl_session_close(session);
+    sl_captured_close(captured);
+    sl_instruments_free(instruments);
     end(play);
     test_free(play);
 }
 
-static void hftbacktest_sessions(void **state)
+static void hftbacktest_spot(void **state)
 {
     (void)state;
     whole_session("hftbacktest/spot-btcusdt_20240808.gz", SL_VENUE_BINANCE_SPOT, "BTCUSDT", 3451, 9757);
+}
+
+static void hftbacktest_usdm(void **state)
+{
+    (void)state;
     whole_session("hftbacktest/usdm-btcusdt_20240808.gz", SL_VENUE_BINANCE_USDM, "BTCUSDT", 6551, 21313);
+}
+
+static void hftbacktest_coinm(void **state)
+{
+    (void)state;
     whole_session("hftbacktest/cm-btcusd_perp_20240808.gz", SL_VENUE_BINANCE_COINM, "BTCUSD_PERP", 26847, 2286);
 }
 
@@ -396,7 +411,8 @@ static void cryptofeed_bitstamp(void **state)
     close_play(play);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(hftbacktest_sessions), cmocka_unit_test(cryptofeed_spot),
+SL_TEST_MAIN(cmocka_unit_test(hftbacktest_spot), cmocka_unit_test(hftbacktest_usdm),
+             cmocka_unit_test(hftbacktest_coinm), cmocka_unit_test(cryptofeed_spot),
              cmocka_unit_test(cryptofeed_futures), cmocka_unit_test(cryptofeed_coinbase),
              cmocka_unit_test(cryptofeed_kraken), cmocka_unit_test(cryptofeed_okx),
              cmocka_unit_test(cryptofeed_bitstamp))

@@ -11,7 +11,7 @@
 
 #include <sqlite3.h>
 
-#include "exchange/session.h"
+#include "exchange/captured.h"
 #include "market/event_json.h"
 #include "market_kit.h"
 #include "sample_events.h"
@@ -497,14 +497,18 @@ static void captured_session_is_stored_whole(void **state)
     (void)snprintf(capture, sizeof(capture), "%s", sl_test_data_path("hftbacktest/usdm-btcusdt_20240808.gz"));
     struct place place = new_place();
     sl_sqlite *sink = open_sink(&place, 0);
-    sl_session_options options = {.capture_path = capture, .venue = SL_VENUE_BINANCE_USDM};
-    sl_session *session = NULL;
-    sl_session_message message;
+    const char *path = capture;
+    sl_instruments *instruments = NULL;
+    sl_captured *captured = NULL;
+    const struct sl_captured_message *message = NULL;
     struct market_kit *kit = market_kit_open(SL_VENUE_BINANCE_USDM, "BTCUSDT");
     sl_decimal quantity = {0, 0};
-    assert_int_equal(sl_session_open(&options, &session), 0);
-    while (sl_session_next(session, &message) > 0) {
-        sl_market_event event = *market_kit_line(kit, message.text.data, message.text.size_bytes);
+    assert_int_equal(sl_instruments_new(0, &instruments), 0);
+    struct sl_captured_options options = {
+        .paths = &path, .path_count = 1, .venue = SL_VENUE_BINANCE_USDM, .instruments = instruments};
+    assert_int_equal(sl_captured_open(&options, &captured), 0);
+    while (sl_captured_next(captured, NULL, NULL, &message) > 0) {
+        sl_market_event event = *market_kit_line(kit, message->text, message->size_bytes);
         assert_int_equal(sl_sqlite_write(sink, &event, 1), 0);
         if (event.kind == SL_EVENT_TRADE) {
             assert_int_equal(sl_decimal_add(quantity, event.as.trade.quantity, &quantity), 0);
@@ -523,7 +527,8 @@ static void captured_session_is_stored_whole(void **state)
     (void)snprintf(expected, sizeof(expected), "%lld", (long long)thousandths.mantissa);
     assert_answer(&place, "SELECT sum(CAST(replace(quantity, '.', '') AS INTEGER)) FROM trades", expected);
     sl_sqlite_close(sink);
-    sl_session_close(session);
+    sl_captured_close(captured);
+    sl_instruments_free(instruments);
     market_kit_close(kit);
     remove_place(&place);
 }

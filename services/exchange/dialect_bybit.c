@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "exchange/dialect.h"
+#include "exchange/quotes.h"
 
 #define MS(ns) ((ns) / 1000000)
 #define DEPTH 50
@@ -286,7 +287,7 @@ static struct sl_rest_reply rest(const struct sl_dialect_host *host, const struc
     if (strcmp(question->path, "/v5/market/instruments-info") == 0) {
         return answer_instruments(host, question->query, text);
     }
-    return (struct sl_rest_reply){0};
+    return sl__bybit_quotes(host, category(host), question, text);
 }
 
 static void limited(struct sl_render *text)

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "exchange/dialect.h"
+#include "exchange/quotes.h"
 
 #define MS(ns) ((ns) / 1000000)
 #define LEVELS 400
@@ -305,7 +306,7 @@ static struct sl_rest_reply rest(const struct sl_dialect_host *host, const struc
     if (strcmp(question->path, "/api/v5/public/instruments") == 0) {
         return answer_instruments(host, text);
     }
-    return (struct sl_rest_reply){0};
+    return sl__okx_quotes(host, question, text);
 }
 
 static void limited(struct sl_render *text)

@@ -159,3 +159,105 @@ struct sl_rest_reply sl__binance_quotes(const struct sl_dialect_host *host, cons
     }
     return (struct sl_rest_reply){.status = 200, .weight = binance_weight(venue, kind, size == 0)};
 }
+
+/* ---- Bybit and OKX ---- */
+
+/* Calls `row` for the one that is named in the query, or for all: how many they were. */
+static size_t each_row(const struct sl_dialect_host *host, const char *query, const char *key, struct sl_render *text,
+                       void (*row)(const struct sl_dialect_host *host, const struct sl_quote *quote,
+                                   struct sl_render *text))
+{
+    char symbol[SL_SYMBOL_MAX];
+    size_t size = sl__query_text(query, key, symbol, sizeof symbol), rows = 0;
+    for (size_t at = 0; at < sl_instruments_count(host->instruments); at++) {
+        const sl_instrument *one = sl_instruments_at(host->instruments, at);
+        if (one->venue == host->dialect->venue && one->status != SL_STATUS_DELISTED &&
+            (size == 0 || strcmp(one->symbol, symbol) == 0)) {
+            struct sl_quote quote = sl__quote_of(host, one);
+            sl__write_text(text, rows++ == 0 ? "" : ",");
+            row(host, &quote, text);
+        }
+    }
+    return rows;
+}
+
+static void bybit_row(const struct sl_dialect_host *host, const struct sl_quote *quote, struct sl_render *text)
+{
+    sl__write_format(text, "{\"symbol\":\"%s\"", quote->instrument->symbol);
+    put(text, "bid1Price", quote->bid.price);
+    put(text, "bid1Size", quote->bid.quantity);
+    put(text, "ask1Price", quote->ask.price);
+    put(text, "ask1Size", quote->ask.quantity);
+    put(text, "lastPrice", quote->last);
+    put(text, "prevPrice24h", quote->open);
+    put(text, "highPrice24h", quote->high);
+    put(text, "lowPrice24h", quote->low);
+    put(text, "turnover24h", quote->volume);
+    put(text, "volume24h", quote->volume);
+    if (host->dialect->venue != SL_VENUE_BYBIT_SPOT) {
+        put(text, "markPrice", quote->last);
+        put(text, "indexPrice", quote->bid.price);
+        put(text, "fundingRate", quote->rate);
+        put(text, "openInterest", quote->interest);
+        put(text, "openInterestValue", quote->interest);
+        sl__write_format(text, ",\"nextFundingTime\":\"%" PRId64 "\",\"deliveryTime\":\"0\"",
+                         MS(host->now_ns) / 28800000 * 28800000 + 28800000);
+    }
+    sl__write_text(text, "}");
+}
+
+struct sl_rest_reply sl__bybit_quotes(const struct sl_dialect_host *host, const char *category,
+                                      const struct sl_rest_question *question, struct sl_render *text)
+{
+    char asked[16];
+    if (strcmp(question->path, "/v5/market/tickers") != 0) {
+        return (struct sl_rest_reply){0};
+    }
+    (void)sl__query_text(question->query, "category", asked, sizeof asked);
+    sl__write_format(text, "{\"retCode\":0,\"retMsg\":\"OK\",\"result\":{\"category\":\"%s\",\"list\":[", category);
+    size_t rows = strcmp(asked, category) == 0 ? each_row(host, question->query, "symbol", text, bybit_row) : 0;
+    if (rows == 0) {
+        sl__write_begin(text);
+        sl__write_text(text,
+                       "{\"retCode\":10001,\"retMsg\":\"params error: symbol invalid\",\"result\":{},\"time\":1}");
+    } else {
+        sl__write_format(text, "]},\"retExtInfo\":{},\"time\":%" PRId64 "}", MS(host->now_ns));
+    }
+    return (struct sl_rest_reply){.status = 200, .weight = 1};
+}
+
+static void okx_row(const struct sl_dialect_host *host, const struct sl_quote *quote, struct sl_render *text)
+{
+    sl__write_format(text, "{\"instType\":\"SPOT\",\"instId\":\"%s\"", quote->instrument->symbol);
+    put(text, "last", quote->last);
+    put(text, "askPx", quote->ask.price);
+    put(text, "askSz", quote->ask.quantity);
+    put(text, "bidPx", quote->bid.price);
+    put(text, "bidSz", quote->bid.quantity);
+    put(text, "open24h", quote->open);
+    put(text, "high24h", quote->high);
+    put(text, "low24h", quote->low);
+    put(text, "volCcy24h", quote->volume);
+    put(text, "vol24h", quote->volume);
+    sl__write_format(text, ",\"ts\":\"%" PRId64 "\"}", MS(host->now_ns));
+}
+
+/* All of its instruments are spot. */
+struct sl_rest_reply sl__okx_quotes(const struct sl_dialect_host *host, const struct sl_rest_question *question,
+                                    struct sl_render *text)
+{
+    bool all = strcmp(question->path, "/api/v5/market/tickers") == 0;
+    char type[16];
+    if (!all && strcmp(question->path, "/api/v5/market/ticker") != 0) {
+        return (struct sl_rest_reply){0};
+    }
+    (void)sl__query_text(question->query, "instType", type, sizeof type);
+    sl__write_text(text, "{\"code\":\"0\",\"msg\":\"\",\"data\":[");
+    size_t rows = all && strcmp(type, "SPOT") != 0 ? 0 : each_row(host, question->query, "instId", text, okx_row);
+    sl__write_text(text, "]}");
+    if (!all && rows == 0) {
+        sl__write_begin(text);
+        sl__write_text(text, "{\"code\":\"51001\",\"msg\":\"Instrument ID does not exist\",\"data\":[]}");
+    }
+    return (struct sl_rest_reply){.status = 200, .weight = 1};
+}

@@ -17,4 +17,10 @@ struct sl_quote sl__quote_of(const struct sl_dialect_host *host, const sl_instru
 struct sl_rest_reply sl__binance_quotes(const struct sl_dialect_host *host, const char *what, const char *query,
                                         struct sl_render *text);
 
+/* Bybit's "/v5/market/tickers", OKX's "/api/v5/market/tickers" and the like; status 0 for other paths. */
+struct sl_rest_reply sl__bybit_quotes(const struct sl_dialect_host *host, const char *category,
+                                      const struct sl_rest_question *question, struct sl_render *text);
+struct sl_rest_reply sl__okx_quotes(const struct sl_dialect_host *host, const struct sl_rest_question *question,
+                                    struct sl_render *text);
+
 #endif

@@ -46,9 +46,9 @@ struct sl_event_reader {
 static int bad(sl_event_reader *reader, const char *path, const char *format, ...) SL_PRINTF(3, 4);
 static int bad(sl_event_reader *reader, const char *path, const char *format, ...)
 {
+    (void)snprintf(reader->problem.path, sizeof reader->problem.path, "%s", path);
     va_list arguments;
     va_start(arguments, format);
-    (void)snprintf(reader->problem.path, sizeof reader->problem.path, "%s", path);
     (void)vsnprintf(reader->problem.text, sizeof reader->problem.text, format, arguments);
     va_end(arguments);
     return SL_EPROTO;

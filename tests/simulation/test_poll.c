@@ -281,14 +281,26 @@ static void each_channel_is_decoded(void **state)
     static const struct {
         sl_venue venue;
         const char *channel;
+        bool bulk_only;
     } cases[] = {
-        {SL_VENUE_BINANCE_SPOT, "ticker"},  {SL_VENUE_BINANCE_SPOT, "best"},
-        {SL_VENUE_BINANCE_USDM, "funding"}, {SL_VENUE_BINANCE_USDM, "open_interest"},
-        {SL_VENUE_BINANCE_USDM, "book"},    {SL_VENUE_BINANCE_COINM, "ticker"},
-        {SL_VENUE_BINANCE_COINM, "best"},   {SL_VENUE_BINANCE_COINM, "funding"},
+        {SL_VENUE_BINANCE_SPOT, "ticker", false},
+        {SL_VENUE_BINANCE_SPOT, "best", false},
+        {SL_VENUE_BINANCE_USDM, "funding", false},
+        {SL_VENUE_BINANCE_USDM, "open_interest", false},
+        {SL_VENUE_BINANCE_USDM, "book", false},
+        {SL_VENUE_BINANCE_COINM, "ticker", false},
+        {SL_VENUE_BINANCE_COINM, "best", false},
+        {SL_VENUE_BINANCE_COINM, "funding", false},
+        {SL_VENUE_BYBIT_SPOT, "ticker", false},
+        {SL_VENUE_BYBIT_SPOT, "best", false},
+        {SL_VENUE_BYBIT_LINEAR, "funding", false},
+        {SL_VENUE_BYBIT_INVERSE, "ticker", false},
+        {SL_VENUE_OKX, "ticker", false},
+        {SL_VENUE_OKX, "best", false},
+        {SL_VENUE_BYBIT_LINEAR, "open_interest", true},
     };
     for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
-        for (int bulk = 0; bulk < 2; bulk++) {
+        for (int bulk = cases[at].bulk_only; bulk < 2; bulk++) {
             char service[128];
             (void)snprintf(service, sizeof service,
                            "instruments: [\"*\"], channel: %s, interval: 5s, bulk: %s, depth: 5", cases[at].channel,

@@ -244,18 +244,22 @@ static int path_inverse(const sl_venue_request *request, char *buffer, size_t si
      SL_FEED_BIT(SL_FEED_TICKER) | SL_FEED_BIT(SL_FEED_CANDLES))
 #define FEEDS_DERIVATIVES                                                                                              \
     (FEEDS_SPOT | SL_FEED_BIT(SL_FEED_FUNDING) | SL_FEED_BIT(SL_FEED_LIQUIDATIONS) | SL_FEED_BIT(SL_FEED_OPEN_INTEREST))
+#define BULK_SPOT (1u << SL_REQUEST_TICKER | 1u << SL_REQUEST_BEST)
+#define BULK_DERIVATIVES (BULK_SPOT | 1u << SL_REQUEST_FUNDING | 1u << SL_REQUEST_OPEN_INTEREST)
 #define REQUESTS_SPOT                                                                                                  \
-    (1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES | 1u << SL_REQUEST_CANDLES)
+    (BULK_SPOT | 1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES |                  \
+     1u << SL_REQUEST_CANDLES)
+#define REQUESTS_DERIVATIVES (REQUESTS_SPOT | BULK_DERIVATIVES)
 
 /*
  * Sources: docs/v5/ws/connect (ping each 20 s, cut after 10 minutes of silence, 500 connections in 5 minutes, 10 args a
  * message for spot, 21 000 characters of args a connection), docs/v5/rate-limit (600 requests in 5 s and address). That
  * other messages may have 100 args, and the silence, are ours.
  */
-#define DRIVER(venue_, title_, feeds_, requests_, per_message_, path_)                                                 \
+#define DRIVER(venue_, title_, feeds_, requests_, bulk_, per_message_, path_)                                          \
     {                                                                                                                  \
         .venue = venue_, .title = title_, .stream_origin = "wss://stream.bybit.com",                                   \
-        .rest_origin = "https://api.bybit.com", .feeds = feeds_, .requests = requests_,                                \
+        .rest_origin = "https://api.bybit.com", .feeds = feeds_, .requests = requests_, .bulk = bulk_,                 \
         .book_rule = SL_BOOK_RULE_CONSECUTIVE,                                                                         \
         .limits = {.per_message = per_message_,                                                                        \
                    .message_bytes = 16384,                                                                             \
@@ -276,8 +280,8 @@ static int path_inverse(const sl_venue_request *request, char *buffer, size_t si
     }
 
 const sl_venue_driver sl__bybit_spot =
-    DRIVER(SL_VENUE_BYBIT_SPOT, "Bybit spot", FEEDS_SPOT, REQUESTS_SPOT, 10, path_spot);
+    DRIVER(SL_VENUE_BYBIT_SPOT, "Bybit spot", FEEDS_SPOT, REQUESTS_SPOT, BULK_SPOT, 10, path_spot);
 const sl_venue_driver sl__bybit_linear = DRIVER(SL_VENUE_BYBIT_LINEAR, "Bybit linear", FEEDS_DERIVATIVES,
-                                                REQUESTS_SPOT | 1u << SL_REQUEST_OPEN_INTEREST, 100, path_linear);
+                                                REQUESTS_DERIVATIVES, BULK_DERIVATIVES, 100, path_linear);
 const sl_venue_driver sl__bybit_inverse = DRIVER(SL_VENUE_BYBIT_INVERSE, "Bybit inverse", FEEDS_DERIVATIVES,
-                                                 REQUESTS_SPOT | 1u << SL_REQUEST_OPEN_INTEREST, 100, path_inverse);
+                                                 REQUESTS_DERIVATIVES, BULK_DERIVATIVES, 100, path_inverse);

@@ -4,6 +4,7 @@
  * status 200 also for errors; a limit of the address answers 403 with a text ("access too frequent").
  */
 #include "bybit.h"
+#include "venues/quotes.h"
 
 #define ROWS_MAX 1000
 #define TRADES_MAX_SPOT 60
@@ -30,6 +31,22 @@ static int put_symbol(struct sl__writer *writer, const char *path, sl_venue venu
     sl__put(writer, sl__bybit_category(venue));
     sl__put(writer, "&symbol=");
     sl__put_url(writer, instrument->symbol, SL__AS_IS);
+    return 0;
+}
+
+/* One endpoint for all of it, of one symbol or of all. */
+static bool by_tickers(const sl_venue_request *request)
+{
+    return sl__is_quote(request->kind) || (request->kind == SL_REQUEST_OPEN_INTEREST && request->instrument == NULL);
+}
+
+static int put_tickers(struct sl__writer *writer, sl_venue venue, const sl_venue_request *request)
+{
+    if (request->instrument != NULL) {
+        return put_symbol(writer, "tickers", venue, request->instrument);
+    }
+    sl__put(writer, "tickers?category=");
+    sl__put(writer, sl__bybit_category(venue));
     return 0;
 }
 
@@ -80,9 +97,23 @@ int sl__bybit_rest_path_of(sl_venue venue, const sl_venue_request *request, char
     case SL_REQUEST_CANDLES:
         SL_TRY(put_candles(&writer, venue, request));
         break;
+    case SL_REQUEST_FUNDING:
+        if (spot) {
+            return SL_ENOTSUP;
+        }
+        SL_TRY(put_tickers(&writer, venue, request));
+        break;
+    case SL_REQUEST_TICKER:
+    case SL_REQUEST_BEST:
+        SL_TRY(put_tickers(&writer, venue, request));
+        break;
     case SL_REQUEST_OPEN_INTEREST:
         if (spot) {
             return SL_ENOTSUP;
+        }
+        if (by_tickers(request)) {
+            SL_TRY(put_tickers(&writer, venue, request));
+            break;
         }
         SL_TRY(put_symbol(&writer, "open-interest", venue, request->instrument));
         put_number(&writer,
@@ -218,8 +249,37 @@ static int read_interest(sl__rest *rest)
     return sl__give(reading, &event);
 }
 
+/* docs/v5/market/tickers: what spot does not have is absent, what a future does not have is "". */
+static int read_tickers(sl__rest *rest)
+{
+    static const sl__name names[SL__QUOTES] = {
+        [SL__QUOTE_SYMBOL] = SL__NAME("symbol", STRING),
+        [SL__QUOTE_TIME] = SL__NO_NAME,
+        [SL__QUOTE_LAST] = SL__NAME("lastPrice", STRING),
+        [SL__QUOTE_OPEN] = SL__NAME("prevPrice24h", STRING),
+        [SL__QUOTE_HIGH] = SL__NAME("highPrice24h", STRING),
+        [SL__QUOTE_LOW] = SL__NAME("lowPrice24h", STRING),
+        [SL__QUOTE_VOLUME] = SL__NAME("volume24h", STRING),
+        [SL__QUOTE_QUOTE_VOLUME] = SL__NAME("turnover24h", STRING),
+        [SL__QUOTE_BID] = SL__NAME("bid1Price", STRING),
+        [SL__QUOTE_BID_SIZE] = SL__NAME("bid1Size", STRING),
+        [SL__QUOTE_ASK] = SL__NAME("ask1Price", STRING),
+        [SL__QUOTE_ASK_SIZE] = SL__NAME("ask1Size", STRING),
+        [SL__QUOTE_MARK] = SL__NAME("markPrice", STRING),
+        [SL__QUOTE_INDEX] = SL__NAME("indexPrice", STRING),
+        [SL__QUOTE_RATE] = SL__NAME("fundingRate", STRING),
+        [SL__QUOTE_NEXT] = SL__NAME("nextFundingTime", STRING),
+        [SL__QUOTE_INTEREST] = SL__NAME("openInterest", STRING),
+        [SL__QUOTE_VALUE] = SL__NAME("openInterestValue", STRING),
+    };
+    return sl__quote_rows(rest, names, SL__MS);
+}
+
 static int read_list(sl__rest *rest)
 {
+    if (by_tickers(rest->request)) {
+        return read_tickers(rest);
+    }
     static int (*const readers[SL_REQUEST_KIND_COUNT])(sl__rest * rest) = {
         [SL_REQUEST_INSTRUMENTS] = read_instrument,
         [SL_REQUEST_TRADES] = read_trade,

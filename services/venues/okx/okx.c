@@ -295,7 +295,9 @@ const sl_venue_driver sl__okx = {
              SL_FEED_BIT(SL_FEED_FUNDING) | SL_FEED_BIT(SL_FEED_LIQUIDATIONS) | SL_FEED_BIT(SL_FEED_OPEN_INTEREST) |
              SL_FEED_BIT(SL_FEED_STATUS),
     .requests = 1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES |
-                1u << SL_REQUEST_CANDLES | 1u << SL_REQUEST_OPEN_INTEREST,
+                1u << SL_REQUEST_CANDLES | 1u << SL_REQUEST_OPEN_INTEREST | 1u << SL_REQUEST_TICKER |
+                1u << SL_REQUEST_BEST | 1u << SL_REQUEST_FUNDING,
+    .bulk = 1u << SL_REQUEST_TICKER | 1u << SL_REQUEST_BEST | 1u << SL_REQUEST_OPEN_INTEREST,
     .book_rule = SL_BOOK_RULE_LINKED,
     .book_checksum = sl__okx_checksum,
     .limits =

@@ -4,6 +4,7 @@
  * comes in three parts by type: the cursor is the next one's name.
  */
 #include "okx.h"
+#include "venues/quotes.h"
 
 #define LEVELS_MAX 400
 #define TRADES_MAX 100
@@ -60,13 +61,47 @@ static int put_candles(struct sl__writer *writer, const sl_venue_request *reques
     return 0;
 }
 
+/* Lists come in parts by type: the first one's. */
+static const char *part_of(const sl_venue_request *request)
+{
+    return request->cursor[0] != '\0' ? request->cursor : request->kind == SL_REQUEST_OPEN_INTEREST ? "SWAP" : "SPOT";
+}
+
+/* Tickers and open interest, of one instrument or of all of a type; funding of one. */
+static int put_quotes(struct sl__writer *writer, const sl_venue_request *request)
+{
+    bool all = request->instrument == NULL;
+    if (request->kind == SL_REQUEST_FUNDING) {
+        if (all || request->instrument->type != SL_INSTRUMENT_PERPETUAL) {
+            return all ? SL_EINVAL : SL_ENOTSUP;
+        }
+        sl__put(writer, "public/funding-rate?instId=");
+    } else if (request->kind == SL_REQUEST_OPEN_INTEREST) {
+        sl__put(writer, "public/open-interest?instType=");
+    } else {
+        sl__put(writer, all ? "market/tickers?instType=" : "market/ticker?instId=");
+    }
+    sl__put_url(writer, all ? part_of(request) : request->instrument->symbol, SL__AS_IS);
+    return 0;
+}
+
+/* Whether it is answered by rows of quotes. */
+static bool by_quotes(const sl_venue_request *request)
+{
+    return sl__is_quote(request->kind) || (request->kind == SL_REQUEST_OPEN_INTEREST && request->instrument == NULL);
+}
+
 int sl__okx_rest_path(const sl_venue_request *request, char *buffer, size_t size_bytes)
 {
     struct sl__writer writer = sl__writer(buffer, size_bytes);
     sl__put(&writer, "/api/v5/");
     if (request->kind == SL_REQUEST_INSTRUMENTS) {
         sl__put(&writer, "public/instruments?instType=");
-        sl__put_url(&writer, request->cursor[0] == '\0' ? "SPOT" : request->cursor, SL__AS_IS);
+        sl__put_url(&writer, part_of(request), SL__AS_IS);
+        return sl__written(&writer);
+    }
+    if (by_quotes(request)) {
+        SL_TRY(put_quotes(&writer, request));
         return sl__written(&writer);
     }
     const sl_instrument *instrument = request->instrument;
@@ -269,8 +304,37 @@ static int fault(sl__rest *rest, int64_t code, sl_json_text text)
     return sl__rest_fault(rest, SL__FAULT_OTHER, code, text);
 }
 
+/* "market/tickers", "public/funding-rate", "public/open-interest": volumes of spot are in base, else in contracts. */
+static int read_quotes(sl__rest *rest)
+{
+    static const sl__name names[SL__QUOTES] = {
+        [SL__QUOTE_SYMBOL] = SL__NAME("instId", STRING),
+        [SL__QUOTE_TIME] = SL__NAME("ts", STRING),
+        [SL__QUOTE_LAST] = SL__NAME("last", STRING),
+        [SL__QUOTE_OPEN] = SL__NAME("open24h", STRING),
+        [SL__QUOTE_HIGH] = SL__NAME("high24h", STRING),
+        [SL__QUOTE_LOW] = SL__NAME("low24h", STRING),
+        [SL__QUOTE_VOLUME] = SL__NAME("vol24h", STRING),
+        [SL__QUOTE_QUOTE_VOLUME] = SL__NO_NAME,
+        [SL__QUOTE_BID] = SL__NAME("bidPx", STRING),
+        [SL__QUOTE_BID_SIZE] = SL__NAME("bidSz", STRING),
+        [SL__QUOTE_ASK] = SL__NAME("askPx", STRING),
+        [SL__QUOTE_ASK_SIZE] = SL__NAME("askSz", STRING),
+        [SL__QUOTE_MARK] = SL__NO_NAME,
+        [SL__QUOTE_INDEX] = SL__NO_NAME,
+        [SL__QUOTE_RATE] = SL__NAME("fundingRate", STRING),
+        [SL__QUOTE_NEXT] = SL__NAME("fundingTime", STRING),
+        [SL__QUOTE_INTEREST] = SL__NAME("oi", STRING),
+        [SL__QUOTE_VALUE] = SL__NAME("oiUsd", STRING),
+    };
+    return sl__quote_rows(rest, names, SL__MS);
+}
+
 static int read_data(sl__rest *rest)
 {
+    if (by_quotes(rest->request)) {
+        return read_quotes(rest);
+    }
     static int (*const readers[SL_REQUEST_KIND_COUNT])(sl__rest * rest) = {
         [SL_REQUEST_INSTRUMENTS] = read_instrument, [SL_REQUEST_SNAPSHOT] = read_book,
         [SL_REQUEST_TRADES] = read_trade,           [SL_REQUEST_CANDLES] = read_candle,
@@ -287,12 +351,14 @@ static int read_data(sl__rest *rest)
 static int finish(sl__rest *rest)
 {
     sl_venue_answer *answer = rest->answer;
-    const char *cursor = rest->request->cursor;
     if (rest->request->kind == SL_REQUEST_TRADES && rest->oldest_id > 1) {
         sl__rest_more(rest, rest->oldest_id);
     }
-    if (rest->request->kind == SL_REQUEST_INSTRUMENTS && strcmp(cursor, "FUTURES") != 0) {
-        bool swap = cursor[0] == '\0' || strcmp(cursor, "SPOT") == 0;
+    bool parts = rest->request->kind == SL_REQUEST_INSTRUMENTS ||
+                 (by_quotes(rest->request) && rest->request->instrument == NULL);
+    const char *part = part_of(rest->request);
+    if (parts && strcmp(part, "FUTURES") != 0) {
+        bool swap = strcmp(part, "SPOT") == 0;
         answer->more = true;
         memcpy(answer->cursor, swap ? "SWAP" : "FUTURES", swap ? sizeof("SWAP") : sizeof("FUTURES"));
     }

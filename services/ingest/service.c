@@ -13,10 +13,8 @@
 const struct sl_service_kind *sl_service_kind_of(const struct sl_config_variant *variant)
 {
     static const struct sl_service_kind *const kinds[SL_CONF_SERVICE_KINDS] = {
-        [SL_CONF_STREAM] = &sl__market_kind,
-        [SL_CONF_BOOK] = &sl__market_kind,
-        [SL_CONF_BACKFILL] = &sl__backfill_kind,
-        [SL_CONF_POLL] = &sl__poll_kind,
+        [SL_CONF_STREAM] = &sl__market_kind,     [SL_CONF_BOOK] = &sl__market_kind,
+        [SL_CONF_BACKFILL] = &sl__backfill_kind, [SL_CONF_POLL] = &sl__poll_kind,
         [SL_CONF_RECEIVE] = &sl__receive_kind,
     };
     return kinds[sl_conf_service_kind(variant)];

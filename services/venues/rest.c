@@ -14,13 +14,13 @@ int sl__rest_begin(sl__rest *rest, sl_venue_decoder *decoder, const sl_venue_req
     rest->instruments = instruments;
     rest->answer = ret_answer;
     rest->oldest_id = 0;
-    if ((unsigned)request->kind >= SL_REQUEST_KIND_COUNT || request->kind == SL_REQUEST_NONE ||
-        (decoder->driver->requests >> request->kind & 1) == 0 ||
-        (request->kind == SL_REQUEST_INSTRUMENTS
-             ? instruments == NULL
-             : request->instrument == NULL && (decoder->driver->bulk >> request->kind & 1) == 0)) {
-        return sl__refuse(decoder, SL_EINVAL,
-                          "the request has no kind that the venue answers, no instrument or no table");
+    if ((unsigned)request->kind >= SL_REQUEST_KIND_COUNT || (decoder->driver->requests >> request->kind & 1) == 0) {
+        return sl__refuse(decoder, SL_ENOTSUP, "the venue is not asked such a thing");
+    }
+    if (request->kind == SL_REQUEST_INSTRUMENTS
+            ? instruments == NULL
+            : request->instrument == NULL && (decoder->driver->bulk >> request->kind & 1) == 0) {
+        return sl__refuse(decoder, SL_EINVAL, "the request has no instrument or table");
     }
     int code = sl__reading_begin(&rest->reading, decoder, message, output);
     rest->reading.what = kinds[request->kind];

@@ -400,6 +400,15 @@ int sl_job_give_back(sl_job *job)
     return settle(job, SL__WORK_BACK, "");
 }
 
+int sl_job_postpone(sl_job *job, sl_time delay)
+{
+    if (delay <= 0) {
+        return sl_fail(SL_EINVAL, "a job is postponed for some time");
+    }
+    job->postpone = delay;
+    return settle(job, SL__WORK_BACK, "");
+}
+
 int sl_job_fail(sl_job *job, const char *reason)
 {
     return settle(job, SL__WORK_FAIL, reason == NULL ? "" : reason);

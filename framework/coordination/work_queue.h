@@ -32,6 +32,7 @@ struct sl_job {
     sl_time expiry,
         boot_expiry; /* it is not taken over before; by sl_now(), and by the clock that goes on in a suspend */
     struct sl__timer deadline;
+    sl_time postpone; /* given back: not before so much later */
     sl_event changed; /* for the keeper: it ends */
 };
 

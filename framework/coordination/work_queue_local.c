@@ -21,7 +21,7 @@ enum op {
     OP_PROGRESS = 'p', /* TEXT */
     OP_TAKE = 't',     /* NUMBER is the fence; whatever follows ends that */
     OP_BACK = 'b',
-    OP_FAIL = 'f', /* TEXT is the reason, WHEN the next attempt's time */
+    OP_FAIL = 'f', /* or postponed: TEXT is the reason, WHEN the next attempt's time */
     OP_DEAD = 'x',
     OP_DONE = 'd',
     OP_REVIVE = 'r'
@@ -476,6 +476,19 @@ static int settle_failed(struct local_work *local, struct known *known, bool bur
     return 0;
 }
 
+/* Here it is done whatever the file takes: without the line a restart would take it for a failure. */
+static void give_back(struct local_work *local, struct known *known, sl_time postpone)
+{
+    int64_t when = postpone > 0 ? sl_now_wall() + postpone : 0;
+    int code = postpone > 0 ? note(local, OP_FAIL, known, known->failures, when, as_bytes(known->reason))
+                            : note(local, OP_BACK, known, 0, 0, as_bytes(""));
+    if (code < 0) {
+        sl_log(SL_LOG_WARNING, "a job was given back, but its file does not say so");
+    }
+    known->when = when;
+    move(local, known, postpone > 0 ? LATER : WAITING);
+}
+
 static int local_settle(sl_work *work, sl_job *job, enum sl__work_how how, const char *reason,
                         struct sl__work_settled *ret_settled)
 {
@@ -488,11 +501,7 @@ static int local_settle(sl_work *work, sl_job *job, enum sl__work_how how, const
     if (how == SL__WORK_FAIL || how == SL__WORK_BURY) {
         SL_TRY(settle_failed(local, known, how == SL__WORK_BURY, reason, &ret_settled->buried));
     } else if (how == SL__WORK_BACK) {
-        int code = note(local, OP_BACK, known, 0, 0, as_bytes(""));
-        if (code < 0) { /* here it is given back all the same; a restart would take it for a failure */
-            sl_log(SL_LOG_WARNING, "a job was given back, but its file does not say so");
-        }
-        move(local, known, WAITING);
+        give_back(local, known, job->postpone);
     } else {
         int64_t now = sl_now_wall();
         SL_TRY(note(local, OP_DONE, known, 0, now, as_bytes("")));

@@ -106,7 +106,8 @@ static const char settle_script[] =
           "redis.call('HDEL', rec, 'owner') redis.call('HSET', rec, 'last', token .. '1') "
           "if how == 'done' then redis.call('HDEL', rec, 'body', 'progress') redis.call('PEXPIRE', rec, ARGV[9]) "
           "return 1 end "
-          "if how == 'back' then queue(key) return 1 end "
+          "if how == 'back' then if tonumber(ARGV[5]) > 0 then redis.call('ZADD', later, now + ARGV[5], key) hint() "
+          "else queue(key) end return 1 end "
           "local failures = redis.call('HINCRBY', rec, 'failures', 1) "
           "if how == 'bury' or failures >= tonumber(ARGV[7]) then redis.call('HSET', rec, 'last', token .. '2') "
           "bury(key, failures, ARGV[6], ARGV[8], ARGV[9]) return 2 end "
@@ -285,14 +286,15 @@ static int redis_settle(sl_work *work, sl_job *job, enum sl__work_how how, const
     static const char *const hows[] = {"done", "back", "fail", "bury"};
     const struct sl_work_options *options = &work->options;
     struct number delay, attempts, dead, remember;
-    const struct sl_bytes arguments[] = {sl_redis_text(job->token),
-                                         sl_redis_text(hows[how]),
-                                         milliseconds(&delay, sl__work_delay(work, job->failures)),
-                                         {reason, strnlen(reason, SL_WORK_REASON_BYTES - 1)},
-                                         number_of(&attempts, options->attempts),
-                                         number_of(&dead, options->dead_max),
-                                         milliseconds(&remember, options->remember),
-                                         sl_redis_text(job->key == NULL ? "" : job->key)};
+    const struct sl_bytes arguments[] = {
+        sl_redis_text(job->token),
+        sl_redis_text(hows[how]),
+        milliseconds(&delay, how == SL__WORK_BACK ? job->postpone : sl__work_delay(work, job->failures)),
+        {reason, strnlen(reason, SL_WORK_REASON_BYTES - 1)},
+        number_of(&attempts, options->attempts),
+        number_of(&dead, options->dead_max),
+        milliseconds(&remember, options->remember),
+        sl_redis_text(job->key == NULL ? "" : job->key)};
     int64_t answer = 0;
     const struct call call = {
         .script = settle_script, .arguments = arguments, .count = 8, .timeout = options->lease / SL__WORK_TRY_SHARE};

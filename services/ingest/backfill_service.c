@@ -168,26 +168,11 @@ static int measure(void *arg)
     }
 }
 
-static int open_queue(sl_scope *scope, const struct sl_program_service *service, sl_tls_config *tls, sl_work **ret_work)
+static int run_in(sl_scope *scope, struct sl_program_service *service, struct backfill *backfill)
 {
-    const struct sl_conf *conf = sl_config_root(service->config);
-    const struct sl_conf_coordination *redis = &conf->coordination;
-    struct sl_work_options options = {.name = service->name, .remember = REMEMBER};
-    if (conf_of(service)->queue == SL_CONF_QUEUE_LOCAL) {
-        options.path = conf_of(service)->state;
-        return sl_work_open(scope, &options, ret_work);
-    }
-    options.backend = SL_WORK_REDIS;
-    options.lease = redis->ttl < SL_WORK_LEASE_MIN ? SL_WORK_LEASE_MIN : redis->ttl;
-    SL_TRY(sl_redis_open(scope,
-                         &(struct sl_redis_options){.url = redis->url.text, .password = redis->password, .tls = tls},
-                         &options.redis));
-    return sl_work_open(scope, &options, ret_work);
-}
-
-static int run_in(sl_scope *scope, struct sl_program_service *service, struct backfill *backfill, sl_tls_config *tls)
-{
-    SL_TRY(open_queue(scope, service, tls, &backfill->work));
+    struct sl_work_options options = {.remember = REMEMBER};
+    SL_TRY(sl_history_open(scope, service, "backfill", conf_of(service)->queue == SL_CONF_QUEUE_REDIS,
+                           conf_of(service)->state, &options, &backfill->work));
     service->life = backfill;
     SL_TRY(sl_spawn(scope, measure, backfill, .name = "figures", .daemon = true));
     SL_TRY(sl_spawn(scope, work, service, .name = "jobs"));
@@ -197,18 +182,14 @@ static int run_in(sl_scope *scope, struct sl_program_service *service, struct ba
 static int run(void *arg)
 {
     struct sl_program_service *service = arg;
-    const struct sl_conf *conf = sl_config_root(service->config);
     struct backfill backfill = {
         .worker = {.service = service,
                    .priority = sl_conf_service(service->variant)->priority - SL_CONF_PRIORITY_NORMAL}};
-    sl_tls_config *tls = NULL;
     SL_TRY(sl__service_reach(service));
-    SL_TRY(sl__client_tls(&conf->coordination.tls, &tls));
     SL_SCOPE(scope, .name = service->name);
-    int code = sl_scope_close(&scope, run_in(&scope, service, &backfill, tls));
+    int code = sl_scope_close(&scope, run_in(&scope, service, &backfill));
     sl__program_life_gone(service);
     service->life = NULL;
-    sl_tls_config_free(tls);
     sl_free(backfill.planned);
     return code;
 }

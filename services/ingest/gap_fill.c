@@ -2,6 +2,11 @@
 /* Filling gaps. See gap_fill.h. */
 #include "ingest/gap_fill.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "ingest/program.h"
+
 #include "sluice/log_record.h"
 #include "sluice/memory.h"
 #include "sluice/runtime.h"
@@ -9,19 +14,15 @@
 /* A gap that is known by time alone is looked for from so much earlier: clocks differ. */
 #define MARGIN SL_SECONDS(5)
 
-/* A gap whose end is not known yet: the next event of its feed tells it. */
-struct open_gap {
-    const sl_instrument *instrument;
-    sl_feed feed;
-    sl_gap gap;
-    int64_t from_time_ns;
-};
+/* How often a queue that takes no job is tried again. */
+#define ADD_RETRY SL_SECONDS(1)
 
 struct sl_gap_fill {
     struct sl_history_worker worker;
     sl_work *work;
-    struct open_gap open[SL_GAP_FILL_OPEN_MAX];
-    size_t open_count;
+    struct sl_history_job ready[SL_GAP_FILL_READY_MAX]; /* to be queued */
+    size_t ready_count;
+    sl_event more; /* of them */
     uint64_t queued, overflowed;
 };
 
@@ -33,22 +34,82 @@ static int work(void *arg)
         &(struct sl_work_run){.on_job = sl_history_do, .arg = &fill->worker, .concurrency = SL_GAP_FILL_CONCURRENCY});
 }
 
-int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, sl_gap_fill **ret_fill)
+static void overflow(sl_gap_fill *fill, const sl_instrument *instrument)
+{
+    if (fill->overflowed++ == 0) {
+        sl_log_with(SL_LOG_WARNING, "more gaps than can be remembered: some are not filled",
+                    sl_field_text("service", fill->worker.service->name),
+                    sl_field_text("instrument", instrument->symbol));
+    }
+}
+
+/* The queue may be full, or its server away: the stream does not wait for that. */
+static int add(void *arg)
+{
+    sl_gap_fill *fill = arg;
+    for (;;) {
+        SL_TRY(sl_event_wait(&fill->more));
+        sl_event_reset(&fill->more);
+        while (fill->ready_count > 0) {
+            int code = sl_history_add(fill->work, &fill->ready[0]);
+            if (code == SL_ECANCELED || code == SL_ENOMEM) {
+                return code;
+            }
+            if (code < 0 && code != SL_EMSGSIZE && code != SL_EINVAL) {
+                SL_TRY(sl_sleep(ADD_RETRY));
+                continue;
+            }
+            fill->queued += code == 0;
+            fill->ready_count--;
+            memmove(&fill->ready[0], &fill->ready[1], fill->ready_count * sizeof fill->ready[0]);
+        }
+    }
+}
+
+static int open_in(sl_scope *scope, sl_gap_fill *fill)
+{
+    const struct sl_program_service *service = fill->worker.service;
+    const struct sl_conf_coordination *conf = &((const struct sl_conf *)sl_config_root(service->config))->coordination;
+    char path[1024];
+    int length =
+        snprintf(path, sizeof path, "%s.%s.gaps", conf->positions == NULL ? "" : conf->positions, service->name);
+    struct sl_work_options options = {.jobs_max = SL_GAP_FILL_JOBS_MAX, .remember = SL_MINUTES(60)};
+    bool keeps = conf->positions != NULL && length < (int)sizeof path;
+    SL_TRY(sl_history_open(scope, service, "gaps", sl_program_redis(service->parts) != NULL, keeps ? path : NULL,
+                           &options, &fill->work));
+    SL_TRY(sl_spawn(scope, add, fill, .name = "gaps", .daemon = true));
+    return sl_spawn(scope, work, fill, .name = "gap filler", .daemon = true);
+}
+
+/* Something has come behind the gap: where ids are no numbers the time has to do. */
+static bool resolve(const struct sl_history_worker *worker, struct sl_history_job *job)
+{
+    struct sl_history_wish *wish = &job->wish;
+    sl_tracker_pulse pulse = sl_tracker_get_pulse(worker->tracker, wish->instrument, wish->feed);
+    int64_t last = sl_tracker_last_id(worker->tracker, wish->instrument, wish->feed);
+    int64_t last_at = sl_now_wall() - (sl_now() - pulse.last);
+    if (pulse.last == 0 || last_at <= job->gap.seen_time_ns || (wish->from_id > 0 && last <= wish->from_id)) {
+        return false;
+    }
+    wish->to_id = wish->from_id > 0 ? last : 0;
+    job->gap.to_id = wish->to_id;
+    wish->to_time_ns = last_at + MARGIN;
+    return true;
+}
+
+int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, const sl_tracker *tracker,
+                     sl_gap_fill **ret_fill)
 {
     sl_gap_fill *fill = sl_calloc(1, sizeof *fill);
     if (fill == NULL) {
         return sl_fail(SL_ENOMEM, "out of memory for filling gaps");
     }
     fill->worker.service = service;
-    const struct sl_work_options options = {.name = service->name, .jobs_max = SL_GAP_FILL_JOBS_MAX, .remember = 1};
-    int code = sl_work_open(scope, &options, &fill->work);
-    code = code == 0 ? sl_spawn(scope, work, fill, .name = "gap filler", .daemon = true) : code;
-    if (code < 0) {
-        sl_free(fill);
-        return code;
-    }
-    *ret_fill = fill;
-    return 0;
+    fill->worker.tracker = tracker;
+    fill->worker.resolve = resolve;
+    sl_event_init(&fill->more);
+    *ret_fill = fill; /* also after a failure: its tasks may have begun */
+    return open_in(scope, fill);
 }
 
 void sl_gap_fill_free(sl_gap_fill *fill)
@@ -64,80 +125,27 @@ const struct sl_history_stats *sl_gap_fill_stats(const sl_gap_fill *fill)
 size_t sl_gap_fill_open_count(const sl_gap_fill *fill)
 {
     uint64_t ended = fill->worker.stats.healed + fill->worker.stats.given_up;
-    return fill->open_count + (size_t)(fill->queued > ended ? fill->queued - ended : 0);
+    return fill->ready_count + (size_t)(fill->queued > ended ? fill->queued - ended : 0);
 }
 
-static int queue(sl_gap_fill *fill, const struct open_gap *open)
-{
-    struct sl_history_job job = {.wish = {.feed = open->feed,
-                                          .instrument = open->instrument,
-                                          .from_id = open->gap.to_id > 0 ? open->gap.from_id : 0,
-                                          .to_id = open->gap.to_id,
-                                          .from_time_ns = open->from_time_ns,
-                                          .to_time_ns = sl_now_wall() + MARGIN},
-                                 .gap = open->gap};
-    int code = sl_history_add(fill->work, &job);
-    if (code == SL_EAGAIN || code == SL_EMSGSIZE) { /* it stays told as a gap */
-        fill->overflowed++;
-        sl_log_with(SL_LOG_WARNING, "a gap too many: it is not filled",
-                    sl_field_text("service", fill->worker.service->name),
-                    sl_field_text("instrument", open->instrument->symbol));
-        return 0;
-    }
-    fill->queued += code == 0;
-    return code;
-}
-
-static int see_gap(sl_gap_fill *fill, const sl_tracker *tracker, const sl_market_event *event)
+void sl_gap_fill_see(sl_gap_fill *fill, const sl_market_event *event)
 {
     const sl_gap *gap = &event->as.gap;
-    sl_tracker_pulse pulse = sl_tracker_get_pulse(tracker, event->instrument, event->feed);
-    sl_time ago = pulse.last == 0 ? 0 : sl_now() - pulse.last;
-    struct open_gap open = {.instrument = event->instrument,
-                            .feed = event->feed,
-                            .gap = *gap,
-                            .from_time_ns = sl_now_wall() - ago - MARGIN};
-    if (gap->to_id > 0) {
-        return queue(fill, &open);
-    }
-    if (fill->open_count == SL_GAP_FILL_OPEN_MAX) {
-        fill->overflowed++;
-        return 0;
-    }
-    fill->open[fill->open_count++] = open;
-    return 0;
-}
-
-/* Something came behind gaps whose end was not known. */
-static int see_trade(sl_gap_fill *fill, const sl_market_event *event)
-{
-    size_t kept = 0;
-    int code = 0;
-    for (size_t at = 0; at < fill->open_count; at++) {
-        struct open_gap open = fill->open[at];
-        bool ends = open.instrument == event->instrument && open.feed == event->feed && code == 0;
-        if (!ends) {
-            fill->open[kept++] = open;
-            continue;
-        }
-        /* Where ids are no numbers the time has to do. */
-        if (event->as.trade.id > open.gap.from_id && open.gap.from_id > 0) {
-            open.gap.to_id = event->as.trade.id;
-        }
-        code = queue(fill, &open);
-    }
-    fill->open_count = kept;
-    return code;
-}
-
-int sl_gap_fill_see(sl_gap_fill *fill, const sl_tracker *tracker, const sl_market_event *event)
-{
     bool trades = event->feed == SL_FEED_TRADES || event->feed == SL_FEED_AGG_TRADES;
-    if (!trades) {
-        return 0;
+    if (!trades || event->kind != SL_EVENT_GAP || gap->healed) {
+        return;
     }
-    if (event->kind == SL_EVENT_GAP && !event->as.gap.healed) {
-        return see_gap(fill, tracker, event);
+    if (fill->ready_count == SL_GAP_FILL_READY_MAX) { /* it stays told as a gap */
+        overflow(fill, event->instrument);
+        return;
     }
-    return event->kind == SL_EVENT_TRADE && fill->open_count > 0 ? see_trade(fill, event) : 0;
+    sl_tracker_pulse pulse = sl_tracker_get_pulse(fill->worker.tracker, event->instrument, event->feed);
+    sl_time ago = pulse.last == 0 ? 0 : sl_now() - pulse.last;
+    fill->ready[fill->ready_count++] = (struct sl_history_job){.wish = {.feed = event->feed,
+                                                                        .instrument = event->instrument,
+                                                                        .from_id = gap->from_id,
+                                                                        .to_id = gap->to_id,
+                                                                        .from_time_ns = sl_now_wall() - ago - MARGIN},
+                                                               .gap = *gap};
+    sl_event_set(&fill->more);
 }

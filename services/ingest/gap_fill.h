@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gaps of a stream's trades, filled from the venue's history: each gap is a job on a queue in this process; when all
- * of it has been given to the sinks the gap is told once more, as healed. A gap that the venue cannot fill stays told.
+ * The gaps of a stream's trades, filled from the venue's history: each gap is a job on a queue; when all of it has been
+ * given to the sinks the gap is told once more, as healed. A gap that the venue cannot fill stays told. The queue is in
+ * Redis when replicas share the work, else in a file beside that of the positions, if there is one: then what was not yet
+ * filled when the process was killed is filled by the next one.
  */
 #ifndef SL_INGEST_GAP_FILL_H
 #define SL_INGEST_GAP_FILL_H
@@ -13,8 +15,8 @@
 extern "C" {
 #endif
 
-/* Gaps that wait for the event behind them, or to be filled. */
-#define SL_GAP_FILL_OPEN_MAX 1024
+/* Gaps that wait to be queued; that are queued. */
+#define SL_GAP_FILL_READY_MAX 4096
 #define SL_GAP_FILL_JOBS_MAX 10000
 
 /* Jobs at once. */
@@ -22,17 +24,15 @@ extern "C" {
 
 typedef struct sl_gap_fill sl_gap_fill;
 
-/* For a service, which is borrowed; its queue ends with `scope`, in which daemons work. 0, SL_ENOMEM, SL_ECLOSED. */
-SL_MUST_CHECK int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, sl_gap_fill **ret_fill);
+/* For a service, which is borrowed; its queue ends with `scope`, in which daemons work. Codes of sl_work_open(). */
+SL_MUST_CHECK int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, const sl_tracker *tracker,
+                                   sl_gap_fill **ret_fill);
 
 /* After `scope` has closed. NULL is fine. */
 void sl_gap_fill_free(sl_gap_fill *fill);
 
-/*
- * Sees each event of the stream, after it was given out: gaps of trades are remembered until it is known where they
- * end, and then queued. `tracker` says when something came last. Waits for nothing but a checkpoint. 0, SL_ENOMEM, SL_ECANCELED.
- */
-SL_MUST_CHECK int sl_gap_fill_see(sl_gap_fill *fill, const sl_tracker *tracker, const sl_market_event *event);
+/* Sees each event of the stream, after it was given out: gaps of trades are queued by a task of its own. Does not wait. */
+void sl_gap_fill_see(sl_gap_fill *fill, const sl_market_event *event);
 
 const struct sl_history_stats *sl_gap_fill_stats(const sl_gap_fill *fill);
 /* Gaps that are being filled, or wait to be. */

@@ -9,6 +9,7 @@
 
 #include "ingest/program.h"
 #include "sluice/log_record.h"
+#include "sluice/partition.h"
 #include "sluice/runtime.h"
 
 /* How often the place to go on is kept: the sinks' flush is waited for then. */
@@ -18,6 +19,27 @@
 
 /* The numbers of a job, in the order of its text. */
 enum { FEED, INTERVAL, FROM_ID, TO_ID, FROM_TIME, TO_TIME, REASON, SEEN_TIME, NUMBERS };
+
+int sl_history_open(sl_scope *scope, const struct sl_program_service *service, const char *what, bool redis,
+                    const char *path, struct sl_work_options *options, sl_work **ret_work)
+{
+    const struct sl_conf_coordination *conf = &((const struct sl_conf *)sl_config_root(service->config))->coordination;
+    char whole[256], name[SL_WORK_NAME_BYTES];
+    int length = snprintf(whole, sizeof whole, "%s.%s.%s", conf->group == NULL ? "" : conf->group, what, service->name);
+    if (length < (int)sizeof name) {
+        memcpy(name, whole, (size_t)length + 1);
+    } else { /* too long: still the same in each replica, and no other's */
+        (void)snprintf(name, sizeof name, "%.40s.%016" PRIx64, whole, sl_partition_hash(whole, strlen(whole)));
+    }
+    options->name = name;
+    options->path = redis ? NULL : path;
+    if (redis) {
+        options->backend = SL_WORK_REDIS;
+        options->redis = sl_program_redis(service->parts);
+        options->lease = conf->ttl < SL_WORK_LEASE_MIN ? SL_WORK_LEASE_MIN : conf->ttl;
+    }
+    return sl_work_open(scope, options, ret_work);
+}
 
 int sl_history_add(sl_work *work, const struct sl_history_job *job)
 {
@@ -158,6 +180,10 @@ int sl_history_do(void *arg, sl_job *job)
     int code = read_job(service, sl_job_body(job, NULL), &what);
     if (code == SL_EPROTO) {
         return give_up(worker, job, code);
+    }
+    bool open = code == 0 && what.wish.to_id == 0 && what.wish.to_time_ns == 0;
+    if (open && (worker->resolve == NULL || !worker->resolve(worker, &what))) {
+        return sl_job_postpone(job, SL_HISTORY_RESOLVE_EVERY);
     }
     code = code < 0 ? code : sl_history_walk(&options, &what.wish, sl_job_progress(job));
     if (is_hopeless(code)) {

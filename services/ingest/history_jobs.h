@@ -8,6 +8,7 @@
 
 #include "ingest/history.h"
 #include "ingest/service.h"
+#include "market/tracker.h"
 #include "sluice/work_queue.h"
 
 #ifdef __cplusplus
@@ -28,13 +29,30 @@ struct sl_history_job {
     sl_gap gap;
 };
 
+/* How often it is asked whether the end of a gap is known. */
+#define SL_HISTORY_RESOLVE_EVERY SL_SECONDS(1)
+
 /* Who works on jobs for a service. Borrowed while sl_work_run() has it as its argument. */
 struct sl_history_worker {
     struct sl_program_service *service;
     int priority;
+    /*
+     * For gaps whose end is not known when they are queued (to_id 0, to_time_ns 0): fills it in and returns true, or
+     * false: it is too early. NULL: there are none.
+     */
+    bool (*resolve)(const struct sl_history_worker *worker, struct sl_history_job *job);
+    const sl_tracker *tracker; /* for resolve() */
     struct sl_history_stats stats;
     char problem[160]; /* of the last job that was given up */
 };
+
+/*
+ * The queue `what` of a service: in Redis, shared with the replicas of the group, when `redis`; else of this process,
+ * kept in the file `path` if there is one. The lease is the coordination's. Codes of sl_work_open(); SL_EINVAL without
+ * the program's client.
+ */
+SL_MUST_CHECK int sl_history_open(sl_scope *scope, const struct sl_program_service *service, const char *what,
+                                  bool redis, const char *path, struct sl_work_options *options, sl_work **ret_work);
 
 /* Adds a job; the same one again has no effect. 0 or the codes of sl_work_add(). */
 SL_MUST_CHECK int sl_history_add(sl_work *work, const struct sl_history_job *job);

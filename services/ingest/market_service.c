@@ -113,7 +113,10 @@ static int on_event(void *arg, const sl_market_event *event)
         const struct market *market = service->life;
         SL_TRY(sl__service_give(service, event));
         bool fill = market->fill != NULL && as_stream(service)->fill_gaps;
-        return fill ? sl_gap_fill_see(market->fill, sl_stream_tracker(market->stream), event) : 0;
+        if (fill) {
+            sl_gap_fill_see(market->fill, event);
+        }
+        return 0;
     }
     if (book->emit != SL_CONF_EMIT_TOP) {
         SL_TRY(sl__service_give(service, event));
@@ -301,7 +304,9 @@ static int run_stream(struct sl_program_service *service, struct market *market)
     sl_stream_pause(market->stream, service->paused);
     service->life = market;
     SL_SCOPE(scope, .name = service->name);
-    int code = as_stream(service) != NULL ? sl_gap_fill_open(&scope, service, &market->fill) : 0;
+    int code = as_stream(service) != NULL
+                   ? sl_gap_fill_open(&scope, service, sl_stream_tracker(market->stream), &market->fill)
+                   : 0;
     code = code == 0 ? sl_spawn(&scope, sl_stream_run, market->stream, .name = "stream") : code;
     code = code == 0 ? sl__service_keep_choosing(service, follow) : code;
     return sl_scope_close(&scope, code);

@@ -234,6 +234,12 @@ static void wait_for_log(const struct worker *worker, const char *text, long lon
     "limits:\n"                                                                                                        \
     "  quick: { rates: [{ rate: 100/1s, cost: call }] }\n"
 
+#define STREAMS                                                                                                        \
+    "  okx: { kind: stream, venue: okx, instruments: [\"*\"], channels: [trades], sinks: [db] }\n"                     \
+    "  kraken: { kind: stream, venue: kraken, instruments: [\"*\"], channels: [trades], sinks: [db], limit: quick }\n" \
+    "  coinbase: { kind: stream, venue: coinbase, instruments: [\"*\"], channels: [trades], sinks: [db] }\n"
+
+/* The worker itself is killed in between: what it missed meanwhile is a gap like the others, from where it was. */
 static void gaps_are_filled(void **state)
 {
     struct world *world = *state;
@@ -244,14 +250,13 @@ static void gaps_are_filled(void **state)
                    "faults:\n"
                    "  - { what: [drop-trade], venues: [coinbase, kraken], every: 300ms, until: 4s, count: 3 }\n"
                    "  - { what: [cut-all], at: 2s, every: 1500ms, until: 5s }\n");
-    start_worker(
-        world, worker,
-        "  okx: { kind: stream, venue: okx, instruments: [\"*\"], channels: [trades], sinks: [db] }\n"
-        "  kraken: { kind: stream, venue: kraken, instruments: [\"*\"], channels: [trades], sinks: [db], "
-        "limit: quick }\n"
-        "  coinbase: { kind: stream, venue: coinbase, instruments: [\"*\"], channels: [trades], sinks: [db] }\n",
-        LIMITS);
+    start_worker(world, worker, STREAMS, LIMITS "coordination: { positions: positions }\n");
     wait_for(worker, "SELECT count(*) FROM gaps", 10);
+    while (count_lines(&worker->server, "positions", " trades") < 6) {
+        (void)usleep(20000);
+    }
+    own_server_stop(&worker->server, SIGKILL);
+    start_worker(world, worker, STREAMS, LIMITS "coordination: { positions: positions }\n");
     wait_for_the_end(world);
     /* The last ones are known with the market's last trades; then all are healed. */
     for (int calm = 0; calm < 50; calm++) {
@@ -279,6 +284,8 @@ static void gaps_are_filled(void **state)
                      0);
     assert_true(number(db, "SELECT count(*) FROM one.gaps WHERE reason = 'sequence'") >= 10);
     assert_true(number(db, "SELECT count(*) FROM one.gaps WHERE reason = 'disconnected'") >= 2);
+    assert_int_equal(number(db, "SELECT count(DISTINCT venue || instrument) FROM one.gaps WHERE reason = 'restarted'"),
+                     6);
     assert_int_equal(number(db, "SELECT count(*) FROM one.gaps WHERE healed_time_ns IS NULL"), 0);
     print_message("%lld trades, %lld gaps filled\n", number(db, "SELECT count(*) FROM one.trades"),
                   number(db, "SELECT count(*) FROM one.gaps"));

@@ -132,11 +132,13 @@ SL_MUST_CHECK int sl_job_checkpoint(sl_job *job, const char *progress);
  * Cancellation points.
  *   done: it will not be seen again.
  *   give_back: someone goes on at once; no failure.
+ *   postpone: someone goes on after `delay` (more than 0), because it is too early; no failure.
  *   fail: counts one; it is tried again after the backoff, or put aside when that was the last attempt.
  *   bury: put aside at once: trying again is no use.
  */
 SL_MUST_CHECK int sl_job_done(sl_job *job);
 SL_MUST_CHECK int sl_job_give_back(sl_job *job);
+SL_MUST_CHECK int sl_job_postpone(sl_job *job, sl_time delay);
 SL_MUST_CHECK int sl_job_fail(sl_job *job, const char *reason);
 SL_MUST_CHECK int sl_job_bury(sl_job *job, const char *reason);
 

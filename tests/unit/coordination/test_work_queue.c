@@ -160,6 +160,27 @@ BOTH(it_fails_and_is_put_aside, "after its attempts, with reason and progress; i
     return sl_scope_wait(&scope);
 }
 
+BOTH(it_is_postponed, "it comes again after its time, with its progress, and that is no failure")
+{
+    CHECK_EQ(work_add(work, "a", "body"), 1);
+    sl_time begin = sl_now();
+    for (int i = 0; i < 5; i++) { /* more often than it may fail */
+        SL_SCOPE(scope);
+        sl_job *job = NULL;
+        CHECK_EQ(sl_work_take(work, &scope, &job), 0);
+        CHECK(sl_now() - begin >= SL_MILLISECONDS(50) * i);
+        CHECK_EQ(sl_job_failures(job), 0);
+        CHECK_STRING(sl_job_progress(job), i == 0 ? "" : "page 7");
+        CHECK_EQ(sl_job_checkpoint(job, "page 7"), 0);
+        CHECK_EQ(sl_job_postpone(job, 0), SL_EINVAL);
+        CHECK_EQ(sl_job_postpone(job, SL_MILLISECONDS(50)), 0);
+        CHECK_EQ(sl_job_done(job), SL_EALREADY);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+        CHECK_DEPTH(work, 0, 0, 1, 0);
+    }
+    return 0;
+}
+
 static int take_one(void *arg)
 {
     sl_work *work = arg;
@@ -321,6 +342,7 @@ TASK_TEST(bad_options_are_refused)
 }
 
 SL_TEST_MAIN(BOTH_OF(jobs_are_done_in_order), BOTH_OF(a_key_is_one_job), BOTH_OF(it_is_bounded),
-             BOTH_OF(it_is_given_back), BOTH_OF(it_fails_and_is_put_aside), BOTH_OF(who_waits_is_woken),
-             BOTH_OF(it_runs_them), BOTH_OF(it_stops), cmocka_unit_test(failed_ones_back_off),
-             cmocka_unit_test(keys_are_forgotten), cmocka_unit_test(bad_options_are_refused))
+             BOTH_OF(it_is_given_back), BOTH_OF(it_fails_and_is_put_aside), BOTH_OF(it_is_postponed),
+             BOTH_OF(who_waits_is_woken), BOTH_OF(it_runs_them), BOTH_OF(it_stops),
+             cmocka_unit_test(failed_ones_back_off), cmocka_unit_test(keys_are_forgotten),
+             cmocka_unit_test(bad_options_are_refused))

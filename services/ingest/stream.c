@@ -76,6 +76,9 @@ static void on_expected(void *arg, const sl_instrument *instrument, sl_feed feed
 {
     const struct leg *leg = arg;
     const sl_stream_service *stream = leg->shard->stream;
+    if (instrument->index < stream->place_count) {
+        __builtin_prefetch(&stream->places[instrument->index]);
+    }
     if (feed != SL_FEED_DEPTH) {
         sl_tracker_prefetch(stream->tracker, instrument, feed);
     } else if (stream->books != NULL) {

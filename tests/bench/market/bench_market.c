@@ -4,7 +4,7 @@
  * socket to the call of a sink that counts.
  *   bench_market trades|depth|books|latency PORT SECONDS INSTRUMENTS [tls]
  * "depth" only decodes: a connection without books. TLS trusts the certificate in the file that SL_BENCH_CA names.
- * Prints messages a second, calls of the heap a message (of all libraries; after the first tenth of the time, when each
+ * Prints messages a second, calls of the heap a message (Sluice's, and all; after the first tenth of the time, when each
  * instrument was seen), and, for "latency", times from the sender's write to the sink.
  */
 #include <stdlib.h>
@@ -32,7 +32,8 @@ struct bench {
     uint64_t received, counted_from;
     sl_time began, counting_since, ended;
     uint64_t heap_calls;
-    double busy; /* processor time, as heap_calls: of what was counted */
+    int64_t own_calls; /* Sluice's share of them */
+    double busy;       /* processor time, as heap_calls: of what was counted */
     struct latency latency;
 };
 
@@ -88,6 +89,7 @@ static void look_at_clock(struct bench *bench)
         bench->counting_since = now;
         bench->counted_from = bench->received;
         bench->heap_calls = heap_calls;
+        bench->own_calls = sl_memory_asked();
         bench->busy = busy_seconds();
     }
     if (bench->done || !bench->warm || now - bench->counting_since <= bench->lasts) {
@@ -96,6 +98,7 @@ static void look_at_clock(struct bench *bench)
     bench->done = true;
     bench->ended = now;
     bench->heap_calls = heap_calls - bench->heap_calls;
+    bench->own_calls = sl_memory_asked() - bench->own_calls;
     bench->busy = busy_seconds() - bench->busy;
     sl_scope_cancel(bench->scope, "measured");
 }
@@ -210,9 +213,10 @@ static int run(void *arg)
     code = code < 0 ? code : run_in_scope(bench);
     uint64_t counted = bench->received - bench->counted_from;
     if (code == 0 && bench->done) {
-        (void)printf("rate %.0f rate_cpu %.0f allocations %.6f ",
+        (void)printf("rate %.0f rate_cpu %.0f allocations %.6f all_allocations %.6f ",
                      (double)counted * 1e9 / (double)(bench->ended - bench->counting_since),
-                     (double)counted / bench->busy, (double)bench->heap_calls / (double)counted);
+                     (double)counted / bench->busy, (double)bench->own_calls / (double)counted,
+                     (double)bench->heap_calls / (double)counted);
         if (bench->timed) {
             latency_print(&bench->latency);
         }

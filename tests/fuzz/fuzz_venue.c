@@ -127,6 +127,9 @@ static const sl_instrument *first_of(const struct side *side)
     return sl_instruments_at(side->table, at);
 }
 
+/* In the kind of a request: of all instruments, where the venue has that. */
+#define ALL 128
+
 /* A copy of the line, padded or exactly as long, so that a read behind its end is seen. */
 static int decode(struct side *side, uint8_t kind, const uint8_t *data, size_t size_bytes, bool padded)
 {
@@ -144,8 +147,10 @@ static int decode(struct side *side, uint8_t kind, const uint8_t *data, size_t s
         code = sl_venue_decode(side->decoder, &message, &output);
     } else {
         sl_venue_answer answer;
-        sl_venue_request request = {
-            .kind = (sl_venue_request_kind)kind, .instrument = first_of(side), .interval_ns = SL_MINUTES(1)};
+        bool all = (kind & ALL) != 0 && (side->decoder->driver->bulk >> (kind & ~ALL) & 1) != 0;
+        sl_venue_request request = {.kind = (sl_venue_request_kind)(kind & ~ALL),
+                                    .instrument = all ? NULL : first_of(side),
+                                    .interval_ns = SL_MINUTES(1)};
         code = sl_venue_decode_rest(side->decoder, &request, &message, &output, side->table, &answer);
         add(side, answer.rows);
         if (memchr(answer.cursor, '\0', sizeof(answer.cursor)) == NULL) {
@@ -170,6 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     }
     sl_venue venue = (sl_venue)(1 + data[0] % (SL_VENUE_EXTERNAL - 1));
     uint8_t kind = data[1] % SL_REQUEST_KIND_COUNT;
+    kind |= data[1] >= ALL && kind != 0 ? ALL : 0;
     data += 2;
     size_bytes -= 2;
     open_side(&exact, venue);

@@ -96,12 +96,13 @@ static void keys_are_compared(void **state)
 static void signatures_are_of_time_and_body(void **state)
 {
     (void)state;
-    char right[65], older[65], upper[65], late[65];
+    char right[65], older[65], upper[65], late[65], keyless[65];
     const struct sl_conf_hmac two = hmac_of(2), one = hmac_of(1);
     const struct sl_conf_receive conf = {.hmac = &two}, single = {.hmac = &one};
     sign(secrets[0], "1700000000", "{}", right);
     sign(secrets[1], "1700000000", "{}", older);
     sign(secrets[0], "1699999699", "{}", late);
+    sign("", "1700000000", "{}", keyless);
     for (size_t at = 0; at < 65; at++) {
         upper[at] = (char)(right[at] >= 'a' ? right[at] - 'a' + 'A' : right[at]);
     }
@@ -115,6 +116,8 @@ static void signatures_are_of_time_and_body(void **state)
         {right, "1700000000", NULL, "{}", SL_EINVAL, 0}, /* which key? */
         {right, "1700000000", "old", "{}", SL_EINVAL, SL_EINVAL},
         {right, "1700000000", "none", "{}", SL_EINVAL, SL_EINVAL},
+        {keyless, "1700000000", "none", "{}", SL_EINVAL, SL_EINVAL},
+        {keyless, "1700000000", NULL, "{}", SL_EINVAL, SL_EINVAL},
         {right, "1700000000", "new", "{ }", SL_EINVAL, SL_EINVAL},
         {right, "1700000001", "new", "{}", SL_EINVAL, SL_EINVAL},
         {right, "1700000000 ", "new", "{}", SL_EINVAL, SL_EINVAL},

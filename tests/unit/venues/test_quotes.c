@@ -231,9 +231,13 @@ static void bad_rows(void **state)
         {SL_VENUE_OKX, "{\"code\":\"0\",\"msg\":\"\",\"data\":[",
          "{\"instId\":\"A\",\"bidPx\":\"1\",\"bidSz\":\"2\",\"askPx\":\"3\",\"askSz\":\"4\"}", "]}"},
     };
-    static const char *const rows[] = {"7",      "{}",
-                                       "[[{}]]", "{\"symbol\":\"A\",\"instId\":\"A\",\"x\":[[{}",
-                                       "\"",     "{\"symbol\":\"A\",\"instId\":\"A\"}"};
+    static const char *const rows[] = {"7",
+                                       "{}",
+                                       "[[{}]]",
+                                       "{\"symbol\":\"A\",\"instId\":\"A\",\"x\":[[{}",
+                                       "\"",
+                                       "{\"symbol\":\"A\",\"instId\":\"A\"}",
+                                       "{\"instId\":7,\"symbol\":7,\"x\":{\"y\":[1]}}"};
     for (size_t form = 0; form < sizeof forms / sizeof *forms; form++) {
         (void)instrument(forms[form].venue, "A", SL_INSTRUMENT_SPOT);
         for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {

@@ -247,7 +247,8 @@ static void bad_rows(void **state)
             bool broken = row == 3 || row == 4;
             (void)snprintf(text, sizeof text, "%s%s,%s,%s%s", forms[form].begin, forms[form].good, rows[row],
                            forms[form].good, forms[form].end);
-            assert_int_equal(decode(forms[form].venue, SL_REQUEST_BEST, NULL, text, &heard, &answer), SL_EPROTO);
+            int code = decode(forms[form].venue, SL_REQUEST_BEST, NULL, text, &heard, &answer);
+            assert_int_equal(code, form == 0 && row == 6 ? 0 : SL_EPROTO); /* a number is a symbol that nobody has */
             if (heard.count != (broken ? (row == 4 ? 0 : 1) : 2)) {
                 fail_msg("%s: %zu events", text, heard.count);
             }

@@ -49,7 +49,7 @@ static int tear_down(void **state)
 }
 
 /* With more keys of the service, and its sink. */
-static void start(struct world *world, const char *more, const char *sink)
+static void write_config(const struct world *world, const char *more, const char *sink)
 {
     FILE *file = fopen(world->config, "we");
     assert_non_null(file);
@@ -58,6 +58,11 @@ static void start(struct world *world, const char *more, const char *sink)
                   "sinks: { out: { %s } }\nadmin: { enabled: false }\n",
                   world->program.port, more, sink);
     assert_int_equal(fclose(file), 0);
+}
+
+static void start(struct world *world, const char *more, const char *sink)
+{
+    write_config(world, more, sink);
     assert_int_equal(own_server_start(&world->program), 0);
 }
 
@@ -167,6 +172,29 @@ static void an_address_has_a_rate(void **state)
     play(world, "fast", "");
 }
 
+/* Keys and rates change while it serves, and a connection that was there goes on. */
+static void another_key_counts_at_once(void **state)
+{
+    struct world *world = *state;
+    char sink[LINE_BYTES], line[LINE_BYTES];
+    (void)snprintf(sink, sizeof sink, "kind: file, path: \"%s/out\"", world->program.folder.path);
+    start(world, ", api_key: the first key of all, path: /here", sink);
+    for (int change = 0; change < 4; change++) {
+        const char *key = change % 2 == 0 ? "the second key there is" : "the first key of all";
+        char more[LINE_BYTES];
+        (void)snprintf(more, sizeof more, ", api_key: %s, path: /here, rate: %d/1s", key, 500 + change);
+        write_config(world, more, sink);
+        assert_int_equal(kill(world->program.pid, SIGHUP), 0);
+        (void)snprintf(line, sizeof line,
+                       "for n in $(seq 200); do curl -s -H 'X-API-Key: %s' -d '{\"kind\":\"status\",\"instrument\":"
+                       "\"A-B\",\"status\":\"halted\"}' http://127.0.0.1:%d/here | grep '\"accepted\":1,' && exit 0; "
+                       "sleep 0.1; done; exit 1",
+                       key, world->program.port);
+        shell_expect(line, 0, "\"status\":200");
+    }
+    expect_lines(world, "\"halted\"", 4);
+}
+
 /* The sink's server is away: nothing is taken that there is no room for, and in the end everything is there once. */
 static void a_full_sink_is_told_and_nothing_is_lost(void **state)
 {
@@ -203,4 +231,5 @@ static void a_full_sink_is_told_and_nothing_is_lost(void **state)
 
 SL_TEST_MAIN(CASE(curl_sends_events), CASE(posts_and_messages_are_answered_one_by_one),
              CASE(strangers_and_replays_are_turned_away), CASE(tls_is_spoken), CASE(slow_clients_keep_nobody_waiting),
-             CASE(an_address_has_a_rate), CASE(a_full_sink_is_told_and_nothing_is_lost))
+             CASE(an_address_has_a_rate), CASE(another_key_counts_at_once),
+             CASE(a_full_sink_is_told_and_nothing_is_lost))

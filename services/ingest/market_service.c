@@ -218,17 +218,25 @@ static bool elsewhere(void *arg, const sl_instrument *instrument)
 }
 
 /* Where somebody else, or an earlier life, has followed some of it, what is missing since then is told. */
+static int go_on_with(struct sl_program_service *service, const sl_subscription *what)
+{
+    const struct market *market = service->life;
+    const sl_replicas *replicas = sl_program_replicas(service->parts);
+    int64_t id = 0;
+    bool seamless = false;
+    if (sl_positions_claim(sl_replicas_positions(sl_program_replicas(service->parts)), service->name, what->instrument,
+                           what->feed, &id, &seamless) ||
+        sl_replicas_unclean(replicas, what->instrument, service->chosen)) {
+        return sl_stream_resume(market->stream, what->instrument, what->feed, id, seamless);
+    }
+    return 0;
+}
+
 static int go_on(struct sl_program_service *service, size_t count)
 {
     const struct market *market = service->life;
-    sl_positions *known = sl_replicas_positions(sl_program_replicas(service->parts));
-    for (size_t at = 0; sl_positions_expected(known) > 0 && at < count; at++) {
-        const sl_subscription *what = &market->wishes[at];
-        int64_t id = 0;
-        bool seamless = false;
-        if (sl_positions_claim(known, service->name, what->instrument, what->feed, &id, &seamless)) {
-            SL_TRY(sl_stream_resume(market->stream, what->instrument, what->feed, id, seamless));
-        }
+    for (size_t at = 0; at < count; at++) {
+        SL_TRY(go_on_with(service, &market->wishes[at]));
     }
     return 0;
 }

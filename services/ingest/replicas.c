@@ -30,6 +30,12 @@ bool sl_replicas_lost(const sl_replicas *replicas, const sl_instrument *instrume
     return replicas != NULL && replicas->all[sl__replicas_partition_of(replicas, instrument)].lost;
 }
 
+bool sl_replicas_unclean(const sl_replicas *replicas, const sl_instrument *instrument, uint64_t since)
+{
+    const struct sl__replica_part *part = &replicas->all[sl__replicas_partition_of(replicas, instrument)];
+    return part->unclean && part->claimed > since;
+}
+
 uint64_t sl_replicas_generation(const sl_replicas *replicas)
 {
     return replicas == NULL ? 0 : replicas->generation;
@@ -69,7 +75,7 @@ static uint64_t tell_services(sl_replicas *replicas)
 
 /* ---- leases ---- */
 
-static int take_over(sl_replicas *replicas, struct sl__replica_part *part, bool seamless)
+static int take_over(sl_replicas *replicas, struct sl__replica_part *part, bool seamless, bool unclean)
 {
     int64_t fence = part->fence;
     SL_TRY(sl__store_take(replicas, part, seamless));
@@ -77,6 +83,7 @@ static int take_over(sl_replicas *replicas, struct sl__replica_part *part, bool 
         return 0;
     }
     part->joined = true;
+    part->unclean = unclean;
     part->claimed = tell_services(replicas);
     return 0;
 }
@@ -116,7 +123,8 @@ static int give_back(sl_replicas *replicas, struct sl__replica_part *part)
     if (part->alone) {
         return 0;
     }
-    int code = part->joined ? 0 : take_over(replicas, part, false); /* the one before has not said its last word */
+    int code =
+        part->joined ? 0 : take_over(replicas, part, false, true); /* the one before has not said its last word */
     if (code != SL_ECANCELED) {
         code = sl__store_state(replicas, part, SL__TOLD_HANDING);
     }
@@ -164,7 +172,9 @@ static int join(sl_replicas *replicas, struct sl__replica_part *part)
     if (told.state == SL__TOLD_HANDING && told.fence < part->fence && sl_now() < part->join_by) {
         return 0;
     }
-    return take_over(replicas, part, told.state == SL__TOLD_DONE && told.seen == part->fence);
+    bool over = told.state == SL__TOLD_DONE;
+    bool unclean = !over && told.fence > 0 && told.fence < part->fence;
+    return take_over(replicas, part, over && told.seen == part->fence, unclean);
 }
 
 static void count_pending(void *arg, const sl_subscription *what)

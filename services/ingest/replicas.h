@@ -69,6 +69,12 @@ bool sl_replicas_follows(const sl_replicas *replicas, const sl_instrument *instr
 /* Whether that is because its lease was lost: it was not handed over, and perhaps nobody follows it. */
 bool sl_replicas_lost(const sl_replicas *replicas, const sl_instrument *instrument);
 
+/*
+ * Whether the instrument has come since that generation from an owner that died: what nobody stored a position of may
+ * have been followed as well.
+ */
+bool sl_replicas_unclean(const sl_replicas *replicas, const sl_instrument *instrument, uint64_t since);
+
 /* Grows whenever sl_replicas_follows() may say something else. */
 uint64_t sl_replicas_generation(const sl_replicas *replicas);
 

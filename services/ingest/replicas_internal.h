@@ -20,6 +20,7 @@ struct sl__replica_part {
     int64_t fence;       /* of our last lease; 0: never had one */
     uint64_t generation; /* of what services follow, since it is owned */
     bool joined;         /* what the one before reached is known, */
+    bool unclean;        /* the one before has not said its last word: what is not known of may be missing, too */
     uint64_t claimed;    /* and services that have chosen since this generation go on from there */
     bool live;           /* OWNED: all of it comes, and the others know */
     sl_time join_by;     /* OWNED: until then the one before may still say its last word */

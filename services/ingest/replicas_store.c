@@ -223,6 +223,7 @@ static int redis_save(sl_replicas *replicas, bool last)
         if (last ? saving.part->fence > 0 && saving.part->state != SL__PART_AWAY
                  : sl__replicas_may_save(replicas, saving.part)) {
             code = save_part(&saving, last);
+            code = code == 0 && last ? sl__store_state(replicas, saving.part, SL__TOLD_DONE) : code;
         }
     }
     sl_free(saving.keys);

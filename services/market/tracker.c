@@ -34,6 +34,7 @@ struct window {
     uint32_t strays;      /* far older ids one after the other, ... */
     int64_t strayed_from; /* ... while this was the newest */
     bool resumed;         /* `high` is what an earlier life, or another replica, had; nothing came here yet */
+    bool unknown;         /* somebody had it, but nobody knows how far: told with the first event */
 };
 
 /* Ids that only can be compared. */
@@ -401,6 +402,10 @@ static int see_unexpected(sl_tracker *tracker, struct channel *channel, const sl
     SL_TRY(need_window(channel));
     struct window *window = channel->window;
     bool resumed = window->resumed;
+    if (window->unknown && channel->high == 0) {
+        SL_TRY(give_gap(tracker, event, &(sl_gap){.reason = SL_GAP_RESTARTED, .to_id = id}));
+        window->unknown = false;
+    }
     if (resumed && id <= channel->high) { /* who had it before was ahead, or the venue counts anew */
         *window = (struct window){0};
         channel->high = 0;
@@ -648,10 +653,11 @@ int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument *instrument, 
 /* Ids are known from the first one here on: what is missing before it is told at once. */
 static int resume_consecutive(sl_tracker *tracker, struct channel *channel, const sl_market_event *like, int64_t id)
 {
-    if (id <= 0) {
+    SL_TRY(need_window(channel));
+    if (id <= 0 && channel->high == 0) {
+        channel->window->unknown = true;
         return 0;
     }
-    SL_TRY(need_window(channel));
     if (channel->high == 0) {
         advance(channel, id, id);
         channel->window->resumed = true;
@@ -663,7 +669,7 @@ static int resume_consecutive(sl_tracker *tracker, struct channel *channel, cons
     }
     sl_gap gap = {.reason = SL_GAP_RESTARTED, .from_id = id, .to_id = window->first};
     SL_TRY(give_gap(tracker, like, &gap));
-    tracker->stats.missing += (uint64_t)(window->first - id - 1);
+    tracker->stats.missing += id == 0 ? 0 : (uint64_t)(window->first - id - 1);
     return 0;
 }
 
@@ -677,8 +683,11 @@ int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_f
         return 0;
     }
     SL_TRY(channel_of(tracker, instrument, feed, &channel));
+    if (seamless && id <= 0) { /* there is nothing to compare with */
+        return 0;
+    }
     if (is_trades(feed) && tracker->options.consecutive_trades) {
-        return resume_consecutive(tracker, channel, &like, id);
+        return resume_consecutive(tracker, channel, &like, id < 0 ? 0 : id);
     }
     if (seamless) {
         return 0;
@@ -747,10 +756,15 @@ int sl_tracker_expire(sl_tracker *tracker, sl_time now, sl_time *ret_when)
 int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, bool elsewhere, int64_t wall_ns)
 {
     int64_t id = 0;
+    const struct channel *channel = look(tracker, instrument, feed);
+    if (channel != NULL && channel->window != NULL && channel->window->unknown) {
+        channel->window->unknown = false;
+        sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
+        return give_gap(tracker, &like, &(sl_gap){.reason = SL_GAP_RESTARTED});
+    }
     if (!sl_tracker_position(tracker, instrument, feed, &id)) {
         return 0;
     }
-    const struct channel *channel = look(tracker, instrument, feed);
     if (channel->recent != NULL && channel->recent->resumed) {
         sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
         return tell_restart(tracker, channel->recent, &like, channel->recent->before);

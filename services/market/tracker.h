@@ -84,7 +84,7 @@ SL_MUST_CHECK int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument
                                         int64_t wall_ns);
 
 /*
- * How far the feed was when it was followed last (from a sink or a file). What is missing from there to the first event
+ * How far the feed was when it was followed last (from a sink or a file); 0: nobody knows. What is missing from there to the first event
  * here is told as a gap (SL_GAP_RESTARTED), now or with that event. Where ids are not consecutive nobody knows whether anything
  * is: it is told unless `seamless` (whoever followed it has ended only after this one had begun). 0, what `event` returned, SL_ENOMEM.
  */

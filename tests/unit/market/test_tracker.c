@@ -276,6 +276,27 @@ static void a_new_worker_that_began_before_the_old_one_ended_tells_only_what_is_
     close_kit(kit);
 }
 
+static void a_position_that_nobody_knows_is_told_too(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    assert_int_equal(resume(kit, 0, true), 0);
+    assert_int_equal(resume(kit, 0, false), 0);
+    assert_int_equal(kit->seen.count, 0);
+    assert_int_equal(see(kit, 104, 1, 1), 1);
+    assert_restart(&kit->seen.events[0], 0, 104);
+    assert_int_equal(see(kit, 105, 1, 1), 1);
+    assert_int_equal(kit->seen.count, 3);
+    assert_int_equal(resume(kit, 0, false), 0); /* it was known too late */
+    assert_restart(last(kit), 0, 104);
+    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES);
+    assert_int_equal(resume(kit, 0, false), 0);
+    assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, true, 9), 0);
+    assert_restart(last(kit), 0, 0);
+    assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, 0);
+    close_kit(kit);
+}
+
 static void who_had_it_before_may_have_been_ahead(void **state)
 {
     (void)state;
@@ -522,6 +543,7 @@ SL_TEST_MAIN(cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_pat
              cmocka_unit_test(a_heartbeat_tells_of_trades_that_did_not_come),
              cmocka_unit_test(a_new_worker_goes_on_where_the_old_one_stood),
              cmocka_unit_test(a_new_worker_that_began_before_the_old_one_ended_tells_only_what_is_missing),
+             cmocka_unit_test(a_position_that_nobody_knows_is_told_too),
              cmocka_unit_test(who_had_it_before_may_have_been_ahead),
              cmocka_unit_test(without_consecutive_ids_a_restart_is_always_a_gap),
              cmocka_unit_test(a_restart_is_told_at_the_latest_when_another_goes_on),

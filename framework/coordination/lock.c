@@ -21,6 +21,8 @@
 /* The part of the TTL that is not relied on: for clocks that differ, and for unwinding. */
 #define MARGIN_SHARE 10
 
+#define FENCE_MAX ((int64_t)1 << 53) /* Lua's numbers are exact up to it */
+
 /* How often a scope's end tries to give it back, within its budget. */
 #define RELEASE_TRIES 3
 
@@ -340,6 +342,10 @@ static int check(const char *key, const struct sl_redis_lock_options *options)
     }
     if (key == NULL || *key == '\0' || strlen(key) >= SL_LOCK_KEY_BYTES_MAX) {
         return sl_fail(SL_EINVAL, "a lock's key has 1 to %d bytes", SL_LOCK_KEY_BYTES_MAX - 1);
+    }
+    if (options->fence_above < 0 || options->fence_above >= FENCE_MAX ||
+        (options->fence_above > 0 && !options->fenced)) {
+        return sl_fail(SL_EINVAL, "fence_above is for fenced locks, 0 to 2^53 - 1");
     }
     bool semaphore = options->kind == SL_LOCK_SEMAPHORE;
     if ((unsigned)options->kind > SL_LOCK_WRITE || (semaphore && options->permits == 0) ||

@@ -46,6 +46,7 @@ struct sl_partitions {
     char members_key[SL__PARTITION_KEY_BYTES], owners_key[SL__PARTITION_KEY_BYTES],
         channel[SL__PARTITION_KEY_BYTES]; /* REDIS */
     struct sl_redis_ear ear;              /* heard: the group may have changed */
+    int64_t top; /* the largest token that is known of the group: it outlives the server's data */
     bool joined, left;
     int64_t born;  /* as of the newest assignment */
     bool settling; /* the others have time to beat */

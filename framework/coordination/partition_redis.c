@@ -12,8 +12,8 @@
 #include "sluice/memory.h"
 
 /*
- * KEYS: members, owners. ARGV: replica, ttl in ms, channel. Gives: when the group's data began, how long ago that is (ms),
- * ms until another may be dead (-1: no other), the names.
+ * KEYS: members, owners. ARGV: replica, ttl in ms, channel, the largest token it knows. Gives: when the group's data began,
+ * how long ago that is (ms), ms until another may be dead (-1: no other), the largest token that any of them knows, the names.
  */
 static const char beat_script[] =
     "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
@@ -25,7 +25,8 @@ static const char beat_script[] =
     "end "
     "if gone + fresh > 0 then redis.call('PUBLISH', ARGV[3], ARGV[1]) end "
     "local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES') "
-    "local out = {tonumber(born), now - born, -1} "
+    "local top = math.max(tonumber(redis.call('HGET', KEYS[2], 'top') or 0), tonumber(ARGV[4])) "
+    "redis.call('HSET', KEYS[2], 'top', string.format('%.0f', top)) local out = {tonumber(born), now - born, -1, top} "
     "for i = 1, #all, 2 do out[#out + 1] = all[i] "
     "if all[i] ~= ARGV[1] and out[3] == -1 then out[3] = tonumber(all[i + 1]) - now end end return out";
 
@@ -50,7 +51,7 @@ static int call(sl_partitions *partitions, const char *script, const char *key, 
                 sl_redis_reply **ret_reply)
 {
     const struct sl_bytes keys[] = {sl_redis_text(key), sl_redis_text(partitions->owners_key)};
-    struct sl_bytes arguments[3];
+    struct sl_bytes arguments[4];
     for (size_t i = 0; i < count; i++) {
         arguments[i] = sl_redis_text(texts[i]);
     }
@@ -65,18 +66,20 @@ static int call(sl_partitions *partitions, const char *script, const char *key, 
     return sl_redis_eval(partitions->options.redis, &eval, ret_reply);
 }
 
-static int read_members(const sl_partitions *partitions, const sl_redis_reply *reply, struct sl__members *members)
+static int read_members(sl_partitions *partitions, const sl_redis_reply *reply, struct sl__members *members)
 {
     struct sl_redis_value value = sl_redis_reply_value(reply), item;
     struct sl_redis_list list = sl_redis_value_list(&value);
-    int64_t age = 0, next = 0;
+    int64_t age = 0, next = 0, top = 0;
     if (!sl_redis_list_next(&list, &item) || sl_redis_value_int(&item, &members->born) < 0 ||
         !sl_redis_list_next(&list, &item) || sl_redis_value_int(&item, &age) < 0 || !sl_redis_list_next(&list, &item) ||
-        sl_redis_value_int(&item, &next) < 0) {
+        sl_redis_value_int(&item, &next) < 0 || !sl_redis_list_next(&list, &item) ||
+        sl_redis_value_int(&item, &top) < 0) {
         return sl_fail(SL_EPROTO, "Redis did not answer a beat of '%s' as it should", partitions->group);
     }
     members->age = SL_MILLISECONDS(age);
     members->next = next < 0 ? SL_NEVER : SL_MILLISECONDS(next + 2);
+    partitions->top = top > partitions->top ? top : partitions->top;
     members->count = 0;
     while (sl_redis_list_next(&list, &item)) {
         if (members->count == SL_PARTITION_MEMBERS_MAX || item.size_bytes >= SL_PARTITION_NAME_BYTES) {
@@ -91,11 +94,12 @@ static int read_members(const sl_partitions *partitions, const sl_redis_reply *r
 
 static int redis_beat(sl_partitions *partitions, struct sl__members *ret_members)
 {
-    char ttl[24];
+    char ttl[24], top[24];
     (void)snprintf(ttl, sizeof ttl, "%" PRId64, partitions->options.ttl / 1000000);
-    const char *const texts[] = {partitions->replica, ttl, partitions->channel};
+    (void)snprintf(top, sizeof top, "%" PRId64, partitions->top);
+    const char *const texts[] = {partitions->replica, ttl, partitions->channel, top};
     sl_auto(sl_redis_reply) *reply = NULL;
-    SL_TRY(call(partitions, beat_script, partitions->members_key, texts, 3, &reply));
+    SL_TRY(call(partitions, beat_script, partitions->members_key, texts, 4, &reply));
     return read_members(partitions, reply, ret_members);
 }
 
@@ -124,8 +128,10 @@ static int redis_take(sl_partitions *partitions, sl_scope *scope, uint32_t index
     sl_lock *lock = NULL;
     (void)snprintf(key, sizeof key, "sluice:{%s}:p:%" PRIu32, partitions->group, index);
     SL_TRY(sl_redis_lock(scope, partitions->options.redis, key, .ttl = partitions->options.ttl, .fenced = true,
-                         .loss_is_no_error = true, .ret_lock = &lock));
-    *ret_partition = (struct sl_partition){.index = index, .fence = sl_lock_fence(lock), .lock = lock};
+                         .fence_above = partitions->top, .loss_is_no_error = true, .ret_lock = &lock));
+    int64_t fence = sl_lock_fence(lock);
+    partitions->top = fence > partitions->top ? fence : partitions->top;
+    *ret_partition = (struct sl_partition){.index = index, .fence = fence, .lock = lock};
     return tell(partitions, index, ret_partition->fence);
 }
 

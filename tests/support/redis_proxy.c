@@ -40,7 +40,11 @@ static enum redis_proxy_kind kind_of(const struct sl_redis_value *command)
                : flag                 ? REDIS_PROXY_RENEW
                                       : REDIS_PROXY_OTHER;
     }
-    return command->count == 8 ? REDIS_PROXY_TAKE : command->count == 7 ? REDIS_PROXY_RENEW : REDIS_PROXY_OTHER;
+    struct sl_redis_value keys = sl_redis_value_at(command, 2);
+    bool one = sl_redis_value_is(&keys, "1"), fenced = sl_redis_value_is(&keys, "2");
+    return (one && command->count == 9) || (fenced && command->count == 10) ? REDIS_PROXY_TAKE
+           : one && command->count == 7                                     ? REDIS_PROXY_RENEW
+                                                                            : REDIS_PROXY_OTHER;
 }
 
 static int pass_on(const struct redis_proxy *proxy, sl_stream *stream, const char *data, size_t size_bytes)

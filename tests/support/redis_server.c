@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -31,8 +32,26 @@ static int free_port(void)
     return ntohs(address.sin_port);
 }
 
+bool clock_shift_make(const char *path, int64_t **ret_shift)
+{
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    void *memory = MAP_FAILED;
+    if (file >= 0 && ftruncate(file, sizeof **ret_shift) == 0) {
+        memory = mmap(NULL, sizeof **ret_shift, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    }
+    (void)close(file);
+    *ret_shift = memory == MAP_FAILED ? NULL : memory;
+    return *ret_shift != NULL;
+}
+
+static void clock_path(const struct redis_process *process, char path[128])
+{
+    (void)snprintf(path, 128, "%s/clock", process->folder);
+}
+
 static void run_server(const struct redis_process *process)
 {
+    char clock[128];
     char port[16];
     const char *list[ARGUMENTS_MAX] = {"redis-server"};
     int count = 1;
@@ -41,6 +60,11 @@ static void run_server(const struct redis_process *process)
     int nothing = open("/dev/null", O_RDWR);
     if (nothing < 0 || chdir(process->folder) != 0 || dup2(nothing, STDOUT_FILENO) < 0 ||
         dup2(nothing, STDIN_FILENO) < 0) {
+        _exit(127);
+    }
+    clock_path(process, clock);
+    if (process->shift != NULL &&
+        (setenv("LD_PRELOAD", CLOCK_SHIFT_PRELOAD, 1) != 0 || setenv("SL_CLOCK_SHIFT", clock, 1) != 0)) {
         _exit(127);
     }
     if (process->sentinel) {
@@ -121,6 +145,11 @@ bool redis_process_start(struct redis_process *process, const char *const *argum
             return false;
         }
     }
+    char clock[128];
+    clock_path(process, clock);
+    if (process->own_clock && !clock_shift_make(clock, &process->shift)) {
+        return false;
+    }
     for (int i = 0; i < PORTS_TRIED; i++) {
         process->port = free_port();
         if (redis_process_restart(process)) {
@@ -132,8 +161,12 @@ bool redis_process_start(struct redis_process *process, const char *const *argum
 
 void redis_process_stop(struct redis_process *process)
 {
-    static const char *const files[] = {"nodes.conf", "sentinel.conf", "dump.rdb", "redis.sock"};
+    static const char *const files[] = {"nodes.conf", "sentinel.conf", "dump.rdb", "redis.sock", "clock"};
     redis_process_kill(process);
+    if (process->shift != NULL) {
+        (void)munmap(process->shift, sizeof *process->shift);
+        process->shift = NULL;
+    }
     if (process->folder[0] == '\0') {
         return;
     }

@@ -4,6 +4,7 @@
 #define REDIS_SERVER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct redis_process {
@@ -12,6 +13,8 @@ struct redis_process {
     char folder[64];
     const char *const *arguments; /* further ones, NULL-terminated; borrowed */
     bool sentinel;
+    bool own_clock; /* its wall clock can be set */
+    int64_t *shift; /* by how many seconds it is off; NULL unless own_clock */
 };
 
 /*
@@ -24,6 +27,13 @@ bool redis_process_start(struct redis_process *process, const char *const *argum
 /* kill -9; and again with the same port, folder and arguments. */
 void redis_process_kill(struct redis_process *process);
 bool redis_process_restart(struct redis_process *process);
+
+/*
+ * A file with a wall clock's shift, mapped: *ret_shift may be changed at any time. A program that is started with
+ * CLOCK_SHIFT_PRELOAD as LD_PRELOAD and this file as SL_CLOCK_SHIFT heeds it. False: no such file.
+ */
+#define CLOCK_SHIFT_PRELOAD SL_TEST_BUILD_DIR "/tests/preload/clock_shift.so"
+bool clock_shift_make(const char *path, int64_t **ret_shift);
 
 /* Kills it and removes its folder. */
 void redis_process_stop(struct redis_process *process);

@@ -57,6 +57,8 @@ struct sl_redis_lock_options {
     bool no_renewal;        /* a lease for its TTL: then the scope is cancelled */
     sl_time max_hold;       /* renewed no longer than this: then the scope is cancelled; 0: no limit */
     bool fenced;            /* with a fencing token; see sl_lock_fence(). Costs a key */
+    int64_t fence_above;    /* fenced: the token is larger than this one too, for a server that lost its data and whose
+                               clock was set back; below 2^53 */
     bool loss_is_no_error;  /* the scope is cancelled all the same, but its result is not SL_ELOCKLOST */
     enum sl_lock_kind kind; /* all users of a key must use the same kinds: READ and WRITE, or one of the others */
     uint32_t permits;       /* SEMAPHORE: 1 to SL_LOCK_PERMITS_MAX, the same for all */

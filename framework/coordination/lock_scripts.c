@@ -9,12 +9,14 @@
 
 /*
  * KEYS: the locks, then the fence's if ARGV[3] is 1. ARGV: token, ttl in ms, fenced, fence's ttl in ms, a fence
- * that is known. The new one is more than the last and than that, and no less than the time in microseconds: so it grows also when
- * a server comes back, or a replica is promoted, that has not seen the last ones.
+ * that is known, a random number. The new one is more than the last and than that, and no less than the time in
+ * microseconds: so it grows also when a server comes back, or a replica is promoted, that has not seen the last ones. While the
+ * time is behind what is known it jumps: two that know the same, of servers that do not know of each other, differ.
  */
 #define NEXT_FENCE                                                                                                     \
-    "local function next_fence(key, ttl, above) local t = redis.call('TIME') "                                         \
-    "local f = math.max(tonumber(redis.call('GET', key) or 0) + 1, t[1] * 1000000 + t[2], above + 1) "                 \
+    "local function next_fence(key, ttl, above, jump) local t = redis.call('TIME') above = tonumber(above) "           \
+    "local f = math.max(tonumber(redis.call('GET', key) or 0) + 1, t[1] * 1000000 + t[2]) "                            \
+    "if above >= f then f = above + 1 + jump end "                                                                     \
     "redis.call('SET', key, string.format('%.0f', f), 'PX', ttl) return f end "
 
 static const char take_script[] =
@@ -22,7 +24,7 @@ static const char take_script[] =
                "for i = 1, n do local v = redis.call('GET', KEYS[i]) "
                "if v and v ~= ARGV[1] then return {0, i - 1, redis.call('PTTL', KEYS[i])} end end "
                "for i = 1, n do redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) end "
-               "if fenced then return {1, next_fence(KEYS[n + 1], ARGV[4], ARGV[5])} end return {1, 0}";
+               "if fenced then return {1, next_fence(KEYS[n + 1], ARGV[4], ARGV[5], ARGV[6])} end return {1, 0}";
 
 /* KEYS: the locks. ARGV: token, ttl in ms, whether it is added. A key that has gone is not made again. */
 static const char renew_script[] = "for i = 1, #KEYS do if redis.call('GET', KEYS[i]) ~= ARGV[1] then return 0 end end "
@@ -44,7 +46,8 @@ static const char give_script[] =
     "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "                                  \
     "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now) "
 
-/* ARGV: token, ttl, fenced, fence's ttl, kind, permits, ttl of a waiting writer's mark (0: it does not wait), a fence. */
+/* ARGV: token, ttl, fenced, fence's ttl, kind, permits, ttl of a waiting writer's mark (0: it does not wait), a fence,
+ * a random number. */
 static const char take_shared_script[] = NEXT_FENCE SHARED_BEGIN
     "local me = ARGV[5] .. ARGV[1] local ttl = tonumber(ARGV[2]) local busy = false "
     "if not redis.call('ZSCORE', KEYS[1], me) then "
@@ -58,7 +61,7 @@ static const char take_shared_script[] = NEXT_FENCE SHARED_BEGIN
     "return {0, 0, tonumber(first[2]) - now} end "
     "redis.call('ZREM', KEYS[1], 'i' .. ARGV[1]) redis.call('ZADD', KEYS[1], now + ttl, me) "
     "if redis.call('PTTL', KEYS[1]) < keep then redis.call('PEXPIRE', KEYS[1], keep) end "
-    "if ARGV[3] == '1' then return {1, next_fence(KEYS[2], ARGV[4], ARGV[8])} end return {1, 0}";
+    "if ARGV[3] == '1' then return {1, next_fence(KEYS[2], ARGV[4], ARGV[8], ARGV[9])} end return {1, 0}";
 
 /* ARGV: token, ttl, whether it is added, kind. */
 static const char renew_shared_script[] = SHARED_BEGIN
@@ -74,6 +77,7 @@ static const char give_shared_script[] =
                  "if ours + marked > 0 then redis.call('PUBLISH', ARGV[2], '1') end return 1 - ours";
 
 #define MARK_TTL SL_SECONDS(3)
+#define JUMP_MAX ((uint64_t)1 << 20) /* a second, if a fence were a time */
 
 static char kind_letter(const sl_lock *lock)
 {
@@ -147,7 +151,7 @@ int sl__lock_take(sl_lock *lock, struct sl__lock_answer *ret_answer)
         }
     }
     struct sl_bytes keys[SL_LOCK_KEYS_MAX + 1];
-    struct number ttl, fence_ttl, permits, mark, above;
+    struct number ttl, fence_ttl, permits, mark, above, jump;
     char letter = kind_letter(lock);
     bool waits = lock->options.kind == SL_LOCK_WRITE && !lock->options.try_only;
     size_t count = fill_keys(lock, keys);
@@ -155,19 +159,21 @@ int sl__lock_take(sl_lock *lock, struct sl__lock_answer *ret_answer)
         keys[count++] = sl_redis_text(lock->fence_key);
     }
     struct sl_bytes known = decimal(&above, (uint64_t)lock->options.fence_above);
+    struct sl_bytes far = decimal(&jump, known.size_bytes > 1 ? sl_random() % JUMP_MAX : 0);
     const struct sl_bytes arguments[] = {sl_redis_text(lock->token),
                                          milliseconds(&ttl, lock->ttl),
                                          sl_redis_text(lock->options.fenced ? "1" : "0"),
                                          milliseconds(&fence_ttl, SL_LOCK_FENCE_TTL),
                                          is_shared(lock) ? (struct sl_bytes){&letter, 1} : known,
-                                         decimal(&permits, lock->options.permits),
+                                         is_shared(lock) ? decimal(&permits, lock->options.permits) : far,
                                          milliseconds(&mark, waits ? MARK_TTL : 0),
-                                         known};
+                                         known,
+                                         far};
     struct sl_redis_eval eval = {.script = is_shared(lock) ? take_shared_script : take_script,
                                  .keys = keys,
                                  .keys_count = count,
                                  .arguments = arguments,
-                                 .arguments_count = is_shared(lock) ? 8 : 5,
+                                 .arguments_count = is_shared(lock) ? 9 : 6,
                                  .ret_sent = &lock->asked};
     sl_auto(sl_redis_reply) *reply = NULL;
     SL_TRY(evaluate(lock, &eval, &reply));
@@ -185,7 +191,8 @@ int sl__lock_take(sl_lock *lock, struct sl__lock_answer *ret_answer)
     } else {
         ret_answer->busy_key =
             second.integer >= 0 && (size_t)second.integer < lock->keys_count ? (size_t)second.integer : 0;
-        ret_answer->wait = third.integer > 0 && third.integer < INT32_MAX ? SL_MILLISECONDS(third.integer) : 0;
+        /* 0: it expires within this millisecond; negative: it never does. */
+        ret_answer->wait = third.integer >= 0 && third.integer < INT32_MAX ? SL_MILLISECONDS(third.integer + 1) : 0;
     }
     return 0;
 }

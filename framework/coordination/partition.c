@@ -18,6 +18,10 @@
 #define RETRY_MIN SL_MILLISECONDS(50)
 #define RETRY_MAX SL_MILLISECONDS(250)
 
+/* Tokens are microseconds, as long as clocks are right: a second, doubled up to ten times. */
+#define FENCE_STEP ((int64_t)1000000)
+#define FENCE_STEPS_MAX 10
+
 static sl_time earlier(sl_time one, sl_time other)
 {
     return one < other ? one : other;
@@ -89,7 +93,19 @@ static int own(struct sl__part *part, const struct sl_partition *partition)
     part->partitions->stats.taken++;
     part->partitions->stats.owned++;
     int code = options->on_owned(options->arg, partition);
-    return code == 0 ? sl_stop_wait() : code;
+    code = code == 0 ? sl_stop_wait() : code;
+    part->owned = false; /* though its lease may last until it is given back */
+    part->partitions->stats.owned--;
+    return code;
+}
+
+/* A sink has seen a larger token, who knows how much: the next one is larger by more each time. */
+static void outbid(struct sl__part *part, int64_t fence)
+{
+    sl_partitions *partitions = part->partitions;
+    int64_t above = fence + (FENCE_STEP << part->refusals);
+    partitions->top = above > partitions->top ? above : partitions->top;
+    part->refusals += part->refusals < FENCE_STEPS_MAX;
 }
 
 /* Waits for the lease and holds it for as long as it can and should be. */
@@ -101,19 +117,29 @@ static int hold(struct sl__part *part)
     part->scope = &scope;
     int failed = 0;
     int code = partitions->backend->take(partitions, &scope, part->index, &partition);
-    if (code == 0) {
+    bool taken = code == 0;
+    if (taken) {
         code = own(part, &partition);
     } else if (code != SL_ECANCELED && !is_fatal(code)) {
         failed = code;
         code = 0;
     }
     bool refused = code == SL_ELOCKLOST;
+    if (refused) {
+        outbid(part, partition.fence);
+    }
+    bool well = code == 0 || code == SL_ECANCELED || refused;
     code = sl_scope_close(&scope, refused ? 0 : code);
     part->scope = NULL;
-    if (part->owned) {
+    if (well && code < 0 && code != SL_ECANCELED) { /* it could not be given back: it expires */
+        sl_log(SL_LOG_WARNING, "partition %" PRIu32 " of '%s' was not given back: %s", part->index, partitions->group,
+               sl_error_message(sl_error_last()));
+        failed = code;
+        code = 0;
+    }
+    if (taken) {
+        part->refusals = refused ? part->refusals : 0;
         bool lost = refused || sl_scope_cause(&scope) == SL_CAUSE_LOST;
-        part->owned = false;
-        partitions->stats.owned--;
         *(lost ? &partitions->stats.lost : &partitions->stats.handed_over) += 1;
         if (lost) {
             sl_log(SL_LOG_WARNING, "partition %" PRIu32 " of '%s' was lost", part->index, partitions->group);
@@ -197,11 +223,19 @@ static int beat(sl_partitions *partitions, sl_scope *scope, sl_time *ret_pause)
         return 0;
     }
     const struct sl__members *members = partitions->members;
-    partitions->settling = partitions->joined && members->born != partitions->born && members->age < ttl / 2;
-    if (partitions->settling) {
-        *ret_pause = ttl / 2 - members->age;
-        return 0;
+    if (partitions->joined && members->born != partitions->born) {
+        if (members->born != partitions->born_seen) {
+            sl_time age = members->age < 0 ? 0 : members->age; /* the server's clock may have been set back since */
+            partitions->born_seen = members->born;
+            partitions->settled = sl_now() + ttl / 2 - age;
+        }
+        *ret_pause = partitions->settled - sl_now();
+        partitions->settling = *ret_pause > 0;
+        if (partitions->settling) {
+            return 0;
+        }
     }
+    partitions->settling = false;
     partitions->born = members->born;
     *ret_pause = earlier(ttl / 3, members->next);
     partitions->joined = true;

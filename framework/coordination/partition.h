@@ -34,7 +34,8 @@ struct sl__part {
     uint32_t index;
     bool wanted, running, owned;
     int64_t fence;
-    sl_scope *scope; /* of its task, while it waits or owns; NULL */
+    uint32_t refusals; /* by a sink, in a row */
+    sl_scope *scope;   /* of its task, while it waits or owns; NULL */
 };
 
 #define SL__PARTITION_KEY_BYTES (SL_PARTITION_NAME_BYTES + 40)
@@ -48,8 +49,10 @@ struct sl_partitions {
     struct sl_redis_ear ear;              /* heard: the group may have changed */
     int64_t top; /* the largest token that is known of the group: it outlives the server's data */
     bool joined, left;
-    int64_t born;  /* as of the newest assignment */
-    bool settling; /* the others have time to beat */
+    int64_t born; /* as of the newest assignment */
+    int64_t born_seen;
+    sl_time settled; /* from when on what is seen may count */
+    bool settling;   /* the others have time to beat */
     struct sl__members *members;
     uint32_t *assignment;
     struct sl_partitions_stats stats;

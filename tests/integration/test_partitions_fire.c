@@ -7,7 +7,7 @@
  * two owners are ever accepted under one token, none under an older one, and how long nobody wrote; Redis is looked through for locks
  * that a replica left behind which has ended.
  *
- * SL_PARTITION_ROUNDS sets how many rounds (12); SL_PARTITION_SEED the seed.
+ * SL_PARTITION_ROUNDS sets how many rounds (12); SL_PARTITION_SEED the seed; SL_FIRE_LOG a file for what replicas say.
  */
 #include "sl_test.h"
 
@@ -133,7 +133,8 @@ static void start(int which)
     pids[which] = fork();
     if (pids[which] == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        int null = open(getenv("SL_FIRE_LOG") ? getenv("SL_FIRE_LOG") : "/dev/null", O_WRONLY | O_APPEND);
+        const char *log = getenv("SL_FIRE_LOG");
+        int null = open(log != NULL ? log : "/dev/null", O_WRONLY | O_APPEND);
         (void)dup2(null, STDERR_FILENO);
         _exit(sl_main(replica_main, &id));
     }
@@ -173,6 +174,8 @@ static void fault_freeze(int which)
     (void)kill(pids[which], SIGCONT);
 }
 
+static long rounds_done;
+static const char *last_kind = "nothing";
 static int64_t handed_over[ROUNDS_MAX];
 static size_t handed_over_count;
 
@@ -204,12 +207,22 @@ static int64_t locks_of(const char *name)
 
 static void fault_stop(int which)
 {
+    pause_ms(700); /* what hears of it may still be coming back from the fault before */
     int64_t before = now_ms();
     (void)kill(pids[which], SIGTERM);
+    int64_t stalled = 0; /* for so long a busy machine did not let us run either */
     while (owns_any(ids[which]) && now_ms() - before < SETTLE_MS) {
+        int64_t asleep = now_ms();
         pause_ms(1);
+        asleep = now_ms() - asleep;
+        stalled += asleep > 5 ? asleep : 0;
     }
-    handed_over[handed_over_count++] = now_ms() - before;
+    int64_t took = now_ms() - before;
+    handed_over[handed_over_count++] = took - stalled;
+    if (took > 100) {
+        (void)fprintf(stderr, "round %ld: handed over in %lld ms, %lld of which the machine stood still, after %s\n",
+                      rounds_done, (long long)took, (long long)stalled, last_kind);
+    }
     char name[32];
     (void)snprintf(name, sizeof name, "life-%u", ids[which]);
     assert_int_equal(end_of(which), STOPPED);
@@ -313,6 +326,8 @@ static void round_of(uint32_t kind, int64_t worst[])
     settle(kinds[kind]);
     int64_t gap = atomic_load(&sink->gap);
     worst[kind] = gap > worst[kind] ? gap : worst[kind];
+    last_kind = kinds[kind];
+    rounds_done++;
     pause_ms(draw(500));
     if (gap > TTL_MS + 1000 + WRITE_EVERY_MS) {
         fail_msg("round with %s: a partition was unowned for %lld ms", kinds[kind], (long long)gap);

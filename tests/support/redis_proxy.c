@@ -2,6 +2,7 @@
 /* See redis_proxy.h. */
 #include "redis_proxy.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,9 @@ static enum redis_proxy_kind kind_of(const struct sl_redis_value *command)
     if (sl_redis_value_is(&name, "SET") && sl_redis_value_is(&fourth, "NX")) {
         return REDIS_PROXY_TAKE;
     }
+    if (sl_redis_value_is(&name, "SUBSCRIBE")) {
+        return REDIS_PROXY_SUBSCRIBE;
+    }
     if (!sl_redis_value_is(&name, "EVALSHA") && !sl_redis_value_is(&name, "EVAL")) {
         return REDIS_PROXY_OTHER;
     }
@@ -42,9 +46,9 @@ static enum redis_proxy_kind kind_of(const struct sl_redis_value *command)
     }
     struct sl_redis_value keys = sl_redis_value_at(command, 2);
     bool one = sl_redis_value_is(&keys, "1"), fenced = sl_redis_value_is(&keys, "2");
-    return (one && command->count == 9) || (fenced && command->count == 10) ? REDIS_PROXY_TAKE
-           : one && command->count == 7                                     ? REDIS_PROXY_RENEW
-                                                                            : REDIS_PROXY_OTHER;
+    return (one && command->count == 10) || (fenced && command->count == 11) ? REDIS_PROXY_TAKE
+           : one && command->count == 7                                      ? REDIS_PROXY_RENEW
+                                                                             : REDIS_PROXY_OTHER;
 }
 
 static int pass_on(const struct redis_proxy *proxy, sl_stream *stream, const char *data, size_t size_bytes)
@@ -59,6 +63,14 @@ static int pass_on(const struct redis_proxy *proxy, sl_stream *stream, const cha
     return 0;
 }
 
+static void kill_owner(struct redis_proxy *proxy)
+{
+    if (proxy->kill > 0) {
+        (void)kill(proxy->kill, SIGKILL);
+        proxy->kill = 0;
+    }
+}
+
 static int obey(struct link *link, struct sl_view bytes)
 {
     struct redis_proxy *proxy = link->proxy;
@@ -71,11 +83,12 @@ static int obey(struct link *link, struct sl_view bytes)
     enum redis_proxy_act act = proxy->plan[kind][number < PLAN_MAX ? number : PLAN_MAX - 1];
     proxy->last = kind == REDIS_PROXY_OTHER ? proxy->last : kind;
     if (act == REDIS_PROXY_CUT_BEFORE) {
+        kill_owner(proxy);
         return SL_EOF;
     }
     link->cut |= act == REDIS_PROXY_CUT_AFTER;
     link->mute |= act == REDIS_PROXY_MUTE || act == REDIS_PROXY_SWALLOW;
-    link->deaf |= act == REDIS_PROXY_SWALLOW;
+    link->deaf |= act == REDIS_PROXY_SWALLOW || proxy->deaf;
     link->late |= act == REDIS_PROXY_DELAY;
     return link->deaf ? 0 : pass_on(proxy, link->server, copy, bytes.size_bytes);
 }
@@ -102,12 +115,14 @@ static int answer(struct link *link)
         struct sl_view view;
         SL_TRY(sl_stream_peek(link->server, 1, &view));
         if (link->cut) {
+            kill_owner(link->proxy);
             return SL_EOF;
         }
         if (link->late) {
             link->late = false;
             SL_TRY(sl_sleep(link->proxy->delay));
         }
+        link->mute |= link->proxy->mute; /* for good: what follows would be no answer to what was asked */
         if (!link->mute) {
             SL_TRY(pass_on(link->proxy, link->client, view.data, view.size_bytes));
         }

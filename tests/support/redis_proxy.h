@@ -7,7 +7,14 @@
 #include "sluice/scope.h"
 
 /* Kinds of commands; those of locks and work queues are known by the shape of their scripts' calls. */
-enum redis_proxy_kind { REDIS_PROXY_OTHER, REDIS_PROXY_TAKE, REDIS_PROXY_RENEW, REDIS_PROXY_GIVE, REDIS_PROXY_KINDS };
+enum redis_proxy_kind {
+    REDIS_PROXY_OTHER,
+    REDIS_PROXY_TAKE,
+    REDIS_PROXY_RENEW,
+    REDIS_PROXY_GIVE,
+    REDIS_PROXY_SUBSCRIBE,
+    REDIS_PROXY_KINDS
+};
 
 enum redis_proxy_act {
     REDIS_PROXY_PASS,
@@ -27,6 +34,9 @@ struct redis_proxy {
     sl_time delay;
     bool split;  /* bytes go one at a time, both ways */
     bool refuse; /* new connections are closed at once */
+    bool deaf;   /* nothing reaches the server any more, on no connection */
+    bool mute;   /* nothing comes back from it */
+    int kill;    /* a process that dies (SIGKILL) when a connection is cut by the plan; 0: none */
     int counts[REDIS_PROXY_KINDS];
     int connections;
     enum redis_proxy_kind last; /* kind of the last command that was not OTHER */

@@ -69,7 +69,7 @@ struct sl_partition {
 /*
  * Runs in a task and a scope of its own for as long as the partition is owned. When it is to be handed over
  * sl_stop_requested() turns true; after `drain`, or at once when the lease is lost (SL_CAUSE_LOST), it is cancelled. Returned with 0, the partition
- * is still owned. SL_ELOCKLOST (a sink has refused its token): it is given back and tried for anew. Other errors end
+ * is still owned. SL_ELOCKLOST (a sink has refused its token): it is given back and tried for anew, with a larger token. Other errors end
  * sl_partitions_run().
  */
 typedef int (*sl_partition_fn)(void *arg, const struct sl_partition *partition);

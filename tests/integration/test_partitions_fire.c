@@ -207,7 +207,7 @@ static int64_t locks_of(const char *name)
 
 static void fault_stop(int which)
 {
-    pause_ms(700); /* what hears of it may still be coming back from the fault before */
+    pause_ms(TTL_MS * 3 / 4); /* a Redis without its data has all wait for half a TTL */
     int64_t before = now_ms();
     (void)kill(pids[which], SIGTERM);
     int64_t stalled = 0; /* for so long a busy machine did not let us run either */

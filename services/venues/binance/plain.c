@@ -87,7 +87,8 @@ static inline bool read_number(const char *from, const char *to, sl_decimal *ret
     uint64_t word = sl_digits_load(from);
     uint64_t points = word ^ each * '.';
     points = (points - each) & ~points & each * 0x80;
-    unsigned before = points == 0 ? 64 : (unsigned)__builtin_ctzll(points) & ~7u; /* bits before the point */
+    unsigned before =
+        points == 0 ? 0 : (unsigned)__builtin_ctzll(points) & ~7u; /* bits before the point, if it is near */
     if (digits - 1 < 8 && before > 0 && before < 8 * digits && (*from != '0' || before == 8)) {
         word = (word & ((UINT64_C(1) << before) - 1)) | sl_digits_load(from + before / 8 + 1) << before;
         word = (word ^ each * '0') << (64 - 8 * digits); /* 0 to 9 for digits, which are the last ones now */

@@ -311,7 +311,7 @@ static int take_turn(struct worker *worker)
     (void)sl_mutex_unlock(&poll->turn);
     SL_TRY(code);
     struct sl_poll_item *item = worker->item;
-    poll->stats.round = item->taken > 0 ? sl_now() - item->last_good_at : poll->stats.round;
+    poll->stats.round = item->round > 0 ? item->round : poll->stats.round;
     uint64_t late = item->late;
     worker->unknown = false;
     code = ask(worker);
@@ -682,7 +682,7 @@ static void collect(const struct sl_program_service *service, const struct sl_la
     sl_scrape_counter(scrape, "sluice_poll_late_turns_total",
                       "Turns left out: the limit was too low for the intervals.", labels, stats.late);
     sl_scrape_gauge(scrape, "sluice_poll_due_instruments", "Instruments whose turn it is.", labels, (double)stats.due);
-    sl_scrape_gauge(scrape, "sluice_poll_round_seconds", "Between two answers for one instrument, the last measured.",
+    sl_scrape_gauge(scrape, "sluice_poll_round_seconds", "Between two turns of one instrument, the last measured.",
                     labels, (double)stats.round / 1e9);
 }
 

@@ -191,6 +191,7 @@ struct sl_poll_item *sl_poll_schedule_take(sl_poll_schedule *schedule, sl_time n
     }
     struct sl_poll_item *item = ready->items[1];
     take_out(ready, item);
+    item->round = item->taken > 0 ? now - item->last_taken_at : 0;
     item->last_taken_at = now;
     return item;
 }

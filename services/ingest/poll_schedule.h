@@ -30,6 +30,7 @@ struct sl_poll_item {
     sl_time interval;
     sl_time added_at;
     sl_time last_taken_at;
+    sl_time round;        /* between its last two turns; 0: there were no two */
     sl_time last_good_at; /* 0: never */
     uint64_t taken, good, failures;
     uint64_t late;         /* turns left out because the one before came so late */

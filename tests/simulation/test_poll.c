@@ -205,6 +205,7 @@ static int count_the_rate(struct rig *rig)
     assert_int_equal(failures_of(rig), 0);
     assert_int_equal(exchange->limited, 0);
     assert_int_equal(stats_of(rig).stale, 0);
+    assert_in_range(stats_of(rig).round, SL_SECONDS(395), SL_SECONDS(425)); /* 40 000 of 6000 a minute */
     return 0;
 }
 
@@ -229,6 +230,7 @@ static int count_the_bulk(struct rig *rig)
         assert_in_range(of(rig, at).good, 10, 12);
     }
     assert_in_range(service_of(rig)->events, 2000, 2400);
+    assert_in_range(stats_of(rig).round, SL_MILLISECONDS(9900), SL_MILLISECONDS(10100));
     return 0;
 }
 

@@ -121,6 +121,35 @@ C_TEST_REAL_FEW(it_is_kept_for_long, "work that takes longer than the lease keep
     return sl_scope_wait(&scope);
 }
 
+C_TEST_REAL_FEW(who_comes_too_late_is_told,
+                "a worker whose job was taken over meanwhile changes nothing of it, and its scope is cancelled",
+                "issue 5: work queue")
+{
+    SL_SCOPE(scope);
+    sl_redis *redis = NULL;
+    sl_work *work = NULL;
+    sl_job *job = NULL;
+    CHECK_EQ(kit_begin(&scope, &redis), 0);
+    CHECK_EQ(open_work(&scope, redis, &work), 0);
+    CHECK_EQ(work_add(work, "a", NULL), 1);
+    SL_SCOPE(inner);
+    CHECK_EQ(sl_work_take(work, &inner, &job), 0);
+    CHECK_EQ(sl_job_checkpoint(job, "mine"), 0);
+    /* What taking it over does. */
+    CHECK_EQ(sl_redis_do(redis, NULL, "XAUTOCLAIM", "sluice:{work}:jobs", "workers", "another", "0", "0-0"), 0);
+    CHECK_EQ(sl_redis_do(redis, NULL, "HSET", "sluice:{work}:job:a", "owner", "another"), 0);
+    CHECK_EQ(sl_job_checkpoint(job, "late"), SL_ELOCKLOST);
+    CHECK_EQ(sl_scope_cause(&inner), SL_CAUSE_LOST);
+    CHECK_EQ(sl_job_done(job), SL_ELOCKLOST);
+    CHECK_EQ(sl_scope_close(&inner, 0), SL_ELOCKLOST);
+    sl_auto(sl_redis_reply) *reply = NULL;
+    CHECK_EQ(sl_redis_do(redis, &reply, "HGET", "sluice:{work}:job:a", "progress"), 0);
+    struct sl_redis_value progress = sl_redis_reply_value(reply);
+    CHECK(sl_redis_value_is(&progress, "mine"));
+    CHECK_DEPTH(work, 0, 1, 0, 0); /* the other's */
+    return sl_scope_wait(&scope);
+}
+
 C_TEST_REAL_FEW(whoever_kills_its_worker_is_put_aside, "a job whose workers fall silent ends as a dead letter",
                 "issue 5: work queue")
 {
@@ -402,7 +431,7 @@ C_TEST_REAL_FEW(redis_comes_back_empty, "a job in hand is lost and its scope can
 }
 
 SL_TEST_MAIN(cmocka_unit_test(a_silent_worker_is_followed), cmocka_unit_test(it_is_kept_for_long),
-             cmocka_unit_test(whoever_kills_its_worker_is_put_aside), cmocka_unit_test(cut_between_command_and_reply),
-             cmocka_unit_test(an_add_that_was_cut_is_added_once), cmocka_unit_test(cancelled_at_each_step),
-             cmocka_unit_test(without_memory_at_each_step), cmocka_unit_test(redis_comes_back_with_its_data),
-             cmocka_unit_test(redis_comes_back_empty))
+             cmocka_unit_test(who_comes_too_late_is_told), cmocka_unit_test(whoever_kills_its_worker_is_put_aside),
+             cmocka_unit_test(cut_between_command_and_reply), cmocka_unit_test(an_add_that_was_cut_is_added_once),
+             cmocka_unit_test(cancelled_at_each_step), cmocka_unit_test(without_memory_at_each_step),
+             cmocka_unit_test(redis_comes_back_with_its_data), cmocka_unit_test(redis_comes_back_empty))

@@ -88,6 +88,15 @@ static int take_over(sl_replicas *replicas, struct sl__replica_part *part, bool 
     return 0;
 }
 
+/* We are to give it back before the one that had it has said its last word; it may still be going on with it. */
+static int take_over_early(sl_replicas *replicas, struct sl__replica_part *part)
+{
+    struct sl__told told;
+    SL_TRY(sl__store_look(replicas, part->index, &told));
+    bool died = told.state == SL__TOLD_OWNED && told.fence > 0 && told.fence < part->fence;
+    return take_over(replicas, part, false, died);
+}
+
 static void begin(sl_replicas *replicas, struct sl__replica_part *part, int64_t fence)
 {
     bool back = part->state == SL__PART_LEAVING; /* it comes back before anybody else had it */
@@ -123,8 +132,7 @@ static int give_back(sl_replicas *replicas, struct sl__replica_part *part)
     if (part->alone) {
         return 0;
     }
-    int code =
-        part->joined ? 0 : take_over(replicas, part, false, true); /* the one before has not said its last word */
+    int code = part->joined ? 0 : take_over_early(replicas, part);
     if (code != SL_ECANCELED) {
         code = sl__store_state(replicas, part, SL__TOLD_HANDING);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* First copies and holes. See tracker.h. */
 #include "tracker.h"
+#include "tracker_hash.h"
 
 #include <string.h>
 
@@ -452,30 +453,6 @@ static int see_consecutive(sl_tracker *tracker, struct channel *channel, const s
 
 /* ---- ids that only can be compared ---- */
 
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    hash ^= value + UINT64_C(0x9e3779b97f4a7c15) + (hash << 6) + (hash >> 2);
-    hash *= UINT64_C(0xff51afd7ed558ccd);
-    return hash ^ hash >> 33;
-}
-
-static uint64_t mix_decimal(uint64_t hash, sl_decimal decimal)
-{
-    return mix(mix(hash, (uint64_t)decimal.mantissa), (uint64_t)decimal.exponent);
-}
-
-static uint64_t identity(const sl_market_event *event)
-{
-    uint64_t hash = 1;
-    if (event->kind == SL_EVENT_TRADE) {
-        const sl_trade *trade = &event->as.trade;
-        return mix(mix(mix(hash, (uint64_t)trade->id), trade->uuid.high), trade->uuid.low);
-    }
-    const sl_liquidation *forced = &event->as.liquidation;
-    hash = mix(mix(hash, (uint64_t)event->venue_time_ns), (uint64_t)forced->side);
-    return mix_decimal(mix_decimal(hash, forced->price), forced->quantity);
-}
-
 static int recent_of(struct channel *channel, struct recent **ret_recent)
 {
     if (channel->recent == NULL) {
@@ -507,7 +484,7 @@ static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_mar
             SL_TRY(tell_restart(tracker, recent, event, recent->before));
         }
     }
-    uint64_t hash = identity(event);
+    uint64_t hash = sl__tracker_identity(event);
     for (uint32_t at = 0; at < recent->count; at++) {
         if (recent->hashes[at] == hash) {
             tracker->stats.repeated++;
@@ -525,45 +502,10 @@ static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_mar
 
 /* ---- state: only what is newer ---- */
 
-static uint64_t hash_state(const sl_market_event *event)
-{
-    uint64_t hash = (uint64_t)event->kind;
-    switch (event->kind) {
-    case SL_EVENT_BEST: {
-        const sl_best *best = &event->as.best;
-        hash = mix_decimal(mix_decimal(hash, best->bid.price), best->bid.quantity);
-        return mix_decimal(mix_decimal(hash, best->ask.price), best->ask.quantity);
-    }
-    case SL_EVENT_TICKER: {
-        const sl_ticker *ticker = &event->as.ticker;
-        hash = mix_decimal(mix_decimal(mix_decimal(hash, ticker->last), ticker->volume), ticker->high);
-        hash = mix_decimal(mix_decimal(mix_decimal(hash, ticker->low), ticker->open), ticker->quote_volume);
-        hash = mix_decimal(mix_decimal(hash, ticker->bid.price), ticker->bid.quantity);
-        return mix_decimal(mix_decimal(hash, ticker->ask.price), ticker->ask.quantity);
-    }
-    case SL_EVENT_CANDLE: {
-        const sl_candle *candle = &event->as.candle;
-        hash = mix(mix(mix(hash, (uint64_t)candle->open_time_ns), (uint64_t)candle->interval_ns), candle->closed);
-        hash = mix_decimal(mix_decimal(mix_decimal(hash, candle->open), candle->high), candle->low);
-        return mix(mix_decimal(mix_decimal(hash, candle->close), candle->volume), candle->trades);
-    }
-    case SL_EVENT_FUNDING: {
-        const sl_funding *funding = &event->as.funding;
-        hash = mix(mix_decimal(mix_decimal(hash, funding->mark_price), funding->index_price),
-                   (uint64_t)funding->next_time_ns);
-        return mix_decimal(hash, funding->rate);
-    }
-    case SL_EVENT_OPEN_INTEREST:
-        return mix_decimal(mix_decimal(hash, event->as.open_interest.quantity), event->as.open_interest.value);
-    default:
-        return mix(hash, (uint64_t)event->as.status);
-    }
-}
-
 static int see_state(sl_tracker *tracker, struct channel *channel, const sl_market_event *event)
 {
     int64_t id = event->kind == SL_EVENT_BEST ? event->as.best.update_id : 0;
-    uint64_t hash = hash_state(event);
+    uint64_t hash = sl__tracker_state(event);
     bool old = id != 0 && channel->last_id != 0
                    ? id <= channel->last_id
                    : event->venue_time_ns < channel->last_time_ns ||

@@ -20,6 +20,7 @@ struct world {
     char exchange_line[LINE_BYTES], program_line[LINE_BYTES];
     const char *exchange_arguments[4], *program_arguments[4];
     char file_more[64], db_more[64]; /* keys of the sinks */
+    char okx_more[128];              /* and of a service */
     char config[512], text[LINE_BYTES * 4];
 };
 
@@ -31,7 +32,7 @@ static void write_config(const struct world *world, const char *instruments, con
     int port = world->exchange.port;
     (void)fprintf(file,
                   "services:\n"
-                  "  okx: { kind: stream, venue: okx, instruments: [%s], channels: [trades], sinks: [file, db] }\n"
+                  "  okx: { kind: stream, venue: okx, instruments: [%s], channels: [trades], sinks: [file, db]%s }\n"
                   "  books: { kind: book, venue: coinbase, instruments: [\"*\"], emit: both, sinks: [file, db] }\n"
                   "sinks:\n"
                   "  file: { kind: file, path: \"%s/out\"%s }\n"
@@ -40,8 +41,8 @@ static void write_config(const struct world *world, const char *instruments, con
                   "  okx: { stream: \"ws://127.0.0.1:%d/okx\", rest: \"http://127.0.0.1:%d/okx\" }\n"
                   "  coinbase: { stream: \"ws://127.0.0.1:%d/coinbase\", rest: \"http://127.0.0.1:%d/coinbase\" }\n"
                   "admin: { listen: \"127.0.0.1:%d\" }\n%s",
-                  instruments, folder, world->file_more, folder, world->db_more, port, port, port, port,
-                  world->program.port, more);
+                  instruments, world->okx_more, folder, world->file_more, folder, world->db_more, port, port, port,
+                  port, world->program.port, more);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -199,6 +200,68 @@ static void a_sink_takes_its_channels_and_is_replaced_without_loss(void **state)
     assert_true(query(world, "SELECT count(*) FROM top_of_book") >= 600);
 }
 
+/* What the endpoint answers. */
+static const char *ask(struct world *world, const char *path)
+{
+    char command[256];
+    (void)snprintf(command, sizeof command, "curl -s --max-time 10 http://127.0.0.1:%d%s", world->program.port, path);
+    FILE *answer = popen(command, "r");
+    assert_non_null(answer);
+    world->text[fread(world->text, 1, sizeof world->text - 1, answer)] = '\0';
+    (void)pclose(answer);
+    return world->text;
+}
+
+/* The value of a figure of the first service that has one. */
+static double figure(struct world *world, const char *name)
+{
+    const char *line = strstr(ask(world, "/metrics"), name);
+    line = line == NULL ? NULL : strchr(line, '}');
+    return line == NULL ? -1 : strtod(line + 1, NULL);
+}
+
+static void keys_of_connections_and_the_process_count(void **state)
+{
+    struct world *world = *state;
+    (void)snprintf(world->okx_more, sizeof world->okx_more, ", stale_after: 1ms, connections: { rotate: 1s }");
+    write_config(world, "\"*\"", "runtime: { memory: 1MiB }\nlog: { level: error }\n");
+    assert_int_equal(own_server_start(&world->program), 0);
+    wait_for(world, "SELECT count(*) FROM trades", 50);
+    while (figure(world, "\nsluice_feed_rotations_total{service=\"okx\"") < 1) {
+        (void)usleep(50000);
+    }
+    while (figure(world, "\nsluice_feed_stale{service=\"okx\"") < 1) {
+        (void)usleep(20000);
+    }
+    assert_non_null(strstr(ask(world, "/readyz"), "more than the 1 MiB of runtime.memory"));
+    assert_null(strstr(log_of(world), "instruments chosen"));
+    write_config(world, "\"BTC-*\"", "runtime: { memory: 1MiB }\nlog: { level: info }\n");
+    assert_int_equal(kill(world->program.pid, SIGHUP), 0);
+    wait_for_log(world, "instruments chosen");
+    own_server_stop(&world->program, SIGTERM);
+}
+
+static int is_there(const struct own_server *server)
+{
+    (void)server;
+    return 0;
+}
+
+static void an_endpoint_that_is_not_wanted_is_not_there(void **state)
+{
+    struct world *world = *state;
+    write_config(world, "\"*\"", "");
+    char command[640];
+    (void)snprintf(command, sizeof command, "sed -i 's/admin: {/admin: { enabled: false,/' %s", world->config);
+    assert_int_equal(system(command), 0);
+    world->program.ready = is_there;
+    assert_int_equal(own_server_start(&world->program), 0);
+    wait_for(world, "SELECT count(*) FROM trades", 50);
+    assert_string_equal(ask(world, "/livez"), "");
+    own_server_stop(&world->program, SIGTERM);
+    assert_non_null(strstr(log_of(world), "lost       0 dropped by sinks, 0 not delivered"));
+}
+
 static void an_exchange_that_goes_and_comes_back_is_followed_again(void **state)
 {
     struct world *world = *state;
@@ -218,5 +281,6 @@ static void an_exchange_that_goes_and_comes_back_is_followed_again(void **state)
 
 SL_TEST_MAIN(RUN(sinks_have_the_same_and_a_stop_loses_nothing),
              RUN(a_hangup_takes_what_changed_and_a_bad_file_changes_nothing),
+             RUN(keys_of_connections_and_the_process_count), RUN(an_endpoint_that_is_not_wanted_is_not_there),
              RUN(a_sink_takes_its_channels_and_is_replaced_without_loss),
              RUN(an_exchange_that_goes_and_comes_back_is_followed_again))

@@ -118,6 +118,38 @@ C_TEST_REAL_FEW(clients_get_what_they_want, "", "")
     return 0;
 }
 
+/* Who has not the token is turned away; who has gets events, packed if it wants that. */
+C_TEST_REAL_FEW(a_token_is_asked_for, "", "")
+{
+    static const char *const headers[] = {NULL, "Authorization: Bearer 0123456789abcdeX\r\n",
+                                          "Authorization: Bearer 0123456789abcdef\r\n"};
+    struct setting setting;
+    CHECK_EQ(begin(&setting, (sl_websocket_options){.token = "0123456789abcdef", .deflate = true}), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(start(&setting, &scope), 0);
+    char url[64];
+    (void)snprintf(url, sizeof(url), "ws://127.0.0.1:%d/stream", sl_websocket_sink_port(setting.sink));
+    for (int at = 0; at < 3; at++) {
+        sl_auto(sl_ws) *ws = NULL;
+        struct sl_ws_options options = {.url = url, .headers = headers[at], .deflate = {.on = true}};
+        int code = sl_ws_connect_with(&options, &ws);
+        CHECK_EQ(code, at == 2 ? 0 : SL_EPROTO);
+        CHECK_EQ(sl_websocket_sink_stats(setting.sink)->unauthorized, at == 0 ? 1 : 2);
+        if (at == 2) {
+            struct sl_ws_message message;
+            static const char wish[] = "{\"subscribe\":[\"*:*:*\"]}";
+            CHECK_EQ(sl_ws_send(ws, SL_WS_TEXT, wish, sizeof wish - 1), 0);
+            CHECK_EQ(sl_ws_receive(ws, &message), 0);
+            CHECK_EQ(sink_rig_feed(&setting.rig, 50), 0);
+            CHECK_EQ(take_events(&setting, ws, 0, 50), 0);
+        }
+    }
+    sl_outlet_end(setting.rig.outlet);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    sink_rig_free(&setting.rig);
+    return 0;
+}
+
 C_TEST_REAL_FEW(nonsense_is_answered_and_harms_nobody, "", "")
 {
     static const char *const nonsense[] = {"",
@@ -192,5 +224,6 @@ TASK_TEST(bad_options_are_refused)
     return 0;
 }
 
-SL_TEST_MAIN(cmocka_unit_test(clients_get_what_they_want), cmocka_unit_test(nonsense_is_answered_and_harms_nobody),
-             cmocka_unit_test(a_client_that_does_not_read), cmocka_unit_test(bad_options_are_refused))
+SL_TEST_MAIN(cmocka_unit_test(clients_get_what_they_want), cmocka_unit_test(a_token_is_asked_for),
+             cmocka_unit_test(nonsense_is_answered_and_harms_nobody), cmocka_unit_test(a_client_that_does_not_read),
+             cmocka_unit_test(bad_options_are_refused))

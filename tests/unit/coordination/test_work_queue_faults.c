@@ -217,7 +217,11 @@ C_TEST_REAL_FEW(cut_between_command_and_reply,
         int done[4] = {0};
         CHECK_EQ(sl_redis_do(redis, NULL, "FLUSHALL"), 0);
         CHECK_EQ(redis_proxy_begin(&proxy, &scope, redis_server_port()), 0);
-        CHECK_EQ(kit_client(&scope, proxy.url, &proxied), 0);
+        const struct sl_redis_options client = {.url = proxy.url,
+                                                .timeout = SL_MILLISECONDS(250),
+                                                .drain_timeout = SL_MILLISECONDS(100),
+                                                .backoff = {.initial = SL_MILLISECONDS(10)}};
+        CHECK_EQ(sl_redis_open(&scope, &client, &proxied), 0);
         CHECK_EQ(open_work(&scope, proxied, &work), 0);
         for (int i = 0; i < 4; i++) {
             char key[16];

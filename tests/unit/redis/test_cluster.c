@@ -8,6 +8,7 @@
 #include "redis_server.h"
 #include "sl_conformance.h"
 #include "sluice/lock.h"
+#include "sluice/work_queue.h"
 
 #define NODES 3
 
@@ -94,7 +95,44 @@ static int fill(void *arg)
     return 0;
 }
 
-C_TEST_REAL_FEW(cluster, "commands find their nodes, alone, many at once, and in locks", "")
+static int note_dead(void *arg, const struct sl_work_dead *dead)
+{
+    *(int *)arg += strcmp(dead->key, "poison") == 0;
+    return 0;
+}
+
+/* Queues in different slots; all that one has is in one. */
+static int use_queues(sl_redis *redis)
+{
+    for (int i = 0; i < 6; i++) {
+        SL_SCOPE(scope);
+        char name[24];
+        sl_work *work = NULL;
+        sl_job *job = NULL;
+        int dead = 0;
+        (void)snprintf(name, sizeof name, "queue%d", i);
+        const struct sl_work_options options = {
+            .backend = SL_WORK_REDIS, .redis = redis, .name = name, .backoff = {.initial = SL_NO_BACKOFF}};
+        CHECK_EQ(sl_work_open(&scope, &options, &work), 0);
+        CHECK_EQ(sl_work_add(work, &(struct sl_job_spec){.key = "a"}, NULL), 0);
+        CHECK_EQ(sl_work_add(work, &(struct sl_job_spec){.key = "poison"}, NULL), 0);
+        CHECK_EQ(sl_work_take(work, &scope, &job), 0);
+        CHECK_EQ(sl_job_checkpoint(job, "half"), 0);
+        CHECK_EQ(sl_job_fail(job, "once"), 0);
+        CHECK_EQ(sl_work_take(work, &scope, &job), 0);
+        CHECK_EQ(sl_job_bury(job, "hopeless"), 0);
+        CHECK_EQ(sl_work_take(work, &scope, &job), 0);
+        CHECK_STRING(sl_job_progress(job), "half");
+        CHECK_EQ(sl_job_done(job), 0);
+        CHECK_EQ(sl_work_dead_list(work, note_dead, &dead), 0);
+        CHECK_EQ(dead, 1);
+        CHECK_EQ(sl_work_revive(work, "poison"), 0);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+    }
+    return 0;
+}
+
+C_TEST_REAL_FEW(cluster, "commands find their nodes, alone, many at once, in locks and in work queues", "")
 {
     CHECK(start_cluster());
     SL_SCOPE(scope);
@@ -142,6 +180,7 @@ C_TEST_REAL_FEW(cluster, "commands find their nodes, alone, many at once, and in
         CHECK_EQ(sl_scope_wait(&other), 0);
         CHECK_EQ(sl_scope_wait(&inner), 0);
     }
+    CHECK_EQ(use_queues(redis), 0);
     return sl_scope_wait(&scope);
 }
 

@@ -66,8 +66,9 @@ const sl_venue_driver sl__bitstamp = {
     .stream_origin = "wss://ws.bitstamp.net",
     .rest_origin = "https://www.bitstamp.net",
     .feeds = SL_FEED_BIT(SL_FEED_TRADES) | SL_FEED_BIT(SL_FEED_DEPTH) | SL_FEED_BIT(SL_FEED_BEST),
-    .requests =
-        1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES | 1u << SL_REQUEST_CANDLES,
+    .requests = 1u << SL_REQUEST_INSTRUMENTS | 1u << SL_REQUEST_SNAPSHOT | 1u << SL_REQUEST_TRADES |
+                1u << SL_REQUEST_CANDLES | 1u << SL_REQUEST_TICKER,
+    .bulk = 1u << SL_REQUEST_TICKER,
     .book_rule = SL_BOOK_RULE_TIMED,
     .limits =
         {

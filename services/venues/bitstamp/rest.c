@@ -36,6 +36,7 @@ int sl__bitstamp_rest_path(const sl_venue_request *request, char *buffer, size_t
         [SL_REQUEST_SNAPSHOT] = "order_book/",
         [SL_REQUEST_TRADES] = "transactions/",
         [SL_REQUEST_CANDLES] = "ohlc/",
+        [SL_REQUEST_TICKER] = "ticker/",
     };
     struct sl__writer writer = sl__writer(buffer, size_bytes);
     if ((unsigned)request->kind >= SL_REQUEST_KIND_COUNT || paths[request->kind] == NULL || request->from_id < 0) {
@@ -43,7 +44,8 @@ int sl__bitstamp_rest_path(const sl_venue_request *request, char *buffer, size_t
     }
     sl__put(&writer, "/api/v2/");
     sl__put(&writer, paths[request->kind]);
-    if (request->kind == SL_REQUEST_INSTRUMENTS) {
+    if (request->kind == SL_REQUEST_INSTRUMENTS ||
+        (request->kind == SL_REQUEST_TICKER && request->instrument == NULL)) {
         return sl__written(&writer);
     }
     if (request->instrument == NULL) {
@@ -55,7 +57,7 @@ int sl__bitstamp_rest_path(const sl_venue_request *request, char *buffer, size_t
         sl__put(&writer, "?group=1");
     } else if (request->kind == SL_REQUEST_TRADES) {
         sl__put(&writer, request->from_id > 0 || request->from_time_ns > 0 ? "?time=day" : "?time=hour");
-    } else {
+    } else if (request->kind == SL_REQUEST_CANDLES) {
         SL_TRY(put_candles(&writer, request));
     }
     return sl__written(&writer);
@@ -148,15 +150,6 @@ static int read_candle(sl__rest *rest)
                            NULL);
 }
 
-static int read_rows(sl__rest *rest, int (*read)(sl__rest *rest))
-{
-    int code = sl__array_enter(&rest->reading);
-    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
-        code = read(rest);
-    }
-    return code;
-}
-
 /* Codes 400.002, 400.067 and 400.068 are limits. */
 static int fault(sl__rest *rest, sl_json_text code, sl_json_text reason)
 {
@@ -170,6 +163,87 @@ static int fault(sl__rest *rest, sl_json_text code, sl_json_text reason)
     }
     bool again = sl__contains(code, "500") || sl__contains(code, "503") || sl__contains(reason, "unavailable");
     return sl__rest_fault(rest, again ? SL__FAULT_AGAIN : SL__FAULT_OTHER, 0, reason);
+}
+
+/* The instrument of "BTC/USD", as rows of all tickers name it. */
+static const sl_instrument *instrument_of(sl__rest *rest, sl_json_text pair)
+{
+    char symbol[SL_SYMBOL_MAX];
+    size_t length = 0;
+    for (size_t at = 0; at < pair.size_bytes && length < sizeof symbol - 1; at++) {
+        char c = pair.data[at];
+        if (c != '/') {
+            symbol[length++] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+        }
+    }
+    return sl__instrument(rest->reading.decoder, (sl_json_text){symbol, length});
+}
+
+/* Without quantities of the best prices. */
+static int read_ticker(sl__rest *rest)
+{
+    enum { TIME, OPEN, HIGH, LOW, LAST, VOLUME, BID, ASK, PAIR, STATUS, CODE, REASON, COUNT };
+    static const sl__name names[COUNT] = {
+        [TIME] = SL__NAME("timestamp", STRING), [OPEN] = SL__NAME("open", STRING),
+        [HIGH] = SL__NAME("high", STRING),      [LOW] = SL__NAME("low", STRING),
+        [LAST] = SL__NAME("last", STRING),      [VOLUME] = SL__NAME("volume", STRING),
+        [BID] = SL__NAME("bid", STRING),        [ASK] = SL__NAME("ask", STRING),
+        [PAIR] = SL__NAME("pair", STRING),      [STATUS] = SL__NAME("status", STRING),
+        [CODE] = SL__NAME("code", NONE),        [REASON] = SL__NAME("reason", NONE),
+    };
+    sl__reading *reading = &rest->reading;
+    sl__fields fields;
+    sl_json_text pair = {"", 0};
+    const sl_instrument *instrument = rest->request->instrument;
+    SL_TRY(sl__fields_read(reading, &fields, names, COUNT));
+    if (sl__field_is(&fields, STATUS, "error") || sl__field_has(&fields, CODE)) {
+        return fault(rest, sl__field_or_empty(&fields, CODE), sl__field_or_empty(&fields, REASON));
+    }
+    if (instrument == NULL) {
+        SL_TRY(sl__field_text(reading, &fields, PAIR, &pair));
+        instrument = instrument_of(rest, pair);
+    }
+    rest->answer->rows++;
+    if (instrument == NULL) {
+        return 0;
+    }
+    sl_market_event event = sl__event_of(reading, SL_EVENT_TICKER, SL_FEED_TICKER, instrument);
+    sl_ticker *ticker = &event.as.ticker;
+    SL_TRY(sl__field_time(reading, &fields, TIME, SL__S, &event.venue_time_ns));
+    SL_TRY(sl__field_decimal(reading, &fields, LAST, &ticker->last));
+    SL_TRY(sl__field_decimal_if(reading, &fields, OPEN, &ticker->open));
+    SL_TRY(sl__field_decimal_if(reading, &fields, HIGH, &ticker->high));
+    SL_TRY(sl__field_decimal_if(reading, &fields, LOW, &ticker->low));
+    SL_TRY(sl__field_decimal_if(reading, &fields, VOLUME, &ticker->volume));
+    SL_TRY(sl__field_decimal_if(reading, &fields, BID, &ticker->bid.price));
+    SL_TRY(sl__field_decimal_if(reading, &fields, ASK, &ticker->ask.price));
+    return sl__give(reading, &event);
+}
+
+static int read_tickers(sl__rest *rest)
+{
+    sl_venue_decoder *decoder = rest->reading.decoder;
+    int worst = 0;
+    int code = sl__array_enter(&rest->reading);
+    unsigned depth = sl_json_depth(decoder->json);
+    decoder->gave_event = true; /* also when none of them is wanted */
+    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
+        int row = read_ticker(rest);
+        if (row < 0) {
+            worst = row;
+            SL_TRY(sl__row_skip(decoder, depth, row));
+        }
+    }
+    return code < 0 ? code : worst;
+}
+
+static int read_rows(sl__rest *rest, int (*read)(sl__rest *rest))
+{
+    int code = sl__array_enter(&rest->reading);
+    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
+        code = read(rest);
+    }
+    return code;
 }
 
 enum { O_STATUS, O_CODE, O_REASON, O_ERROR, O_DATA, O_TIME, O_BIDS, O_ASKS, O_COUNT };
@@ -245,6 +319,10 @@ int sl__bitstamp_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *
 {
     sl__rest rest;
     SL_TRY(sl__rest_begin(&rest, decoder, request, message, output, instruments, ret_answer));
+    if (request->kind == SL_REQUEST_TICKER) {
+        SL_TRY(sl_json_peek(decoder->json) == SL_JSON_ARRAY ? read_tickers(&rest) : read_ticker(&rest));
+        return sl__reading_finish(&rest.reading);
+    }
     if (sl_json_peek(decoder->json) == SL_JSON_OBJECT) {
         return read_object(&rest);
     }

@@ -45,7 +45,8 @@ static void what_was_written_is_read_back(void **state)
         sl_stamp stamp = {number, number + 1}, stamp_again;
         event.connection = 0; /* is the receiver's own */
         char *text = sl_malloc(sl_event_json_bound(&event)), *second = sl_malloc(sl_event_json_bound(&event));
-        assert_true(text != NULL && second != NULL);
+        assert_non_null(text);
+        assert_non_null(second);
         size_t size = without_signs(text, sl_event_json_write(&event, &stamp, text));
         sl_event_reader_open(reader, text, size, event.receive_time_ns);
         int code = sl_event_reader_next(reader, &again, &stamp_again);

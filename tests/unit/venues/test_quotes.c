@@ -216,6 +216,31 @@ static void okx_tickers(void **state)
     assert_string_equal(answer.cursor, "FUTURES");
 }
 
+static void bitstamp_tickers(void **state)
+{
+    (void)state;
+    static const char row[] =
+        "{\"timestamp\":\"1643640186\",\"open\":\"2211.00\",\"high\":\"2811.00\",\"low\":\"2188.97\",\"last\":"
+        "\"2211.00\",\"volume\":\"213.26801100\",\"vwap\":\"2189.80\",\"bid\":\"2188.97\",\"ask\":\"2211.00\","
+        "\"side\":\"0\",\"open_24\":\"2211.00\",\"percent_change_24\":\"13.57\",\"pair\":\"BTC/USD\"}";
+    char all[1024];
+    struct heard heard;
+    sl_venue_answer answer;
+    const sl_instrument *btc = instrument(SL_VENUE_BITSTAMP, "btcusd", SL_INSTRUMENT_SPOT);
+    (void)snprintf(all, sizeof all, "[{\"pair\":7},%s,{\"pair\":\"NO/NE\"}]", row);
+    assert_int_equal(decode(SL_VENUE_BITSTAMP, SL_REQUEST_TICKER, NULL, all, &heard, &answer), SL_EPROTO);
+    assert_int_equal(heard.count, 1);
+    assert_ptr_equal(heard.events[0].instrument, btc);
+    assert_int_equal(decode(SL_VENUE_BITSTAMP, SL_REQUEST_TICKER, btc, row, &heard, &answer), 0);
+    assert_int_equal(heard.events[0].venue_time_ns, 1643640186000000000);
+    expect(heard.events[0].as.ticker.volume, "213.26801100");
+    expect(heard.events[0].as.ticker.bid.price, "2188.97");
+    assert_int_equal(decode(SL_VENUE_BITSTAMP, SL_REQUEST_TICKER, btc,
+                            "{\"status\":\"error\",\"reason\":\"Rate limit\",\"code\":\"400.002\"}", &heard, &answer),
+                     SL_EAGAIN);
+    assert_true(answer.rate_limited);
+}
+
 /* A row that cannot be read harms no other, and the answer is said to be bad. */
 static void bad_rows(void **state)
 {
@@ -284,6 +309,7 @@ static void paths_and_costs(void **state)
         {SL_VENUE_OKX, SL_REQUEST_OPEN_INTEREST, NULL, "", "/api/v5/public/open-interest?instType=SWAP", 10},
         {SL_VENUE_OKX, SL_REQUEST_FUNDING, okx, "", "/api/v5/public/funding-rate?instId=BTC-USDT-SWAP", 10},
         {SL_VENUE_OKX, SL_REQUEST_FUNDING, NULL, "", NULL, 0},
+        {SL_VENUE_BITSTAMP, SL_REQUEST_TICKER, NULL, "", "/api/v2/ticker/", 1},
     };
     for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
         char path[512];
@@ -306,4 +332,4 @@ static void paths_and_costs(void **state)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 SL_TEST_MAIN(CASE(binance_24_hours), CASE(binance_best_and_funding), CASE(bybit_tickers), CASE(okx_tickers),
-             CASE(bad_rows), CASE(paths_and_costs))
+             CASE(bitstamp_tickers), CASE(bad_rows), CASE(paths_and_costs))

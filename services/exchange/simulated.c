@@ -66,7 +66,7 @@ int sl_simulated_list(sl_simulated *exchange, sl_venue venue, const char *base)
 
 /* ---- the market ---- */
 
-static struct board *board_of(struct venue *venue, const sl_instrument *instrument)
+struct board *sl__board_of(struct venue *venue, const sl_instrument *instrument)
 {
     if (instrument->index >= venue->board_count) {
         size_t count = venue->board_count == 0 ? 64 : venue->board_count;
@@ -86,7 +86,7 @@ static struct board *board_of(struct venue *venue, const sl_instrument *instrume
 
 static int keep_trade(struct venue *venue, const sl_market_event *event)
 {
-    struct board *board = board_of(venue, event->instrument);
+    struct board *board = sl__board_of(venue, event->instrument);
     if (board == NULL) {
         return sl_fail(SL_ENOMEM, "out of memory for trades");
     }
@@ -112,7 +112,7 @@ static size_t history(void *arg, const sl_instrument *instrument, int64_t from_i
                       const sl_market_event **ret_events)
 {
     struct venue *venue = arg;
-    const struct board *board = board_of(venue, instrument);
+    const struct board *board = sl__board_of(venue, instrument);
     size_t count = board == NULL ? 0 : board->trade_count;
     size_t first = count > limit ? count - limit : 0;
     if (from_id > 0) {
@@ -444,13 +444,13 @@ static void close_venue(struct venue *venue)
     for (size_t at = 0; at < venue->board_count; at++) {
         sl_free(venue->boards[at].wishes);
         sl_free(venue->boards[at].trades);
+        sl__write_done(&venue->boards[at].old_snapshot);
     }
     sl_free(venue->boards);
     sl_truth_free(venue->truth);
     sl_json_free(venue->json);
     sl__write_done(&venue->text);
     sl__write_done(&venue->spoiled);
-    sl__write_done(&venue->old_snapshot);
     sl_free(venue);
 }
 

@@ -108,13 +108,6 @@ void sl__release_answers(struct venue *venue)
 
 /* ---- subscriptions ---- */
 
-static struct board *board_of(struct venue *venue, const sl_instrument *instrument)
-{
-    const sl_market_event *events = NULL;
-    (void)venue->host.history(venue, instrument, 0, 0, &events); /* makes the board, if there was none */
-    return instrument->index < venue->board_count ? &venue->boards[instrument->index] : NULL;
-}
-
 static void leave_board(struct venue *venue, const struct wish *wish)
 {
     struct board *board = &venue->boards[wish->what.instrument->index];
@@ -128,7 +121,7 @@ static void leave_board(struct venue *venue, const struct wish *wish)
 
 static int join_board(struct venue *venue, struct wish *wish)
 {
-    struct board *board = board_of(venue, wish->what.instrument);
+    struct board *board = sl__board_of(venue, wish->what.instrument);
     if (board == NULL) {
         return SL_ENOMEM;
     }
@@ -264,7 +257,7 @@ static void deliver(struct venue *venue, struct wish *wish, sl_event_kind kind, 
 
 void sl__venue_publish(struct venue *venue, const sl_truth_change *change)
 {
-    const struct board *board = board_of(venue, change->event.instrument);
+    const struct board *board = sl__board_of(venue, change->event.instrument);
     const sl_instrument *one = change->event.instrument;
     bool silent = sl__fault_holds(venue, SL_FAULT_SILENT, one) || sl__fault_holds(venue, SL_FAULT_HEARTBEATS_ONLY, one);
     for (size_t at = 0; board != NULL && at < board->count && !silent; at++) {
@@ -308,7 +301,7 @@ static void frame(const struct venue *venue, const struct sl_wish *wish, const s
 static void forward_one(struct venue *venue, const struct sl_captured_about *about,
                         const struct sl_captured_message *message)
 {
-    const struct board *board = board_of(venue, about->instrument);
+    const struct board *board = sl__board_of(venue, about->instrument);
     uint64_t number = venue->exchange->stats.steps + 1;
     bool silent = sl__fault_holds(venue, SL_FAULT_SILENT, about->instrument) ||
                   sl__fault_holds(venue, SL_FAULT_HEARTBEATS_ONLY, about->instrument);

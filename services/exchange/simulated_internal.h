@@ -29,6 +29,8 @@ struct board {
     size_t count, capacity;
     sl_market_event *trades; /* the newest are last; at most twice SL_HISTORY_TRADES */
     size_t trade_count, trade_capacity;
+    struct sl_render old_snapshot; /* that was given last... */
+    char old_query[128];           /* ... to this question */
 };
 
 /* Texts on their way to a client: before each four bytes of its length, and how it goes out. */
@@ -98,8 +100,6 @@ struct venue {
     uint64_t over_limit;  /* requests in spite of 429 */
     sl_time banned_until; /* for those */
     struct sl_render text, spoiled;
-    struct sl_render old_snapshot;
-    char old_query[128]; /* what it was asked for with */
 };
 
 struct sl_simulated {
@@ -147,6 +147,9 @@ int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *wish, 
 /* simulated_disturb.c: sends what comes before a message when something is wrong; the message as it is to be sent. */
 const struct sl_render *sl__disturb(struct venue *venue, struct sl_venue_client *client, const sl_instrument *one,
                                     const struct sl_render *text);
+
+/* The board of an instrument, made if there was none; NULL: no memory. */
+struct board *sl__board_of(struct venue *venue, const sl_instrument *instrument);
 
 /* simulated_rest.c: a request is answered. */
 int sl__venue_rest(struct venue *venue, sl_http_exchange *request, const struct sl_rest_question *question);

@@ -118,18 +118,22 @@ static sl_time charge(struct venue *venue, unsigned weight)
 static void perhaps_old(struct venue *venue, const sl_instrument *one, struct sl_render *text,
                         const struct sl_rest_question *question)
 {
-    char query[sizeof venue->old_query];
+    struct board *board = one == NULL ? NULL : sl__board_of(venue, one);
+    if (board == NULL) {
+        return;
+    }
+    char query[sizeof board->old_query];
     (void)snprintf(query, sizeof query, "%s?%s", question->path, question->query);
-    bool same = strcmp(venue->old_query, query) == 0;
-    if (same && venue->old_snapshot.size_bytes > 0 && sl__fault_take(venue, SL_FAULT_SNAPSHOT_OLD, one)) {
-        struct sl_render old = venue->old_snapshot;
-        venue->old_snapshot = *text;
+    bool same = strcmp(board->old_query, query) == 0 && board->old_snapshot.size_bytes > 0;
+    if (same && sl__fault_take(venue, SL_FAULT_SNAPSHOT_OLD, one)) {
+        struct sl_render old = board->old_snapshot;
+        board->old_snapshot = *text;
         *text = old;
         return;
     }
-    (void)memcpy(venue->old_query, query, sizeof query);
-    sl__write_begin(&venue->old_snapshot);
-    sl__write_bytes(&venue->old_snapshot, text->data, text->size_bytes);
+    (void)memcpy(board->old_query, query, sizeof query);
+    sl__write_begin(&board->old_snapshot);
+    sl__write_bytes(&board->old_snapshot, text->data, text->size_bytes);
 }
 
 /* The answer as slowly as it can be without an end of its own. */

@@ -47,7 +47,7 @@ static void answer_ping(sl_connection *connection, sl_json_text text);
 static int on_event(void *arg, const sl_market_event *event)
 {
     sl_connection *connection = arg;
-    sl_subscriptions_seen(connection->subscriptions, event->feed, event->instrument);
+    sl_subscriptions_seen(connection->subscriptions, event->feed, event->instrument, connection->stats.last_message_at);
     return connection->options.output.event(connection->options.output.arg, event);
 }
 

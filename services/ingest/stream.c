@@ -126,11 +126,19 @@ bool sl__stream_open_now(const struct leg *leg)
     return state == SL_CONNECTION_LIVE || state == SL_CONNECTION_SUBSCRIBING;
 }
 
-/* Whether another leg of the shard carries the subscription now. */
-static bool carried(const struct leg *lost)
+/* Since when a leg has carried a subscription that all of the shard have at the same place; SL_NEVER: it does not. */
+static sl_time carries_since(const struct leg *leg, const sl_subscription *what, size_t at)
+{
+    return sl__stream_open_now(leg)
+               ? sl_subscriptions_active_since(sl_connection_subscriptions(leg->connection), what, at)
+               : SL_NEVER;
+}
+
+/* Whether another leg of the shard carries the subscription now: being open is not enough, it may be refused there. */
+static bool carried(const struct leg *lost, const sl_subscription *what, size_t at)
 {
     for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
-        if (leg != lost && sl__stream_open_now(leg)) {
+        if (leg != lost && carries_since(leg, what, at) != SL_NEVER) {
             return true;
         }
     }
@@ -138,16 +146,16 @@ static bool carried(const struct leg *lost)
 }
 
 /*
- * Whether one that is open now was so already then: it brought what the lost one has not since. Where that one fell
+ * Whether one that carries it now did so already then: it brought what the lost one has not since. Where that one fell
  * silent (`since` has passed), another one that says nothing either is no proof.
  */
-static bool covered(const struct leg *lost, sl_time since)
+static bool covered(const struct leg *lost, const sl_subscription *what, size_t at, sl_time since)
 {
     sl_time now = sl_now();
     for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
         bool speaks = since == now || now - stats->last_message_at <= SL_STREAM_SPEAKS;
-        if (leg != lost && sl__stream_open_now(leg) && stats->opened_at <= since && speaks) {
+        if (leg != lost && speaks && carries_since(leg, what, at) <= since) {
             return true;
         }
     }
@@ -158,18 +166,17 @@ static bool covered(const struct leg *lost, sl_time since)
 static int tell_lost_all(const struct leg *leg, sl_time since)
 {
     sl_stream_service *stream = leg->shard->stream;
-    bool last = !carried(leg);
-    bool missed = !covered(leg, since);
     const sl_subscriptions *all = sl_connection_subscriptions(leg->connection);
     for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
         const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
+        bool last = !carried(leg, what, at);
         if (stream->options.lost != NULL) {
             SL_TRY(stream->options.lost(stream->options.arg, leg->connection, what, last));
         }
         if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
             SL_TRY(
                 sl_books_lost(stream->books, what->instrument, sl_connection_number(leg->connection), last, sl_now()));
-        } else if (missed) {
+        } else if (!covered(leg, what, at, since)) {
             SL_TRY(sl_tracker_lost(stream->tracker, what->instrument, what->feed, sl_now(), sl_now_wall()));
         }
     }
@@ -497,7 +504,9 @@ static int give(void *arg, const sl_market_event *event)
 
 static void renew(void *arg, const sl_instrument *instrument, uint32_t connection)
 {
-    (void)sl__stream_renew(arg, SL_FEED_DEPTH, instrument, connection);
+    if (!sl__stream_renew(arg, SL_FEED_DEPTH, instrument, connection)) {
+        (void)sl__stream_renew(arg, SL_FEED_DEPTH, instrument, 0); /* that one is gone: on those that are there */
+    }
 }
 
 int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **ret_stream)

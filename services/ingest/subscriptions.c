@@ -15,6 +15,7 @@ struct record {
     bool leave_sent;    /* LEAVING: the message went out; only its answer is waited for */
     int64_t request_id; /* ASKED, or LEAVING and sent */
     sl_time not_before; /* WANTED: when it may be asked for; ASKED: when it is asked for again */
+    sl_time active_since;
     unsigned attempts;
     bool alone; /* asked for in a message of its own: one of those that it was asked for with may be refused */
 };
@@ -75,6 +76,12 @@ static void set_state(sl_subscriptions *subscriptions, struct record *record, sl
     subscriptions->stats.count[record->state]--;
     subscriptions->stats.count[state]++;
     record->state = state;
+}
+
+static void activate(sl_subscriptions *subscriptions, struct record *record, sl_time now)
+{
+    record->active_since = now;
+    set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
 }
 
 static bool same(const sl_subscription *a, const sl_subscription *b)
@@ -204,6 +211,7 @@ void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected,
         record->alone = false;
         record->not_before = now;
         if (record->state != SL_SUBSCRIPTION_REFUSED) {
+            record->active_since = now;
             set_state(subscriptions, record,
                       connected && at < in_path ? SL_SUBSCRIPTION_ACTIVE : SL_SUBSCRIPTION_WANTED);
         }
@@ -296,6 +304,7 @@ static void mark_sent(sl_subscriptions *subscriptions, size_t sent, bool off, sl
         record->not_before = sl_time_add(now, within);
         record->attempts++;
         if (!off) {
+            record->active_since = now;
             set_state(subscriptions, record, limits->acknowledges ? SL_SUBSCRIPTION_ASKED : SL_SUBSCRIPTION_ACTIVE);
         } else if (limits->acknowledges) {
             record->leave_sent = true;
@@ -375,7 +384,7 @@ static void answer(sl_subscriptions *subscriptions, struct record *record, const
         subscriptions->stats.acknowledged++;
         record->attempts = 0;
         record->alone = false;
-        set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
+        activate(subscriptions, record, now);
         break;
     case SL_NOTICE_UNSUBSCRIBED:
         left(subscriptions, record, now);
@@ -384,9 +393,9 @@ static void answer(sl_subscriptions *subscriptions, struct record *record, const
         subscriptions->stats.refused++;
         if (record->state == SL_SUBSCRIPTION_LEAVING) { /* the venue does not know it: it is left */
             left(subscriptions, record, now);
-        } else if (notice->permanent || record->attempts >= SL_SUBSCRIPTION_ATTEMPTS_MAX) {
+        } else if (notice->permanent) {
             set_state(subscriptions, record, SL_SUBSCRIPTION_REFUSED);
-        } else {
+        } else { /* for now: again and again, with more and more patience */
             ask_later(subscriptions, record, now);
         }
         break;
@@ -499,15 +508,27 @@ int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_noti
     return answer_request(subscriptions, notice, now);
 }
 
-void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument)
+void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument, sl_time now)
 {
     if (subscriptions->stats.count[SL_SUBSCRIPTION_ASKED] == 0) {
         return;
     }
     struct record *record = find_channel(subscriptions, feed, instrument, SL_SUBSCRIPTION_ASKED, SL_SUBSCRIPTION_ASKED);
     if (record != NULL) {
-        set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
+        activate(subscriptions, record, now);
     }
+}
+
+sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what, size_t hint)
+{
+    for (size_t step = 0; step < subscriptions->count; step++) {
+        size_t at = (hint + step) % subscriptions->count;
+        const struct record *record = &subscriptions->records[at];
+        if (same(&record->what, what)) {
+            return record->state == SL_SUBSCRIPTION_ACTIVE ? record->active_since : SL_NEVER;
+        }
+    }
+    return SL_NEVER;
 }
 
 bool sl_subscriptions_settled(const sl_subscriptions *subscriptions)

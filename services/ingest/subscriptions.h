@@ -6,7 +6,7 @@
  *
  *     WANTED --message sent--> ASKED --acknowledged, or data came--> ACTIVE
  *        ^------ not answered in time, rate limited, refused for now ---'
- *     ASKED --refused for good--> REFUSED
+ *     ASKED --refused for good--> REFUSED   (refused for now: asked again for ever, up to a minute apart)
  *     ACTIVE --removed--> LEAVING --message sent--> (gone)
  *     ACTIVE --renewed--> LEAVING, then WANTED anew: how a book without ids is healed
  */
@@ -21,9 +21,6 @@ extern "C" {
 
 /* Subscriptions of one connection, at most. */
 #define SL_SUBSCRIPTIONS_MAX 65536
-
-/* How often one that is not answered is asked for again before it counts as refused for now. */
-#define SL_SUBSCRIPTION_ATTEMPTS_MAX 5
 
 /* The first wait before a subscription is asked for again; it doubles. */
 #define SL_SUBSCRIPTION_RETRY SL_SECONDS(1)
@@ -86,7 +83,10 @@ SL_MUST_CHECK int sl_subscriptions_next(sl_subscriptions *subscriptions, sl_time
 int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_notice *notice, sl_time now);
 
 /* Data came: proof of an answer that is missing. Cheap while none is. */
-void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument);
+void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument, sl_time now);
+
+/* Since when one is ACTIVE; SL_NEVER while it is not. `hint`: its index, if it is known from another connection's. */
+sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what, size_t hint);
 
 /* Whether none is WANTED or ASKED any more. */
 bool sl_subscriptions_settled(const sl_subscriptions *subscriptions);

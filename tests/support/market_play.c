@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sluice/fetch.h"
+#include "ingest/access.h"
 #include "sluice/memory.h"
 #include "sluice/runtime.h"
 #include "sluice/scope.h"
@@ -16,6 +16,7 @@
 #define CHANGES_MAX 20000
 #define GAPS_MAX 4096
 #define CALM_RATE 4
+#define LIST_EVERY SL_SECONDS(2)
 #define HEAL_BUDGET SL_SECONDS(1200)
 #define LAST_BUDGET SL_SECONDS(60)
 
@@ -47,7 +48,8 @@ struct play {
     sl_instruments *theirs, *ours;
     sl_simulated *exchange;
     sl_stream_service *stream;
-    sl_http_client *http;
+    sl_access *access; /* to the venue, as the program has it */
+    sl_config *ours_config;
     struct tale *tales;
     sl_config *config;
     const struct sl_scenario *scenario;
@@ -289,10 +291,39 @@ static void compare_books(struct play *play, const sl_instrument *instrument)
 
 /* ---- the play ---- */
 
+/* As the program does, but more often: instruments are listed, halted and gone while others are followed. */
+static int keep_listing(void *arg)
+{
+    struct play *play = arg;
+    for (;;) {
+        int code = sl_access_list(play->access);
+        if (code == SL_ECANCELED) {
+            return code;
+        }
+        play->result->lists += code >= 0;
+        play->result->list_failures += code < 0;
+        SL_TRY(sl_sleep(LIST_EVERY));
+    }
+}
+
+/* Whether the table has what the venue lists, with its status. */
+static bool lists_are_equal(const struct play *play)
+{
+    for (size_t at = 0; at < sl_instruments_count(play->theirs); at++) {
+        const sl_instrument *one = sl_instruments_at(play->theirs, at);
+        const sl_instrument *own =
+            sl_instruments_find(play->ours, play->options->venue, one->symbol, strlen(one->symbol));
+        if (one->status != SL_STATUS_DELISTED && (own == NULL || own->status != one->status)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_well(const struct play *play)
 {
     struct sl_stream_stats stats = sl_stream_get_stats(play->stream);
-    bool well = stats.connections > 0 && stats.live == stats.connections;
+    bool well = stats.connections > 0 && stats.live == stats.connections && lists_are_equal(play);
     for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
         bool stale = true;
         if (is_gone(play, at)) {
@@ -391,22 +422,43 @@ static int subscribe(struct play *play)
     return 0;
 }
 
+/* A configuration with this venue, at the exchange. */
+static int open_access(struct play *play)
+{
+    const char *venue = sl_venue_name(play->options->venue);
+    int port = sl_simulated_port(play->exchange);
+    char text[512];
+    (void)snprintf(text, sizeof text,
+                   "services: { play: { kind: book, venue: %s, instruments: ['*'], sinks: [none] } }\n"
+                   "sinks: { none: { kind: file, path: none } }\n"
+                   "venues: { %s: { stream: 'ws://127.0.0.1:%d/%s', rest: 'http://127.0.0.1:%d/%s' } }\n",
+                   venue, venue, port, venue, port, venue);
+    struct sl_config_source source = {.path = "play", .text = text, .text_bytes = strlen(text)};
+    struct sl_config_options options = {.root = &sl_conf_root, .sources = &source, .source_count = 1};
+    sl_auto(sl_config_report) *report = NULL;
+    int code = sl_config_load(&options, &play->ours_config, &report);
+    if (code < 0) {
+        complain(play, "the configuration: %s", sl_config_report_text(report));
+        return code;
+    }
+    const struct sl_conf *conf = sl_config_root(play->ours_config);
+    return sl_access_open(play->ours_config, sl_conf_service_find(conf, "play"), play->ours, NULL, &play->access);
+}
+
 static int open_stream(struct play *play)
 {
     const struct market_play_options *options = play->options;
-    int port = sl_simulated_port(play->exchange);
-    char origin[80], rest[80];
-    (void)snprintf(origin, sizeof origin, "ws://127.0.0.1:%d/%s", port, sl_venue_name(options->venue));
-    (void)snprintf(rest, sizeof rest, "http://127.0.0.1:%d/%s", port, sl_venue_name(options->venue));
+    SL_TRY(open_access(play));
     struct sl_stream_options stream = {.name = "market",
                                        .driver = sl_venue_driver_of(options->venue),
                                        .instruments = play->ours,
-                                       .origin = origin,
+                                       .origin = sl_access_stream_origin(play->access),
                                        .redundancy = options->redundancy,
                                        .deflate = options->deflate,
                                        .backoff = {.initial = SL_MILLISECONDS(50), .max = SL_SECONDS(2)},
-                                       .http = play->http,
-                                       .rest_origin = rest,
+                                       .connects = sl_access_connects(play->access),
+                                       .http = sl_access_http(play->access),
+                                       .rest_origin = sl_access_rest_origin(play->access),
                                        .verify = options->verify,
                                        .arg = play,
                                        .event = on_event,
@@ -416,6 +468,7 @@ static int open_stream(struct play *play)
     SL_SCOPE(scope, .name = "play");
     int code = sl_spawn(&scope, sl_simulated_run, play->exchange, .name = "exchange");
     code = code == 0 ? sl_spawn(&scope, sl_stream_run, play->stream, .name = "stream") : code;
+    code = code == 0 ? sl_spawn(&scope, keep_listing, play, .name = "lists") : code;
     code = code == 0 ? conduct(play) : code;
     for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS && code == 0; at++) {
         if (!is_gone(play, at)) {
@@ -444,10 +497,10 @@ static int perform(void *arg)
     exchange.arg = play;
     exchange.record = on_truth;
     SL_TRY(sl_simulated_open(&exchange, &play->exchange));
-    SL_TRY(sl_http_client_open(NULL, &play->http));
     int code = open_stream(play);
     sl_stream_service_free(play->stream);
-    sl_http_client_free(play->http);
+    sl_access_close(play->access);
+    sl_config_unref(play->ours_config);
     for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS && code == 0; at++) {
         compare_trades(play, sl_instruments_at(play->ours, at));
     }

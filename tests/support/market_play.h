@@ -34,10 +34,11 @@ struct market_play_result {
     uint64_t doubled; /* given out more than once */
     uint64_t wrong;   /* given out with other figures, or never made */
     uint64_t gaps, book_gaps, healed;
-    uint64_t books_wrong;    /* in the end, of the service or of whoever applied what was given out */
-    uint64_t silently_wrong; /* changes after which a book that was not said to be stale was not the true one */
-    uint64_t crossed;        /* changes after which one was crossed, and nobody said so */
-    uint64_t never_healed;   /* books that were missing or stale when all had been quiet for long */
+    uint64_t books_wrong;          /* in the end, of the service or of whoever applied what was given out */
+    uint64_t silently_wrong;       /* changes after which a book that was not said to be stale was not the true one */
+    uint64_t crossed;              /* changes after which one was crossed, and nobody said so */
+    uint64_t lists, list_failures; /* of instruments */
+    uint64_t never_healed;         /* books that were missing or stale when all had been quiet for long */
     uint64_t bad;
     int64_t leaked;       /* allocations */
     sl_time healed_after; /* from the last fault until all was well */

@@ -5,6 +5,9 @@
  */
 #include "binance.h"
 
+/* "Too many requests", of the codes that all interfaces share. */
+#define TOO_MANY_REQUESTS (-1003)
+
 #include <inttypes.h>
 
 /* Times from this on are microseconds (timeUnit=MICROSECOND): as milliseconds they would lie in the year 5138. */
@@ -492,8 +495,10 @@ static int give_answer(struct sl__binance *binance, const sl_venue_output *outpu
     }
     if (sl__binance_has(fields, SL__BINANCE_CODE) && sl__binance_has(fields, SL__BINANCE_MSG)) {
         notice.kind = notice.request_id == 0 ? SL_NOTICE_ERROR : SL_NOTICE_REFUSED;
-        notice.permanent = true; /* what is refused is the request's form: unknown stream, bad JSON */
         SL_TRY(sl__binance_int(binance, fields, SL__BINANCE_CODE, "error", "code", &notice.code));
+        /* 0 to 3: what is refused is the request's form (unknown property, bad JSON); below: the venue's own trouble. */
+        notice.permanent = notice.code >= 0;
+        notice.kind = notice.code == TOO_MANY_REQUESTS ? SL_NOTICE_RATE_LIMITED : notice.kind;
         SL_TRY(get(binance, fields, SL__BINANCE_MSG, SL_JSON_STRING, "error", "msg", &notice.text));
     }
     return sl__give_notice(&binance->base, output, &notice);

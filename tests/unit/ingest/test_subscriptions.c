@@ -134,9 +134,18 @@ static void an_answer_by_name_is_for_one(void **state)
     (void)next(&kit, T0);
     assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 0, 1, false, T0), 1);
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 1);
-    sl_subscriptions_seen(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[2]); /* data is an answer, too */
-    sl_subscriptions_seen(kit.subscriptions, SL_FEED_DEPTH, &kit.instruments[0]);  /* of another feed it is not */
+    sl_subscriptions_seen(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[2], T0 + 5); /* data is an answer, too */
+    sl_subscriptions_seen(kit.subscriptions, SL_FEED_DEPTH, &kit.instruments[0],
+                          T0 + 5); /* of another feed it is not */
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 2);
+    const sl_subscription first = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[1]},
+                          second = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[2]},
+                          third = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[0]};
+    for (size_t hint = 0; hint < 5; hint++) { /* whatever the hint */
+        assert_int_equal(sl_subscriptions_active_since(kit.subscriptions, &first, hint), T0);
+        assert_int_equal(sl_subscriptions_active_since(kit.subscriptions, &second, hint), T0 + 5);
+        assert_true(sl_subscriptions_active_since(kit.subscriptions, &third, hint) == SL_NEVER);
+    }
     close_kit(&kit);
 }
 
@@ -182,6 +191,28 @@ static void a_refusal_is_for_good_or_for_now(void **state)
     sl_subscriptions_connected(kit.subscriptions, false, 0, T0);
     sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 1); /* a new connection does not make it good */
+    close_kit(&kit);
+}
+
+/* However often a venue says "not now": it is asked again, a minute apart at most, until it agrees. */
+static void a_refusal_for_now_is_never_for_ever(void **state)
+{
+    (void)state;
+    struct kit kit;
+    sl_time now = T0;
+    open_kit(&kit, 1);
+    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    for (int asked = 1; asked <= 50; asked++) {
+        assert_true(next(&kit, now)[0] == '+');
+        assert_int_equal(tell(&kit, SL_NOTICE_REFUSED, asked, 0, false, now), 1);
+        assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_WANTED), 1);
+        assert_string_equal(next(&kit, now), "");
+        assert_true(kit.when > now && kit.when - now <= SL_SUBSCRIPTION_RETRY_MAX);
+        now = kit.when;
+    }
+    assert_true(next(&kit, now)[0] == '+');
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 51, 0, false, now), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 1);
     close_kit(&kit);
 }
 
@@ -324,7 +355,7 @@ SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
              cmocka_unit_test(an_answer_by_id_is_for_all_of_its_message),
              cmocka_unit_test(an_answer_by_name_is_for_one),
              cmocka_unit_test(what_is_not_answered_is_asked_again_later_and_later),
-             cmocka_unit_test(a_refusal_is_for_good_or_for_now),
+             cmocka_unit_test(a_refusal_is_for_good_or_for_now), cmocka_unit_test(a_refusal_for_now_is_never_for_ever),
              cmocka_unit_test(a_message_that_is_refused_is_asked_in_parts),
              cmocka_unit_test(what_is_refused_when_it_is_left_is_left),
              cmocka_unit_test(too_many_messages_send_all_that_wait_back), cmocka_unit_test(leaving_and_coming_back),

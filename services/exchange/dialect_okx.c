@@ -188,7 +188,7 @@ static void render_ids(const struct sl_dialect_host *host, const sl_book *book, 
     int32_t sum = host->checksums ? checksum(book) : 0;
     if (host->bad_link) {
         sum ^= host->checksums ? 1 : 0;
-        previous += host->checksums ? 0 : 7;
+        previous += host->checksums ? 0 : 1000003; /* no other one's */
     }
     sl__write_format(
         text, "],\"ts\":\"%" PRId64 "\",\"checksum\":%" PRId32 ",\"prevSeqId\":%" PRId64 ",\"seqId\":%" PRId64 "}]}",

@@ -12,6 +12,9 @@
  */
 #define OLD_RUN_MAX 10
 
+/* Behind a snapshot that was asked for, messages that are older than it are usual: as many as may have waited. */
+#define OLD_RUN_ASKED_MAX 10000
+
 /*
  * Another connection that stands by to take over, for venues whose ids do not tell that one is missing. Without ids
  * it has a book of its own; by time it is known how far it has come.
@@ -451,8 +454,10 @@ static int take_delta(sl_keeper *keeper, const sl_market_event *event, sl_time n
         return keeper->kept.count == 0 ? 0 : drain(keeper, now);
     case OLD:
         keeper->stats.repeated++;
-        keeper->old_run += strict && delta->last_id < keeper->last_id;
-        return keeper->old_run < OLD_RUN_MAX ? 0 : wrong(keeper, SL_GAP_SEQUENCE);
+        keeper->old_run += event->connection == keeper->connection && delta->last_id < keeper->last_id;
+        return keeper->old_run < (keeper->proved || !by_rest(keeper) ? OLD_RUN_MAX : OLD_RUN_ASKED_MAX)
+                   ? 0
+                   : wrong(keeper, SL_GAP_SEQUENCE);
     default:
         SL_TRY(keep(keeper, event, now));
         return keeper->options.patience == 0 ? begin_gap(keeper, SL_GAP_SEQUENCE, delta->first_id) : 0;

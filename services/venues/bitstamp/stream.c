@@ -129,7 +129,8 @@ static int make_notice(sl__reading *reading, sl_json_text event, const sl__field
     } else if (sl_json_is(event, "bts:error")) {
         bool refused = notice->feed != SL_FEED_NONE || sl__contains(notice->text, "subscription");
         notice->kind = refused ? SL_NOTICE_REFUSED : SL_NOTICE_ERROR;
-        notice->permanent = refused && sl__contains(notice->text, "Bad subscription");
+        notice->permanent =
+            refused && (sl__contains(notice->text, "Bad subscription") || sl__contains(notice->text, "unauthorized"));
         if (sl_json_text_int64(sl__field_or_empty(data, D_CODE), &notice->code) < 0) {
             notice->code = 0; /* null, or no number */
         }

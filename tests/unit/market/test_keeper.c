@@ -378,6 +378,12 @@ static void numbers_that_begin_anew_are_noticed(void **state)
     }
     assert_int_equal(feed(&seen, delta(1, 0, 11, 11, NULL), 1), 0);
     assert_int_equal(sl_keeper_get_state(seen.keeper), SL_KEEPER_STALE);
+    assert_int_equal(feed(&seen, snapshot(1, 1000, &level_1, 1), 1), 0); /* also right behind a snapshot */
+    for (int64_t id = 12; id < 22; id++) {
+        assert_int_equal(sl_keeper_get_state(seen.keeper), SL_KEEPER_LIVE);
+        assert_int_equal(feed(&seen, delta(1, 0, id, id, NULL), 1), 0);
+    }
+    assert_int_equal(sl_keeper_get_state(seen.keeper), SL_KEEPER_STALE);
     sl_keeper_free(seen.keeper);
 }
 

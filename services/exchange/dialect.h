@@ -48,6 +48,8 @@ struct sl_dialect_host {
     void (*say)(struct sl_venue_client *client, const struct sl_render *text);
     /* Subscribes (or leaves): 1 done, 0 there was (or is not) such a one, SL_EBUSY for a limit. */
     int (*wish)(struct sl_venue_client *client, const struct sl_wish *wish, bool off);
+    /* What the client has subscribed to, one after the other; NULL behind the last. */
+    const struct sl_wish *(*wished)(const struct sl_venue_client *client, size_t index);
     /* The trades of an instrument from an id on, oldest first, at most `limit` (the newest ones where from_id is 0). */
     size_t (*history)(void *venue, const sl_instrument *instrument, int64_t from_id, size_t limit,
                       const sl_market_event **ret_events);

@@ -102,22 +102,43 @@ static void say_error(const struct sl_dialect_host *host, struct sl_venue_client
     sl__write_done(&text);
 }
 
-/* The answer names all that the question did; then the books begin. */
+static bool asks_for(const struct question *question, const sl_instrument *product)
+{
+    for (size_t at = 0; at < question->count; at++) {
+        if (question->products[at] == product) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The products of a channel that the client will have: those it has, without or with those of the question. */
+static void list_products(const struct sl_dialect_host *host, const struct sl_venue_client *client,
+                          const struct question *question, size_t channel, struct sl_render *text)
+{
+    bool asked = (question->channels >> channel & 1) != 0, first = true;
+    const struct sl_wish *wish = NULL;
+    for (size_t at = 0; (wish = host->wished(client, at)) != NULL; at++) {
+        if (strcmp(wish->name, channels[channel].name) == 0 && !(asked && asks_for(question, wish->instrument))) {
+            sl__write_format(text, "%s\"%s\"", first ? "" : ",", wish->instrument->symbol);
+            first = false;
+        }
+    }
+    for (size_t at = 0; at < question->count && asked && !question->off; at++) {
+        sl__write_format(text, "%s\"%s\"", first ? "" : ",", question->products[at]->symbol);
+        first = false;
+    }
+}
+
+/* The answer names all that the client is subscribed to now; then the books begin. */
 static void perform(const struct sl_dialect_host *host, struct sl_venue_client *client, const struct question *question)
 {
     struct sl_render text = {0};
     sl__write_text(&text, "{\"type\":\"subscriptions\",\"channels\":[");
-    bool first = true;
     for (size_t at = 0; at < CHANNELS; at++) {
-        if ((question->channels >> at & 1) == 0) {
-            continue;
-        }
-        sl__write_format(&text, "%s{\"name\":\"%s\",\"product_ids\":[", first ? "" : ",", channels[at].name);
-        for (size_t i = 0; i < question->count && !question->off; i++) {
-            sl__write_format(&text, "%s\"%s\"", i == 0 ? "" : ",", question->products[i]->symbol);
-        }
+        sl__write_format(&text, "%s{\"name\":\"%s\",\"product_ids\":[", at == 0 ? "" : ",", channels[at].name);
+        list_products(host, client, question, at, &text);
         sl__write_text(&text, "]}");
-        first = false;
     }
     sl__write_text(&text, "]}");
     host->say(client, &text);
@@ -125,6 +146,7 @@ static void perform(const struct sl_dialect_host *host, struct sl_venue_client *
     for (size_t at = 0; at < CHANNELS; at++) {
         for (size_t i = 0; i < question->count && (question->channels >> at & 1) != 0; i++) {
             struct sl_wish wish = {.feed = channels[at].feed, .instrument = question->products[i]};
+            (void)snprintf(wish.name, sizeof wish.name, "%s", channels[at].name);
             (void)host->wish(client, &wish, question->off);
         }
     }

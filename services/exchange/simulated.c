@@ -410,6 +410,7 @@ static int open_venue(sl_simulated *exchange, const sl_dialect *dialect)
                                            .checksums = own->checksums,
                                            .say = sl__client_say,
                                            .wish = sl__client_wish,
+                                           .wished = sl__client_wished,
                                            .history = history};
     return 0;
 }

@@ -167,6 +167,15 @@ static bool same_wish(const struct sl_wish *a, const struct sl_wish *b)
     return a->feed == b->feed && a->instrument == b->instrument;
 }
 
+const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, size_t index)
+{
+    const struct wish *wish = client->wishes;
+    while (wish != NULL && index-- > 0) {
+        wish = wish->next;
+    }
+    return wish == NULL ? NULL : &wish->what;
+}
+
 int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *what, bool off)
 {
     struct venue *venue = client->venue;

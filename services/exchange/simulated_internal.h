@@ -142,6 +142,7 @@ void sl__client_say(struct sl_venue_client *client, const struct sl_render *text
 void sl__client_send(struct sl_venue_client *client, const char *text, size_t size_bytes);
 void sl__client_end(struct sl_venue_client *client, bool cut, int close_code);
 void sl__release_answers(struct venue *venue);
+const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, size_t index);
 int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *wish, bool off);
 
 /* simulated_disturb.c: sends what comes before a message when something is wrong; the message as it is to be sent. */

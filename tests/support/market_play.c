@@ -323,7 +323,9 @@ static bool lists_are_equal(const struct play *play)
 static bool is_well(const struct play *play)
 {
     struct sl_stream_stats stats = sl_stream_get_stats(play->stream);
-    bool well = stats.connections > 0 && stats.live == stats.connections && lists_are_equal(play);
+    /* Books that are verified by subscribing anew are never all settled. */
+    bool live = stats.live == stats.connections || play->options->verify > 0;
+    bool well = stats.connections > 0 && live && lists_are_equal(play);
     for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
         bool stale = true;
         if (is_gone(play, at)) {

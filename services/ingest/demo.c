@@ -40,6 +40,7 @@
 #define SINK_PATIENCE SL_SECONDS(3)
 
 static const sl_venue all_venues[] = {SL_VENUE_BINANCE_USDM, SL_VENUE_COINBASE, SL_VENUE_KRAKEN};
+#define VENUES (sizeof all_venues / sizeof *all_venues)
 
 struct demo {
     const struct sl_demo_options *options;
@@ -82,14 +83,14 @@ static int write_config(struct demo *demo)
                                    "sinks: { archive: { kind: sqlite, path: \"%s\", stop_within: 5s } }\n"
                                    "venues:\n",
                                    demo->options->admin_port, demo->options->database);
-    for (size_t at = 0; at < demo->venues && used < sizeof demo->text; at++) {
+    for (size_t at = 0; at < VENUES && at < demo->venues && used < sizeof demo->text; at++) {
         const char *name = sl_venue_name(all_venues[at]);
         used += (size_t)snprintf(demo->text + used, sizeof demo->text - used,
                                  "  %s: { stream: \"ws://127.0.0.1:%d/%s\", rest: \"http://127.0.0.1:%d/%s\" }\n", name,
                                  port, name, port, name);
     }
     used += used < sizeof demo->text ? (size_t)snprintf(demo->text + used, sizeof demo->text - used, "services:\n") : 0;
-    for (size_t at = 0; at < demo->venues && used < sizeof demo->text; at++) {
+    for (size_t at = 0; at < VENUES && at < demo->venues && used < sizeof demo->text; at++) {
         used += write_venue(demo, all_venues[at], demo->text + used, sizeof demo->text - used);
     }
     return used < sizeof demo->text ? 0 : sl_fail(SL_EMSGSIZE, "the name of the database is too long");
@@ -134,7 +135,7 @@ static int open_exchange(struct demo *demo)
     const struct sl_demo_options *options = demo->options;
     size_t instruments = options->one_market ? 1 : (size_t)options->instruments;
     SL_TRY(sl_instruments_new(0, &demo->instruments));
-    for (size_t at = 0; at < demo->venues && options->capture == NULL; at++) {
+    for (size_t at = 0; at < VENUES && at < demo->venues && options->capture == NULL; at++) {
         SL_TRY(sl_simulated_define(demo->instruments, all_venues[at], instruments));
     }
     if (options->capture != NULL) {
@@ -442,7 +443,7 @@ static int run_program(struct demo *demo)
 
 static int run_all(struct demo *demo)
 {
-    demo->venues = demo->options->one_market ? 1 : sizeof all_venues / sizeof *all_venues;
+    demo->venues = demo->options->one_market ? 1 : VENUES;
     SL_TRY(open_exchange(demo));
     SL_TRY(write_config(demo));
     struct sl_config_source source = {.path = "demo", .text = demo->text, .text_bytes = strlen(demo->text)};

@@ -290,7 +290,7 @@ static int ctl(struct session *session)
     sl_json_writer_init_in(&out, body, sizeof body);
     sl_json_begin_object(&out);
     static const char *const names[] = {NULL, "feed", "instrument"};
-    for (size_t at = 1; at < arguments->operand_count; at++) {
+    for (size_t at = 1; at < COUNT(names) && at < arguments->operand_count; at++) {
         sl_json_put_key(&out, names[at]);
         sl_json_put_text(&out, arguments->operands[at]);
     }

@@ -704,7 +704,7 @@ int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
         sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
         return give_gap(tracker, &like, &(sl_gap){.reason = SL_GAP_RESTARTED});
     }
-    if (!sl_tracker_position(tracker, instrument, feed, &id)) {
+    if (channel == NULL || !sl_tracker_position(tracker, instrument, feed, &id)) {
         return 0;
     }
     if (channel->recent != NULL && channel->recent->resumed) {

@@ -97,23 +97,6 @@ static bool in_range(const struct sl_cli_option *option, uint64_t value)
     return option->max == 0 || (value >= option->min && value <= option->max);
 }
 
-static bool set_symbol(char symbol[SL_CLI_SYMBOL_BYTES], const char *text)
-{
-    size_t length = strlen(text);
-    if (length == 0 || length >= SL_CLI_SYMBOL_BYTES) {
-        return false;
-    }
-    for (size_t i = 0; i <= length; i++) {
-        bool lower = text[i] >= 'a' && text[i] <= 'z';
-        bool other = (text[i] >= 'A' && text[i] <= 'Z') || (text[i] >= '0' && text[i] <= '9') || text[i] == '_';
-        if (!lower && !other && i < length) {
-            return false;
-        }
-        symbol[i] = lower ? (char)(text[i] - 'a' + 'A') : text[i];
-    }
-    return true;
-}
-
 static const char *set_duration(const struct sl_cli_option *option, const char *text, sl_time *ret_duration)
 {
     sl_time duration = 0;
@@ -169,8 +152,6 @@ static const char *set(const struct sl_cli_option *option, void *member, const c
     case SL_CLI_SPEED:
         *(double *)member = is_number ? number : 0;
         return strcmp(text, "max") == 0 || (is_number && number > 0) ? NULL : "a factor above 0, or max";
-    case SL_CLI_SYMBOL:
-        return set_symbol(member, text) ? NULL : "a symbol like BTCUSDT: letters, digits and _";
     case SL_CLI_CHOICE:
         return set_choice(option, text, member);
     case SL_CLI_FLAG:

@@ -28,11 +28,9 @@ enum sl_cli_type {
     SL_CLI_PORT,     /* int, 0 to 65535 */
     SL_CLI_DURATION, /* sl_time: 250ms, 10s, 5m */
     SL_CLI_SPEED,    /* double > 0, or "max" for 0 */
-    SL_CLI_SYMBOL,   /* char[SL_CLI_SYMBOL_BYTES]: letters, digits and '_', stored in upper case */
     SL_CLI_CHOICE    /* int: the place of the word in `choices` */
 };
 
-#define SL_CLI_SYMBOL_BYTES 32
 #define SL_CLI_TEXTS_MAX 256
 #define SL_CLI_CHOICES_MAX 16
 

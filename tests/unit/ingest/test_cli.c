@@ -16,7 +16,6 @@ struct values {
     int port, choice;
     sl_time wait;
     double speed;
-    char symbol[SL_CLI_SYMBOL_BYTES];
 };
 
 static struct values seen;
@@ -53,7 +52,6 @@ static const struct sl_cli_option options[] = {
      .default_text = "green", .help = "color"},
     {SL_CLI_OPTION("wait", struct values, wait), .type = SL_CLI_DURATION, .default_text = "1.5s", .help = "wait"},
     {SL_CLI_OPTION("speed", struct values, speed), .type = SL_CLI_SPEED, .default_text = "10", .help = "speed"},
-    {SL_CLI_OPTION("symbol", struct values, symbol), .type = SL_CLI_SYMBOL, .help = "symbol"},
 };
 static const struct sl_cli_command command = {.name = "go far",
                                               .summary = "it goes",
@@ -98,14 +96,13 @@ static void defaults_are_set(void **state)
     assert_int_equal(seen.choice, 1);
     assert_int_equal(seen.wait, SL_MILLISECONDS(1500));
     assert_true(seen.speed > 9.9 && seen.speed < 10.1);
-    assert_string_equal(seen.symbol, "");
 }
 
 static void all_types_are_read(void **state)
 {
     (void)state;
     assert_int_equal(line("go far --flag --text t x --file=f --texts a --texts=b --count 9 --port 65535 --color red "
-                          "--wait 250ms --speed max y --symbol btc_usdt"),
+                          "--wait 250ms --speed max y"),
                      1);
     assert_int_equal(operand_count, 2);
     assert_string_equal(operands[1], "y");
@@ -119,7 +116,6 @@ static void all_types_are_read(void **state)
     assert_int_equal(seen.choice, 0);
     assert_int_equal(seen.wait, SL_MILLISECONDS(250));
     assert_true(seen.speed < 0.1);
-    assert_string_equal(seen.symbol, "BTC_USDT");
 }
 
 static void operands_are_counted(void **state)
@@ -161,8 +157,6 @@ static void wrong_lines_do_not_run(void **state)
         "go far x --wait 1y",
         "go far x --speed 0",
         "go far x --speed nan",
-        "go far x --symbol BTC-USDT",
-        "go far x --symbol ABCDEFGHIJABCDEFGHIJABCDEFGHIJAB",
         "go far x --nothing",
         "go far x --",
         "version --flag",

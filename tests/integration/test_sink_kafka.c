@@ -10,6 +10,7 @@
 #include "event_reader.h"
 #include "sink_rig.h"
 #include "sinks/kafka.h"
+#include "sinks/template.h"
 
 #define NUMBERS_MAX 100000
 
@@ -19,6 +20,9 @@ struct setting {
     struct sink_rig rig;
 };
 
+/* What the next sink is told besides; all zero: nothing. */
+static sl_kafka_options more;
+
 static int begin(struct setting *setting, const char *topic, sl_time timeout)
 {
     char problem[200];
@@ -27,8 +31,10 @@ static int begin(struct setting *setting, const char *topic, sl_time timeout)
     CHECK(setting->owner != NULL);
     setting->cluster = rd_kafka_mock_cluster_new(setting->owner, 3);
     CHECK(setting->cluster != NULL);
-    sl_kafka_options options = {
-        .servers = rd_kafka_mock_cluster_bootstraps(setting->cluster), .topic = topic, .timeout = timeout};
+    sl_kafka_options options = more;
+    options.servers = rd_kafka_mock_cluster_bootstraps(setting->cluster);
+    options.topic = topic;
+    options.timeout = timeout;
     sl_sink *sink = NULL;
     CHECK_EQ(sl_kafka_sink_new(&options, &sink), 0);
     return sink_rig_make(&setting->rig, sink, (sl_outlet_options){.drain = SL_SECONDS(30)});
@@ -69,6 +75,9 @@ static int take_message(struct event_reader *reader, const struct sink_rig *rig,
     CHECK_EQ(rd_kafka_header_get_last(headers, SL_KAFKA_HEADER, &id, &id_bytes), RD_KAFKA_RESP_ERR_NO_ERROR);
     CHECK_EQ(sl_event_identity(&expected, stamp, expected_id), id_bytes);
     CHECK(memcmp(id, expected_id, id_bytes) == 0);
+    char key[SL_TEMPLATE_NAME_MAX];
+    size_t key_bytes = sl_template_expand(more.key == NULL ? SL_KAFKA_KEY_DEFAULT : more.key, &expected, key);
+    CHECK(message->key_len == key_bytes && memcmp(message->key, key, key_bytes) == 0);
     found->messages++;
     if (seen[stamp.number] == 0) {
         found->distinct++;
@@ -200,12 +209,26 @@ static int bad_settings(void *arg)
     CHECK_EQ(sl_kafka_sink_new(&(sl_kafka_options){.servers = ""}, &sink), SL_EINVAL);
     CHECK_EQ(sl_kafka_sink_new(&(sl_kafka_options){.servers = "a", .topic = "<x>"}, &sink), SL_EINVAL);
     CHECK_EQ(sl_kafka_sink_new(&(sl_kafka_options){.servers = "a", .timeout = 1}, &sink), SL_EINVAL);
+    CHECK_EQ(sl_kafka_sink_new(&(sl_kafka_options){.servers = "a", .key = "<x>"}, &sink), SL_EINVAL);
+    CHECK_EQ(sl_kafka_sink_new(&(sl_kafka_options){.servers = "127.0.0.1:1", .acks = "1"}, &sink), 0);
+    CHECK(sink->driver->open(sink, NULL) < 0); /* few acknowledgements, but no repeats either: not to be had */
+    sl_sink_free(sink);
     sl_kafka_options options = {.servers = "127.0.0.1:1", .settings = unknown, .setting_count = 1};
     CHECK_EQ(sl_kafka_sink_new(&options, &sink), 0);
     CHECK_EQ(sink->driver->open(sink, NULL), SL_EINVAL);
     CHECK(strstr(sl_error_message(sl_error_last()), "no.such.setting") != NULL);
     sl_sink_free(sink);
     return 0;
+}
+
+/* Keys, acknowledgements, waiting and the client's memory as somebody wants them. */
+static int all_arrives_otherwise(void *arg)
+{
+    more = (sl_kafka_options){
+        .key = "<instrument>", .acks = "1", .repeats = true, .linger = -1, .buffer_bytes = (size_t)1 << 20};
+    int code = all_arrives(arg);
+    more = (sl_kafka_options){0};
+    return code;
 }
 
 #define REAL_RUN(name)                                                                                                 \
@@ -216,9 +239,11 @@ static int bad_settings(void *arg)
     }
 
 REAL_RUN(all_arrives)
+REAL_RUN(all_arrives_otherwise)
 REAL_RUN(errors_that_pass)
 REAL_RUN(brokers_away)
 REAL_RUN(bad_settings)
 
-SL_TEST_MAIN(cmocka_unit_test(all_arrives_case), cmocka_unit_test(errors_that_pass_case),
-             cmocka_unit_test(brokers_away_case), cmocka_unit_test(bad_settings_case))
+SL_TEST_MAIN(cmocka_unit_test(all_arrives_case), cmocka_unit_test(all_arrives_otherwise_case),
+             cmocka_unit_test(errors_that_pass_case), cmocka_unit_test(brokers_away_case),
+             cmocka_unit_test(bad_settings_case))

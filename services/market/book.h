@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Levels a side: the default limit, and the largest that sl_book_new() takes. */
-#define SL_BOOK_LEVELS_DEFAULT 20000
+#define SL_BOOK_LEVELS_DEFAULT 100000
 #define SL_BOOK_LEVELS_MAX 1000000
 
 typedef struct sl_book sl_book;

@@ -210,6 +210,34 @@ static void each_fault_of_beginnings_meets_one(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* Snapshots of megabytes, in one frame or one answer, in fragments and slowly, while connections are cut. */
+static void books_of_megabytes(void **state)
+{
+    (void)state;
+    static const sl_venue whole[] = {SL_VENUE_COINBASE, SL_VENUE_BITSTAMP};
+    for (size_t at = 0; at < 2; at++) {
+        char scenario[256];
+        (void)snprintf(scenario, sizeof scenario,
+                       "venues: { %s: { deep: 30000 } }\n"
+                       "faults:\n  - { what: [cut, fragment, ping-inside], every: 300ms, until: 1s }\n",
+                       sl_venue_name(whole[at]));
+        struct market_play_options options = {.venue = whole[at],
+                                              .seed = 4,
+                                              .redundancy = 1,
+                                              .steps = 60,
+                                              .scenario = scenario,
+                                              .deflate = at == 0,
+                                              .chunk_bytes = 0};
+        struct market_play_result result;
+        bool good = market_play(&options, &result) == 0 && market_play_is_true(&result);
+        if (!good) {
+            tell("not true", whole[at], "deep", 1, 4, &result);
+        }
+        assert_true(good);
+        assert_true(result.stream.bytes > 1000000 || whole[at] == SL_VENUE_BITSTAMP);
+    }
+}
+
 /* ---- losses that nobody can see ---- */
 
 /*
@@ -418,7 +446,7 @@ static void same_seed_same_play(void **state)
 SL_TEST_MAIN(cmocka_unit_test(lost_changes_that_nothing_tells_are_found_by_verifying),
              cmocka_unit_test(right_books_stay_right_when_they_are_verified), cmocka_unit_test(mixtures_of_faults),
              cmocka_unit_test(same_seed_same_play), cmocka_unit_test(one_of_two_connections_may_be_cut_at_any_time),
-             cmocka_unit_test(each_fault_of_beginnings_meets_one), cmocka_unit_test(each_fault_of_binance),
-             cmocka_unit_test(each_fault_of_bybit), cmocka_unit_test(each_fault_of_the_others),
-             cmocka_unit_test(each_fault_by_two_connections_with_ids),
+             cmocka_unit_test(each_fault_of_beginnings_meets_one), cmocka_unit_test(books_of_megabytes),
+             cmocka_unit_test(each_fault_of_binance), cmocka_unit_test(each_fault_of_bybit),
+             cmocka_unit_test(each_fault_of_the_others), cmocka_unit_test(each_fault_by_two_connections_with_ids),
              cmocka_unit_test(each_fault_by_two_connections_without_ids))

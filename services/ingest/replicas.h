@@ -11,7 +11,8 @@
  *
  * So both write for a while: sinks know the doubles by their identity, which is why writes carry no fencing token. An owner that
  * dies has stored how far its sinks were a moment ago; the next one begins there, and tells what is missing as a gap.
- * With the backend `local` there is one partition, and positions are kept in a file if the configuration names one.
+ * With the backend `local` there is one partition, and positions are kept in a file if the configuration names one; a
+ * process that is killed before it has stored any (SL_REPLICAS_STORE_EVERY, and until its sinks have them) leaves no trace there.
  *
  * Keys in Redis, beside those of sluice/partition.h: sluice:{GROUP}:position:N, a hash: "@fence" and "@state" of whom it
  * is from, "@live" who follows it now, "@seen" whom the last one had seen live, and by key of position the id.

@@ -116,7 +116,7 @@ if mode == "exact":
         problems.append("no restart is told")
     for key, gap in restarts:
         there = [ident for ident in trades.get(key, {}) if gap[1] < ident < gap[2]]
-        problems.extend(f"{key}: trade {ident} is told as missing and is there" for ident in there)
+        problems.extend(f"{key}: trade {ident} is told as missing and is there: {gap}" for ident in there)
 count = sum(len(mine) for mine in trades.values())
 if count == 0:
     problems.append("no trade at all")

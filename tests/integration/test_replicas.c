@@ -27,6 +27,7 @@
 #define PARTITIONS 12
 #define ANSWER_BYTES 65536
 #define LOOKS 3000 /* of 20 ms */
+#define LIVES 2    /* of a process alone */
 #define FAULTS 5
 #define SHORT 3 /* those that the short version does, once each */
 #define LINE_BYTES 1024
@@ -455,11 +456,11 @@ static void restart_alone(struct world *world, int signal, int status)
 {
     struct replica *replica = &world->replicas[0];
     double took = 0;
-    for (int life = 0; life < 3; life++) {
+    for (int life = 0; life < LIVES; life++) {
         write_config(world, replica);
         start(replica);
         pause_ms(2500);
-        if (life < 2) {
+        if (life + 1 < LIVES) {
             assert_int_equal(end(replica, signal, &took), status);
             pause_ms(500);
         }

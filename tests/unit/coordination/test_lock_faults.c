@@ -115,6 +115,107 @@ C_TEST_REAL_FEW(
     return 0;
 }
 
+/* ---- servers that have not seen the last lock ---- */
+
+/* Takes the lock with its token, for a minute, and leaves it there as a holder would that is cut off with its server. */
+static int take_and_leave(const char *url, int64_t *ret_fence)
+{
+    SL_SCOPE(scope);
+    sl_redis *redis = NULL;
+    sl_lock *lock = NULL;
+    CHECK_EQ(kit_client(&scope, url, &redis), 0);
+    {
+        SL_SCOPE(inner);
+        CHECK_EQ(sl_redis_lock(&inner, redis, KEY, .ttl = SL_SECONDS(60), .fenced = true, .ret_lock = &lock), 0);
+        *ret_fence = sl_lock_fence(lock);
+        CHECK_EQ(sl_scope_wait(&inner), 0);
+    }
+    return sl_scope_wait(&scope);
+}
+
+static struct redis_process replica;
+
+static void stop_replica(void)
+{
+    redis_process_stop(&replica);
+}
+
+C_TEST_REAL_FEW(
+    lock_f07_promoted_before_it_knew,
+    "given a replica that is promoted before it was told of the last lock, then the next lock there has a larger "
+    "token all the same",
+    "coordination 4.6.7")
+{
+    char port[16], url[64];
+    int64_t first = 0, unseen = 0, next = 0, offset = 0;
+    SL_SCOPE(scope);
+    sl_redis *redis = NULL, *second = NULL;
+    static const char *const at_once[] = {"--repl-diskless-sync-delay", "0", NULL};
+    CHECK_EQ(start_own(&scope, at_once, &redis), 0);
+    (void)snprintf(port, sizeof port, "%d", own.port);
+    const char *const arguments[] = {"--replicaof", "127.0.0.1", port, NULL};
+    redis_process_stop(&replica);
+    (void)atexit(stop_replica);
+    CHECK(redis_process_start(&replica, arguments));
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", own.port);
+    CHECK_EQ(take_and_leave(url, &first), 0);
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", replica.port);
+    CHECK_EQ(kit_client(&scope, url, &second), 0);
+    while (offset == 0) { /* until it has the first token */
+        CHECK_EQ(kit_number(second, "EXISTS", "{" KEY "}:fence", &offset), 0);
+    }
+    CHECK_EQ(kill(replica.pid, SIGSTOP), 0);
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", own.port);
+    CHECK_EQ(take_and_leave(url, &unseen), 0);
+    CHECK(unseen > first);
+    redis_process_kill(&own);
+    CHECK_EQ(kill(replica.pid, SIGCONT), 0);
+    CHECK_EQ(sl_redis_do(second, NULL, "REPLICAOF", "NO", "ONE"), 0);
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", replica.port);
+    CHECK_EQ(sl_redis_do(second, NULL, "SET", "{" KEY "}:fence", "5"), 0); /* whatever of it arrived */
+    CHECK_EQ(take_and_leave(url, &next), 0);
+    CHECK(next > unseen);
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    redis_process_stop(&replica);
+    redis_process_stop(&own);
+    return 0;
+}
+
+C_TEST_REAL_FEW(
+    lock_f06_last_second_is_lost,
+    "given a Redis that comes back without what was written last, then the holder learns of it and the next "
+    "token is larger",
+    "coordination 4.6.6")
+{
+    SL_SCOPE(scope);
+    sl_redis *redis = NULL;
+    sl_lock *lock = NULL;
+    char url[64];
+    int64_t first = 0, fence = 0;
+    CHECK_EQ(start_own(&scope, NULL, &redis), 0);
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", own.port);
+    CHECK_EQ(take_and_leave(url, &first), 0);
+    CHECK_EQ(sl_redis_do(redis, NULL, "SAVE"), 0); /* what comes behind this is lost */
+    {
+        SL_SCOPE(inner);
+        CHECK_EQ(sl_redis_lock(&inner, redis, KEY, .ttl = SL_SECONDS(2), .fenced = true, .ret_lock = &lock), 0);
+        fence = sl_lock_fence(lock);
+        CHECK(fence > first);
+        redis_process_kill(&own);
+        CHECK(redis_process_restart(&own));
+        CHECK_EQ(sl_sleep(SL_SECONDS(60)), SL_ECANCELED);
+        CHECK_EQ(sl_scope_close(&inner, SL_ECANCELED), SL_ELOCKLOST);
+    }
+    SL_SCOPE(inner);
+    CHECK_EQ(sl_redis_lock(&inner, redis, KEY, .fenced = true, .ret_lock = &lock), 0);
+    CHECK(sl_lock_fence(lock) > fence);
+    CHECK_EQ(sl_scope_wait(&inner), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    redis_process_stop(&own);
+    return 0;
+}
+
 /* A server that refuses for now, in one way or the other, until it is told to go on. */
 static const struct {
     const char *begin[5], *end[5];
@@ -365,7 +466,8 @@ C_TEST_REAL_FEW(lock_b40_b41_waiters,
     return sl_scope_wait(&scope);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(lock_f08_redis_stalls), cmocka_unit_test(lock_f09_redis_clock_is_set),
+SL_TEST_MAIN(cmocka_unit_test(lock_f06_last_second_is_lost), cmocka_unit_test(lock_f07_promoted_before_it_knew),
+             cmocka_unit_test(lock_f08_redis_stalls), cmocka_unit_test(lock_f09_redis_clock_is_set),
              cmocka_unit_test(lock_f15_refused_for_now), cmocka_unit_test(lock_f16_loop_is_held_up),
              cmocka_unit_test(lock_b11_dropped_without_release), cmocka_unit_test(lock_b30_unbounded_wait),
              cmocka_unit_test(lock_b34_one_node_counts), cmocka_unit_test(lock_b36_losers_hold_nothing),

@@ -172,7 +172,9 @@ C_TEST_REAL_FEW(
     CHECK_EQ(kill(replica.pid, SIGCONT), 0);
     CHECK_EQ(sl_redis_do(second, NULL, "REPLICAOF", "NO", "ONE"), 0);
     (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", replica.port);
-    CHECK_EQ(sl_redis_do(second, NULL, "SET", "{" KEY "}:fence", "5"), 0); /* whatever of it arrived */
+    char seen[24]; /* whatever of it has arrived all the same */
+    (void)snprintf(seen, sizeof seen, "%lld", (long long)first);
+    CHECK_EQ(sl_redis_do(second, NULL, "SET", "{" KEY "}:fence", seen), 0);
     CHECK_EQ(take_and_leave(url, &next), 0);
     CHECK(next > unseen);
     sl_scope_cancel(&scope, NULL);

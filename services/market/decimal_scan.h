@@ -36,7 +36,7 @@ static inline const char *sl__decimal_scan(const char *text, sl_decimal *ret_dec
         return NULL;
     }
     uint64_t mantissa = 0;
-    if (whole + fraction <= 8) { /* without the point they are one word */
+    if (whole < 8 && whole + fraction <= 8) { /* without the point they are one word */
         word = (word & ((UINT64_C(1) << (8 * whole)) - 1)) | behind << (8 * whole);
         mantissa = sl_digits_value(word, whole + fraction);
     } else {

@@ -157,8 +157,8 @@ C_TEST_REAL_FEW(lock_f10_workers_clock_is_set,
     (void)snprintf(path, sizeof path, "%s/examples/locked_worker", SL_TEST_BUILD_DIR);
     (void)snprintf(from, sizeof from, "SL_CLOCK_SHIFT=%s", clock);
     static const char preload[] = "LD_PRELOAD=" CLOCK_SHIFT_PRELOAD;
-    const char *const arguments[] = {"env",  preload, "ASAN_OPTIONS=verify_asan_link_order=0", from, path, url,
-                                     "only", NULL};
+    static const char sanitizer[] = "ASAN_OPTIONS=verify_asan_link_order=0";
+    const char *const arguments[] = {"env", preload, sanitizer, from, path, url, "only", NULL};
     SL_SCOPE(scope);
     sl_redis *redis = NULL;
     CHECK_EQ(sl_redis_open(&scope, &(struct sl_redis_options){.url = url}, &redis), 0);

@@ -221,6 +221,8 @@ static const struct sl_config_field rabbitmq_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, routing_key), .type = SL_CONFIG_STRING,
      .default_text = "<venue>.<instrument>.<kind>", .min = "1", .max = TEMPLATE_MAX,
      .help = "With " TEMPLATE_MARKS "."},
+    {SL_CONFIG_AT(struct sl_conf_rabbitmq, confirm), .type = SL_CONFIG_BOOL, .default_text = "true",
+     .help = "The broker confirms each message; there is no delivery without."},
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, mandatory), .type = SL_CONFIG_BOOL, .default_text = "false",
      .help = "A message that no queue gets comes back and counts as refused."},
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, persistent), .type = SL_CONFIG_BOOL, .default_text = "true",
@@ -237,6 +239,9 @@ static void check_rabbitmq(const void *value, sl_config_check *check)
     const struct sl_conf_rabbitmq *rabbitmq = value;
     check_common(check, &rabbitmq->common);
     check_template(check, "routing_key", rabbitmq->routing_key);
+    if (!rabbitmq->confirm) {
+        sl_config_reject(check, "confirm", "unconfirmed messages may be lost without a trace; only true is possible");
+    }
     sl__conf_check_tls(check, &rabbitmq->tls, sl__conf_scheme_is(&rabbitmq->url, "amqps"), "an address of amqps");
     sl__conf_check_password(check, &rabbitmq->url, rabbitmq->password);
     if (rabbitmq->heartbeat > 0 && rabbitmq->heartbeat < SL_SECONDS(1)) {

@@ -21,7 +21,7 @@ static const char example[] =
     "coordination: { backend: redis, url: \"redis://localhost:6379\", group: md, partitions: 64, ttl: 10s }\n"
     "sinks:\n"
     "  archive: { kind: sqlite, path: market.db }\n"
-    "  bus: { kind: rabbitmq, url: \"amqp://localhost\", exchange: market, when_full: spool }\n"
+    "  bus: { kind: rabbitmq, url: \"amqp://localhost\", exchange: market, confirm: true, when_full: spool }\n"
     "admin: { listen: \"127.0.0.1:8080\" }\n";
 
 static void the_example_becomes_structs(void **state)

@@ -80,6 +80,7 @@ static const struct {
     {"stream.channels", "[best]"},
     {"backfill.channels", "[candles]"},
     {"mandatory", "true"},
+    {"rabbitmq.confirm", "true"},
     {"depth", "50"},
     {"backend", "redis"},
     {"coordination.url", "rediss://g"},
@@ -96,8 +97,8 @@ static const struct {
 };
 
 /* These cannot be changed in the base without changing others: they are read, but their change is not looked at. */
-static const char *const fixed[] = {"sinks.kafka.acks", "sinks.kafka.encrypted", "coordination.backend",
-                                    "services.poll.bulk"};
+static const char *const fixed[] = {"sinks.kafka.acks", "sinks.kafka.encrypted", "sinks.rabbitmq.confirm",
+                                    "coordination.backend", "services.poll.bulk"};
 
 static size_t walked, bounded;
 

@@ -307,7 +307,8 @@ static int keep_rates(struct receive *receive)
     if (receive->rates != NULL && wanted.count == receive->rate.count && wanted.period == receive->rate.period) {
         return 0;
     }
-    struct sl_rate rate = {.count = wanted.count, .period = wanted.period};
+    /* A client may send what its period allows all at once. */
+    struct sl_rate rate = {.count = wanted.count, .period = wanted.period, .burst = wanted.count, .bucket = true};
     sl_rate_table *table = NULL;
     SL_TRY(sl_rate_table_create(&rate, 1, SL_RECEIVE_ADDRESSES, sl_random(), &table));
     sl_rate_table_free(receive->rates);

@@ -338,7 +338,7 @@ struct sl_conf_rabbitmq {
     int exchange_type;       /* enum sl_conf_exchange_type */
     bool declare;            /* the exchange is made if it is not there */
     const char *routing_key; /* template */
-    bool confirm; /* always true: without it nothing would be known to be delivered */
+    bool confirm;            /* always true: without it nothing would be known to be delivered */
     bool mandatory, persistent;
     uint64_t window; /* unconfirmed messages under way */
     sl_time heartbeat;

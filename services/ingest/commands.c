@@ -7,11 +7,10 @@
 #include "ingest/config.h"
 
 static const struct sl_cli_command *const commands[] = {
-    &sl__command_run,     &sl__command_demo,       &sl__command_check,  &sl__command_config_dump,
-    &sl__command_schema,  &sl__command_exchange,   &sl__command_top,    &sl__command_feeds,
-    &sl__command_tasks,   &sl__command_replay,     &sl__command_record, &sl__command_venues,
-    &sl__command_tap,     &sl__command_ctl,        &sl__command_health, &sl__command_new_worker,
-    &sl__command_version, &sl__command_completion, &sl__command_man};
+    &sl__command_run,      &sl__command_demo,       &sl__command_check,   &sl__command_config_dump, &sl__command_schema,
+    &sl__command_exchange, &sl__command_simulate,   &sl__command_top,     &sl__command_feeds,       &sl__command_tasks,
+    &sl__command_replay,   &sl__command_record,     &sl__command_venues,  &sl__command_tap,         &sl__command_ctl,
+    &sl__command_health,   &sl__command_new_worker, &sl__command_version, &sl__command_completion,  &sl__command_man};
 
 const struct sl_cli sl_program = {.name = "sluice",
                                   .version = SL_PROGRAM_VERSION,
@@ -52,13 +51,17 @@ int sl_command_load(const struct sl_cli_arguments *arguments, sl_config **ret_co
     return code;
 }
 
-int sl_command_load_or_tell(const struct sl_cli_arguments *arguments, sl_config **ret_config)
+int sl_command_status(int code, const sl_config_report *report)
 {
-    sl_auto(sl_config_report) *report = NULL;
-    int code = sl_command_load(arguments, ret_config, &report);
     (void)fputs(sl_config_report_text(report), stderr);
     if (code < 0 && code != SL_EINVAL) {
         (void)fprintf(stderr, "sluice: %s\n", sl_strerror(code));
     }
     return code == 0 ? SL_EXIT_DONE : code == SL_EINVAL ? SL_EXIT_CONFIG : SL_EXIT_FAILED;
+}
+
+int sl_command_load_or_tell(const struct sl_cli_arguments *arguments, sl_config **ret_config)
+{
+    sl_auto(sl_config_report) *report = NULL;
+    return sl_command_status(sl_command_load(arguments, ret_config, &report), report);
 }

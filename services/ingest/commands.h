@@ -14,7 +14,7 @@ extern "C" {
 
 extern const struct sl_cli sl_program;
 
-extern const struct sl_cli_command sl__command_run, sl__command_demo, sl__command_exchange;
+extern const struct sl_cli_command sl__command_run, sl__command_demo, sl__command_exchange, sl__command_simulate;
 extern const struct sl_cli_command sl__command_check, sl__command_config_dump, sl__command_schema;
 extern const struct sl_cli_command sl__command_top, sl__command_feeds, sl__command_tasks, sl__command_tap,
     sl__command_ctl, sl__command_health;
@@ -49,6 +49,9 @@ SL_MUST_CHECK int sl_command_load(const struct sl_cli_arguments *arguments, sl_c
  */
 SL_MUST_CHECK int sl_command_sources(const struct sl_cli_arguments *arguments, struct sl_config_source **ret_sources,
                                      struct sl_config_options *ret_options);
+
+/* Tells on standard error what is wrong with what was loaded. The exit status. */
+int sl_command_status(int code, const sl_config_report *report);
 
 /* The same for commands that only go on with a good one: what is wrong is told on standard error. The exit status. */
 SL_MUST_CHECK int sl_command_load_or_tell(const struct sl_cli_arguments *arguments, sl_config **ret_config);

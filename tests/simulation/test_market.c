@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "market_play.h"
+#include "ingest/simulate.h"
 #include "sl_test.h"
 
 #define SEEDS 20
@@ -32,7 +32,7 @@ static bool is_left_out(const char *variable, const char *name)
 }
 
 static void tell(const char *what, sl_venue venue, const char *fault, unsigned redundancy, uint64_t seed,
-                 const struct market_play_result *result)
+                 const struct sl_simulate_result *result)
 {
     print_error("%s: %s %s, %u connection(s), SL_SIMULATE_SEED=%llu: %s\n"
                 "  trades %llu heard %llu told %llu untold %llu unseen %llu doubled %llu wrong %llu; books wrong %llu "
@@ -49,27 +49,12 @@ static void tell(const char *what, sl_venue venue, const char *fault, unsigned r
 
 /* ---- scenarios ---- */
 
-/* An entry of `faults`: one of these each time. */
-static size_t put_entry(char *text, size_t size_bytes, const sl_fault *faults, size_t count, const char *rest)
-{
-    size_t used = (size_t)snprintf(text, size_bytes, "  - { what: [");
-    for (size_t at = 0; at < count && used < size_bytes; at++) {
-        used +=
-            (size_t)snprintf(text + used, size_bytes - used, "%s%s", at == 0 ? "" : ", ", sl_fault_name(faults[at]));
-    }
-    used += used < size_bytes ? (size_t)snprintf(text + used, size_bytes - used, "], %s }\n", rest) : 0;
-    assert_true(used < size_bytes);
-    return used;
-}
-
 /* One fault every few seconds. */
 static const char *scenario_of(sl_fault fault, unsigned count)
 {
     static char text[512];
-    char rest[128];
-    (void)snprintf(rest, sizeof rest, "every: 3s, random: true, count: %u, for: 2s", count);
-    size_t used = (size_t)snprintf(text, sizeof text, "faults:\n");
-    (void)put_entry(text + used, sizeof text - used, &fault, 1, rest);
+    (void)snprintf(text, sizeof text, "faults: [{ what: [%s], every: 3s, random: true, count: %u, for: 2s }]",
+                   sl_fault_name(fault), count);
     return fault == SL_FAULT_NONE ? NULL : text;
 }
 
@@ -99,13 +84,13 @@ static bool can_happen(sl_venue venue, sl_fault fault)
 
 static bool fault_is_good(sl_venue venue, sl_fault fault, unsigned redundancy)
 {
-    struct market_play_options options = {.venue = venue,
+    struct sl_simulate_options options = {.venue = venue,
                                           .seed = number_from_environment("SL_SIMULATE_SEED", 1),
                                           .redundancy = redundancy,
                                           .scenario = scenario_of(fault, 2)};
-    struct market_play_result result;
-    int code = market_play(&options, &result);
-    bool good = code == 0 && market_play_is_true(&result);
+    struct sl_simulate_result result;
+    int code = sl_simulate(&options, &result);
+    bool good = code == 0 && sl_simulate_is_true(&result);
     if (!good) {
         tell("not true", venue, sl_fault_name(fault), redundancy, options.seed, &result);
     }
@@ -125,7 +110,7 @@ static void each_fault(sl_venue venue, unsigned redundancy)
         }
         if (!is_left_out("SL_MARKET_FAULT", sl_fault_name((sl_fault)fault)) &&
             !is_left_out("SL_MARKET_VENUE", sl_venue_name(venue)) &&
-            !market_play_hides_changes(venue, (sl_fault)fault) && !market_play_hides_trades(venue, (sl_fault)fault)) {
+            !sl_simulate_hides_changes(venue, (sl_fault)fault) && !sl_simulate_hides_trades(venue, (sl_fault)fault)) {
             bad += !fault_is_good(venue, (sl_fault)fault, redundancy);
         }
     }
@@ -196,10 +181,10 @@ static void each_fault_of_beginnings_meets_one(void **state)
                            "faults:\n  - { what: [%s], every: 2s, count: 2, for: 1500ms }\n"
                            "  - { what: [cut], at: 2100ms, every: 4s }\n",
                            name);
-            struct market_play_options options = {
+            struct sl_simulate_options options = {
                 .venue = venues[at], .seed = 9, .redundancy = 1, .steps = 1800, .scenario = scenario};
-            struct market_play_result result;
-            bool good = market_play(&options, &result) == 0 && market_play_is_true(&result) &&
+            struct sl_simulate_result result;
+            bool good = sl_simulate(&options, &result) == 0 && sl_simulate_is_true(&result) &&
                         result.exchange.faults[faults[i]] > 0;
             if (!good) {
                 tell("beginnings", venues[at], name, 1, 9, &result);
@@ -221,15 +206,15 @@ static void books_of_megabytes(void **state)
                        "venues: { %s: { deep: 30000 } }\n"
                        "faults:\n  - { what: [cut, fragment, ping-inside], every: 300ms, until: 1s }\n",
                        sl_venue_name(whole[at]));
-        struct market_play_options options = {.venue = whole[at],
+        struct sl_simulate_options options = {.venue = whole[at],
                                               .seed = 4,
                                               .redundancy = 1,
                                               .steps = 60,
                                               .scenario = scenario,
                                               .deflate = at == 0,
                                               .chunk_bytes = 0};
-        struct market_play_result result;
-        bool good = market_play(&options, &result) == 0 && market_play_is_true(&result);
+        struct sl_simulate_result result;
+        bool good = sl_simulate(&options, &result) == 0 && sl_simulate_is_true(&result);
         if (!good) {
             tell("not true", whole[at], "deep", 1, 4, &result);
         }
@@ -251,17 +236,17 @@ static void lost_changes_that_nothing_tells_are_found_by_verifying(void **state)
     static const sl_fault faults[] = {SL_FAULT_DROP, SL_FAULT_SILENT, SL_FAULT_HEARTBEATS_ONLY, SL_FAULT_REORDER};
     for (size_t at = 0; at < 2; at++) {
         for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-            assert_true(market_play_hides_changes(blind[at], faults[i]));
-            struct market_play_options options = {.venue = blind[at],
+            assert_true(sl_simulate_hides_changes(blind[at], faults[i]));
+            struct sl_simulate_options options = {.venue = blind[at],
                                                   .seed = 5,
                                                   .redundancy = 1,
                                                   .scenario = scenario_of(faults[i], 3),
                                                   .verify = SL_SECONDS(20),
                                                   .calm = SL_SECONDS(60)};
-            struct market_play_result with, without;
-            assert_int_equal(market_play(&options, &with), 0);
+            struct sl_simulate_result with, without;
+            assert_int_equal(sl_simulate(&options, &with), 0);
             options.verify = 0;
-            assert_int_equal(market_play(&options, &without), 0);
+            assert_int_equal(sl_simulate(&options, &without), 0);
             assert_int_equal(with.books_wrong, 0);
             assert_int_equal(with.never_healed, 0);
             assert_true(with.books.verified > 3);
@@ -280,18 +265,18 @@ static void right_books_stay_right_when_they_are_verified(void **state)
     static const sl_fault faults[] = {SL_FAULT_NONE, SL_FAULT_SNAPSHOT_OLD, SL_FAULT_HTTP_500};
     for (size_t at = 0; at < VENUES; at++) {
         for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-            struct market_play_options options = {.venue = venues[at],
+            struct sl_simulate_options options = {.venue = venues[at],
                                                   .seed = 3,
                                                   .redundancy = 1 + i % 2,
                                                   .steps = 2400,
                                                   .scenario = scenario_of(faults[i], 1),
                                                   .verify = SL_SECONDS(10)};
-            struct market_play_result result;
-            assert_int_equal(market_play(&options, &result), 0);
-            if (!market_play_is_true(&result) || result.books.different > 0) {
+            struct sl_simulate_result result;
+            assert_int_equal(sl_simulate(&options, &result), 0);
+            if (!sl_simulate_is_true(&result) || result.books.different > 0) {
                 tell("not true", venues[at], sl_fault_name(faults[i]), options.redundancy, 3, &result);
             }
-            assert_true(market_play_is_true(&result));
+            assert_true(sl_simulate_is_true(&result));
             assert_int_equal(result.books.different, 0);
             if (i == 0 && sl_venue_driver_of(venues[at])->book_rule == SL_BOOK_RULE_BINANCE_SPOT) {
                 assert_true(result.books.verified > 5);
@@ -302,60 +287,14 @@ static void right_books_stay_right_when_they_are_verified(void **state)
 
 /* ---- mixtures ---- */
 
-/* What the venue's protocol lets a worker see, and what the worker heals by itself. */
-static size_t visible_faults(sl_venue venue, unsigned redundancy, sl_fault faults[SL_FAULT_COUNT])
-{
-    size_t count = 0;
-    bool late = redundancy > 1 && !sl_venue_driver_of(venue)->consecutive_trades;
-    for (int fault = SL_FAULT_NONE + 1; fault < SL_FAULT_COUNT; fault++) {
-        if (late && fault == SL_FAULT_HALF_OPEN) {
-            continue; /* where both fall silent one after the other the gap is told late: behind trades that came since */
-        }
-        if (!market_play_hides_changes(venue, (sl_fault)fault) && !market_play_hides_trades(venue, (sl_fault)fault)) {
-            faults[count++] = (sl_fault)fault;
-        }
-    }
-    return count;
-}
-
-/* Several entries, each with all that is visible, that go on side by side. */
-static void write_mixture(char *text, size_t size_bytes, sl_venue venue, unsigned redundancy, uint64_t seed)
-{
-    sl_fault faults[SL_FAULT_COUNT];
-    size_t count = visible_faults(venue, redundancy, faults);
-    size_t used = (size_t)snprintf(text, size_bytes, "venues: { okx: { checksums: %s } }\nfaults:\n",
-                                   seed % 7 < 3 ? "true" : "false");
-    if (venue != SL_VENUE_OKX) {
-        used = (size_t)snprintf(text, size_bytes, "faults:\n");
-    }
-    if (venue <= SL_VENUE_BINANCE_COINM) {
-        used += (size_t)snprintf(text + used, size_bytes - used,
-                                 "  - { what: [weight], every: 8s, random: true, count: %llu }\n",
-                                 (unsigned long long)(500 + seed * 37 % 4000));
-    }
-    for (unsigned entry = 1; entry <= 3; entry++) {
-        char rest[128];
-        (void)snprintf(rest, sizeof rest, "every: %llums, random: true, count: %u, for: %llus",
-                       (unsigned long long)(1000 + seed * entry % 61 * 80), entry,
-                       (unsigned long long)(1 + (seed + entry) % 7));
-        used += put_entry(text + used, size_bytes - used, faults, count, rest);
-    }
-}
-
 /* A venue, connections and faults from one seed. */
-static bool mixture_is_good(uint64_t seed, struct market_play_result *result)
+static bool mixture_is_good(uint64_t seed, struct sl_simulate_result *result)
 {
-    char scenario[4096];
+    char scenario[SL_SIMULATE_MIXTURE_BYTES];
     sl_venue venue = venues[seed % VENUES];
-    struct market_play_options options = {.venue = venue,
-                                          .seed = seed,
-                                          .redundancy = 1 + seed / VENUES % 2,
-                                          .scenario = scenario,
-                                          .deflate = seed % 3 == 0,
-                                          .chunk_bytes = seed % 4 == 0 ? 700 : 0};
-    write_mixture(scenario, sizeof scenario, venue, options.redundancy, seed);
-    int code = market_play(&options, result);
-    bool good = code == 0 && market_play_is_true(result);
+    struct sl_simulate_options options = sl_simulate_mixture(venue, seed, 1 + seed / VENUES % 2, scenario);
+    int code = sl_simulate(&options, result);
+    bool good = code == 0 && sl_simulate_is_true(result);
     if (!good) {
         tell("not true", venue, "mixture", options.redundancy, seed, result);
     }
@@ -370,7 +309,7 @@ static void mixtures_of_faults(void **state)
     uint64_t bad = 0, trades = 0, told = 0, gaps = 0, healed = 0, faults = 0;
     sl_time longest = 0;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
-        struct market_play_result result;
+        struct sl_simulate_result result;
         bad += !mixture_is_good(seed, &result);
         trades += result.trades;
         told += result.told;
@@ -410,12 +349,12 @@ static void one_of_two_connections_may_be_cut_at_any_time(void **state)
         (void)snprintf(scenario, sizeof scenario, "faults: [{ what: [cut, close], at: %llums, every: %llums }]",
                        (unsigned long long)(500 + seed * 7919 % 4000),
                        (unsigned long long)(4000 + seed * 104729 % 3000));
-        struct market_play_options options = {
+        struct sl_simulate_options options = {
             .venue = venue, .seed = seed, .redundancy = 2, .steps = 1600, .scenario = scenario};
-        struct market_play_result result;
+        struct sl_simulate_result result;
         sl_book_rule rule = sl_venue_driver_of(venue)->book_rule;
         bool ids = rule != SL_BOOK_RULE_TRUSTED && rule != SL_BOOK_RULE_TIMED && rule != SL_BOOK_RULE_CHECKSUM;
-        bool good = market_play(&options, &result) == 0 && market_play_is_true(&result) && result.told == 0 &&
+        bool good = sl_simulate(&options, &result) == 0 && sl_simulate_is_true(&result) && result.told == 0 &&
                     result.gaps == 0 && (!ids || result.book_gaps == 0);
         if (!good) {
             tell("A/B", venue, "cut", 2, seed, &result);
@@ -433,7 +372,7 @@ static void same_seed_same_play(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++) {
-        struct market_play_result one, other;
+        struct sl_simulate_result one, other;
         (void)mixture_is_good(seed, &one);
         (void)mixture_is_good(seed, &other);
         assert_int_equal(one.exchange.messages, other.exchange.messages);

@@ -90,12 +90,7 @@ static int load(const struct sl_cli_arguments *arguments, sl_config **ret_config
                                        .sets = texts.items,
                                        .set_count = texts.count};
     sl_auto(sl_config_report) *report = NULL;
-    int code = sl_config_load(&config, ret_config, &report);
-    (void)fputs(sl_config_report_text(report), stderr);
-    if (code < 0 && code != SL_EINVAL) {
-        (void)fprintf(stderr, "sluice: %s\n", sl_strerror(code));
-    }
-    return code == 0 ? SL_EXIT_DONE : code == SL_EINVAL ? SL_EXIT_CONFIG : SL_EXIT_FAILED;
+    return sl_command_status(sl_config_load(&config, ret_config, &report), report);
 }
 
 static int run_exchange(const struct sl_cli_arguments *arguments)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A play of the simulated exchange and a stream service. See market_play.h. */
-#include "market_play.h"
+/* A play of the simulated exchange and a stream service. See simulate.h. The faults of a seed are in simulate_mixture.c. */
+#include "ingest/simulate.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,8 +43,8 @@ struct tale {
 };
 
 struct play {
-    const struct market_play_options *options;
-    struct market_play_result *result;
+    const struct sl_simulate_options *options;
+    struct sl_simulate_result *result;
     sl_instruments *theirs, *ours;
     sl_simulated *exchange;
     sl_stream_service *stream;
@@ -52,7 +52,8 @@ struct play {
     sl_config *ours_config;
     struct tale *tales;
     sl_config *config;
-    const struct sl_scenario *scenario;
+    struct sl_scenario scenario; /* of the one venue */
+    struct sl_scenario_venue venue;
 };
 
 static void complain(struct play *play, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -112,7 +113,7 @@ static int64_t key_of(const sl_trade *trade)
 static int on_truth(void *arg, const sl_market_event *event)
 {
     struct play *play = arg;
-    if (event->instrument->index >= MARKET_PLAY_INSTRUMENTS) {
+    if (event->instrument->index >= SL_SIMULATE_INSTRUMENTS) {
         return 0; /* listed meanwhile: nobody follows it */
     }
     struct tale *tale = &play->tales[event->instrument->index];
@@ -248,7 +249,7 @@ static bool is_told(const struct tale *tale, int64_t place, int64_t next)
 static void compare_trades(struct play *play, const sl_instrument *instrument)
 {
     const struct tale *tale = &play->tales[instrument->index];
-    struct market_play_result *result = play->result;
+    struct sl_simulate_result *result = play->result;
     int64_t next = -1; /* the next one that was given out */
     int64_t first = 0;
     while (first < (int64_t)tale->trades && tale->heard[first] == 0) {
@@ -326,7 +327,7 @@ static bool is_well(const struct play *play)
     /* Books that are verified by subscribing anew are never all settled. */
     bool live = stats.live == stats.connections || play->options->verify > 0;
     bool well = stats.connections > 0 && live && lists_are_equal(play);
-    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
+    for (size_t at = 0; at < SL_SIMULATE_INSTRUMENTS; at++) {
         bool stale = true;
         if (is_gone(play, at)) {
             continue;
@@ -340,7 +341,7 @@ static bool is_well(const struct play *play)
 
 static bool all_heard(const struct play *play)
 {
-    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
+    for (size_t at = 0; at < SL_SIMULATE_INSTRUMENTS; at++) {
         const struct tale *tale = &play->tales[at];
         if (!is_gone(play, at) && tale->trades > 0 && tale->heard[tale->trades - 1] == 0) {
             return false;
@@ -351,8 +352,8 @@ static bool all_heard(const struct play *play)
 
 static bool orders(const struct play *play, sl_fault fault)
 {
-    const struct sl_scenario_fault *faults = play->scenario->faults.items;
-    for (size_t at = 0; at < play->scenario->faults.count; at++) {
+    const struct sl_scenario_fault *faults = play->scenario.faults.items;
+    for (size_t at = 0; at < play->scenario.faults.count; at++) {
         for (size_t i = 0; i < faults[at].what.count; i++) {
             if (((const int *)faults[at].what.items)[i] == (int)fault) {
                 return true;
@@ -365,7 +366,7 @@ static bool orders(const struct play *play, sl_fault fault)
 /* A connection that is half open is noticed by its silence alone, which takes as long as the venue's rules make it. */
 static sl_time calm_of(const struct play *play)
 {
-    const struct market_play_options *options = play->options;
+    const struct sl_simulate_options *options = play->options;
     sl_time calm = options->calm == 0 ? SL_SECONDS(5) : options->calm;
     sl_time silence = sl_venue_driver_of(options->venue)->limits.silence + SL_SECONDS(30);
     return orders(play, SL_FAULT_HALF_OPEN) && calm < silence ? silence : calm;
@@ -379,7 +380,7 @@ static int go_wrong(struct play *play)
         SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
     }
     sl_auto(sl_scenario_run) *run = NULL;
-    SL_TRY(sl_scenario_begin(play->scenario, play->exchange, &run));
+    SL_TRY(sl_scenario_begin(&play->scenario, play->exchange, &run));
     SL_SCOPE(scope, .name = "faults");
     int code = sl_spawn(&scope, sl_scenario_play, run, .daemon = true, .name = "scenario");
     while (code == 0 && sl_simulated_get_stats(play->exchange)->steps < steps) {
@@ -415,7 +416,7 @@ static int conduct(struct play *play)
 
 static int subscribe(struct play *play)
 {
-    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
+    for (size_t at = 0; at < SL_SIMULATE_INSTRUMENTS; at++) {
         sl_subscription trades = {.feed = SL_FEED_TRADES, .instrument = sl_instruments_at(play->ours, at)};
         sl_subscription depth = {.feed = SL_FEED_DEPTH, .instrument = sl_instruments_at(play->ours, at)};
         SL_TRY(sl_stream_add(play->stream, &trades));
@@ -449,7 +450,7 @@ static int open_access(struct play *play)
 
 static int open_stream(struct play *play)
 {
-    const struct market_play_options *options = play->options;
+    const struct sl_simulate_options *options = play->options;
     SL_TRY(open_access(play));
     struct sl_stream_options stream = {.name = "market",
                                        .driver = sl_venue_driver_of(options->venue),
@@ -472,7 +473,7 @@ static int open_stream(struct play *play)
     code = code == 0 ? sl_spawn(&scope, sl_stream_run, play->stream, .name = "stream") : code;
     code = code == 0 ? sl_spawn(&scope, keep_listing, play, .name = "lists") : code;
     code = code == 0 ? conduct(play) : code;
-    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS && code == 0; at++) {
+    for (size_t at = 0; at < SL_SIMULATE_INSTRUMENTS && code == 0; at++) {
         if (!is_gone(play, at)) {
             compare_books(play, sl_instruments_at(play->ours, at));
         }
@@ -488,14 +489,14 @@ static int open_stream(struct play *play)
 static int perform(void *arg)
 {
     struct play *play = arg;
-    const struct market_play_options *options = play->options;
+    const struct sl_simulate_options *options = play->options;
     SL_TRY(sl_network_simulate());
     if (options->chunk_bytes > 0) {
         SL_TRY(sl_network_link(NULL, NULL, &(struct sl_link_options){.chunk_bytes = options->chunk_bytes}));
     }
     struct sl_simulated_options exchange;
-    SL_TRY(sl_scenario_prepare(play->scenario, play->theirs, &exchange));
-    exchange.wait = (size_t)2 * MARKET_PLAY_INSTRUMENTS * options->redundancy;
+    SL_TRY(sl_scenario_prepare(&play->scenario, play->theirs, &exchange));
+    exchange.wait = (size_t)2 * SL_SIMULATE_INSTRUMENTS * options->redundancy;
     exchange.arg = play;
     exchange.record = on_truth;
     SL_TRY(sl_simulated_open(&exchange, &play->exchange));
@@ -503,7 +504,7 @@ static int perform(void *arg)
     sl_stream_service_free(play->stream);
     sl_access_close(play->access);
     sl_config_unref(play->ours_config);
-    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS && code == 0; at++) {
+    for (size_t at = 0; at < SL_SIMULATE_INSTRUMENTS && code == 0; at++) {
         compare_trades(play, sl_instruments_at(play->ours, at));
     }
     sl_simulated_close(play->exchange);
@@ -517,27 +518,43 @@ static void log_nothing(void *context, enum sl_log_level level, const char *text
     (void)text;
 }
 
-/* The scenario, with what the play itself decides laid over it. */
-static int load(struct play *play)
+/* Loads the text as a scenario. */
+static int load_text(struct play *play, const char *text)
 {
-    const struct market_play_options *options = play->options;
-    char seed[40], rate[40], venue[80];
-    (void)snprintf(seed, sizeof seed, "seed=%llu", (unsigned long long)options->seed);
-    (void)snprintf(rate, sizeof rate, "rate=%g", options->rate == 0 ? 40 : options->rate);
-    (void)snprintf(venue, sizeof venue, "venues.%s.instruments=%d", sl_venue_name(options->venue),
-                   MARKET_PLAY_INSTRUMENTS);
-    const char *sets[] = {seed, rate, venue};
-    const char *text = options->scenario == NULL ? "" : options->scenario;
+    char venue[80];
+    (void)snprintf(venue, sizeof venue, "venues.%s.instruments=%d", sl_venue_name(play->options->venue),
+                   SL_SIMULATE_INSTRUMENTS);
+    const char *set = venue;
     struct sl_config_source source = {.path = "scenario", .text = text, .text_bytes = strlen(text)};
     struct sl_config_options config = {
-        .root = &sl_scenario_root, .sources = &source, .source_count = 1, .sets = sets, .set_count = 3};
+        .root = &sl_scenario_root, .sources = &source, .source_count = 1, .sets = &set, .set_count = 1};
     sl_auto(sl_config_report) *report = NULL;
     int code = sl_config_load(&config, &play->config, &report);
     if (code < 0) {
         complain(play, "the scenario: %s", sl_config_report_text(report));
-        return code;
     }
-    play->scenario = sl_config_root(play->config);
+    return code;
+}
+
+/* The scenario, with what the play itself decides laid over it. */
+static int load(struct play *play)
+{
+    const struct sl_simulate_options *options = play->options;
+    if (options->loaded == NULL) {
+        SL_TRY(load_text(play, options->scenario == NULL ? "" : options->scenario));
+    }
+    play->scenario =
+        *(options->loaded != NULL ? options->loaded : (const struct sl_scenario *)sl_config_root(play->config));
+    const struct sl_scenario_venue *one = play->scenario.venues[options->venue];
+    play->venue = one != NULL ? *one : (struct sl_scenario_venue){.instruments = 0};
+    play->venue.instruments = SL_SIMULATE_INSTRUMENTS;
+    memset(play->scenario.venues, 0, sizeof play->scenario.venues);
+    play->scenario.venues[options->venue] = &play->venue;
+    play->scenario.capture = (struct sl_config_list){.count = 0};
+    play->scenario.seed = options->seed;
+    play->scenario.rate = options->rate == 0 ? 40 : options->rate;
+    play->scenario.steps = 0;
+    play->scenario.port = 0;
     return 0;
 }
 
@@ -546,21 +563,21 @@ static int prepare(struct play *play)
     SL_TRY(load(play));
     SL_TRY(sl_instruments_new(0, &play->theirs));
     SL_TRY(sl_instruments_new(0, &play->ours));
-    SL_TRY(sl_simulated_define(play->ours, play->options->venue, MARKET_PLAY_INSTRUMENTS));
-    play->tales = sl_calloc(MARKET_PLAY_INSTRUMENTS, sizeof *play->tales);
+    SL_TRY(sl_simulated_define(play->ours, play->options->venue, SL_SIMULATE_INSTRUMENTS));
+    play->tales = sl_calloc(SL_SIMULATE_INSTRUMENTS, sizeof *play->tales);
     if (play->tales == NULL) {
         return SL_ENOMEM;
     }
-    for (size_t at = 0; at < MARKET_PLAY_INSTRUMENTS; at++) {
+    for (size_t at = 0; at < SL_SIMULATE_INSTRUMENTS; at++) {
         play->tales[at].newest = -1;
         SL_TRY(sl_book_new(0, &play->tales[at].book));
     }
     return 0;
 }
 
-int market_play(const struct market_play_options *options, struct market_play_result *ret_result)
+int sl_simulate(const struct sl_simulate_options *options, struct sl_simulate_result *ret_result)
 {
-    *ret_result = (struct market_play_result){.trades = 0};
+    *ret_result = (struct sl_simulate_result){.trades = 0};
     int64_t held = sl_memory_held();
     struct play play = {.options = options, .result = ret_result};
     int code = prepare(&play);
@@ -577,7 +594,7 @@ int market_play(const struct market_play_options *options, struct market_play_re
         complain(&play, "the run gave %s: %s", sl_error_name(code), story);
     }
     sl_error_unref(error);
-    for (size_t at = 0; play.tales != NULL && at < MARKET_PLAY_INSTRUMENTS; at++) {
+    for (size_t at = 0; play.tales != NULL && at < SL_SIMULATE_INSTRUMENTS; at++) {
         sl_book_free(play.tales[at].book);
     }
     sl_free(play.tales);
@@ -591,27 +608,9 @@ int market_play(const struct market_play_options *options, struct market_play_re
     return code;
 }
 
-bool market_play_is_true(const struct market_play_result *result)
+bool sl_simulate_is_true(const struct sl_simulate_result *result)
 {
     return result->untold == 0 && result->doubled == 0 && result->wrong == 0 && result->books_wrong == 0 &&
            result->silently_wrong == 0 && result->crossed == 0 && result->never_healed == 0 && result->leaked == 0 &&
            result->problem[0] == '\0' && result->heard > 0;
-}
-
-static bool says_nothing(sl_fault fault)
-{
-    return fault == SL_FAULT_SILENT || fault == SL_FAULT_HEARTBEATS_ONLY;
-}
-
-bool market_play_hides_trades(sl_venue venue, sl_fault fault)
-{
-    return !sl_venue_driver_of(venue)->consecutive_trades && (fault == SL_FAULT_DROP_TRADE || says_nothing(fault));
-}
-
-bool market_play_hides_changes(sl_venue venue, sl_fault fault)
-{
-    sl_book_rule rule = sl_venue_driver_of(venue)->book_rule;
-    bool blind = rule == SL_BOOK_RULE_TRUSTED || rule == SL_BOOK_RULE_TIMED;
-    bool late = rule == SL_BOOK_RULE_TRUSTED && fault == SL_FAULT_LATE_COPY;
-    return late || (blind && (fault == SL_FAULT_DROP || fault == SL_FAULT_REORDER || says_nothing(fault)));
 }

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool says_nothing(sl_fault fault)
 {
@@ -44,10 +45,9 @@ static void put(struct text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    int bytes = vsnprintf(text->data + text->used, SL_SIMULATE_MIXTURE_BYTES - text->used, format, arguments);
+    (void)vsnprintf(text->data + text->used, SL_SIMULATE_MIXTURE_BYTES - text->used, format, arguments);
     va_end(arguments);
-    text->used += (size_t)bytes;
-    text->used = text->used < SL_SIMULATE_MIXTURE_BYTES ? text->used : SL_SIMULATE_MIXTURE_BYTES - 1;
+    text->used += strlen(text->data + text->used);
 }
 
 static void put_visible(struct text *text, sl_venue venue, unsigned redundancy)

@@ -186,6 +186,7 @@ static int stream_of(sl_replay *replay, sl_venue venue, uint32_t service, struct
     replay->streams[replay->stream_count++] = stream;
     *stream = (struct stream){.replay = replay, .driver = driver, .service = service, .expires = SL_NEVER};
     sl_tracker_options tracker = {.consecutive_trades = driver->consecutive_trades,
+                                  .trade_ranges = driver->trade_ranges,
                                   .patience = replay->options.patience,
                                   .arg = stream,
                                   .event = give};

@@ -524,6 +524,7 @@ int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **r
     sl_event_init(&stream->changed);
     sl_event_init(&stream->resumed);
     sl_tracker_options tracker = {.consecutive_trades = options->driver->consecutive_trades,
+                                  .trade_ranges = options->driver->trade_ranges,
                                   .patience =
                                       stream->options.redundancy > 1 ? SL_STREAM_PATIENCE : SL_STREAM_PATIENCE_ALONE,
                                   .arg = stream,

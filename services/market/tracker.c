@@ -362,17 +362,35 @@ static bool is_astray(const struct channel *channel, int64_t id)
     return window->strays >= SL_TRACKER_STRAYS;
 }
 
+/* The ids that one event stands for. */
+struct ids {
+    int64_t first, last;
+};
+
+static struct ids ids_of(const sl_tracker *tracker, const sl_market_event *event)
+{
+    const sl_trade *trade = &event->as.trade;
+    bool range = (tracker->options.trade_ranges & SL_FEED_BIT(event->feed)) != 0;
+    return (struct ids){range ? trade->first_id : trade->id, range ? trade->last_id : trade->id};
+}
+
 /* An id, or several of an aggregate, at or before the newest. */
-static int see_late(sl_tracker *tracker, const struct channel *channel, const sl_market_event *event)
+static int see_late(sl_tracker *tracker, const struct channel *channel, const sl_market_event *event, struct ids ids)
 {
     struct window *window = settle(channel);
-    int64_t id = event->as.trade.id;
-    if (channel->high - id >= SL_TRACKER_WINDOW || seen(window, id)) {
+    int64_t oldest = channel->high - SL_TRACKER_WINDOW + 1;
+    bool new = false;
+    for (int64_t id = ids.first > oldest ? ids.first : oldest; id <= ids.last; id++) {
+        new = new || !seen(window, id);
+    }
+    if (!new) {
         tracker->stats.repeated++;
         return 0;
     }
     SL_TRY(give(tracker, event));
-    mark(window, id, true);
+    for (int64_t id = ids.first > oldest ? ids.first : oldest; id <= ids.last; id++) {
+        mark(window, id, true);
+    }
     tracker->stats.late++;
     return 1;
 }
@@ -396,58 +414,59 @@ static int skip_to(sl_tracker *tracker, struct channel *channel, const struct ho
 /* Any other than one that follows the newest. */
 static int see_unexpected(sl_tracker *tracker, struct channel *channel, const sl_market_event *event, sl_time now)
 {
-    int64_t id = event->as.trade.id;
-    if (id <= 0) {
-        return sl_fail(SL_EINVAL, "trade id %lld", (long long)id);
+    struct ids ids = ids_of(tracker, event);
+    if (ids.first <= 0 || ids.last < ids.first) {
+        return sl_fail(SL_EINVAL, "trade ids from %lld to %lld", (long long)ids.first, (long long)ids.last);
     }
     SL_TRY(need_window(channel));
     struct window *window = channel->window;
     bool resumed = window->resumed;
     if (window->unknown && channel->high == 0) {
-        SL_TRY(give_gap(tracker, event, &(sl_gap){.reason = SL_GAP_RESTARTED, .to_id = id}));
+        SL_TRY(give_gap(tracker, event, &(sl_gap){.reason = SL_GAP_RESTARTED, .to_id = ids.first}));
         window->unknown = false;
     }
-    if (resumed && id <= channel->high) { /* who had it before was ahead, or the venue counts anew */
+    if (resumed && ids.last <= channel->high) { /* who had it before was ahead, or the venue counts anew */
         *window = (struct window){0};
         channel->high = 0;
     }
-    if (channel->high != 0 && id <= channel->high && is_astray(channel, id)) {
+    if (channel->high != 0 && ids.last <= channel->high && is_astray(channel, ids.last)) {
         SL_TRY(begin_anew(tracker, channel, event));
     }
-    if (channel->high != 0 && id <= channel->high) {
-        return see_late(tracker, channel, event);
+    if (channel->high != 0 && ids.last <= channel->high) {
+        return see_late(tracker, channel, event, ids);
     }
-    if (channel->high != 0 && id > channel->high + 1) {
+    if (channel->high != 0 && ids.first > channel->high + 1) {
         struct hole hole = {.from = channel->high + 1,
-                            .to = id - 1,
+                            .to = ids.first - 1,
                             .until = sl_time_add(now, tracker->options.patience),
                             .wall_ns = event->receive_time_ns,
                             .connection = event->connection,
                             .reason = resumed ? SL_GAP_RESTARTED : SL_GAP_SEQUENCE};
         SL_TRY(skip_to(tracker, channel, &hole, event->instrument, event->feed));
     }
-    advance(channel, id, id);
+    int64_t before = channel->high;
+    advance(channel, ids.first, ids.last);
     int code = give(tracker, event);
-    if (code < 0) {
-        mark(window, id, false); /* it comes again, or is missed */
-        channel->high = window->settled = id - 1;
+    if (code < 0) { /* it comes again, or is missed */
+        mark(window, ids.last, false);
+        channel->high = window->settled = ids.first > before ? ids.first - 1 : before;
         return code;
     }
     window->resumed = false;
-    window->first = window->first == 0 ? id : window->first;
+    window->first = window->first == 0 ? ids.first : window->first;
     channel->begun = true;
     return code;
 }
 
 static int see_consecutive(sl_tracker *tracker, struct channel *channel, const sl_market_event *event, sl_time now)
 {
-    int64_t id = event->as.trade.id;
-    if (!channel->begun || id <= channel->high || id - channel->high != 1) {
+    struct ids ids = ids_of(tracker, event);
+    if (!channel->begun || ids.last < ids.first || ids.first <= channel->high || ids.first - channel->high != 1) {
         return see_unexpected(tracker, channel, event, now);
     }
-    channel->high = id; /* its bit is set when somebody looks */
+    channel->high = ids.last; /* its bit is set when somebody looks */
     int code = give(tracker, event);
-    channel->high -= code < 0; /* it comes again, or is missed */
+    channel->high = code < 0 ? ids.first - 1 : channel->high; /* it comes again, or is missed */
     return code;
 }
 

@@ -3,7 +3,7 @@
  * What comes from a venue over one or several connections, made into one stream: the first copy of each event wins,
  * later ones are dropped and counted; what is missing is told as a gap. No I/O and no clock. (Books: keeper.h.)
  *
- * Trades with consecutive ids (Binance, Coinbase, Kraken): an id that does not follow opens a hole. With several
+ * Trades with consecutive ids (Binance, Coinbase, Kraken, OKX): an id that does not follow opens a hole. With several
  * connections the hole has `patience` to be filled by another one's copy; what is missing then is a gap. Trades with
  * other ids are recognised by their id among the last SL_TRACKER_RECENT. State (best, ticker, candle, funding, open
  * interest): what is not newer than what was given out, by id or by the venue's time, is a repeat.
@@ -37,6 +37,7 @@ typedef struct sl_tracker sl_tracker;
 
 typedef struct sl_tracker_options {
     bool consecutive_trades; /* the venue's: see sl_venue_driver */
+    unsigned trade_ranges;   /* likewise */
     sl_time patience;        /* how long a hole may wait for another connection; 0: it is a gap at once */
     void *arg;
     /* What is given out. It may wait, while nobody else calls the tracker. Its error ends the call. */

@@ -185,7 +185,8 @@ typedef struct sl_venue_driver {
     unsigned requests;         /* 1u << SL_REQUEST_… of those that REST offers */
     unsigned bulk;             /* of these, those that may be asked without an instrument: of all of the venue */
     bool consecutive_trades;   /* trade ids have no holes: a hole is a loss */
-    bool trades_need_key;      /* requests for single trades by `from_id` want an API key in a header */
+    unsigned trade_ranges; /* SL_FEED_BIT() of feeds whose one event is all ids from first_id to last_id; else `id` */
+    bool trades_need_key;  /* requests for single trades by `from_id` want an API key in a header */
     sl_book_rule book_rule;
     sl_book_checksum_fn book_checksum; /* NULL where the venue tells none */
     sl_venue_stream_limits limits;

@@ -58,7 +58,7 @@ static void start_exchange(struct world *world, const char *scenario)
 /* `services` with the sink "db", and whatever else. */
 static void start_worker(const struct world *world, struct worker *worker, const char *services, const char *more)
 {
-    static const char *const venues[] = {"coinbase", "kraken", "okx"};
+    static const char *const venues[] = {"coinbase", "kraken", "okx", "bitstamp"};
     FILE *file = create(&worker->server, "config.yaml");
     (void)fprintf(file, "services:\n%svenues:\n", services);
     for (size_t at = 0; at < sizeof venues / sizeof *venues; at++) {
@@ -237,7 +237,8 @@ static void wait_for_log(const struct worker *worker, const char *text, long lon
 #define STREAMS                                                                                                        \
     "  okx: { kind: stream, venue: okx, instruments: [\"*\"], channels: [trades], sinks: [db] }\n"                     \
     "  kraken: { kind: stream, venue: kraken, instruments: [\"*\"], channels: [trades], sinks: [db], limit: quick }\n" \
-    "  coinbase: { kind: stream, venue: coinbase, instruments: [\"*\"], channels: [trades], sinks: [db] }\n"
+    "  coinbase: { kind: stream, venue: coinbase, instruments: [\"*\"], channels: [trades], sinks: [db] }\n"           \
+    "  bitstamp: { kind: stream, venue: bitstamp, instruments: [\"*\"], channels: [trades], sinks: [db] }\n"
 
 /* The worker itself is killed in between: what it missed meanwhile is a gap like the others, from where it was. */
 static void gaps_are_filled(void **state)
@@ -245,14 +246,15 @@ static void gaps_are_filled(void **state)
     struct world *world = *state;
     struct worker *worker = &world->workers[0];
     start_exchange(world,
-                   "seed: 5\nrate: 800\nsteps: 4800\nwait: 6\n"
-                   "venues: { coinbase: { instruments: 2 }, kraken: { instruments: 2 }, okx: { instruments: 2 } }\n"
+                   "seed: 5\nrate: 800\nsteps: 4800\nwait: 8\n"
+                   "venues: { coinbase: { instruments: 2 }, kraken: { instruments: 2 }, okx: { instruments: 2 },\n"
+                   "          bitstamp: { instruments: 2 } }\n"
                    "faults:\n"
-                   "  - { what: [drop-trade], venues: [coinbase, kraken], every: 300ms, until: 4s, count: 3 }\n"
+                   "  - { what: [drop-trade], venues: [coinbase, kraken, okx], every: 300ms, until: 4s, count: 3 }\n"
                    "  - { what: [cut-all], at: 2s, every: 1500ms, until: 5s }\n");
     start_worker(world, worker, STREAMS, LIMITS "coordination: { positions: positions }\n");
     wait_for(worker, "SELECT count(*) FROM gaps", 10);
-    while (count_lines(&worker->server, "positions", " trades") < 6) {
+    while (count_lines(&worker->server, "positions", " trades") < 8) {
         (void)usleep(20000);
     }
     own_server_stop(&worker->server, SIGKILL);
@@ -275,7 +277,7 @@ static void gaps_are_filled(void **state)
         "o.taker = t.taker) AND t.id > (SELECT min(trade_id) FROM one.trades o WHERE o.venue = t.venue AND "
         "o.instrument = t.instrument)";
     assert_true(number(db, "SELECT count(*) FROM truth") > 1500);
-    assert_true(number(db, "SELECT count(DISTINCT venue || instrument) FROM one.trades") == 6);
+    assert_true(number(db, "SELECT count(DISTINCT venue || instrument) FROM one.trades") == 8);
     assert_int_equal(number(db, missing), 0);
     assert_int_equal(number(db, "SELECT count(*) FROM one.trades o WHERE NOT EXISTS (SELECT 1 FROM truth t WHERE "
                                 "o.venue = t.venue AND o.instrument = t.instrument AND o.trade_id = t.id)"),
@@ -285,7 +287,8 @@ static void gaps_are_filled(void **state)
     assert_true(number(db, "SELECT count(*) FROM one.gaps WHERE reason = 'sequence'") >= 10);
     assert_true(number(db, "SELECT count(*) FROM one.gaps WHERE reason = 'disconnected'") >= 2);
     assert_int_equal(number(db, "SELECT count(DISTINCT venue || instrument) FROM one.gaps WHERE reason = 'restarted'"),
-                     6);
+                     8);
+    assert_int_equal(number(db, "SELECT count(*) FROM one.gaps WHERE venue = 'bitstamp' AND reason = 'sequence'"), 0);
     assert_int_equal(number(db, "SELECT count(*) FROM one.gaps WHERE healed_time_ns IS NULL"), 0);
     print_message("%lld trades, %lld gaps filled\n", number(db, "SELECT count(*) FROM one.trades"),
                   number(db, "SELECT count(*) FROM one.gaps"));

@@ -235,6 +235,21 @@ static void a_large_configuration_loads_quickly(void **state)
 
 /* ---- about itself ---- */
 
+/* Each venue by name, with words for all that it has. */
+static void venues_are_listed(void **state)
+{
+    (void)state;
+    for (int json = 0; json < 2; json++) {
+        assert_int_equal(shell(json ? "$SLUICE venues --json" : "$SLUICE venues"), 0);
+        assert_null(strstr(output, "null"));
+        static const char *const words[] = {"binance-coinm", "bitstamp",      "agg_trades", "liquidations", "ticker",
+                                            "funding",       "open_interest", "candles",    "snapshot"};
+        for (size_t at = 0; at < sizeof words / sizeof *words; at++) {
+            assert_non_null(strstr(output, words[at]));
+        }
+    }
+}
+
 static void completion_works_in_bash(void **state)
 {
     (void)state;
@@ -291,5 +306,5 @@ static void the_page_is_valid(void **state)
 
 SL_TEST_MAIN(CASE(check_says_what_is_good), CASE(check_says_all_that_is_wrong),
              CASE(dump_shows_origins_and_hides_secrets), CASE(schema_has_two_forms), CASE(bombs_are_refused),
-             CASE(a_large_configuration_loads_quickly), CASE(completion_works_in_bash),
+             CASE(a_large_configuration_loads_quickly), CASE(venues_are_listed), CASE(completion_works_in_bash),
              CASE(completion_is_valid_in_zsh_and_fish), CASE(the_page_is_valid))

@@ -15,7 +15,11 @@ static const char *const request_names[SL_REQUEST_KIND_COUNT] = {[SL_REQUEST_INS
                                                                  [SL_REQUEST_SNAPSHOT] = "snapshot",
                                                                  [SL_REQUEST_TRADES] = "trades",
                                                                  [SL_REQUEST_CANDLES] = "candles",
-                                                                 [SL_REQUEST_OPEN_INTEREST] = "open_interest"};
+                                                                 [SL_REQUEST_OPEN_INTEREST] = "open_interest",
+                                                                 [SL_REQUEST_TICKER] = "ticker",
+                                                                 [SL_REQUEST_BEST] = "best",
+                                                                 [SL_REQUEST_FUNDING] = "funding"};
+_Static_assert(SL_REQUEST_KIND_COUNT == 9, "each kind has a name");
 
 static double seconds(sl_time time)
 {

@@ -75,7 +75,7 @@ static int read_book(sl__reading *reading, const struct sl__okx_around *around)
     return around->feed == SL_FEED_BEST ? give_best(reading, &fields, around) : give_book(reading, &fields, around);
 }
 
-/* "tradeId" is the last of the "count" trades of one order at one price; ids are consecutive. */
+/* "tradeId" is the last of the "count" trades of one order at one price; ids are consecutive, from 1 on. */
 int sl__okx_read_trade(sl__reading *reading, sl_feed feed, sl_market_event *ret_event)
 {
     enum { INSTRUMENT, T_ID, PRICE, SIZE, SIDE, TIME, T_TRADES, T_COUNT };
@@ -96,7 +96,7 @@ int sl__okx_read_trade(sl__reading *reading, sl_feed feed, sl_market_event *ret_
     SL_TRY(sl__field_side(reading, &fields, SIDE, &trade->taker));
     SL_TRY(sl__field_time(reading, &fields, TIME, SL__MS, &ret_event->venue_time_ns));
     SL_TRY(sl__field_int_if(reading, &fields, T_TRADES, &count));
-    if (count < 1 || trade->id < 0 || count > trade->id + 1) {
+    if (count < 1 || trade->id < 0 || (count > 1 && count > trade->id)) {
         return sl__bad(reading, SL_ERANGE, "\"tradeId\" and \"count\" do not fit together");
     }
     trade->last_id = trade->id;

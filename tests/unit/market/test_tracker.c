@@ -501,6 +501,89 @@ static void random_losses_of_two_connections(void **state)
     }
 }
 
+/* ---- events of several ids ---- */
+
+static struct kit *open_ranges(sl_time patience)
+{
+    struct kit *kit = open_kit(true, patience);
+    sl_tracker_free(kit->tracker);
+    sl_tracker_options options = {.consecutive_trades = true,
+                                  .trade_ranges = SL_FEED_BIT(SL_FEED_AGG_TRADES),
+                                  .patience = patience,
+                                  .arg = &kit->seen,
+                                  .event = take};
+    assert_int_equal(sl_tracker_new(&options, &kit->tracker), 0);
+    return kit;
+}
+
+static int see_range(struct kit *kit, int64_t first, int64_t last_id, sl_time now)
+{
+    sl_market_event event = trade(kit, last_id, 1);
+    event.feed = SL_FEED_AGG_TRADES;
+    event.as.trade.first_id = first;
+    return sl_tracker_event(kit->tracker, &event, now);
+}
+
+static void one_event_may_be_several_trades(void **state)
+{
+    (void)state;
+    struct kit *kit = open_ranges(0);
+    assert_int_equal(see_range(kit, 5, 7, 1), 1);
+    assert_int_equal(see_range(kit, 8, 8, 2), 1);
+    assert_int_equal(see_range(kit, 5, 7, 3), 0);
+    assert_int_equal(kit->seen.count, 2);
+    assert_int_equal(see_range(kit, 12, 13, 4), 1); /* 9 to 11 are missing */
+    const sl_market_event *gap = &kit->seen.events[2];
+    assert_int_equal(gap->kind, SL_EVENT_GAP);
+    assert_int_equal(gap->as.gap.from_id, 8);
+    assert_int_equal(gap->as.gap.to_id, 12);
+    assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, 3);
+    assert_int_equal(see_range(kit, 10, 12, 5), 1); /* of these two are new */
+    assert_int_equal(see_range(kit, 10, 11, 6), 0);
+    assert_int_equal(see_range(kit, 13, 15, 7), 1); /* one is known: what is new is not lost */
+    assert_int_equal(see_range(kit, 16, 16, 8), 1);
+    assert_int_equal(sl_tracker_get_stats(kit->tracker)->gaps, 1);
+    assert_int_equal(see_range(kit, 9, 8, 9), SL_EINVAL);
+    assert_int_equal(see_range(kit, 18, 17, 9), SL_EINVAL);
+    assert_int_equal(see_range(kit, 0, 17, 9), SL_EINVAL);
+    assert_int_equal(see(kit, 5, 1, 10), 1); /* the other feed counts by itself */
+    close_kit(kit);
+}
+
+/* Numbers that no venue has cost no time and break nothing that comes behind them. */
+static void a_range_may_be_absurd(void **state)
+{
+    (void)state;
+    struct kit *kit = open_ranges(10);
+    assert_int_equal(see_range(kit, 5, 7, 1), 1);
+    assert_int_equal(see_range(kit, 1, INT64_MAX / 100, 2), 1);
+    assert_int_equal(see_range(kit, 1, INT64_MAX / 100, 2), 0);
+    for (int64_t id = 8; id < 8 + SL_TRACKER_STRAYS + 1; id++) {
+        (void)see_range(kit, id, id, 3);
+    }
+    size_t count = kit->seen.count;
+    assert_int_equal(see_range(kit, 100, 103, 4), 1);
+    assert_true(kit->seen.count > count);
+    close_kit(kit);
+}
+
+static void a_range_that_was_not_taken_comes_again(void **state)
+{
+    (void)state;
+    for (int64_t skipped = 0; skipped < 2; skipped++) {
+        struct kit *kit = open_ranges(0);
+        assert_int_equal(see_range(kit, 1, 3, 1), 1);
+        kit->seen.refuse = SL_ECANCELED;
+        assert_int_equal(see_range(kit, 4 + skipped, 9, 2), SL_ECANCELED);
+        kit->seen.refuse = 0;
+        assert_int_equal(see_range(kit, 4 + skipped, 9, 3), 1);
+        assert_int_equal(see_range(kit, 4 + skipped, 9, 4), 0);
+        assert_int_equal(see_range(kit, 10, 10, 5), 1);
+        assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, (uint64_t)skipped);
+        close_kit(kit);
+    }
+}
+
 static int scenario(sl_instruments *instruments, const sl_instrument *btc)
 {
     (void)instruments;
@@ -551,4 +634,6 @@ SL_TEST_MAIN(cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_pat
              cmocka_unit_test(other_ids_are_compared_with_recent_ones),
              cmocka_unit_test(of_a_state_only_what_is_newer_counts), cmocka_unit_test(books_are_not_its_business),
              cmocka_unit_test(a_pulse_knows_the_usual_interval), cmocka_unit_test(random_losses_of_two_connections),
+             cmocka_unit_test(one_event_may_be_several_trades), cmocka_unit_test(a_range_may_be_absurd),
+             cmocka_unit_test(a_range_that_was_not_taken_comes_again),
              cmocka_unit_test(memory_may_be_short_at_any_place))

@@ -363,7 +363,8 @@ static void what_answers_tell(void **state)
 struct session {
     venue_kit kit;
     sl_book *books[4];
-    size_t messages, checked, matches, trades, tickers;
+    size_t messages, checked, matches, trades, tickers, trade_holes;
+    int64_t last_trade[4];
 };
 
 static int on_event(void *arg, const sl_market_event *event)
@@ -372,6 +373,11 @@ static int on_event(void *arg, const sl_market_event *event)
     const sl_book_checksum *checksum = NULL;
     session->trades += event->kind == SL_EVENT_TRADE ? 1 : 0;
     session->tickers += event->kind == SL_EVENT_TICKER ? 1 : 0;
+    if (event->kind == SL_EVENT_TRADE && event->instrument->index < 4) { /* each id is the one before + 1 */
+        int64_t *last = &session->last_trade[event->instrument->index];
+        session->trade_holes += *last != 0 && event->as.trade.first_id != *last + 1;
+        *last = event->as.trade.last_id;
+    }
     if (event->instrument->index >= 4 ||
         (event->kind != SL_EVENT_BOOK_SNAPSHOT && event->kind != SL_EVENT_BOOK_DELTA)) {
         return 0;
@@ -436,6 +442,8 @@ static void captured_session(void **state)
     assert_int_equal(session.checked, 290);
     assert_int_equal(session.matches, 290);
     assert_int_equal(session.kit.decoder->stats.bad + session.kit.decoder->stats.unknown, 0);
+    assert_true(session.trades > 70);
+    assert_int_equal(session.trade_holes, 0);
     for (size_t at = 0; at < 4; at++) {
         sl_book_free(session.books[at]);
     }

@@ -71,6 +71,26 @@ int sl__child_run(struct sl__child *child)
     return 0;
 }
 
+void sl__child_reschedule(struct sl__child *child, const struct sl_backoff *backoff, sl_time healthy_after)
+{
+    bool armed = child->timer.armed;
+    bool other = healthy_after != child->options.healthy_after;
+    child->options.backoff = *backoff;
+    child->options.healthy_after = healthy_after;
+    if (other && child->state == SL_CHILD_RUNNING && (!armed || child->timer_kind == SL_TIMER_HEALTHY)) {
+        sl__timer_disarm(&sl__runtime->timers, &child->timer);
+        if (healthy_after > 0 && child->started) {
+            arm(child, SL_TIMER_HEALTHY, healthy_after);
+        }
+    }
+    sl_time most = backoff->initial == SL_NO_BACKOFF ? 0 : backoff->max == 0 ? SL_BACKOFF_MAX : backoff->max;
+    if (child->state == SL_CHILD_BACKOFF && armed && child->timer_kind == SL_TIMER_RESTART &&
+        child->timer.key - sl_now() > most) {
+        sl__timer_disarm(&sl__runtime->timers, &child->timer);
+        arm(child, SL_TIMER_RESTART, most);
+    }
+}
+
 static sl_time stop_budget_of(const struct sl__child *child)
 {
     return child->options.stop_budget == 0 ? SL_STOP_BUDGET : child->options.stop_budget;
@@ -393,7 +413,7 @@ static void after_end(struct sl__child *child, int code, bool cancelled)
         }
         return;
     }
-    if (sl_now() - child->started_at >= sl__supervisor_window(scope)) {
+    if (child->options.healthy_after == 0 && sl_now() - child->started_at >= sl__supervisor_window(scope)) {
         child->attempts = 0; /* it ran for longer than the window: a new story */
     }
     if (sl__child_may_restart(child)) {

@@ -211,6 +211,18 @@ int sl_child_remove(sl_scope *scope, const char *id)
     return 0;
 }
 
+int sl_child_reschedule(sl_scope *scope, const char *id, const struct sl_backoff *backoff, sl_time healthy_after)
+{
+    struct sl__child *child = NULL;
+    SL_TRY(find(scope, id, &child));
+    struct sl_spawn_options options = child->options;
+    options.backoff = *backoff;
+    options.healthy_after = healthy_after;
+    SL_TRY(sl__child_check(scope, child->fn, &options));
+    sl__child_reschedule(child, backoff, healthy_after);
+    return 0;
+}
+
 /* ---- looking ---- */
 
 static void fill(const struct sl__child *child, struct sl_child_info *info)

@@ -88,6 +88,7 @@ sl_time sl__supervisor_window(const sl_scope *scope);
 /* supervisor.c */
 int sl__child_run(struct sl__child *child);
 int sl__child_run_first(struct sl__child *child); /* the same for one that is new: the scope may be ending already */
+void sl__child_reschedule(struct sl__child *child, const struct sl_backoff *backoff, sl_time healthy_after);
 void sl__child_stop_begin(struct sl__child *child, bool polite);
 bool sl__child_comes_back(const struct sl__child *child); /* it does not run, but will without anybody's doing */
 void sl__supervisor_go_on(struct sl__supervisor *supervisor);

@@ -15,6 +15,7 @@
 struct sl_access {
     sl_config *config;                 /* kept: the texts are its */
     const struct sl_conf_venue *venue; /* NULL: nothing differs from the venue's own rules */
+    const char *limit;                 /* the name of its entry; NULL: what is built in */
     const sl_venue_driver *driver;
     sl_instruments *instruments;
     char stream_origin[ORIGIN_BYTES];
@@ -27,6 +28,7 @@ struct sl_access {
     sl_venue_decoder *decoder;
     size_t next_address;
     uint64_t revision; /* of the limits */
+    uint32_t members;
     struct sl_access_stats stats;
     int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns);
     void *answer_arg;
@@ -57,14 +59,14 @@ static const void *entry(const struct sl_config_map *map, const char *name)
 }
 
 /* The rates of the requests' limiter: as configured, or the venue's own. */
-static const char *rates_of(const struct sl_conf *conf, const struct sl_config_variant *service, sl_venue venue,
-                            struct sl_rate rates[SL_RATES_MAX], struct sl_limiter_options *options)
+static void rates_of(const struct sl_conf *conf, const struct sl_config_variant *service, sl_venue venue,
+                     struct sl_rate rates[SL_RATES_MAX], struct sl_limiter_options *options)
 {
     const char *name = sl_conf_limit_of(conf, service);
     const struct sl_conf_limit *limit = entry(&conf->limits, name);
     if (limit != NULL) {
         sl_conf_limiter_options(name, limit, rates, options);
-        return name;
+        return;
     }
     const sl_venue_driver *driver = sl_venue_driver_of(venue);
     size_t count = 0;
@@ -77,7 +79,6 @@ static const char *rates_of(const struct sl_conf *conf, const struct sl_config_v
         .rates = rates,
         .rate_count = count,
         .dialect = driver->limit_dialect == NULL ? NULL : sl_limit_dialect_find(driver->limit_dialect)};
-    return sl_venue_name(venue);
 }
 
 void sl_access_policy_options(const sl_access *access, const struct sl_conf *conf,
@@ -101,9 +102,10 @@ static int make_policy(sl_access *access, const struct sl_conf *conf, const stru
 {
     struct sl_rate rates[SL_RATES_MAX];
     struct sl_limiter_options limiter = {.name = sl_venue_name(access->driver->venue)};
-    const char *name = rates_of(conf, service, access->driver->venue, rates, &limiter);
-    const struct sl_conf_limit *limit = entry(&conf->limits, name);
+    rates_of(conf, service, access->driver->venue, rates, &limiter);
+    const struct sl_conf_limit *limit = entry(&conf->limits, access->limit);
     if (sharing != NULL && limit != NULL && limit->shared == SL_CONF_SHARED_REDIS) {
+        access->members = sharing->members;
         SL_TRY(sl__access_share(&access->shared, sharing, limit, &limiter));
     }
     SL_TRY(sl_limiter_create(&limiter, &access->limiter));
@@ -118,6 +120,54 @@ static int make_policy(sl_access *access, const struct sl_conf *conf, const stru
     return sl_policy_create(&policy, &access->policy);
 }
 
+/* ---- whether it is still the way that the configuration wants ---- */
+
+static bool same_text(const char *left, const char *right)
+{
+    return left == right || (left != NULL && right != NULL && strcmp(left, right) == 0);
+}
+
+static bool same_texts(const struct sl_config_list *left, const struct sl_config_list *right)
+{
+    bool same = left->count == right->count;
+    for (size_t at = 0; same && at < left->count; at++) {
+        same = same_text(((const char *const *)left->items)[at], ((const char *const *)right->items)[at]);
+    }
+    return same;
+}
+
+static bool same_venue(const struct sl_conf_venue *left, const struct sl_conf_venue *right)
+{
+    static const struct sl_conf_venue nothing = {.tls = {.verify = true}};
+    left = left == NULL ? &nothing : left;
+    right = right == NULL ? &nothing : right;
+    return same_text(left->stream.text, right->stream.text) && same_text(left->rest.text, right->rest.text) &&
+           same_text(left->proxy.text, right->proxy.text) &&
+           same_texts(&left->local_addresses, &right->local_addresses) && same_text(left->tls.ca, right->tls.ca) &&
+           same_text(left->tls.certificate, right->tls.certificate) && same_text(left->tls.key, right->tls.key) &&
+           left->tls.verify == right->tls.verify;
+}
+
+/* Rates change in place. */
+static bool same_limit(const struct sl_conf_limit *left, const struct sl_conf_limit *right)
+{
+    if (left == NULL || right == NULL) {
+        return left == right;
+    }
+    return left->adapt == right->adapt && same_text(left->dialect, right->dialect) && left->shared == right->shared &&
+           left->max_wait == right->max_wait && left->max_waiting == right->max_waiting &&
+           left->shadow == right->shadow;
+}
+
+bool sl_access_fits(const sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service)
+{
+    const struct sl_conf *made_of = sl_config_root(access->config);
+    const struct sl_conf_market *market = sl_conf_market(service);
+    const char *limit = sl_conf_limit_of(conf, service);
+    return same_venue(access->venue, conf->venues.at[market->venue]) && same_text(access->limit, limit) &&
+           same_limit(entry(&made_of->limits, access->limit), entry(&conf->limits, limit));
+}
+
 /* Replicas that share a limit go by the newest file: time tells which that is. */
 static uint64_t next_revision(sl_access *access)
 {
@@ -130,15 +180,22 @@ int sl_access_change(sl_access *access, const struct sl_conf *conf, const struct
 {
     struct sl_rate rates[SL_RATES_MAX];
     struct sl_limiter_options limiter = {.name = ""};
-    (void)rates_of(conf, service, access->driver->venue, rates, &limiter);
+    rates_of(conf, service, access->driver->venue, rates, &limiter);
     struct sl_policy_options policy;
     sl_access_policy_options(access, conf, service, &policy);
     SL_TRY(sl_policy_change(access->policy, &policy));
+    const struct sl_conf_limit *limit = entry(&conf->limits, access->limit);
+    if (access->shared.limit != NULL && limit != NULL) {
+        access->shared.on_redis_error = limit->on_redis_error;
+        access->shared.safety = limit->safety;
+        sl_access_set_members(access, access->members);
+    }
     return sl_limiter_change(access->limiter, limiter.rates, limiter.rate_count, SL_CARRY_AS_IS, next_revision(access));
 }
 
 void sl_access_set_members(sl_access *access, uint32_t members)
 {
+    access->members = members;
     if (access->shared.limit != NULL && members > 0) {
         sl_shared_limit_set_share(access->shared.limit, access->shared.safety / members);
     }
@@ -230,6 +287,7 @@ int sl_access_open(sl_config *config, const struct sl_config_variant *service, s
     access->driver = driver;
     access->instruments = instruments;
     access->venue = conf->venues.at[market->venue];
+    access->limit = sl_conf_limit_of(conf, service);
     int code = open_all(access, conf, service, sharing);
     if (code < 0) {
         sl_access_close(access);

@@ -52,6 +52,9 @@ SL_MUST_CHECK int sl_access_open(sl_config *config, const struct sl_config_varia
 void sl_access_close(sl_access *access);
 SL_AUTO_DECLARE(sl_access, sl_access_close)
 
+/* Whether it is what sl_access_open() would make of the configuration, but for what sl_access_change() can change. */
+bool sl_access_fits(const sl_access *access, const struct sl_conf *conf, const struct sl_config_variant *service);
+
 /* New values from a new configuration, in place: limits, retry, breaker, bulkhead. 0, SL_EINVAL: nothing changed. */
 SL_MUST_CHECK int sl_access_change(sl_access *access, const struct sl_conf *conf,
                                    const struct sl_config_variant *service);

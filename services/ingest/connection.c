@@ -301,7 +301,7 @@ static int on_message(sl_connection *connection, const struct sl_ws_message *mes
 static int receive_all(sl_connection *connection)
 {
     struct sl_ws_message message;
-    for (bool healthy = false;; healthy = true) {
+    for (bool healthy = connection->options.not_healthy_at_once;; healthy = true) {
         SL_TRY(sl_ws_receive(connection->ws, &message));
         SL_TRY(on_message(connection, &message));
         if (connection->stats.state != SL_CONNECTION_LIVE) {

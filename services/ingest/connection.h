@@ -49,6 +49,7 @@ struct sl_connection_options {
     sl_time timeout;           /* until the connection stands, its handshake included; 0: SL_CONNECTION_TIMEOUT */
     sl_time max_age;           /* then it wants to be replaced; 0: by the venue's limit */
     sl_limiter *connects;      /* shared by all connections to the venue; NULL: none */
+    bool not_healthy_at_once;  /* its first message is no sl_healthy() yet */
     sl_venue_output output;    /* events; notices that are not the connection's own business */
     int (*bad)(void *arg, const struct sl_bad_message *message); /* `arg` is the output's; may be NULL */
     /* Each frame as it came, before it is decoded: for recordings. May be NULL. */

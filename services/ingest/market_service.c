@@ -241,6 +241,16 @@ static int go_on(struct sl_program_service *service, size_t count)
     return 0;
 }
 
+/* How its connections are tried again. */
+static void retry_of(const struct sl_program_service *service, struct sl_backoff *ret_backoff, sl_time *ret_stable)
+{
+    const struct sl_conf *conf = sl_config_root(service->config);
+    const char *name = sl_conf_retry_of(conf, service->variant);
+    const struct sl_conf_retry *retry = name == NULL ? NULL : sl_config_map_find(&conf->retry, name);
+    *ret_backoff = retry == NULL ? (struct sl_backoff){0} : sl_conf_backoff(retry);
+    *ret_stable = retry == NULL ? 0 : retry->stable_after == 0 ? SL_NEVER : retry->stable_after;
+}
+
 /* Told of all: what is wanted is followed, what is not is left; the rest goes on untouched. */
 static int follow(struct sl_program_service *service, const sl_instrument *instrument, bool wanted)
 {
@@ -251,6 +261,10 @@ static int follow(struct sl_program_service *service, const sl_instrument *instr
     size_t count = market->wish_count;
     struct sl_stream_wanted all = {.all = market->wishes, .count = count, .elsewhere = elsewhere, .arg = service};
     market->wish_count = 0;
+    struct sl_backoff backoff;
+    sl_time stable_after = 0;
+    retry_of(service, &backoff, &stable_after);
+    SL_TRY(sl_stream_set_retry(market->stream, &backoff, stable_after));
     SL_TRY(sl_stream_set(market->stream, &all, NULL));
     return go_on(service, count);
 }
@@ -288,11 +302,7 @@ static int make_stream(struct sl_program_service *service, sl_stream_service **r
         .event = on_event,
         .bad = on_bad,
     };
-    const struct sl_conf *conf = sl_config_root(service->config);
-    const char *retry = sl_conf_retry_of(conf, service->variant);
-    if (retry != NULL) {
-        options.backoff = sl_conf_backoff(sl_config_map_find(&conf->retry, retry));
-    }
+    retry_of(service, &options.backoff, &options.stable_after);
     if (sl_program_recording(service->parts) != NULL) {
         options.frame = on_frame;
         options.answer = on_answer;

@@ -210,22 +210,6 @@ struct sl_program_service *sl__program_service(const sl_program_parts *parts, co
     return service;
 }
 
-int sl__program_access(sl_program_parts *parts, struct sl_program_service *service)
-{
-    sl_venue venue = sl_access_venue(sl_conf_market(service->variant)->venue);
-    if (parts->accesses[venue] == NULL) {
-        const struct sl_conf *conf = sl_config_root(service->config);
-        struct sl_access_sharing sharing = {.scope = parts->shared_scope,
-                                            .redis = parts->redis,
-                                            .group = conf->coordination.group,
-                                            .members = sl_replicas_members(parts->replicas)};
-        SL_TRY(sl_access_open(service->config, service->variant, parts->instruments,
-                              parts->redis == NULL ? NULL : &sharing, &parts->accesses[venue]));
-    }
-    service->access = parts->accesses[venue];
-    return 0;
-}
-
 /* Ways to venues that were configured anew, and that no service uses any more. */
 static void sweep_accesses(sl_program_parts *parts)
 {
@@ -243,6 +227,50 @@ static void sweep_accesses(sl_program_parts *parts)
         sl_access_close(old->access);
         sl_free(old);
     }
+}
+
+/* Where a newer configuration wants another way, the services that begin by it do not go by the old one. */
+static int renew_access(sl_program_parts *parts, sl_venue venue, const struct sl_program_service *service)
+{
+    const struct sl_conf *conf = sl_config_root(service->config);
+    sl_access **access = &parts->accesses[venue];
+    if (*access == NULL || service->made <= parts->made_of[venue]) {
+        return 0;
+    }
+    if (sl_access_fits(*access, conf, service->variant)) {
+        SL_TRY(sl_access_change(*access, conf, service->variant));
+    } else {
+        struct old_access *old = sl_calloc(1, sizeof *old);
+        if (old == NULL) {
+            return sl_fail(SL_ENOMEM, "no memory for another way to a venue");
+        }
+        *old = (struct old_access){*access, parts->old_accesses};
+        parts->old_accesses = old;
+        *access = NULL;
+        sl_log_with(SL_LOG_INFO, "another way to a venue", sl_field_text("venue", sl_venue_name(venue)),
+                    sl_field_text("service", service->name));
+        sweep_accesses(parts);
+    }
+    parts->made_of[venue] = service->made;
+    return 0;
+}
+
+int sl__program_access(sl_program_parts *parts, struct sl_program_service *service)
+{
+    sl_venue venue = sl_access_venue(sl_conf_market(service->variant)->venue);
+    SL_TRY(renew_access(parts, venue, service));
+    if (parts->accesses[venue] == NULL) {
+        const struct sl_conf *conf = sl_config_root(service->config);
+        parts->made_of[venue] = service->made;
+        struct sl_access_sharing sharing = {.scope = parts->shared_scope,
+                                            .redis = parts->redis,
+                                            .group = conf->coordination.group,
+                                            .members = sl_replicas_members(parts->replicas)};
+        SL_TRY(sl_access_open(service->config, service->variant, parts->instruments,
+                              parts->redis == NULL ? NULL : &sharing, &parts->accesses[venue]));
+    }
+    service->access = parts->accesses[venue];
+    return 0;
 }
 
 static void release_service(void *arg)
@@ -287,6 +315,7 @@ static int prepare_service(void *arg, const struct sl_reload_entry *entry, void 
     service->config = sl_config_ref(entry->after);
     service->variant = entry->new_value;
     service->number = parts->last_service++ % SL_PROGRAM_PARTS_MAX;
+    service->made = ++parts->last_made;
     sl_event_init(&service->changed);
     *ret_prepared = service;
     return 0;
@@ -316,9 +345,11 @@ static void end_service(sl_program_parts *parts, const struct sl_program_service
 }
 
 /* The new values hold: instruments are added and left by the service itself. */
-static void change_service(struct sl_program_service *service, const struct sl_reload_entry *entry)
+static void change_service(sl_program_parts *parts, struct sl_program_service *service,
+                           const struct sl_reload_entry *entry)
 {
     sl_config *before = service->config;
+    service->made = ++parts->last_made;
     service->config = sl_config_ref(entry->after);
     service->variant = entry->new_value;
     sl_config_unref(before);
@@ -331,7 +362,7 @@ static void commit_service(void *arg, const struct sl_reload_entry *entry, void 
     struct sl_program_service *old = sl__program_service(parts, entry->name), *service = prepared;
     if (entry->kind == SL_RELOAD_LIVE) {
         if (old != NULL) {
-            change_service(old, entry);
+            change_service(parts, old, entry);
         }
         return;
     }
@@ -353,32 +384,6 @@ static void commit_service(void *arg, const struct sl_reload_entry *entry, void 
     }
 }
 
-/* ---- venues: their services begin anew, by new ways ---- */
-
-static void commit_venues(void *arg, const struct sl_reload_entry *entry, void *prepared)
-{
-    (void)prepared;
-    sl_program_parts *parts = arg;
-    for (int venue = 0; entry->changes != NULL && venue < SL_CONF_VENUE_COUNT; venue++) {
-        char path[64];
-        sl_access **access = &parts->accesses[sl_access_venue(venue)];
-        (void)snprintf(path, sizeof path, "venues.%s", sl_conf_venue_name(venue));
-        if (*access == NULL || (int)sl_config_changes_under(entry->changes, path) == 0) {
-            continue;
-        }
-        struct old_access *old = sl_calloc(1, sizeof *old);
-        if (old == NULL) {
-            sl_log_with(SL_LOG_ERROR, "no memory for another way to a venue: the old one stays",
-                        sl_field_text("venue", sl_conf_venue_name(venue)));
-            continue;
-        }
-        *old = (struct old_access){*access, parts->old_accesses};
-        parts->old_accesses = old;
-        *access = NULL;
-    }
-    sweep_accesses(parts);
-}
-
 /* ---- policies: they change in place ---- */
 
 static void commit_policy(void *arg, const struct sl_reload_entry *entry, void *prepared)
@@ -397,12 +402,12 @@ static void commit_policy(void *arg, const struct sl_reload_entry *entry, void *
             sl_outlet_set_retry(sink->outlet, &backoff);
         }
     }
-    for (struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
+    for (const struct sl_program_service *service = parts->services; service != NULL; service = service->next) {
         const struct sl_config_variant *variant = sl_conf_service_find(conf, service->name);
-        if (service->access == NULL || variant == NULL) {
-            continue;
+        bool market = variant != NULL && sl_conf_market(variant) != NULL;
+        if (service->access == NULL || !market || !sl_access_fits(service->access, conf, variant)) {
+            continue; /* what does not fit is left with its services, which begin anew */
         }
-        sl_event_set(&service->changed); /* it may have policies of its own */
         int code = sl_access_change(service->access, conf, variant);
         if (code < 0) {
             sl_log_with(SL_LOG_ERROR, "new limits were not taken", sl_field_text("service", service->name),
@@ -427,7 +432,6 @@ int sl_program_open(sl_reload *reload, sl_program_parts **ret_parts)
         {.section = "retry", .arg = parts, .commit = commit_policy},
         {.section = "breakers", .arg = parts, .commit = commit_policy},
         {.section = "bulkheads", .arg = parts, .commit = commit_policy},
-        {.section = "venues", .arg = parts, .commit = commit_venues},
         {.section = "sinks", .arg = parts, .prepare = prepare_sink, .commit = commit_sink, .abandon = abandon_sink},
         {.section = "services",
          .arg = parts,

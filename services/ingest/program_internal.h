@@ -17,6 +17,8 @@ struct sl_program_parts {
     struct sl_program_sink *sinks;
     struct sl_program_service *services;
     sl_access *accesses[SL_VENUE_COUNT];
+    uint64_t made_of[SL_VENUE_COUNT]; /* the newest configuration that each was held against */
+    uint64_t last_made;
     struct old_access *old_accesses; /* whose venue was configured anew, while a service still uses them */
     sl_tap tap;
     struct sl_program_totals gone; /* of parts that are no more */

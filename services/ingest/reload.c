@@ -109,11 +109,8 @@ static void add(struct plan *plan, size_t section, enum sl_reload_kind kind, con
         plan->steps = steps;
         plan->capacity = capacity;
     }
-    plan->steps[plan->count++] =
-        (struct step){{kind, section_name, name, plan->before, plan->after, old_value, new_value, plan->changes},
-                      handler,
-                      NULL,
-                      section};
+    plan->steps[plan->count++] = (struct step){
+        {kind, section_name, name, plan->before, plan->after, old_value, new_value}, handler, NULL, section};
 }
 
 static const struct sl_config_map *map_of(const struct sl_conf *conf, size_t section)
@@ -138,25 +135,42 @@ static bool same_name(const char *left, const char *right)
     return left == right || (left != NULL && right != NULL && strcmp(left, right) == 0);
 }
 
-/* Whether the policy of that name is another one now, or begins anew. */
-static bool policy_moved(const struct plan *plan, const char *section, const char *before, const char *after)
+/* What a change of a policy, or another one in its place, is to who uses it. */
+static enum sl_config_reload policy_moved(const struct plan *plan, const char *section, const char *before,
+                                          const char *after)
 {
-    return !same_name(before, after) || (after != NULL && strength(plan, section, after) >= SL_CONFIG_RESTART_TASK);
+    return !same_name(before, after) ? SL_CONFIG_RESTART_TASK
+           : after == NULL           ? SL_CONFIG_AS_AROUND
+                                     : strength(plan, section, after);
 }
 
-/* A service restarts also for what it gets from its venue's section, and for policies that begin anew. */
-static bool surroundings_moved(const struct plan *plan, const void *old_value, const void *new_value)
+static enum sl_config_reload stronger(enum sl_config_reload left, enum sl_config_reload right)
+{
+    return left > right ? left : right;
+}
+
+/* A service has to do also with its venue's section, and with its policies: it changes, or begins anew, with them. */
+static enum sl_config_reload surroundings_moved(const struct plan *plan, const void *old_value, const void *new_value)
 {
     const struct sl_conf *before = root_of(plan->before);
     const struct sl_conf *after = root_of(plan->after);
     const struct sl_conf_market *market = sl_conf_market(new_value);
-    return (market != NULL && strength(plan, "venues", sl_conf_venue_name(market->venue)) != SL_CONFIG_AS_AROUND) ||
-           policy_moved(plan, "limits", sl_conf_limit_of(before, old_value), sl_conf_limit_of(after, new_value)) ||
-           policy_moved(plan, "retry", sl_conf_retry_of(before, old_value), sl_conf_retry_of(after, new_value)) ||
-           policy_moved(plan, "breakers", sl_conf_breaker_of(before, old_value),
-                        sl_conf_breaker_of(after, new_value)) ||
-           policy_moved(plan, "bulkheads", sl_conf_bulkhead_of(before, old_value),
-                        sl_conf_bulkhead_of(after, new_value));
+    const struct {
+        const char *section;
+        const char *(*of)(const struct sl_conf *conf, const struct sl_config_variant *service);
+    } policies[] = {{"limits", sl_conf_limit_of},
+                    {"retry", sl_conf_retry_of},
+                    {"breakers", sl_conf_breaker_of},
+                    {"bulkheads", sl_conf_bulkhead_of}};
+    enum sl_config_reload class = SL_CONFIG_AS_AROUND;
+    if (market != NULL && strength(plan, "venues", sl_conf_venue_name(market->venue)) != SL_CONFIG_AS_AROUND) {
+        class = SL_CONFIG_RESTART_TASK;
+    }
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+        class = stronger(class, policy_moved(plan, policies[i].section, policies[i].of(before, old_value),
+                                             policies[i].of(after, new_value)));
+    }
+    return class;
 }
 
 static void compare(struct plan *plan, size_t section, const char *name)
@@ -170,8 +184,8 @@ static void compare(struct plan *plan, size_t section, const char *name)
         return;
     }
     enum sl_config_reload class = strength(plan, sections[section].name, name);
-    if (strcmp(sections[section].name, "services") == 0 && surroundings_moved(plan, old_value, new_value)) {
-        class = SL_CONFIG_RESTART_TASK;
+    if (strcmp(sections[section].name, "services") == 0) {
+        class = stronger(class, surroundings_moved(plan, old_value, new_value));
     }
     if (class != SL_CONFIG_AS_AROUND) {
         add(plan, section, class == SL_CONFIG_LIVE ? SL_RELOAD_LIVE : SL_RELOAD_RESTART, name, old_value, new_value);

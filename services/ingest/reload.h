@@ -38,7 +38,6 @@ struct sl_reload_entry {
     /* The entry's struct: struct sl_config_variant in services and sinks, struct sl_conf_limit in limits, and so on. NULL: it
      * is not there. A service that is not enabled is not there. */
     const void *old_value, *new_value;
-    const sl_config_changes *changes; /* for sl_config_changes_under(); NULL at start and stop */
 };
 
 /* All are called in the task that starts, reloads or stops, and may wait. */

@@ -95,6 +95,7 @@ struct sl_program_service {
     const struct sl_service_kind *kind;
     void *life;                              /* the kind's own, while it runs; NULL between two lives */
     uint32_t number;                         /* in recordings */
+    uint64_t made;                           /* its configuration: larger ones are newer */
     sl_config *config;                       /* kept: a reference */
     const struct sl_config_variant *variant; /* in it */
     sl_access *access;                       /* shared with the other services of the venue; NULL: none */

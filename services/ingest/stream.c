@@ -272,9 +272,27 @@ static int spawn_leg(struct leg *leg)
     name_leg(leg, name);
     leg->running = true;
     int code = sl_spawn(stream->scope, run_leg, leg, .name = name, .id = name, .restart = SL_ON_FAILURE,
-                        .backoff = stream->options.backoff, .release = sl__stream_release_leg);
+                        .backoff = stream->options.backoff, .healthy_after = stream->options.stable_after,
+                        .release = sl__stream_release_leg);
     leg->running = code == 0;
     return code;
+}
+
+int sl_stream_set_retry(sl_stream_service *stream, const struct sl_backoff *backoff, sl_time stable_after)
+{
+    stream->options.backoff = *backoff;
+    stream->options.stable_after = stable_after;
+    for (size_t at = 0; at < stream->shard_count; at++) {
+        for (const struct leg *leg = stream->shards[at]->legs; leg != NULL; leg = leg->next) {
+            char name[LEG_NAME];
+            name_leg(leg, name);
+            int code = leg->running && stream->scope != NULL
+                           ? sl_child_reschedule(stream->scope, name, backoff, stable_after)
+                           : 0;
+            SL_TRY(code == SL_ENOENT ? 0 : code);
+        }
+    }
+    return 0;
 }
 
 int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg)
@@ -303,6 +321,7 @@ int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg)
         .max_age = options->rotate,
         .message_bytes_max = options->message_bytes_max,
         .connects = options->connects,
+        .not_healthy_at_once = options->stable_after != 0,
         .output = {.arg = leg, .event = on_event, .notice = on_notice, .expect = on_expected},
         .bad = on_bad,
         .frame = options->frame == NULL ? NULL : on_frame,

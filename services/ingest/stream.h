@@ -54,6 +54,7 @@ struct sl_stream_options {
     sl_time stale_after;       /* a feed that says nothing for so long is stale; 0: see SL_STREAM_STALE_FACTOR */
     int priority;              /* enum sl_priority: of requests for snapshots, at the limit */
     struct sl_backoff backoff; /* between two attempts to connect */
+    sl_time stable_after;      /* one that lasted so long begins them afresh; 0: its first message does */
     sl_limiter *connects;      /* shared by all connections to the venue; may be NULL */
     sl_http_client *http;      /* for snapshots of books */
     const char *rest_origin;   /* NULL: the venue's own */
@@ -155,6 +156,10 @@ void sl_stream_pause(sl_stream_service *stream, bool paused);
 
 /* All connections end and are made anew at once. Does not wait. */
 void sl_stream_restart(sl_stream_service *stream);
+
+/* Other waits between attempts to connect, as in the options, for the connections that are there as well. Does not wait. */
+SL_MUST_CHECK int sl_stream_set_retry(sl_stream_service *stream, const struct sl_backoff *backoff,
+                                      sl_time stable_after);
 
 /* How an instrument stands: SL_FEED_BIT() of the feeds that are followed, and of those that are stale; its book. */
 struct sl_stream_place {

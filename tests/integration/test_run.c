@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include "own_server.h"
+#include "redis_server.h"
 #include "scratch_folder.h"
 #include "sl_test.h"
 
@@ -21,6 +22,7 @@ struct world {
     const char *exchange_arguments[4], *program_arguments[4];
     char file_more[64], db_more[64]; /* keys of the sinks */
     char okx_more[128];              /* and of a service */
+    int okx_port;                    /* where the service looks for it; 0: the exchange's */
     char config[512], text[LINE_BYTES * 4];
 };
 
@@ -30,6 +32,7 @@ static void write_config(const struct world *world, const char *instruments, con
     assert_non_null(file);
     const char *folder = world->program.folder.path;
     int port = world->exchange.port;
+    int okx = world->okx_port != 0 ? world->okx_port : port;
     (void)fprintf(file,
                   "services:\n"
                   "  okx: { kind: stream, venue: okx, instruments: [%s], channels: [trades], sinks: [file, db]%s }\n"
@@ -41,8 +44,8 @@ static void write_config(const struct world *world, const char *instruments, con
                   "  okx: { stream: \"ws://127.0.0.1:%d/okx\", rest: \"http://127.0.0.1:%d/okx\" }\n"
                   "  coinbase: { stream: \"ws://127.0.0.1:%d/coinbase\", rest: \"http://127.0.0.1:%d/coinbase\" }\n"
                   "admin: { listen: \"127.0.0.1:%d\" }\n%s",
-                  instruments, world->okx_more, folder, world->file_more, folder, world->db_more, port, port, port,
-                  port, world->program.port, more);
+                  instruments, world->okx_more, folder, world->file_more, folder, world->db_more, okx, okx, port, port,
+                  world->program.port, more);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -277,10 +280,95 @@ static void an_exchange_that_goes_and_comes_back_is_followed_again(void **state)
     assert_non_null(strstr(log_of(world), "0 not delivered"));
 }
 
+/* ---- another way to a venue ---- */
+
+static void a_venue_that_moves_is_followed_at_its_new_address(void **state)
+{
+    struct world *world = *state;
+    write_config(world, "\"*\"", "");
+    assert_int_equal(own_server_start(&world->program), 0);
+    wait_for(world, "SELECT count(*) FROM trades", 50);
+    struct own_server moved = {0};
+    own_server_prepare(&moved);
+    char port[16];
+    (void)snprintf(port, sizeof port, "%d", moved.port);
+    moved.arguments =
+        (const char *const[]){SLUICE, "exchange", "--venue", "okx", "--instruments", "4", "--rate", "1500", "--seed",
+                              "99",   "--port",   port,      NULL};
+    assert_int_equal(own_server_start(&moved), 0);
+    world->okx_port = moved.port;
+    write_config(world, "\"*\"", "");
+    assert_int_equal(kill(world->program.pid, SIGHUP), 0);
+    wait_for_log(world, "another way to a venue");
+    wait_for_log(world, "2 values and 1 parts changed");
+    long long trades = query(world, "SELECT count(*) FROM trades");
+    wait_for(world, "SELECT count(*) FROM trades", trades + 200);
+    assert_int_equal(query(world, "SELECT count(*) FROM gaps WHERE venue = 'coinbase'"), 0); /* it went on */
+    own_server_stop(&world->program, SIGTERM);
+    own_server_end(&moved);
+}
+
+/* Whoever waits for an hour hears of it, too. */
+static void waits_that_change_hold_for_what_is_waiting(void **state)
+{
+    struct world *world = *state;
+    write_config(world, "\"*\"", "retry: { default: { initial: 1h, max: 1h, jitter: none } }\n");
+    assert_int_equal(own_server_start(&world->program), 0);
+    wait_for(world, "SELECT count(*) FROM trades", 50);
+    own_server_stop(&world->exchange, SIGKILL);
+    wait_for_log(world, "is started again");
+    assert_int_equal(own_server_start(&world->exchange), 0);
+    write_config(world, "\"*\"", "retry: { default: { initial: 100ms, max: 100ms, jitter: none } }\n");
+    assert_int_equal(kill(world->program.pid, SIGHUP), 0);
+    long long tops = query(world, "SELECT count(*) FROM top_of_book");
+    wait_for(world, "SELECT count(*) FROM top_of_book", tops + 50);
+    own_server_stop(&world->program, SIGTERM);
+}
+
+static void wait_for_answer(struct world *world, const char *path, const char *text)
+{
+    while (strstr(ask(world, path), text) == NULL) {
+        (void)usleep(50000);
+    }
+}
+
+/* A limit that begins to be shared is another way, too; and its rates change in place. */
+static void a_limit_that_is_shared_from_now_on_is_asked_in_redis(void **state)
+{
+    struct world *world = *state;
+    int redis = redis_server_port();
+    assert_true(redis > 0);
+    char more[512];
+    static const char *const limits[] = {"rates: [{ rate: 400/1m }]", "rates: [{ rate: 400/1m }], shared: redis",
+                                         "rates: [{ rate: 500/1m }], shared: redis"};
+    static const char *const shown[] = {"\"shared\":\"local\"", "\"shared\":\"redis\"", "\"shared\":\"redis\""};
+    for (size_t at = 0; at < 3; at++) {
+        (void)snprintf(more, sizeof more,
+                       "limits: { coinbase-rest: { %s } }\n"
+                       "coordination: { backend: redis, url: \"redis://127.0.0.1:%d\", group: \"run%d\" }\n",
+                       limits[at], redis, (int)getpid());
+        write_config(world, "\"*\"", more);
+        if (at == 0) {
+            assert_int_equal(own_server_start(&world->program), 0);
+        } else {
+            assert_int_equal(kill(world->program.pid, SIGHUP), 0);
+        }
+        wait_for_answer(world, "/api/limits", shown[at]);
+        long long tops = query(world, "SELECT count(*) FROM top_of_book");
+        wait_for(world, "SELECT count(*) FROM top_of_book", tops + 50);
+    }
+    own_server_stop(&world->program, SIGTERM);
+    const char *other = strstr(log_of(world), "another way to a venue");
+    assert_non_null(other);
+    assert_null(strstr(other + 1, "another way to a venue")); /* the third file changed it in place */
+}
+
 #define RUN(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 SL_TEST_MAIN(RUN(sinks_have_the_same_and_a_stop_loses_nothing),
              RUN(a_hangup_takes_what_changed_and_a_bad_file_changes_nothing),
              RUN(keys_of_connections_and_the_process_count), RUN(an_endpoint_that_is_not_wanted_is_not_there),
              RUN(a_sink_takes_its_channels_and_is_replaced_without_loss),
+             RUN(a_venue_that_moves_is_followed_at_its_new_address), RUN(waits_that_change_hold_for_what_is_waiting),
+             RUN(a_limit_that_is_shared_from_now_on_is_asked_in_redis),
              RUN(an_exchange_that_goes_and_comes_back_is_followed_again))

@@ -280,7 +280,7 @@ struct sl_spawn_options {
     const char *id; /* unique in the scope; up to 31 bytes; copied; NULL: made from the name */
     enum sl_restart restart;
     struct sl_backoff backoff;
-    sl_time healthy_after; /* run this long (or sl_healthy()) and the restart count starts afresh; 0: never by time */
+    sl_time healthy_after; /* run this long (or sl_healthy()) and the restart count starts afresh; 0: the window */
     sl_time stop_budget;   /* between stop and force; 0: SL_STOP_BUDGET; SL_STOP_BRUTAL: none; SL_NEVER: wait */
     bool handshake;        /* the next child in order starts only after this one called sl_started() */
     bool significant;      /* see auto_shutdown */

@@ -91,6 +91,14 @@ SL_MUST_CHECK int sl_child_start(sl_scope *scope, const char *id);
 SL_MUST_CHECK int sl_child_restart(sl_scope *scope, const char *id); /* stop, then start */
 SL_MUST_CHECK int sl_child_remove(sl_scope *scope, const char *id);
 
+/*
+ * Another schedule from now on, as in struct sl_spawn_options. How often it failed still counts; one that waits for its
+ * restart waits at most for the new maximum; where `healthy_after` is another one, it counts from now on. Does not wait.
+ * 0, SL_ENOENT, SL_EINVAL (as sl_spawn()), SL_EMISUSE.
+ */
+SL_MUST_CHECK int sl_child_reschedule(sl_scope *scope, const char *id, const struct sl_backoff *backoff,
+                                      sl_time healthy_after);
+
 /* Fills `info` (up to `capacity` rows, in start order) and returns how many children there are. */
 size_t sl_children_list(const sl_scope *scope, struct sl_child_info *info, size_t capacity);
 int sl_child_find(const sl_scope *scope, const char *id, struct sl_child_info *ret_info); /* 0 or SL_ENOENT */

@@ -44,6 +44,7 @@ static const struct sl_config_field limit_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_limit, rates), .type = SL_CONFIG_LIST, .element = &rate_element, .required = true,
      .min = "1", .max = "6", .help = "A call must pass all of them."},
     {SL_CONFIG_AT(struct sl_conf_limit, adapt), .type = SL_CONFIG_ENUM, SL__CHOICES(adapts), .default_text = "headers",
+     .reload = SL_CONFIG_RESTART_TASK,
      .help = "headers: what the server says tightens it at once, and releases by itself."},
     {SL_CONFIG_AT(struct sl_conf_limit, dialect), .type = SL_CONFIG_STRING, .default_text = "standard", .min = "1",
      .max = "32", .reload = SL_CONFIG_RESTART_TASK,

@@ -49,6 +49,69 @@ C_TEST_SIMULATED(a_child_that_starts_while_it_is_stopped, "", "")
     return sl_scope_wait(&scope);
 }
 
+static int fails_at_once(void *arg)
+{
+    struct child *child = arg;
+    child->runs++;
+    return sl_fail(SL_EPROTO, "again");
+}
+
+C_TEST_SIMULATED(a_new_schedule_holds_for_who_waits_and_for_who_runs, "", "")
+{
+    struct child child = {0};
+    const struct sl_backoff quick = {.initial = SL_SECONDS(2), .max = SL_SECONDS(2), .jitter = -1};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED, .max_start_failures = SL_UNLIMITED);
+    CHECK_EQ(sl_spawn(&scope, fails_at_once, &child, .id = "f", .restart = SL_ALWAYS, SLOW), 0);
+    SETTLE();
+    struct sl_child_info info;
+    CHECK(sl_child_find(&scope, "f", &info) == 0 && info.state == SL_CHILD_BACKOFF);
+    CHECK_EQ(info.next_start - sl_now(), SL_SECONDS(1000));
+    CHECK_EQ(sl_child_reschedule(&scope, "f", &quick, 0), 0);
+    CHECK(sl_child_find(&scope, "f", &info) == 0 && info.next_start - sl_now() == SL_SECONDS(2));
+    CHECK_EQ(sl_sleep(SL_SECONDS(9)), 0);
+    CHECK_EQ(child.runs, 5);
+    const struct sl_backoff slow = {.initial = SL_SECONDS(50), .max = SL_SECONDS(90), .jitter = -1};
+    CHECK_EQ(sl_child_reschedule(&scope, "f", &slow, 0), 0);
+    CHECK(sl_child_find(&scope, "f", &info) == 0 &&
+          info.next_start - sl_now() <= SL_SECONDS(2)); /* no longer than it was */
+    CHECK_EQ(sl_child_reschedule(&scope, "f", &(struct sl_backoff){.multiplier = 0.5}, 0), SL_EINVAL);
+    CHECK_EQ(sl_child_reschedule(&scope, "f", &quick, -1), SL_EINVAL);
+    CHECK_EQ(sl_child_reschedule(&scope, "g", &quick, 0), SL_ENOENT);
+    CHECK_EQ(sl_child_stop(&scope, "f"), 0);
+    return sl_scope_wait(&scope);
+}
+
+/* Ends with a failure after so long. */
+static int runs_for_a_minute(void *arg)
+{
+    struct child *child = arg;
+    child->runs++;
+    SL_TRY(sl_sleep(SL_SECONDS(60)));
+    return sl_fail(SL_EPROTO, "again");
+}
+
+C_TEST_SIMULATED(what_is_healthy_changes_while_it_runs, "", "")
+{
+    struct child child = {0};
+    const struct sl_backoff backoff = {
+        .initial = SL_SECONDS(1), .max = SL_SECONDS(1000), .multiplier = 10, .jitter = -1};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED, .max_start_failures = SL_UNLIMITED);
+    CHECK_EQ(sl_spawn(&scope, runs_for_a_minute, &child, .id = "m", .restart = SL_ALWAYS, .backoff = backoff,
+                      .healthy_after = SL_SECONDS(1000)),
+             0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(60 + 1 + 60 + 5)), 0);
+    struct sl_child_info info;
+    CHECK(sl_child_find(&scope, "m", &info) == 0 && info.state == SL_CHILD_BACKOFF);
+    CHECK_EQ(info.next_start - sl_now(), SL_SECONDS(5)); /* the second wait is ten times the first */
+    CHECK_EQ(sl_sleep(SL_SECONDS(10)), 0);
+    CHECK_EQ(sl_child_reschedule(&scope, "m", &backoff, SL_SECONDS(30)), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(55500)), 0);
+    CHECK(sl_child_find(&scope, "m", &info) == 0 && info.state == SL_CHILD_BACKOFF);
+    CHECK(info.next_start - sl_now() <= SL_SECONDS(1)); /* it ran long enough: the first again */
+    CHECK_EQ(sl_child_stop(&scope, "m"), 0);
+    return sl_scope_wait(&scope);
+}
+
 static int stop_it(void *arg)
 {
     CHECK_EQ(sl_child_stop(arg, "t"), 0);
@@ -442,6 +505,8 @@ static void each_allocation_may_fail_and_each_argument_is_released_once(void **s
 }
 
 SL_TEST_MAIN(cmocka_unit_test(a_child_that_starts_while_it_is_stopped),
+             cmocka_unit_test(a_new_schedule_holds_for_who_waits_and_for_who_runs),
+             cmocka_unit_test(what_is_healthy_changes_while_it_runs),
              cmocka_unit_test(two_may_stop_the_same_temporary_child),
              cmocka_unit_test(a_transient_child_that_shuts_down_is_not_restarted),
              cmocka_unit_test(significance_counts_who_runs), cmocka_unit_test(a_child_that_stops_or_restarts_itself),

@@ -35,6 +35,9 @@ struct sl_connection {
     uint64_t heard;       /* bytes, when the clocks were asked */
     uint32_t of_one_time; /* messages since then */
     int64_t wall_ns;      /* of the last message: no two are the same */
+    sl_time quiet_since;  /* the last event, or 0: it cannot be known how long there was none */
+    sl_time quiet_at;     /* when the longest silence of late was over */
+    bool cut_quiet;       /* it was ended for its silence */
     struct sl_connection_stats stats;
     char control[CONTROL_BYTES];
     char path[PATH_BYTES];
@@ -44,9 +47,33 @@ struct sl_connection {
 
 static void answer_ping(sl_connection *connection, sl_json_text text);
 
+/* The longest silence of late, as far as it still counts. */
+static sl_time longest_quiet(const sl_connection *connection, sl_time now)
+{
+    sl_time fades = (now - connection->quiet_at) / SL_CONNECTION_QUIET_FADES;
+    return fades < 62 ? connection->stats.longest_quiet >> fades : 0;
+}
+
+/* An event came with the last message: how long had there been none? */
+static void note_event(sl_connection *connection)
+{
+    struct sl_connection_stats *stats = &connection->stats;
+    sl_time now = stats->last_message_at;
+    stats->last_event_at = now;
+    if (connection->quiet_since != 0 && now - connection->quiet_since > longest_quiet(connection, now)) {
+        stats->longest_quiet = now - connection->quiet_since;
+        connection->quiet_at = now;
+    }
+    connection->quiet_since = now;
+}
+
 static int on_event(void *arg, const sl_market_event *event)
 {
     sl_connection *connection = arg;
+    connection->stats.events++;
+    if (connection->quiet_since != connection->stats.last_message_at) {
+        note_event(connection);
+    }
     sl_subscriptions_seen(connection->subscriptions, event->feed, event->instrument, connection->stats.last_message_at);
     return connection->options.output.event(connection->options.output.arg, event);
 }
@@ -183,6 +210,26 @@ static int check_silence(const sl_connection *connection, sl_time now, sl_time *
     return 0;
 }
 
+/* Whether it brings no data although it did; else when that would be said. */
+static int check_quiet(sl_connection *connection, sl_time now, sl_time *ret_when)
+{
+    const struct sl_connection_stats *stats = &connection->stats;
+    if (stats->events < SL_CONNECTION_QUIET_EVENTS) {
+        return 0;
+    }
+    sl_time limit = longest_quiet(connection, now) * SL_CONNECTION_QUIET_FACTOR;
+    limit = limit < SL_CONNECTION_QUIET_MIN ? SL_CONNECTION_QUIET_MIN : limit;
+    sl_time since = connection->quiet_since > stats->opened_at ? connection->quiet_since : stats->opened_at;
+    sl_time ends = sl_time_add(since, limit);
+    if (ends <= now) {
+        connection->cut_quiet = true;
+        return sl_fail(SL_ETIMEDOUT, "no data for %lld ms on an open connection",
+                       (long long)(limit / SL_MILLISECONDS(1)));
+    }
+    *ret_when = ends < *ret_when ? ends : *ret_when;
+    return 0;
+}
+
 static void update_state(sl_connection *connection)
 {
     connection->stats.state =
@@ -226,6 +273,7 @@ static int send_due(sl_connection *connection, sl_time *ret_when)
         connection->stats.replace = connection->stats.replace || old <= now;
         *ret_when = old > now && old < *ret_when ? old : *ret_when;
     }
+    SL_TRY(check_quiet(connection, now, ret_when));
     return check_silence(connection, now, ret_when);
 }
 
@@ -374,6 +422,8 @@ static int follow(sl_connection *connection, size_t in_path)
     stats->opened_wall_ns = sl_now_wall();
     stats->replace = false;
     connection->heard = 0;
+    connection->quiet_since = connection->cut_quiet ? connection->quiet_since : 0;
+    connection->cut_quiet = false;
     connection->ping_at = sl_time_add(stats->opened_at, connection->options.driver->limits.ping_every);
     sl_subscriptions_connected(connection->subscriptions, true, in_path, stats->opened_at);
     update_state(connection);

@@ -22,6 +22,16 @@ extern "C" {
 /* Until the connection stands, its handshake included. */
 #define SL_CONNECTION_TIMEOUT SL_SECONDS(10)
 
+/*
+ * Venues stop sending data and go on with heartbeats. A connection that has brought so many events, and then none for so
+ * many times its longest silence of late (and for so long at least), is made anew. A silence that was a quiet market's
+ * counts as one from then on; after each hour it counts half.
+ */
+#define SL_CONNECTION_QUIET_EVENTS 100
+#define SL_CONNECTION_QUIET_FACTOR 4
+#define SL_CONNECTION_QUIET_MIN SL_SECONDS(60)
+#define SL_CONNECTION_QUIET_FADES SL_MINUTES(60)
+
 typedef struct sl_connection sl_connection;
 
 /* Why one message was not used; borrowed for the call. */
@@ -70,10 +80,12 @@ struct sl_connection_stats {
     uint64_t runs, opened; /* times it was run, and connected */
     uint64_t messages, bytes;
     uint64_t bad, unknown; /* messages that were not used */
+    uint64_t events;
     int64_t opened_wall_ns;
-    sl_time opened_at, last_message_at; /* sl_now(); 0: never */
-    bool replace;                       /* the venue asked to reconnect, or its age is near the limit */
-    char problem[160];                  /* why it ended last */
+    sl_time opened_at, last_message_at, last_event_at; /* sl_now(); 0: never */
+    sl_time longest_quiet;                             /* between two events, of late */
+    bool replace;                                      /* the venue asked to reconnect, or its age is near the limit */
+    char problem[160];                                 /* why it ended last */
 };
 
 /* Does not wait. 0, SL_ENOMEM, SL_EINVAL. */

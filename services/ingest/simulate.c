@@ -395,12 +395,12 @@ static int conduct(struct play *play)
     SL_TRY(go_wrong(play));
     sl_simulated_heal(play->exchange);
     sl_simulated_pace(play->exchange, CALM_RATE);
-    sl_time from = sl_now();
-    SL_TRY(sl_sleep(calm_of(play)));
-    while (!is_well(play) && sl_now() - from < HEAL_BUDGET) {
+    sl_time from = sl_now(), calm = calm_of(play), past = 0;
+    for (bool well = false; past < calm || (!well && past < HEAL_BUDGET); past = sl_now() - from) {
         SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
+        well = is_well(play);
+        play->result->healed_after = well ? play->result->healed_after : sl_now() - from;
     }
-    play->result->healed_after = sl_now() - from;
     if (!is_well(play)) {
         struct sl_stream_stats stats = sl_stream_get_stats(play->stream);
         play->result->never_healed++;

@@ -154,7 +154,7 @@ static bool covered(const struct leg *lost, const sl_subscription *what, size_t 
     sl_time now = sl_now();
     for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
-        bool speaks = since == now || now - stats->last_message_at <= SL_STREAM_SPEAKS;
+        bool speaks = since == now || stats->last_event_at > since;
         if (leg != lost && speaks && carries_since(leg, what, at) <= since) {
             return true;
         }
@@ -218,9 +218,9 @@ static int live(struct leg *leg)
     bool replaced = was_open && leg->retired && leg->replacement != 0;
     stream->reconnects += lost;
     if (lost || replaced) {
-        /* One that fell silent has brought nothing since its last message; any other end is noticed at once. */
+        /* One that fell silent has brought nothing since its last event; any other end is noticed at once. */
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
-        sl_time last = stats->last_message_at > stats->opened_at ? stats->last_message_at : stats->opened_at;
+        sl_time last = stats->last_event_at > stats->opened_at ? stats->last_event_at : stats->opened_at;
         int told = tell_lost(leg, code == SL_ETIMEDOUT ? last : sl_now());
         code = told < 0 ? told : code;
     }

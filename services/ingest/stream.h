@@ -28,9 +28,6 @@ extern "C" {
 #define SL_STREAM_STALE_FACTOR 20
 #define SL_STREAM_STALE_MIN SL_SECONDS(30)
 
-/* A connection that said something so short ago is no silent one. */
-#define SL_STREAM_SPEAKS SL_SECONDS(5)
-
 /* How often connections are looked at. */
 #define SL_STREAM_SWEEP SL_SECONDS(1)
 

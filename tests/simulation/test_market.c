@@ -258,6 +258,37 @@ static void lost_changes_that_nothing_tells_are_found_by_verifying(void **state)
     }
 }
 
+/*
+ * A venue that sends signs of life and no data, for minutes: the connection is made anew, and what was lost is told, also
+ * where trades and changes have no numbers, but for what was lost there since it was made anew last.
+ */
+static void connections_without_data_are_made_anew(void **state)
+{
+    (void)state;
+    static const char *const silences[] = {"silent", "heartbeats-only"};
+    for (size_t at = 0; at < VENUES * 4; at++) {
+        char scenario[128];
+        (void)snprintf(scenario, sizeof scenario, "faults: [{ what: [%s], at: 60s, for: 3m }]", silences[at % 2]);
+        struct sl_simulate_options options = {.venue = venues[at / 4],
+                                              .seed = 11,
+                                              .redundancy = 1 + at / 2 % 2,
+                                              .rate = 10,
+                                              .steps = 3000,
+                                              .scenario = scenario};
+        struct sl_simulate_result result;
+        bool good = sl_simulate(&options, &result) == 0 && result.told > 0 && result.told >= result.untold * 2 &&
+                    result.stream.reconnects >= options.redundancy;
+        if (!sl_simulate_hides_trades(options.venue, SL_FAULT_SILENT) &&
+            !sl_simulate_hides_changes(options.venue, SL_FAULT_SILENT)) {
+            good = good && sl_simulate_is_true(&result);
+        }
+        if (!good) {
+            tell("not made anew", options.venue, silences[at % 2], options.redundancy, 11, &result);
+        }
+        assert_true(good);
+    }
+}
+
 /* Books that are right are not held for wrong, whatever moves while they are compared. */
 static void right_books_stay_right_when_they_are_verified(void **state)
 {
@@ -383,6 +414,7 @@ static void same_seed_same_play(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(lost_changes_that_nothing_tells_are_found_by_verifying),
+             cmocka_unit_test(connections_without_data_are_made_anew),
              cmocka_unit_test(right_books_stay_right_when_they_are_verified), cmocka_unit_test(mixtures_of_faults),
              cmocka_unit_test(same_seed_same_play), cmocka_unit_test(one_of_two_connections_may_be_cut_at_any_time),
              cmocka_unit_test(each_fault_of_beginnings_meets_one), cmocka_unit_test(books_of_megabytes),

@@ -20,7 +20,6 @@
 #define SLUICE_MARKET_KEEPER_H
 
 #include "book.h"
-#include "sequence.h"
 #include "sluice/time.h"
 
 #ifdef __cplusplus
@@ -30,6 +29,24 @@ extern "C" {
 /* Changes kept while a snapshot, or a missing one, is awaited: defaults. When full the oldest go. */
 #define SL_KEEPER_DELTAS_DEFAULT 10000
 #define SL_KEEPER_BYTES_DEFAULT ((size_t)16 << 20)
+
+/*
+ * How the messages of a venue's books follow each other. L is the last id that the book has, U and u are a change's
+ * first and last id, pu is the last id of the change before. (Binance: "how to manage a local order book correctly".)
+ *
+ *   spot:     u <= L is old; what follows has U <= L + 1 <= u. L == -1 (a new instrument, empty book) lets any follow.
+ *   futures:  u <= L is old; what follows has pu == L, the first one after a snapshot U <= L <= u.
+ */
+typedef enum sl_book_rule {
+    SL_BOOK_RULE_NONE = 0,
+    SL_BOOK_RULE_BINANCE_SPOT,    /* U, u; joined with a REST snapshot */
+    SL_BOOK_RULE_BINANCE_FUTURES, /* U, u, pu; joined with a REST snapshot */
+    SL_BOOK_RULE_CONSECUTIVE,     /* u + 1 each; snapshot in the stream; a new snapshot or u == 1 begins anew (Bybit) */
+    SL_BOOK_RULE_LINKED,          /* previous id == last id; snapshot in the stream (OKX) */
+    SL_BOOK_RULE_CHECKSUM,        /* no ids: the checksum is the only proof; snapshot in the stream (Kraken) */
+    SL_BOOK_RULE_TRUSTED,         /* no ids, no checksum; snapshot in the stream (Coinbase level2) */
+    SL_BOOK_RULE_TIMED,           /* a time stamp that grows; joined with a REST snapshot (Bitstamp) */
+} sl_book_rule;
 
 typedef struct sl_keeper sl_keeper;
 

@@ -14,7 +14,7 @@
 
 #include "market/book.h"
 #include "market/event.h"
-#include "market/sequence.h"
+#include "market/keeper.h"
 #include "sluice/json.h"
 #include "sluice/memory.h"
 #include "sluice/rate_limit.h"

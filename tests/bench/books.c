@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "market/keeper.h"
+#include "market/tracker.h"
 #include "venues/venue.h"
 
 #define INSTRUMENTS_DEFAULT 20000
@@ -29,7 +30,7 @@ struct bench {
     sl_instruments *instruments;
     sl_venue_decoder *decoder;
     sl_keeper **keepers;
-    sl_trade_track *tracks;
+    sl_tracker *tracker;
     int64_t *last_ids;
     char *texts; /* MESSAGES of MESSAGE_BYTES each */
     size_t *sizes;
@@ -63,14 +64,12 @@ static int ignore_event(void *arg, const sl_market_event *event)
 static int take(void *arg, const sl_market_event *event)
 {
     struct bench *bench = arg;
-    uint32_t index = event->instrument->index;
-    sl_gap gap;
     bench->events++;
     if (event->kind == SL_EVENT_TRADE) {
-        int action = sl_trade_track_see(&bench->tracks[index], event->as.trade.id, event->as.trade.id, &gap);
-        return action < 0 ? action : 0;
+        int code = sl_tracker_event(bench->tracker, event, 0);
+        return code < 0 ? code : 0;
     }
-    return bench->with_books ? sl_keeper_event(bench->keepers[index], event, 0) : 0;
+    return bench->with_books ? sl_keeper_event(bench->keepers[event->instrument->index], event, 0) : 0;
 }
 
 static void make_trades(struct bench *bench)
@@ -80,7 +79,7 @@ static void make_trades(struct bench *bench)
         int length = snprintf(bench->texts + at * MESSAGE_BYTES, MESSAGE_BYTES,
                               "{\"e\":\"trade\",\"E\":1723161256322,\"T\":1723161256321,\"s\":\"%s\",\"t\":%" PRId64
                               ",\"p\":\"%u.%02u\",\"q\":\"0.%03u\",\"X\":\"MARKET\",\"m\":%s}",
-                              sl_instruments_at(bench->instruments, index)->symbol, ++bench->last_ids[index],
+                              sl_instruments_at(bench->instruments, index)->symbol, ++bench->last_ids[index] + 1,
                               (unsigned)(61000 + draw(bench) % 1000), (unsigned)(draw(bench) % 100),
                               (unsigned)(draw(bench) % 1000), draw(bench) % 2 == 0 ? "true" : "false");
         bench->sizes[at] = (size_t)length;
@@ -121,6 +120,26 @@ static void make_depth(struct bench *bench)
         length += (size_t)snprintf(text + length, 16, "]}}");
         bench->sizes[at] = length;
     }
+}
+
+/* Each instrument has had its first trade: what the tracker allocates then does not count. */
+static int begin_tracker(struct bench *bench)
+{
+    const sl_tracker_options options = {.consecutive_trades = true, .event = ignore_event};
+    sl_tracker_free(bench->tracker);
+    bench->tracker = NULL;
+    SL_TRY(sl_tracker_new(&options, &bench->tracker));
+    for (size_t at = 0; at < bench->instrument_count; at++) {
+        const sl_market_event event = {.kind = SL_EVENT_TRADE,
+                                       .feed = SL_FEED_TRADES,
+                                       .instrument = sl_instruments_at(bench->instruments, at),
+                                       .as.trade.id = 1};
+        int code = sl_tracker_event(bench->tracker, &event, 0);
+        if (code < 0) {
+            return code;
+        }
+    }
+    return 0;
 }
 
 /* Each book begins with a snapshot around its own price. */
@@ -172,10 +191,10 @@ static int measure(struct bench *bench, const char *what, bool with_books)
     bench->with_books = with_books;
     for (int round = 0; round < bench->rounds; round++) {
         int64_t took_ns = 0;
+        SL_TRY(begin_tracker(bench));
         if (with_books) {
             SL_TRY(begin_books(bench));
         }
-        memset(bench->tracks, 0, bench->instrument_count * sizeof(*bench->tracks));
         bench->events = 0;
         SL_TRY(run_once(bench, &took_ns, &allocations));
         best_ns = took_ns < best_ns ? took_ns : best_ns;
@@ -202,14 +221,11 @@ static int set_up(struct bench *bench)
     options.instruments = bench->instruments;
     SL_TRY(sl_venue_decoder_new(&options, &bench->decoder));
     bench->keepers = sl_calloc(bench->instrument_count, sizeof(sl_keeper *));
-    bench->tracks = sl_calloc(bench->instrument_count, sizeof(*bench->tracks));
     bench->last_ids = sl_calloc(bench->instrument_count, sizeof(*bench->last_ids));
     bench->texts = sl_calloc(MESSAGES, MESSAGE_BYTES);
     bench->sizes = sl_calloc(MESSAGES, sizeof(*bench->sizes));
-    return bench->keepers == NULL || bench->tracks == NULL || bench->last_ids == NULL || bench->texts == NULL ||
-                   bench->sizes == NULL
-               ? SL_ENOMEM
-               : 0;
+    return bench->keepers == NULL || bench->last_ids == NULL || bench->texts == NULL || bench->sizes == NULL ? SL_ENOMEM
+                                                                                                             : 0;
 }
 
 static int run(struct bench *bench)
@@ -229,7 +245,7 @@ static void tear_down(struct bench *bench)
         sl_keeper_free(bench->keepers[at]);
     }
     sl_free(bench->keepers);
-    sl_free(bench->tracks);
+    sl_tracker_free(bench->tracker);
     sl_free(bench->last_ids);
     sl_free(bench->texts);
     sl_free(bench->sizes);

@@ -8,9 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "market/book.h"
 #include "market/capture.h"
-#include "market/sequence.h"
+#include "market/keeper.h"
 #include "venues/venue.h"
 
 #define ROUNDS_DEFAULT 10
@@ -35,12 +34,11 @@ struct session {
 struct worker {
     sl_instruments *instruments;
     sl_venue_decoder *decoder;
-    sl_sequence *sequence;
-    sl_book *book;
+    sl_keeper *keeper;
     uint64_t counts[SL_EVENT_KIND_COUNT];
     uint64_t levels;
     bool with_book;
-    const sl_venue_message *message; /* that is being decoded */
+    bool rest; /* the message is a snapshot that was asked for */
 };
 
 static int64_t now_ns(void)
@@ -90,24 +88,11 @@ static int load_capture(struct session *session, const char *path)
     return code;
 }
 
-static int apply_kept(void *arg, const sl_market_event *event)
+/* What the keeper gives out; a gap means that the capture is not whole. */
+static int applied(void *arg, const sl_market_event *event)
 {
-    return sl_book_apply(((struct worker *)arg)->book, &event->as.delta.levels);
-}
-
-static int apply_snapshot(struct worker *worker, const sl_market_event *event)
-{
-    const sl_venue_output output = {.arg = worker, .event = apply_kept};
-    sl_diff diff;
-    if (sl_sequence_snapshot(worker->sequence, event->as.snapshot.last_id) != SL_SEQUENCE_APPLY) {
-        return SL_EPROTO;
-    }
-    SL_TRY(sl_book_set(worker->book, &event->as.snapshot.levels));
-    while (sl_sequence_next(worker->sequence, &diff) == SL_SEQUENCE_APPLY) {
-        sl_venue_message message = {.text = diff.raw, .size_bytes = diff.size_bytes, .json_flags = SL_JSON_PADDED};
-        SL_TRY(sl_venue_decode(worker->decoder, &message, &output));
-    }
-    return 0;
+    (void)arg;
+    return event->kind == SL_EVENT_GAP ? SL_EPROTO : 0;
 }
 
 static int take(void *arg, const sl_market_event *event)
@@ -116,27 +101,17 @@ static int take(void *arg, const sl_market_event *event)
     worker->counts[event->kind]++;
     if (event->kind == SL_EVENT_BOOK_DELTA) {
         worker->levels += event->as.delta.levels.bid_count + event->as.delta.levels.ask_count;
+    } else if (event->kind != SL_EVENT_BOOK_SNAPSHOT) {
+        return 0;
     }
     if (!worker->with_book) {
         return 0;
     }
-    if (event->kind == SL_EVENT_BOOK_SNAPSHOT) {
-        return apply_snapshot(worker, event);
+    if (!worker->rest) {
+        return sl_keeper_event(worker->keeper, event, 0);
     }
-    if (event->kind != SL_EVENT_BOOK_DELTA) {
-        return 0;
-    }
-    const sl_book_delta *delta = &event->as.delta;
-    sl_diff diff = {.first_id = delta->first_id,
-                    .last_id = delta->last_id,
-                    .previous_id = delta->previous_id,
-                    .raw = worker->message->text,
-                    .size_bytes = worker->message->size_bytes};
-    int action = sl_sequence_diff(worker->sequence, &diff);
-    if (action == SL_SEQUENCE_APPLY) {
-        return sl_book_apply(worker->book, &delta->levels);
-    }
-    return action == SL_SEQUENCE_GAP || action == SL_SEQUENCE_STALE ? SL_EPROTO : action < 0 ? action : 0;
+    int joined = sl_keeper_snapshot(worker->keeper, event, 0);
+    return joined == 0 ? SL_EPROTO : joined < 0 ? joined : 0;
 }
 
 /* One round over all messages; with the book or only the decoder. */
@@ -155,12 +130,9 @@ static int run(struct session *session, struct worker *worker, bool with_book)
                                     .size_bytes = session->messages[at].size_bytes,
                                     .json_flags = SL_JSON_PADDED,
                                     .receive_time_ns = session->messages[at].receive_time_ns};
-        worker->message = &message;
-        bool rest = strncmp(message.text, snapshot, sizeof(snapshot) - 1) == 0;
-        int code = rest ? sl_venue_decode_rest(worker->decoder, &request, &message, &output, NULL, &answer)
-                        : sl_venue_decode(worker->decoder, &message, &output);
-        worker->message = NULL;
-        SL_TRY(code);
+        worker->rest = strncmp(message.text, snapshot, sizeof(snapshot) - 1) == 0;
+        SL_TRY(worker->rest ? sl_venue_decode_rest(worker->decoder, &request, &message, &output, NULL, &answer)
+                            : sl_venue_decode(worker->decoder, &message, &output));
     }
     return 0;
 }
@@ -169,14 +141,14 @@ static int run(struct session *session, struct worker *worker, bool with_book)
 static int measure(struct session *session, sl_venue venue, int rounds, bool with_book, struct worker *worker,
                    int64_t *ret_ns)
 {
-    sl_sequence_options options = {.rule = venue == SL_VENUE_BINANCE_SPOT ? SL_BOOK_RULE_BINANCE_SPOT
-                                                                          : SL_BOOK_RULE_BINANCE_FUTURES};
+    const sl_keeper_options options = {.rule = sl_venue_driver_of(venue)->book_rule,
+                                       .instrument = sl_instruments_at(worker->instruments, 0),
+                                       .event = applied};
     int64_t best_ns = INT64_MAX;
     for (int round = 0; round < rounds; round++) {
-        sl_sequence_free(worker->sequence);
-        worker->sequence = NULL;
-        SL_TRY(sl_sequence_new(&options, &worker->sequence));
-        sl_book_clear(worker->book);
+        sl_keeper_free(worker->keeper);
+        worker->keeper = NULL;
+        SL_TRY(sl_keeper_new(&options, &worker->keeper));
         int64_t start_ns = now_ns();
         SL_TRY(run(session, worker, with_book));
         int64_t took_ns = now_ns() - start_ns;
@@ -205,7 +177,6 @@ static int benchmark(struct session *session, sl_venue venue, int rounds, struct
     (void)(sl_instruments_add(worker->instruments, &instrument, NULL) < 0);
     SL_TRY(sl_venue_decoder_new(&(sl_venue_decoder_options){.venue = venue, .instruments = worker->instruments},
                                 &worker->decoder));
-    SL_TRY(sl_book_new(0, &worker->book));
     SL_TRY(measure(session, venue, rounds, false, worker, &decode_ns));
     SL_TRY(measure(session, venue, rounds, true, worker, &both_ns));
     (void)printf("%zu messages, %.1f MB: %" PRIu64 " trades, %" PRIu64 " diffs with %" PRIu64 " levels, %" PRIu64
@@ -215,10 +186,11 @@ static int benchmark(struct session *session, sl_venue venue, int rounds, struct
                  worker->counts[SL_EVENT_BOOK_SNAPSHOT], rounds);
     print_rate("decode", session, decode_ns);
     print_rate("decode and book", session, both_ns);
-    if (worker->levels > 0) {
+    const sl_book *book = sl_keeper_book(worker->keeper);
+    if (worker->levels > 0 && book != NULL) {
         (void)printf("%-18s %9.1f ns a level (book of %zu bids, %zu asks)\n", "book alone",
-                     (double)(both_ns - decode_ns) / (double)worker->levels, sl_book_count(worker->book, SL_SIDE_BUY),
-                     sl_book_count(worker->book, SL_SIDE_SELL));
+                     (double)(both_ns - decode_ns) / (double)worker->levels, sl_book_count(book, SL_SIDE_BUY),
+                     sl_book_count(book, SL_SIDE_SELL));
     }
     return 0;
 }
@@ -250,8 +222,7 @@ int main(int argc, char **argv)
     }
     sl_venue_decoder_free(worker.decoder);
     sl_instruments_free(worker.instruments);
-    sl_sequence_free(worker.sequence);
-    sl_book_free(worker.book);
+    sl_keeper_free(worker.keeper);
     sl_free(session.bytes);
     sl_free(session.messages);
     return code < 0;

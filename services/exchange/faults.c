@@ -82,16 +82,6 @@ sl_fault_way sl_fault_way_of(sl_fault fault)
     return (unsigned)fault < SL_FAULT_COUNT ? ways[fault] : SL_FAULT_AT_ONCE;
 }
 
-sl_fault sl_fault_find(const char *name)
-{
-    for (int fault = 1; fault < SL_FAULT_COUNT; fault++) {
-        if (strcmp(sl_fault_names[fault], name) == 0) {
-            return (sl_fault)fault;
-        }
-    }
-    return SL_FAULT_NONE;
-}
-
 /* ---- orders ---- */
 
 static bool concerns(const struct order *order, sl_fault fault, const sl_instrument *instrument)

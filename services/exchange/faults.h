@@ -77,9 +77,8 @@ struct sl_fault_order {
     sl_time duration;       /* 0: a second */
 };
 
-/* "drop", "cut-all"; "?" when out of range. The fault of a name, SL_FAULT_NONE if there is none. */
+/* "drop", "cut-all"; "?" when out of range. */
 const char *sl_fault_name(sl_fault fault);
-sl_fault sl_fault_find(const char *name);
 sl_fault_way sl_fault_way_of(sl_fault fault);
 const char *sl_fault_help(sl_fault fault); /* a phrase */
 

@@ -14,9 +14,6 @@
 extern "C" {
 #endif
 
-/* Entries of `faults`, at most. */
-#define SL_SCENARIO_FAULTS_MAX 256
-
 /* One of `venues`. */
 struct sl_scenario_venue {
     uint64_t instruments;

@@ -123,6 +123,11 @@ static void tell_end(const struct served *served)
     printf("\nsteps      %" PRIu64 "%s\n", stats->steps, stats->over ? ", all of them" : "");
     printf("sent       %" PRIu64 " messages to %" PRIu64 " connections, %" PRIu64 " requests answered\n",
            stats->messages, stats->connections, stats->requests);
+    if (served->captured != NULL) {
+        const struct sl_captured_stats *captured = sl_captured_get_stats(served->captured);
+        printf("captured   %" PRIu64 " messages, %" PRIu64 " answers, %" PRIu64 " notices, %" PRIu64 " of no use\n",
+               captured->messages, captured->answers, captured->notices, captured->unused);
+    }
     bool any = false;
     for (int fault = 1; fault < SL_FAULT_COUNT; fault++) {
         if (stats->faults[fault] > 0) {

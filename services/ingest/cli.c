@@ -183,16 +183,6 @@ static bool begins_with(const char *name, const char *word)
     return strncmp(name, word, length) == 0 && name[length] == ' ';
 }
 
-const struct sl_cli_command *sl_cli_find(const struct sl_cli *cli, const char *name)
-{
-    for (size_t i = 0; i < cli->command_count; i++) {
-        if (strcmp(cli->commands[i]->name, name) == 0) {
-            return cli->commands[i];
-        }
-    }
-    return NULL;
-}
-
 /* Says that there is no such command, and which was meant. */
 static void no_command(const struct sl_cli *cli, int argc, char **argv)
 {

@@ -32,7 +32,6 @@ enum sl_cli_type {
 };
 
 #define SL_CLI_TEXTS_MAX 256
-#define SL_CLI_CHOICES_MAX 16
 
 struct sl_cli_texts {
     const char *items[SL_CLI_TEXTS_MAX];
@@ -91,9 +90,6 @@ struct sl_cli {
  * known to every program. What is wrong is told on standard error, with the nearest known word.
  */
 int sl_cli_main(const struct sl_cli *cli, int argc, char **argv);
-
-/* The command of that name, or NULL. */
-const struct sl_cli_command *sl_cli_find(const struct sl_cli *cli, const char *name);
 
 /* Help for one command, or (NULL) the list of all. */
 void sl_cli_help(const struct sl_cli *cli, const struct sl_cli_command *command, FILE *out);

@@ -514,23 +514,7 @@ const struct sl_connection_stats *sl_connection_get_stats(const sl_connection *c
     return &connection->stats;
 }
 
-const sl_venue_stats *sl_connection_decoder_stats(const sl_connection *connection)
-{
-    return &connection->decoder->stats;
-}
-
 uint32_t sl_connection_number(const sl_connection *connection)
 {
     return connection->options.number;
-}
-
-void *sl_connection_context(const sl_connection *connection)
-{
-    return connection->options.output.arg;
-}
-
-const char *sl_connection_state_name(sl_connection_state state)
-{
-    static const char *const names[] = {"idle", "waiting", "connecting", "subscribing", "live"};
-    return (unsigned)state < sizeof names / sizeof *names ? names[state] : "?";
 }

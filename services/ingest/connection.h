@@ -112,11 +112,7 @@ int sl_connection_renew(sl_connection *connection, sl_feed feed, const sl_instru
 
 const sl_subscriptions *sl_connection_subscriptions(const sl_connection *connection);
 const struct sl_connection_stats *sl_connection_get_stats(const sl_connection *connection);
-const sl_venue_stats *sl_connection_decoder_stats(const sl_connection *connection);
 uint32_t sl_connection_number(const sl_connection *connection);
-void *sl_connection_context(const sl_connection *connection); /* the output's `arg` */
-
-const char *sl_connection_state_name(sl_connection_state state);
 
 #ifdef __cplusplus
 }

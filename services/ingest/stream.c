@@ -623,13 +623,3 @@ const sl_books *sl_stream_books(const sl_stream_service *stream)
 {
     return stream->books;
 }
-
-void sl_stream_each(const sl_stream_service *stream, void (*look)(void *arg, const sl_connection *connection),
-                    void *arg)
-{
-    for (size_t at = 0; at < stream->shard_count; at++) {
-        for (const struct leg *leg = stream->shards[at]->legs; leg != NULL; leg = leg->next) {
-            look(arg, leg->connection);
-        }
-    }
-}

@@ -170,10 +170,6 @@ struct sl_stream_stats sl_stream_get_stats(const sl_stream_service *stream);
 const sl_tracker *sl_stream_tracker(const sl_stream_service *stream);
 const sl_books *sl_stream_books(const sl_stream_service *stream); /* NULL: the venue has none */
 
-/* All connections, for views: calls `look` for each. */
-void sl_stream_each(const sl_stream_service *stream, void (*look)(void *arg, const sl_connection *connection),
-                    void *arg);
-
 #ifdef __cplusplus
 }
 #endif

@@ -556,10 +556,3 @@ const sl_subscriptions_stats *sl_subscriptions_get_stats(const sl_subscriptions 
 {
     return &subscriptions->stats;
 }
-
-const char *sl_subscription_state_name(sl_subscription_state state)
-{
-    static const char *const names[SL_SUBSCRIPTION_STATE_COUNT] = {"none",   "wanted",  "asked",
-                                                                   "active", "refused", "leaving"};
-    return (unsigned)state < SL_SUBSCRIPTION_STATE_COUNT ? names[state] : "?";
-}

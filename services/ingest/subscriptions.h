@@ -98,9 +98,6 @@ const sl_subscription *sl_subscriptions_at(const sl_subscriptions *subscriptions
 
 const sl_subscriptions_stats *sl_subscriptions_get_stats(const sl_subscriptions *subscriptions);
 
-/* "wanted", "active"; never NULL. */
-const char *sl_subscription_state_name(sl_subscription_state state);
-
 #ifdef __cplusplus
 }
 #endif

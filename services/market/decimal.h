@@ -77,12 +77,6 @@ SL_MUST_CHECK int sl_decimal_rescale(sl_decimal decimal, int32_t exponent, sl_de
 /* a + b, exact: at the finer of both scales if that fits, else at a coarser one; SL_ERANGE. */
 SL_MUST_CHECK int sl_decimal_add(sl_decimal a, sl_decimal b, sl_decimal *ret_sum);
 
-static inline sl_decimal sl_decimal_negate(sl_decimal decimal)
-{
-    sl_decimal negated = {-decimal.mantissa, decimal.exponent};
-    return negated;
-}
-
 /* How sl_decimal_format() writes. Never an exponent: "1e3" becomes "1000". */
 typedef enum sl_decimal_style {
     SL_DECIMAL_SCALED = 0, /* as many fraction digits as the scale has: "61800.20" */

@@ -41,7 +41,6 @@ struct sl_instruments {
 static const char *const venue_names[SL_VENUE_COUNT] = {"none",          "binance", "binance-usdm", "binance-coinm",
                                                         "coinbase",      "kraken",  "bybit",        "bybit-linear",
                                                         "bybit-inverse", "okx",     "bitstamp",     "external"};
-static const char *const type_names[SL_INSTRUMENT_TYPE_COUNT] = {"unknown", "spot", "perpetual", "future"};
 static const char *const status_names[SL_STATUS_COUNT] = {"unknown", "trading", "halted", "delisted"};
 
 static uint64_t load8(const char *data)
@@ -394,11 +393,6 @@ bool sl_instrument_matches(const sl_instrument *instrument, const char *pattern)
 const char *sl_venue_name(sl_venue venue)
 {
     return (unsigned)venue < SL_VENUE_COUNT ? venue_names[venue] : "?";
-}
-
-const char *sl_instrument_type_name(sl_instrument_type type)
-{
-    return (unsigned)type < SL_INSTRUMENT_TYPE_COUNT ? type_names[type] : "?";
 }
 
 const char *sl_instrument_status_name(sl_instrument_status status)

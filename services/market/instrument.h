@@ -124,7 +124,6 @@ bool sl_instrument_matches(const sl_instrument *instrument, const char *pattern)
 
 /* Names for people, files and databases ("binance-usdm", "perpetual", "trading"); never NULL, "?" when out of range. */
 const char *sl_venue_name(sl_venue venue);
-const char *sl_instrument_type_name(sl_instrument_type type);
 const char *sl_instrument_status_name(sl_instrument_status status);
 
 /* The venue of a name, SL_VENUE_NONE if there is none. */

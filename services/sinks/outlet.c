@@ -7,13 +7,6 @@
 
 #include "sluice/channel.h"
 
-static const char *const policy_names[SL_FULL_COUNT] = {"block", "spool", "drop_oldest", "conflate"};
-
-const char *sl_when_full_name(sl_when_full policy)
-{
-    return policy >= 0 && policy < SL_FULL_COUNT ? policy_names[policy] : "?";
-}
-
 /* ---- making ---- */
 
 static int bad_option(const char *name, const char *what)

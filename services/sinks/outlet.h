@@ -37,9 +37,6 @@ typedef enum sl_when_full {
     SL_FULL_COUNT,
 } sl_when_full;
 
-/* "block", "spool", "drop_oldest", "conflate"; never NULL, "?" when out of range. */
-const char *sl_when_full_name(sl_when_full policy);
-
 #define SL_OUTLET_NAME_MAX 64
 #define SL_OUTLET_QUEUE_DEFAULT_BYTES ((size_t)16 << 20)
 #define SL_OUTLET_QUEUE_MIN_BYTES ((size_t)4096)

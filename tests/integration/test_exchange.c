@@ -157,6 +157,7 @@ static void a_recording_is_served_as_its_venues(void **state)
         "\\(\"price.*\\),\"connection.*/\\1 \\2 \\3/' | sort >served\n"
         "wc -l recorded served; cmp recorded served && [ $(wc -l <served) -gt 1000 ] && echo the same trades\n");
     assert_non_null(strstr(output, "the same trades"));
+    assert_non_null(strstr(output, "captured   "));
     assert_non_null(strstr(output, "books 6 books_wrong 0"));
 }
 

@@ -209,11 +209,9 @@ static void faults_have_names_and_help(void **state)
 {
     (void)state;
     for (int fault = SL_FAULT_NONE + 1; fault < SL_FAULT_COUNT; fault++) {
-        assert_int_equal(sl_fault_find(sl_fault_name((sl_fault)fault)), fault);
+        assert_true(strlen(sl_fault_name((sl_fault)fault)) > 1);
         assert_true(strlen(sl_fault_help((sl_fault)fault)) > 5);
     }
-    assert_int_equal(sl_fault_find("none"), SL_FAULT_NONE);
-    assert_int_equal(sl_fault_find("nonsense"), SL_FAULT_NONE);
     assert_string_equal(sl_fault_name(SL_FAULT_COUNT), "?");
     assert_string_equal(sl_fault_help(SL_FAULT_COUNT), "?");
 }

@@ -384,7 +384,7 @@ static void adds_keep_the_finer_scale(void **state)
     assert_int_equal(sl_decimal_add((sl_decimal){15, -1}, (sl_decimal){100, -3}, &sum), 0);
     assert_int_equal(sum.mantissa, 1600);
     assert_int_equal(sum.exponent, -3);
-    assert_int_equal(sl_decimal_add((sl_decimal){15, -1}, sl_decimal_negate((sl_decimal){1500, -3}), &sum), 0);
+    assert_int_equal(sl_decimal_add((sl_decimal){15, -1}, (sl_decimal){-1500, -3}, &sum), 0);
     assert_int_equal(sum.mantissa, 0);
     assert_int_equal(sum.exponent, -3);
     assert_int_equal(sl_decimal_add((sl_decimal){INT64_MAX, 0}, (sl_decimal){3, 0}, &sum), 0); /* ...810 */

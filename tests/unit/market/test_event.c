@@ -25,7 +25,6 @@ static void names(void **state)
         assert_int_equal(sl_feed_find(sl_feed_name((sl_feed)feed)), feed);
     }
     assert_int_equal(sl_feed_find("none"), SL_FEED_NONE);
-    assert_string_equal(sl_instrument_type_name(SL_INSTRUMENT_PERPETUAL), "perpetual");
     assert_string_equal(sl_instrument_status_name(SL_STATUS_COUNT), "?");
 }
 

@@ -97,14 +97,22 @@ void sl__http_message_begin(sl_http_message *message, enum sl__http_kind kind, c
     message->parser.data = message;
 }
 
-/* An unknown method is no mistake of the protocol; rubbish in its place is. */
+/*
+ * An unknown method is no mistake of the protocol; rubbish in its place is. Which it is shows only where the token
+ * ends: until then 0, more is wanted, so that the answer is the same however the bytes are cut. The parser stays where
+ * it is and says the same again.
+ */
 static int refuse_method(sl_http_message *message, const char *data, size_t size_bytes)
 {
-    const char *space = memchr(data, ' ', size_bytes);
-    size_t length = space == NULL ? size_bytes : (size_t)(space - data);
-    return length > 0 && sl__http_all((struct sl_bytes){data, length}, sl__http_is_token)
-               ? sl__http_refuse(message, 501, "a method that is not known")
-               : sl__http_refuse(message, 400, "no HTTP request");
+    size_t length = 0;
+    while (length < size_bytes && sl__http_is_token((unsigned char)data[length])) {
+        length++;
+    }
+    if (length == size_bytes) {
+        return length <= message->limits->head_bytes ? 0 : sl__http_refuse(message, 431, "the head is too long");
+    }
+    return length > 0 && data[length] == ' ' ? sl__http_refuse(message, 501, "a method that is not known")
+                                             : sl__http_refuse(message, 400, "no HTTP request");
 }
 
 /* "HTTP/x.y" with digits is a version, though none of ours. */

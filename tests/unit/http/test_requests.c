@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "corpus.h"
+#include "http/message.h"
 #include "request_cases.h"
 #include "sl_conformance.h"
 #include "sluice/http.h"
@@ -150,4 +151,40 @@ C_TEST_REAL_FEW(http_request_corpus, "each request of the corpus is answered as 
     return sl_scope_wait(&scope);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(http_request_corpus))
+/* The status that a head is refused with, 200 for a whole one, 0 for one whose end has not come; read `step` bytes at a time. */
+static int head_of(const char *text, size_t length, size_t step)
+{
+    static const struct sl__http_limits limits = {
+        .line_bytes = 200, .head_bytes = 1000, .headers = 20, .extension_bytes = 50, .trailer_bytes = 100};
+    char data[TEXT_BYTES];
+    sl_http_message message;
+    int code = 0;
+    sl__http_message_begin(&message, SL_HTTP_REQUEST, &limits);
+    memcpy(data, text, length);
+    for (size_t at = 0; code == 0 && at < length;) {
+        at = length - at < step ? length : at + step;
+        code = sl__http_message_feed(&message, data, at);
+    }
+    int status = code == 1 ? 200 : code == 0 ? 0 : message.refused;
+    sl__http_message_done(&message);
+    return status;
+}
+
+static void heads_are_judged_the_same_however_they_are_cut(void **state)
+{
+    (void)state;
+    static char text[TEXT_BYTES];
+    for (size_t i = 0; i < sizeof request_cases / sizeof request_cases[0]; i++) {
+        size_t length = corpus_expand(request_cases[i].text, text);
+        int whole = head_of(text, length, length);
+        for (size_t step = 1; step <= 7; step++) {
+            int found = head_of(text, length, step);
+            if (found != whole) {
+                print_error("%s, by %zu bytes: %d, whole %d\n", request_cases[i].what, step, found, whole);
+                fail();
+            }
+        }
+    }
+}
+
+SL_TEST_MAIN(cmocka_unit_test(http_request_corpus), cmocka_unit_test(heads_are_judged_the_same_however_they_are_cut))

@@ -181,6 +181,9 @@ int sl_decimal_parse(const char *text, size_t size_bytes, sl_decimal *ret_decima
 int sl_decimal_parse_padded(const char *text, size_t size_bytes, sl_decimal *ret_decimal)
 {
     sl_decimal decimal = {0, 0};
+    if (sl__decimal_read_short(text, size_bytes, ret_decimal)) {
+        return 0;
+    }
     if (sl__decimal_scan(text, &decimal) != text + size_bytes) {
         return sl_decimal_parse(text, size_bytes, ret_decimal);
     }

@@ -46,6 +46,34 @@ static inline const char *sl__decimal_scan(const char *text, sl_decimal *ret_dec
     return text + whole + 1 + fraction;
 }
 
+/*
+ * Reads "61800.20": up to eight digits around a point, all of the text; false for every other form. What it reads is what
+ * sl_decimal_parse() reads, in one word without the point, in which what is no digit is seen at once. `text` needs
+ * SL_DECIMAL_PADDING readable bytes, of any value.
+ */
+static inline bool sl__decimal_read_short(const char *text, size_t size_bytes, sl_decimal *ret_decimal)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    size_t digits = size_bytes - 1;
+    uint64_t word = sl_digits_load(text);
+    uint64_t points = word ^ each * '.';
+    points = (points - each) & ~points & each * 0x80;
+    if (points == 0 || digits - 1 >= 8) {
+        return false;
+    }
+    unsigned before = (unsigned)__builtin_ctzll(points) & ~7u; /* bits before the point */
+    if (before == 0 || before >= 8 * digits || (*text == '0' && before != 8)) {
+        return false;
+    }
+    word = (word & ((UINT64_C(1) << before) - 1)) | sl_digits_load(text + before / 8 + 1) << before;
+    word = (word ^ each * '0') << (64 - 8 * digits); /* 0 to 9 for digits, which are the last ones now */
+    if (((word | ((word & each * 0x7f) + each * (0x7f - 9))) & each * 0x80) != 0) {
+        return false;
+    }
+    *ret_decimal = (sl_decimal){(int64_t)sl_digits_value8(word), -(int32_t)(digits - before / 8)};
+    return true;
+}
+
 #ifdef __cplusplus
 }
 #endif

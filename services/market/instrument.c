@@ -103,6 +103,20 @@ static int reserve(struct index *index, size_t count)
     return 0;
 }
 
+/* Whether a symbol is this text, compared as it is hashed. */
+static inline bool is_symbol(const char *symbol, const char *text, size_t size_bytes)
+{
+    if (symbol[size_bytes] != '\0' || size_bytes < 8) {
+        return symbol[size_bytes] == '\0' && memcmp(symbol, text, size_bytes) == 0;
+    }
+    for (size_t at = 0; at + 8 < size_bytes; at += 8) {
+        if (load8(symbol + at) != load8(text + at)) {
+            return false;
+        }
+    }
+    return load8(symbol + size_bytes - 8) == load8(text + size_bytes - 8);
+}
+
 static sl_instrument *find_symbol(const sl_instruments *table, sl_venue venue, const char *symbol, size_t size_bytes)
 {
     if (table->count == 0 || size_bytes == 0 || size_bytes >= SL_SYMBOL_MAX) {
@@ -115,8 +129,7 @@ static sl_instrument *find_symbol(const sl_instruments *table, sl_venue venue, c
             return NULL;
         }
         if (place->hash == hash && place->instrument->venue == venue &&
-            memcmp(place->instrument->symbol, symbol, size_bytes) == 0 &&
-            place->instrument->symbol[size_bytes] == '\0') {
+            is_symbol(place->instrument->symbol, symbol, size_bytes)) {
             return place->instrument;
         }
     }

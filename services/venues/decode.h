@@ -115,14 +115,22 @@ static inline sl_levels sl__levels(const sl_venue_decoder *decoder)
 const sl_instrument *sl__instrument(sl_venue_decoder *decoder, sl_json_text symbol);
 
 /* An event's head, everything else 0. */
+static inline void sl__event_begin(const sl_venue_decoder *decoder, const sl_venue_message *message, sl_event_kind kind,
+                                   sl_feed feed, const sl_instrument *instrument, sl_market_event *ret_event)
+{
+    memset(ret_event, 0, sizeof *ret_event);
+    ret_event->kind = kind;
+    ret_event->feed = feed;
+    ret_event->connection = decoder->options.connection;
+    ret_event->instrument = instrument;
+    ret_event->receive_time_ns = message->receive_time_ns;
+}
+
 static inline sl_market_event sl__event(const sl_venue_decoder *decoder, const sl_venue_message *message,
                                         sl_event_kind kind, sl_feed feed, const sl_instrument *instrument)
 {
-    sl_market_event event = {.kind = kind,
-                             .feed = feed,
-                             .connection = decoder->options.connection,
-                             .instrument = instrument,
-                             .receive_time_ns = message->receive_time_ns};
+    sl_market_event event;
+    sl__event_begin(decoder, message, kind, feed, instrument, &event);
     return event;
 }
 

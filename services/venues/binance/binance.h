@@ -43,12 +43,14 @@ _Static_assert('a' - 'Z' - 1 == 6 && SL__BINANCE_SLOTS <= 64, "six places betwee
 
 struct sl__binance_field {
     sl_json_text text;
-    int type; /* sl_json_type */
+    int type;      /* sl_json_type */
+    bool whole;    /* plain.c has read it already: */
+    int64_t value; /* the integer that it is */
 };
 
 struct sl__binance_fields {
     uint64_t present;
-    struct sl__binance_field fields[SL__BINANCE_SLOTS];
+    struct sl__binance_field fields[SL__BINANCE_SLOTS + 1]; /* and a place for what is ignored */
 };
 
 struct sl__binance {

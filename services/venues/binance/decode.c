@@ -4,6 +4,7 @@
  * come, then the event is made of them. Each message may be raw or inside {"stream":..,"data":..}.
  */
 #include "binance.h"
+#include "market/decimal_scan.h"
 
 /* "Too many requests", of the codes that all interfaces share. */
 #define TOO_MANY_REQUESTS (-1003)
@@ -101,7 +102,7 @@ static int read_fields(struct sl__binance *binance, struct sl__binance_fields *f
         int slot = sl__binance_slot(key);
         if (slot != SL__BINANCE_IGNORED) {
             fields->present |= UINT64_C(1) << slot;
-            fields->fields[slot] = (struct sl__binance_field){text, type};
+            fields->fields[slot] = (struct sl__binance_field){text, type, false, 0};
         } else if (nesting == 0 && type == SL_JSON_STRING && sl_json_is(key, "stream")) {
             binance->stream = text;
         }
@@ -131,19 +132,28 @@ static int get(struct sl__binance *binance, const struct sl__binance_fields *fie
     return 0;
 }
 
-int sl__binance_int(struct sl__binance *binance, const struct sl__binance_fields *fields, int slot, const char *what,
-                    const char *name, int64_t *ret_value)
+/* The field in `slot` as an integer. */
+static inline int get_int(struct sl__binance *binance, const struct sl__binance_fields *fields, int slot,
+                          const char *what, const char *name, int64_t *ret_value)
 {
+    const struct sl__binance_field *field = &fields->fields[slot];
+    if (sl__binance_has(fields, slot) && field->whole) {
+        *ret_value = field->value;
+        return 0;
+    }
     sl_json_text text = {"", 0};
     SL_TRY(get(binance, fields, slot, SL_JSON_NUMBER, what, name, &text));
     return sl__text_int(&binance->base, what, name, text, ret_value);
 }
 
-int sl__binance_text_time(sl_venue_decoder *decoder, const char *what, const char *name, sl_json_text text,
-                          int64_t *ret_ns)
+int sl__binance_int(struct sl__binance *binance, const struct sl__binance_fields *fields, int slot, const char *what,
+                    const char *name, int64_t *ret_value)
 {
-    int64_t value = 0;
-    SL_TRY(sl__text_int(decoder, what, name, text, &value));
+    return get_int(binance, fields, slot, what, name, ret_value);
+}
+
+static inline int to_time(sl_venue_decoder *decoder, const char *what, const char *name, int64_t value, int64_t *ret_ns)
+{
     int64_t unit_ns = value < MICROSECONDS_FROM ? 1000000 : 1000;
     if (value < 0 || __builtin_mul_overflow(value, unit_ns, ret_ns)) {
         return sl__refuse(decoder, SL_ERANGE, "%s: \"%s\" is out of range for a time: %" PRId64, what, name, value);
@@ -151,25 +161,52 @@ int sl__binance_text_time(sl_venue_decoder *decoder, const char *what, const cha
     return 0;
 }
 
-int sl__binance_time(struct sl__binance *binance, const struct sl__binance_fields *fields, int slot, const char *what,
-                     const char *name, bool needed, int64_t *ret_ns)
+int sl__binance_text_time(sl_venue_decoder *decoder, const char *what, const char *name, sl_json_text text,
+                          int64_t *ret_ns)
 {
-    sl_json_text text = {"", 0};
+    int64_t value = 0;
+    SL_TRY(sl__text_int(decoder, what, name, text, &value));
+    return to_time(decoder, what, name, value, ret_ns);
+}
+
+static inline int get_time(struct sl__binance *binance, const struct sl__binance_fields *fields, int slot,
+                           const char *what, const char *name, bool needed, int64_t *ret_ns)
+{
+    int64_t value = 0;
     *ret_ns = 0;
     if (!needed && !sl__binance_has(fields, slot)) {
         return 0;
     }
-    SL_TRY(get(binance, fields, slot, SL_JSON_NUMBER, what, name, &text));
-    return sl__binance_text_time(&binance->base, what, name, text, ret_ns);
+    SL_TRY(get_int(binance, fields, slot, what, name, &value));
+    return to_time(&binance->base, what, name, value, ret_ns);
 }
 
-/* A decimal of the document; what is wrong is told as by sl__text_decimal(). */
-static int text_decimal(struct sl__binance *binance, const char *what, const char *name, sl_json_text text,
-                        sl_decimal *ret_value)
+int sl__binance_time(struct sl__binance *binance, const struct sl__binance_fields *fields, int slot, const char *what,
+                     const char *name, bool needed, int64_t *ret_ns)
 {
+    return get_time(binance, fields, slot, what, name, needed, ret_ns);
+}
+
+/* A decimal of the document, a string; what is wrong is told as by sl__text_decimal(). */
+static int get_decimal_carefully(struct sl__binance *binance, const struct sl__binance_fields *fields, char letter,
+                                 const char *what, sl_decimal *ret_value)
+{
+    const char name[] = {letter, '\0'};
+    sl_json_text text = {"", 0};
+    SL_TRY(get(binance, fields, SL__BINANCE_LETTER(letter), SL_JSON_STRING, what, name, &text));
     return sl_decimal_parse_padded(text.data, text.size_bytes, ret_value) == 0
                ? 0
                : sl__text_decimal(&binance->base, what, name, text, ret_value);
+}
+
+static inline int get_decimal(struct sl__binance *binance, const struct sl__binance_fields *fields, char letter,
+                              const char *what, sl_decimal *ret_value)
+{
+    const struct sl__binance_field *field = &fields->fields[SL__BINANCE_LETTER(letter)];
+    return sl__binance_has(fields, SL__BINANCE_LETTER(letter)) && field->type == SL_JSON_STRING &&
+                   sl__decimal_read_short(field->text.data, field->text.size_bytes, ret_value)
+               ? 0
+               : get_decimal_carefully(binance, fields, letter, what, ret_value);
 }
 
 /* One field to read: its letter is its name in errors. */
@@ -183,14 +220,11 @@ static int get_decimals(struct sl__binance *binance, const struct sl__binance_fi
                         bool needed, const struct wanted *wanted, size_t count)
 {
     for (size_t at = 0; at < count; at++) {
-        sl_json_text text = {"", 0};
-        char name[2] = {wanted[at].letter, '\0'};
-        if (!needed && !HAS(fields, name[0])) {
-            continue;
-        }
-        SL_TRY(get(binance, fields, SL__BINANCE_LETTER(name[0]), SL_JSON_STRING, what, name, &text));
-        if (needed || text.size_bytes > 0) {
-            SL_TRY(text_decimal(binance, what, name, text, wanted[at].value));
+        int slot = SL__BINANCE_LETTER(wanted[at].letter);
+        bool empty = !sl__binance_has(fields, slot) ||
+                     (fields->fields[slot].type == SL_JSON_STRING && fields->fields[slot].text.size_bytes == 0);
+        if (needed || !empty) {
+            SL_TRY(get_decimal(binance, fields, wanted[at].letter, what, wanted[at].value));
         }
     }
     return 0;
@@ -214,9 +248,8 @@ static int begin(struct sl__binance *binance, const struct sl__binance_fields *f
     if (instrument == NULL) {
         return 0;
     }
-    *ret_event = sl__event(&binance->base, message, kind, feed, instrument);
-    SL_TRY(sl__binance_time(binance, &binance->outer, SL__BINANCE_LETTER('E'), what, "E", false,
-                            &ret_event->sent_time_ns));
+    sl__event_begin(&binance->base, message, kind, feed, instrument, ret_event);
+    SL_TRY(get_time(binance, &binance->outer, SL__BINANCE_LETTER('E'), what, "E", false, &ret_event->sent_time_ns));
     return 1;
 }
 
@@ -235,8 +268,9 @@ static int give_trade(struct sl__binance *binance, const sl_venue_message *messa
     if (code <= 0) {
         return code;
     }
-    SL_TRY(sl__binance_time(binance, fields, SL__BINANCE_LETTER('T'), what, "T", true, &event.venue_time_ns));
-    SL_TRY(DECIMALS(binance, fields, what, true, {'p', &trade->price}, {'q', &trade->quantity}));
+    SL_TRY(get_time(binance, fields, SL__BINANCE_LETTER('T'), what, "T", true, &event.venue_time_ns));
+    SL_TRY(get_decimal(binance, fields, 'p', what, &trade->price));
+    SL_TRY(get_decimal(binance, fields, 'q', what, &trade->quantity));
     SL_TRY(get(binance, fields, SL__BINANCE_LETTER('m'), SL_JSON_BOOL, what, "m", &maker));
     trade->taker = sl_json_is(maker, "true") ? SL_SIDE_SELL : SL_SIDE_BUY; /* m: the buyer is the maker */
     if (aggregate) {
@@ -244,7 +278,7 @@ static int give_trade(struct sl__binance *binance, const sl_venue_message *messa
         SL_TRY(sl__binance_int(binance, fields, SL__BINANCE_LETTER('f'), what, "f", &trade->first_id));
         SL_TRY(sl__binance_int(binance, fields, SL__BINANCE_LETTER('l'), what, "l", &trade->last_id));
     } else {
-        SL_TRY(sl__binance_int(binance, fields, SL__BINANCE_LETTER('t'), what, "t", &trade->id));
+        SL_TRY(get_int(binance, fields, SL__BINANCE_LETTER('t'), what, "t", &trade->id));
         trade->first_id = trade->id;
         trade->last_id = trade->id;
         trade->off_book = HAS(fields, 'X') && !sl_json_is(fields->fields[SL__BINANCE_LETTER('X')].text, "MARKET");
@@ -524,11 +558,6 @@ static int give_untyped(struct sl__binance *binance, const sl_venue_message *mes
 
 typedef int give_fn(struct sl__binance *binance, const sl_venue_message *message, const sl_venue_output *output);
 
-static int give_single(struct sl__binance *binance, const sl_venue_message *message, const sl_venue_output *output)
-{
-    return give_trade(binance, message, output, false);
-}
-
 static int give_aggregate(struct sl__binance *binance, const sl_venue_message *message, const sl_venue_output *output)
 {
     return give_trade(binance, message, output, true);
@@ -551,7 +580,6 @@ static int give(struct sl__binance *binance, const sl_venue_message *message, co
         sl_json_text type;
         give_fn *give;
     } types[] = {
-        TYPE("depthUpdate", give_delta),   TYPE("trade", give_single),
         TYPE("bookTicker", give_best),     TYPE("aggTrade", give_aggregate),
         TYPE("kline", give_candle),        TYPE("markPriceUpdate", give_funding),
         TYPE("24hrTicker", give_ticker),   TYPE("forceOrder", give_liquidation),
@@ -562,6 +590,12 @@ static int give(struct sl__binance *binance, const sl_venue_message *message, co
         return give_untyped(binance, message, output);
     }
     SL_TRY(get(binance, &binance->outer, SL__BINANCE_LETTER('e'), SL_JSON_STRING, "message", "e", &type));
+    if (sl_json_is(type, "trade")) {
+        return give_trade(binance, message, output, false);
+    }
+    if (sl_json_is(type, "depthUpdate")) {
+        return give_delta(binance, message, output);
+    }
     for (size_t at = 0; at < sizeof(types) / sizeof(types[0]); at++) {
         if (is_text(type, types[at].type)) {
             return types[at].give(binance, message, output);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages in the plain form that Binance gives nearly all of them: ASCII without white space and escapes, whole
- * numbers, levels as pairs of strings. They are read in one pass. The quotes are found 64 bytes at a time, ahead of
- * everything else, so that where a piece begins is known before the piece in front of it has been read.
+ * Messages in the plain form that Binance gives nearly all of them: ASCII without white space and escapes, keys of one
+ * letter, whole numbers, levels as pairs of strings. They are read in one pass, and whole numbers with it: 16 or 32 bytes
+ * are looked at together wherever an end is searched for.
  *
  * Nothing is decided here. Whatever is not exactly of this form, and whatever is wrong, is read again by the JSON
  * cursor (decode.c); and what is read here is what that would have read: tests/fuzz/fuzz_binance.c compares the two.
@@ -14,90 +14,165 @@
 #include <emmintrin.h>
 #endif
 
-#define CHUNK_BYTES 64
-_Static_assert(CHUNK_BYTES <= SL_JSON_PADDING, "the last chunk reaches behind the text");
+#define PIECE_BYTES 16
+#define WINDOW_BYTES 32
+
+/* A level whose price is longer has its quantity looked at on its own, so that this may be long, too. */
+#define PRICE_SHORT_BYTES 9
+/* Prices that are longer are not plain. */
+#define PRICE_BYTES_MAX 20
+
+/* Integers up to so many digits cannot overflow. */
+#define DIGITS_SAFE 18
+
+/* What one step reads at most, from a place before the text's end: a level's price and the window of its quantity. */
+_Static_assert(2 + PRICE_BYTES_MAX + 3 + WINDOW_BYTES + 2 < SL_JSON_PADDING, "a step stays where may be read");
 
 /*
- * It goes from quote to quote; at the text's end they are all at `end`. What is read before a character that is not
- * plain is of no value: that is looked at last. As there are SL_JSON_PADDING readable bytes behind the text, it is
- * enough to look for its end once for each field or level.
+ * It goes through the text, and each step begins before its end. What is read behind that is of no value: then the last
+ * step does not end where the text does, which is looked at last.
  */
 struct reader {
     struct sl__binance *binance;
     const char *end;
-    const char *chunk;
-    uint64_t quotes; /* in the chunk, those that were not taken yet */
-    uint64_t odd;    /* not 0: there are backslashes, control characters, or bytes that are not ASCII */
 };
 
-/* Bits of the quotes in 64 bytes, and of characters that no plain text has. */
-static inline void look_at(const char *text, uint64_t *ret_quotes, uint64_t *ret_odd)
+/* ---- texts ---- */
+
+/* Bits of the quotes in 16 bytes, and of characters that no plain text has. */
+static inline void look_at(const char *text, unsigned *ret_quotes, unsigned *ret_odd)
 {
-    uint64_t quotes = 0, odd = 0;
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
-    for (int at = 0; at < CHUNK_BYTES; at += 16) {
-        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(text + at));
-        __m128i strange = _mm_or_si128(_mm_cmpeq_epi8(some, slash), _mm_cmplt_epi8(some, space)); /* signed */
-        quotes |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(some, quote)) << at;
-        odd |= (uint64_t)(unsigned)_mm_movemask_epi8(strange) << at;
-    }
+    __m128i some = _mm_loadu_si128((const __m128i *)(const void *)text);
+    __m128i strange = _mm_or_si128(_mm_cmpeq_epi8(some, slash), _mm_cmplt_epi8(some, space)); /* signed */
+    *ret_quotes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(some, quote));
+    *ret_odd = (unsigned)_mm_movemask_epi8(strange);
 #else
-    for (int at = 0; at < CHUNK_BYTES; at++) {
-        quotes |= (uint64_t)(text[at] == '"') << at;
-        odd |= (uint64_t)(text[at] == '\\' || (signed char)text[at] < ' ') << at;
+    *ret_quotes = *ret_odd = 0;
+    for (int at = 0; at < PIECE_BYTES; at++) {
+        *ret_quotes |= (unsigned)(text[at] == '"') << at;
+        *ret_odd |= (unsigned)(text[at] == '\\' || (signed char)text[at] < ' ') << at;
     }
 #endif
-    *ret_quotes = quotes;
-    *ret_odd = odd;
 }
 
-static inline void load_chunk(struct reader *reader)
+/* The quote that ends a string; NULL when there is none, or something before it that is not plain. */
+static inline const char *find_quote(const char *at, const char *end)
 {
-    uint64_t odd = 0;
-    size_t left = (size_t)(reader->end - reader->chunk);
-    uint64_t within = left >= CHUNK_BYTES ? UINT64_MAX : (UINT64_C(1) << left) - 1;
-    look_at(reader->chunk, &reader->quotes, &odd);
-    reader->quotes &= within;
-    reader->odd |= odd & within;
-}
-
-static inline const char *next_quote(struct reader *reader)
-{
-    while (reader->quotes == 0) {
-        if (reader->end - reader->chunk <= CHUNK_BYTES) {
-            return reader->end;
+    for (; at < end; at += PIECE_BYTES) {
+        unsigned quotes = 0, odd = 0;
+        look_at(at, &quotes, &odd);
+        if (quotes != 0) {
+            return (odd & (quotes ^ (quotes - 1))) == 0 ? at + __builtin_ctz(quotes) : NULL;
         }
-        reader->chunk += CHUNK_BYTES;
-        load_chunk(reader);
+        if (odd != 0) {
+            return NULL;
+        }
     }
-    const char *quote = reader->chunk + __builtin_ctzll(reader->quotes);
-    reader->quotes &= reader->quotes - 1;
-    return quote;
+    return NULL;
+}
+
+static inline uint16_t load2(const char *text)
+{
+    uint16_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+static inline uint32_t load4(const char *text)
+{
+    uint32_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+#define TWO(a, b) ((uint16_t)((a) | (b) << 8))
+
+/* ---- levels ---- */
+
+/* A text and where in its first 32 bytes something else than digits is; all behind them counts as such. */
+struct window {
+    const char *text;
+    uint64_t others;
+};
+
+static inline struct window look_for_others(const char *text)
+{
+    uint64_t digits = 0;
+#ifdef __SSE2__
+    const __m128i up = _mm_set1_epi8(0x7f - '9'), below = _mm_set1_epi8(0x7f - 10); /* '9' becomes the largest */
+    for (int at = 0; at < WINDOW_BYTES; at += PIECE_BYTES) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(text + at));
+        digits |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(_mm_add_epi8(some, up), below)) << at;
+    }
+#else
+    for (int at = 0; at < WINDOW_BYTES; at++) {
+        digits |= (uint64_t)(text[at] >= '0' && text[at] <= '9') << at;
+    }
+#endif
+    return (struct window){text, ~digits};
+}
+
+static inline unsigned next_other(struct window *window)
+{
+    unsigned at = (unsigned)__builtin_ctzll(window->others);
+    window->others &= window->others - 1;
+    return at;
 }
 
 /*
- * A number of a level, between its quotes. With up to eight digits around a point it is one word without that, in which
- * what is no digit is seen at once.
+ * The number at `from` of the window, and where it ends; all before is taken from the window. Up to eight digits are put
+ * together, without the point, as one word.
  */
-static inline bool read_number(const char *from, const char *to, sl_decimal *ret_number)
+static inline bool read_number(struct window *window, unsigned from, unsigned *ret_end, sl_decimal *ret_number)
 {
-    const uint64_t each = UINT64_C(0x0101010101010101);
-    size_t digits = (size_t)(to - from) - 1;
-    uint64_t word = sl_digits_load(from);
-    uint64_t points = word ^ each * '.';
-    points = (points - each) & ~points & each * 0x80;
-    unsigned before =
-        points == 0 ? 0 : (unsigned)__builtin_ctzll(points) & ~7u; /* bits before the point, if it is near */
-    if (digits - 1 < 8 && before > 0 && before < 8 * digits && (*from != '0' || before == 8)) {
-        word = (word & ((UINT64_C(1) << before) - 1)) | sl_digits_load(from + before / 8 + 1) << before;
-        word = (word ^ each * '0') << (64 - 8 * digits); /* 0 to 9 for digits, which are the last ones now */
-        if (((word | ((word & each * 0x7f) + each * (0x7f - 9))) & each * 0x80) == 0) {
-            *ret_number = (sl_decimal){(int64_t)sl_digits_value8(word), -(int32_t)(digits - before / 8)};
-            return true;
+    const char *text = window->text + from;
+    unsigned whole = next_other(window) - from, end = whole, digits = whole;
+    uint64_t word = sl_digits_load(text);
+    if (text[whole] == '.') {
+        unsigned few = whole % 8; /* where they are more the word is not used */
+        end = next_other(window) - from;
+        digits = end - 1;
+        word = (word & ((UINT64_C(1) << 8 * few) - 1)) | sl_digits_load(text + few + 1) << 8 * few;
+        if (digits == whole) {
+            return false;
         }
     }
-    return sl_decimal_parse_padded(from, (size_t)(to - from), ret_number) == 0;
+    if (whole == 0 || (*text == '0' && whole > 1)) {
+        return false;
+    }
+    *ret_end = from + end;
+    if (digits > 8) {
+        return sl_decimal_parse_padded(text, end, ret_number) == 0;
+    }
+    *ret_number = (sl_decimal){(int64_t)sl_digits_value(word, digits), -(int32_t)(digits - whole)};
+    return true;
+}
+
+/* ["price","quantity"]: what is behind it; NULL for other forms. */
+static inline const char *read_level(const char *at, sl_level *ret_level)
+{
+    struct window window = look_for_others(at + 2);
+    const char *text = window.text;
+    unsigned end = 0;
+    if (load2(at) != TWO('[', '"') || !read_number(&window, 0, &end, &ret_level->price) || end > PRICE_BYTES_MAX ||
+        load2(text + end) != TWO('"', ',') || text[end + 2] != '"') {
+        return NULL;
+    }
+    unsigned from = end + 3;
+    if (end > PRICE_SHORT_BYTES) {
+        text += from;
+        from = 0;
+        window = look_for_others(text);
+    } else { /* the comma and the quote */
+        (void)next_other(&window);
+        (void)next_other(&window);
+    }
+    if (!read_number(&window, from, &end, &ret_level->quantity) || load2(text + end) != TWO('"', ']')) {
+        return NULL;
+    }
+    return text + end + 2;
 }
 
 /* [["price","quantity"],…] from behind its first bracket to behind the last one; NULL for other forms. */
@@ -109,22 +184,19 @@ static const char *read_side(struct reader *reader, struct sl__venue_side *side,
     }
     while (at < reader->end) {
         sl_level *level = NULL;
-        const char *price = next_quote(reader), *price_end = next_quote(reader);
-        const char *quantity = next_quote(reader), *quantity_end = next_quote(reader);
-        if (*at != '[' || price != at + 1 || price_end[1] != ',' || quantity != price_end + 2 ||
-            quantity_end >= reader->end || quantity_end[1] != ']' ||
-            sl__levels_add(&reader->binance->base, side, &level) < 0 ||
-            !read_number(price + 1, price_end, &level->price) ||
-            !read_number(quantity + 1, quantity_end, &level->quantity) || level->quantity.mantissa < 0) {
+        if (sl__levels_add(&reader->binance->base, side, &level) < 0) {
             return NULL;
         }
-        at = quantity_end + 3;
-        if (quantity_end[2] != ',') {
-            return quantity_end[2] == ']' ? at : NULL;
+        at = read_level(at, level);
+        if (at == NULL || *at != ',') {
+            return at != NULL && *at == ']' ? at + 1 : NULL;
         }
+        at++;
     }
     return NULL;
 }
+
+/* ---- fields ---- */
 
 static const char *read_object(struct reader *reader, const char *at, bool outermost);
 
@@ -149,20 +221,40 @@ static const char *read_container(struct reader *reader, sl_json_text key, int s
 static inline const char *read_literal(const char *at, const char *text, size_t size_bytes, int type,
                                        struct sl__binance_field *ret_field)
 {
-    *ret_field = (struct sl__binance_field){{text, size_bytes}, type};
+    *ret_field = (struct sl__binance_field){{text, size_bytes}, type, false, 0};
     return memcmp(at, text, size_bytes) == 0 ? at + size_bytes : NULL;
 }
 
-/* A string, a whole number without sign, true, false or null: what is behind it, NULL for other forms. */
-static inline const char *read_scalar(struct reader *reader, const char *at, struct sl__binance_field *ret_field)
+/* A whole number without sign. */
+static inline const char *read_whole(const char *at, const char *end, struct sl__binance_field *ret_field)
 {
     const char *stop = at;
+    uint64_t value = 0;
+    for (unsigned digits = 8; digits == 8 && stop < end; stop += digits) {
+        uint64_t word = sl_digits_load(stop);
+        digits = sl_digits_count(word);
+        if (digits > 0) {
+            value = value * sl__decimal_powers[digits] + sl_digits_value(word, digits);
+        }
+    }
+    size_t size_bytes = (size_t)(stop - at);
+    *ret_field =
+        (struct sl__binance_field){{at, size_bytes}, SL_JSON_NUMBER, size_bytes <= DIGITS_SAFE, (int64_t)value};
+    return size_bytes == 0 || (*at == '0' && size_bytes > 1) ? NULL : stop;
+}
+
+/* A string, a whole number without sign, true, false or null: what is behind it, NULL for other forms. */
+static inline const char *read_scalar(const char *at, const char *end, struct sl__binance_field *ret_field)
+{
     switch (*at) {
-    case '"':
-        at = next_quote(reader) + 1;
-        stop = next_quote(reader);
-        *ret_field = (struct sl__binance_field){{at, (size_t)(stop - at)}, SL_JSON_STRING};
-        return stop < reader->end ? stop + 1 : NULL;
+    case '"': {
+        const char *stop = find_quote(++at, end);
+        if (stop == NULL) {
+            return NULL;
+        }
+        *ret_field = (struct sl__binance_field){{at, (size_t)(stop - at)}, SL_JSON_STRING, false, 0};
+        return stop + 1;
+    }
     case 't':
         return read_literal(at, "true", 4, SL_JSON_BOOL, ret_field);
     case 'f':
@@ -170,11 +262,7 @@ static inline const char *read_scalar(struct reader *reader, const char *at, str
     case 'n':
         return read_literal(at, "null", 4, SL_JSON_NULL, ret_field);
     default:
-        for (unsigned digits = 8; digits == 8 && stop < reader->end; stop += digits) {
-            digits = sl_digits_count(sl_digits_load(stop));
-        }
-        *ret_field = (struct sl__binance_field){{at, (size_t)(stop - at)}, SL_JSON_NUMBER};
-        return stop == at || (*at == '0' && stop - at > 1) ? NULL : stop;
+        return read_whole(at, end, ret_field);
     }
 }
 
@@ -202,10 +290,23 @@ static void look_ahead(struct sl__binance *binance, sl_json_text symbol)
     }
 }
 
-static inline int slot_of(sl_json_text key)
+/* A key, with the colon behind it; NULL for other forms. Nearly all are one letter. */
+static inline const char *read_key(const struct reader *reader, const char *at, sl_json_text *ret_key, int *ret_slot)
 {
-    bool letter = key.size_bytes == 1 && (unsigned)((key.data[0] | 0x20) - 'a') < 26;
-    return letter ? SL__BINANCE_LETTER(key.data[0]) : sl__binance_slot(key);
+    uint32_t word = load4(at);
+    char letter = at[1];
+    if ((word & 0xffff00ff) == ('"' | '"' << 16 | (uint32_t)':' << 24) && (unsigned)((letter | 0x20) - 'a') < 26) {
+        *ret_key = (sl_json_text){at + 1, 1};
+        *ret_slot = SL__BINANCE_LETTER(letter);
+        return at + 4;
+    }
+    const char *stop = *at == '"' ? find_quote(at + 1, reader->end) : NULL;
+    if (stop == NULL || stop[1] != ':') {
+        return NULL;
+    }
+    *ret_key = (sl_json_text){at + 1, (size_t)(stop - at - 1)};
+    *ret_slot = sl__binance_slot(*ret_key);
+    return stop + 2;
 }
 
 /* From an object's first bracket to behind its last one; NULL for other forms. */
@@ -213,26 +314,24 @@ static const char *read_object(struct reader *reader, const char *at, bool outer
 {
     struct sl__binance_fields *fields = &reader->binance->outer;
     for (char before = '{'; at < reader->end && *at == before; before = ',') {
-        const char *open = next_quote(reader), *close = next_quote(reader);
-        if (open != at + 1 || close >= reader->end || close[1] != ':') {
+        sl_json_text key;
+        int slot = SL__BINANCE_IGNORED;
+        at = read_key(reader, at + 1, &key, &slot);
+        if (at == NULL || at >= reader->end) {
             return NULL;
         }
-        sl_json_text key = {open + 1, (size_t)(close - open - 1)};
-        int slot = slot_of(key);
-        at = close + 2;
         if (*at == '{' || *at == '[') {
             at = read_container(reader, key, slot, at, outermost);
         } else {
-            struct sl__binance_field field;
-            at = read_scalar(reader, at, &field);
+            struct sl__binance_field *field = &fields->fields[slot];
+            at = read_scalar(at, reader->end, field);
             if (slot != SL__BINANCE_IGNORED) {
                 fields->present |= UINT64_C(1) << slot;
-                fields->fields[slot] = field;
                 if (slot == SL__BINANCE_LETTER('s') && at != NULL) {
-                    look_ahead(reader->binance, field.text);
+                    look_ahead(reader->binance, field->text);
                 }
-            } else if (outermost && field.type == SL_JSON_STRING && sl_json_is(key, "stream")) {
-                reader->binance->stream = field.text;
+            } else if (at != NULL && outermost && field->type == SL_JSON_STRING && sl_json_is(key, "stream")) {
+                reader->binance->stream = field->text;
             }
         }
         if (at == NULL || *at == '}') {
@@ -250,10 +349,9 @@ bool sl__binance_read_plain(struct sl__binance *binance, const sl_venue_message 
         message->size_bytes > binance->base.options.message_max_bytes) {
         return false;
     }
-    struct reader reader = {.binance = binance, .chunk = message->text, .end = message->text + message->size_bytes};
-    load_chunk(&reader);
+    struct reader reader = {.binance = binance, .end = message->text + message->size_bytes};
     binance->outer.present = 0;
     binance->inner.present = 0;
     binance->stream = (sl_json_text){"", 0};
-    return read_object(&reader, message->text, true) == reader.end && reader.odd == 0;
+    return read_object(&reader, message->text, true) == reader.end;
 }

@@ -143,7 +143,7 @@ static int choose(sl_redis *redis, const struct sl_redis_request *request, struc
 
 /* When the client's scope has ended its tasks, cleanups may still send: over a connection just for that. */
 static int perform_detached(const struct sl__redis_connection *old, const struct sl_redis_request *requests,
-                            size_t count, struct sl__redis_slot *slots, sl_time timeout)
+                            size_t count, struct sl__redis_slot *slots, sl_time deadline)
 {
     struct sl__redis_connection *connection =
         sl__redis_connection_new(old->settings, old->store, old->stats, &old->hooks);
@@ -155,7 +155,7 @@ static int perform_detached(const struct sl__redis_connection *old, const struct
     int code = sl_scope_open(&scope, &(struct sl_scope_options){.name = "redis"});
     if (code == 0) {
         code = sl__redis_connection_start(connection, &scope);
-        code = code == 0 ? sl__redis_perform(connection, requests, count, slots, timeout) : code;
+        code = code == 0 ? sl__redis_perform(connection, requests, count, slots, deadline) : code;
         code = sl_scope_close(&scope, code);
     }
     sl__redis_connection_free(connection);
@@ -163,13 +163,13 @@ static int perform_detached(const struct sl__redis_connection *old, const struct
 }
 
 static int perform_on(struct sl__redis_connection *connection, const struct sl_redis_request *requests, size_t count,
-                      struct sl__redis_slot *slots, sl_time timeout)
+                      struct sl__redis_slot *slots, sl_time deadline)
 {
     int code = SL_ECLOSED;
     if (!connection->ended) {
-        code = sl__redis_perform(connection, requests, count, slots, timeout);
+        code = sl__redis_perform(connection, requests, count, slots, deadline);
     }
-    return code == SL_ECLOSED ? perform_detached(connection, requests, count, slots, timeout) : code;
+    return code == SL_ECLOSED ? perform_detached(connection, requests, count, slots, deadline) : code;
 }
 
 /* Whether all that failed may be sent again. */
@@ -213,12 +213,6 @@ static int lost(int code)
                                               : "the connection to Redis was lost before the reply");
 }
 
-static sl_time time_left(sl_time deadline)
-{
-    sl_time left = deadline == SL_NEVER ? SL_NEVER : deadline - sl_now();
-    return left < 0 ? 0 : left;
-}
-
 /* All replies, or a code; tries again while that is safe and there is time. `connection` NULL: the one for the first. */
 static int perform_until(sl_redis *redis, struct sl__redis_connection *connection,
                          const struct sl_redis_request *requests, size_t count, struct sl__redis_slot *slots,
@@ -229,7 +223,7 @@ static int perform_until(sl_redis *redis, struct sl__redis_connection *connectio
         if (chosen == NULL) {
             SL_TRY(choose(redis, requests, &chosen));
         }
-        int code = perform_on(chosen, requests, count, slots, time_left(deadline));
+        int code = perform_on(chosen, requests, count, slots, deadline);
         bool elsewhere = redis->cluster != NULL && connection == NULL && !chosen->up && code != SL_ECANCELED;
         if (code < 0 && elsewhere && tries < TRIES_MAX && sl_now() < deadline) {
             continue; /* nothing was sent: by now another node may serve it */
@@ -354,16 +348,16 @@ int sl_redis_send(sl_redis *redis, const struct sl_redis_request *request, sl_re
     struct sl__redis_slot slot = {0};
     SL_TRY(perform_within(redis, request, 1, &slot));
     int code = 0;
-    struct sl_redis_value value = sl_redis_reply_value(slot.reply);
-    if (value.type == SL_REDIS_ERROR) {
-        enum sl_redis_problem problem = sl_redis_problem_of(&value);
+    struct sl_redis_value error;
+    if (sl__redis_reply_is_error(slot.reply, &error)) {
+        enum sl_redis_problem problem = sl_redis_problem_of(&error);
         redis->stats.errors++;
         if (problem == SL_REDIS_READONLY && redis->settings->kind == SL__REDIS_SENTINEL) {
             sl__redis_connection_lose(request->urgent && redis->urgent != NULL ? redis->urgent : redis->main,
                                       SL_ECONNRESET, "it is no master any more");
         }
         if (!request->keep_errors) {
-            code = sl_fail(sl__redis_problem_code(problem), "Redis: %s", value.text);
+            code = sl_fail(sl__redis_problem_code(problem), "Redis: %s", error.text);
         }
     }
     if (code < 0 || ret_reply == NULL) {
@@ -389,8 +383,8 @@ int sl_redis_send_all(sl_redis *redis, const struct sl_redis_request *requests, 
     }
     int code = perform_within(redis, requests, count, slots);
     for (size_t i = 0; i < count && code == 0; i++) {
-        struct sl_redis_value value = sl_redis_reply_value(slots[i].reply);
-        redis->stats.errors += value.type == SL_REDIS_ERROR;
+        struct sl_redis_value error;
+        redis->stats.errors += sl__redis_reply_is_error(slots[i].reply, &error);
         if (ret_replies != NULL) {
             ret_replies[i] = slots[i].reply;
         } else {

@@ -59,6 +59,9 @@ void sl__redis_store_drop(struct sl__redis_store *store);
 /* A copy of the bytes of a reply; NULL when memory is short. */
 sl_redis_reply *sl__redis_reply_new(struct sl__redis_store *store, struct sl_view bytes);
 
+/* Whether it is an error, and then which. */
+bool sl__redis_reply_is_error(const sl_redis_reply *reply, struct sl_redis_value *ret_error);
+
 /* The code that stands for an error reply. */
 int sl__redis_problem_code(enum sl_redis_problem problem);
 
@@ -176,10 +179,10 @@ int sl__redis_greet(struct sl__redis_connection *connection);
 /*
  * Sends all of them in one go and waits for the results. 0: each slot has a code, or a reply that is the caller's
  * now. Negative: nothing was sent, or the caller was cancelled. SL_ECLOSED: the connection's scope has ended.
- * `timeout` bounds the wait for the connection and, from then on, that for the first reply.
+ * `deadline` bounds the wait for the connection and, from then on, that for the first reply.
  */
 int sl__redis_perform(struct sl__redis_connection *connection, const struct sl_redis_request *requests, size_t count,
-                      struct sl__redis_slot *slots, sl_time timeout);
+                      struct sl__redis_slot *slots, sl_time deadline);
 
 /* ---- requests ---- */
 

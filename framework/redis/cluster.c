@@ -142,8 +142,9 @@ static int refresh_from(sl_redis *redis, struct node *node)
     struct sl__redis_slot slot = {0};
     SL_TRY(connection_to(node, false, &connection));
     const struct sl_redis_request request = {.texts = question};
-    int code = connection->ended ? sl_fail(SL_ECLOSED, "the Redis client's scope has ended")
-                                 : sl__redis_perform(connection, &request, 1, &slot, REFRESH_TIMEOUT);
+    int code = connection->ended
+                   ? sl_fail(SL_ECLOSED, "the Redis client's scope has ended")
+                   : sl__redis_perform(connection, &request, 1, &slot, sl_time_add(sl_now(), REFRESH_TIMEOUT));
     code = code == 0 ? slot.code : code;
     struct sl_redis_value value = sl_redis_reply_value(slot.reply);
     if (code == 0 && value.type == SL_REDIS_ERROR) {

@@ -77,6 +77,16 @@ struct sl_redis_value sl_redis_reply_value(const sl_redis_reply *reply)
     return reply == NULL ? (struct sl_redis_value){.type = SL_REDIS_NIL, .text = ""} : sl__resp_value(reply->data);
 }
 
+bool sl__redis_reply_is_error(const sl_redis_reply *reply, struct sl_redis_value *ret_error)
+{
+    /* Most are known by their first byte; attributes may be in front of an error. */
+    if (*reply->data != '-' && *reply->data != '!' && *reply->data != '|') {
+        return false;
+    }
+    *ret_error = sl__resp_value(reply->data);
+    return ret_error->type == SL_REDIS_ERROR;
+}
+
 struct sl_redis_list sl_redis_value_list(const struct sl_redis_value *value)
 {
     return (struct sl_redis_list){value->inside, value->count};

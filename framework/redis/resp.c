@@ -7,6 +7,7 @@
 #define KEEP_BYTES ((size_t)64 * 1024) /* of memory from one reply to the next */
 #define STEP_BYTES ((size_t)512)       /* taken at a time while the end of a line is looked for */
 #define INTEGER_DIGITS_MAX 20
+#define PLAIN_DIGITS_MAX 9
 
 void sl__resp_init(struct sl__resp_reader *reader, size_t bytes_max)
 {
@@ -225,6 +226,35 @@ static int feed_kept(struct sl__resp_reader *reader, const char *data, size_t si
     return code;
 }
 
+/*
+ * Most replies are one short text, a number or OK, and whole: how long such a one is. 0: it is something else, or not well
+ * formed, for scan() to look at.
+ */
+static size_t whole_and_plain(const char *data, size_t size_bytes)
+{
+    static const char ok[] = "+OK\r\n";
+    size_t at = 1, number = 0;
+    if (size_bytes < 4) {
+        return 0;
+    }
+    if (*data != '$' && *data != ':') {
+        return size_bytes >= sizeof ok - 1 && memcmp(data, ok, sizeof ok - 1) == 0 ? sizeof ok - 1 : 0;
+    }
+    for (; at < size_bytes && at <= PLAIN_DIGITS_MAX && data[at] >= '0' && data[at] <= '9'; at++) {
+        number = number * 10 + (size_t)(data[at] - '0');
+    }
+    if (at == 1 || size_bytes - at < 2 || data[at] != '\r' || data[at + 1] != '\n') {
+        return 0;
+    }
+    at += 2;
+    if (*data == ':') {
+        return at;
+    }
+    bool ended = number <= size_bytes - at && size_bytes - at - number >= 2 && data[at + number] == '\r' &&
+                 data[at + number + 1] == '\n';
+    return ended ? at + number + 2 : 0;
+}
+
 int sl__resp_feed(struct sl__resp_reader *reader, const char *data, size_t size_bytes, size_t *ret_used,
                   struct sl_view *ret_reply)
 {
@@ -235,6 +265,12 @@ int sl__resp_feed(struct sl__resp_reader *reader, const char *data, size_t size_
         sl_free(reader->built);
         reader->built = NULL;
         reader->built_capacity = 0;
+    }
+    size_t plain = whole_and_plain(data, size_bytes);
+    if (plain > 0 && plain <= reader->bytes_max) {
+        *ret_used = plain;
+        *ret_reply = (struct sl_view){(char *)(uintptr_t)data, plain};
+        return 1;
     }
     int code = scan(reader, data, size_bytes);
     if (code == 1) {
@@ -422,16 +458,20 @@ size_t sl__resp_command_bytes(const struct sl_bytes *arguments, size_t count)
     return bytes;
 }
 
-static char *put_header(char *out, char type, size_t value)
+static inline char *put_header(char *out, char type, size_t value)
 {
     unsigned digits = digits_of(value);
     *out = type;
-    for (unsigned i = digits; i > 0; i--, value /= 10) {
-        out[i] = (char)('0' + value % 10);
+    out += digits;
+    for (char *at = out;; at--, value /= 10) {
+        *at = (char)('0' + value % 10);
+        if (value < 10) {
+            break;
+        }
     }
-    out[digits + 1] = '\r';
-    out[digits + 2] = '\n';
-    return out + digits + 3;
+    out[1] = '\r';
+    out[2] = '\n';
+    return out + 3;
 }
 
 char *sl__resp_command_put(char *out, const struct sl_bytes *arguments, size_t count)

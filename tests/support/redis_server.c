@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tls_certificates.h"
+
 #define TRIES 500
 #define PORTS_TRIED 5
 #define ARGUMENTS_MAX 48
@@ -153,6 +155,33 @@ bool redis_process_start(struct redis_process *process, const char *const *argum
     for (int i = 0; i < PORTS_TRIED; i++) {
         process->port = free_port();
         if (redis_process_restart(process)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool redis_process_start_tls(struct redis_process *process, int *ret_port)
+{
+    static char certificate[256], key[256], ca[256], port[16];
+    static const char *const arguments[] = {"--tls-port",
+                                            port,
+                                            "--tls-cert-file",
+                                            certificate,
+                                            "--tls-key-file",
+                                            key,
+                                            "--tls-ca-cert-file",
+                                            ca,
+                                            "--tls-auth-clients",
+                                            "no",
+                                            NULL};
+    (void)snprintf(certificate, sizeof certificate, "%s", tls_identity_file(TLS_SERVER, false));
+    (void)snprintf(key, sizeof key, "%s", tls_identity_file(TLS_SERVER, true));
+    (void)snprintf(ca, sizeof ca, "%s", tls_identity_file(TLS_CA, false));
+    for (int i = 0; i < PORTS_TRIED; i++) { /* should the port be taken meanwhile, the server does not come up */
+        *ret_port = free_port();
+        (void)snprintf(port, sizeof port, "%d", *ret_port);
+        if (redis_process_start(process, arguments)) {
             return true;
         }
     }

@@ -24,6 +24,12 @@ struct redis_process {
  */
 bool redis_process_start(struct redis_process *process, const char *const *arguments);
 
+/*
+ * The same with a port for TLS, for which nobody needs a certificate: that of TLS_SERVER in tls_certificates.h. One at a
+ * time.
+ */
+bool redis_process_start_tls(struct redis_process *process, int *ret_port);
+
 /* kill -9; and again with the same port, folder and arguments. */
 void redis_process_kill(struct redis_process *process);
 bool redis_process_restart(struct redis_process *process);

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Commands and locks a second against a redis-server that is running: bench_redis PORT FIGURE SECONDS prints one
- * line "figure rate". Figures: commands-1, commands-256 (GET from so many tasks), lock-1, lock-16 (lock and unlock).
+ * line "figure rate processor commands-a-write commands-a-read", the second in nanoseconds of this process for each. Figures:
+ * commands-1, commands-256 (GET bench:key from so many tasks over one connection), lock-1, lock-16 (lock and unlock), and
+ * bare-256: a loop without tasks, client or framework that keeps so many of the same GETs under way over one blocking
+ * socket and looks at nothing but where each reply ends: what a client could reach that does no work for a caller.
  * The figure hand-over prints instead, in microseconds, how long after one gave a lock back another, who waited for it over
  * its own connection, had it: the median, 90 %, 99 %, the worst.
  */
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "sluice/lock.h"
 #include "sluice/runtime.h"
@@ -15,11 +23,37 @@
 struct bench {
     char url[64];
     const char *figure;
+    int port;
     sl_time end;
     sl_redis *redis;
     long long done;
     int next;
+    bool over;
 };
+
+static double processor_ns(void)
+{
+    struct rusage usage;
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return ((double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec) * 1e9 +
+           ((double)usage.ru_utime.tv_usec + (double)usage.ru_stime.tv_usec) * 1e3;
+}
+
+static void print_figure(const struct bench *bench, double seconds, double used_ns, double writes, double reads)
+{
+    double done = (double)bench->done;
+    (void)printf("%s\t%.0f\t%.0f\t%.1f\t%.1f\n", bench->figure, done / seconds, used_ns / done,
+                 done / (writes < 1 ? 1 : writes), done / (reads < 1 ? 1 : reads));
+}
+
+/* Ends the others; they look at a flag, as redis-benchmark does at a count. */
+static int end_in_time(void *arg)
+{
+    struct bench *bench = arg;
+    int code = sl_sleep_until(bench->end);
+    bench->over = true;
+    return code;
+}
 
 static int free_it(void *arg)
 {
@@ -30,7 +64,7 @@ static int free_it(void *arg)
 static int send_commands(void *arg)
 {
     struct bench *bench = arg;
-    while (sl_now() < bench->end) {
+    while (!bench->over) {
         sl_auto(sl_redis_reply) *reply = NULL;
         SL_TRY(sl_redis_do(bench->redis, &reply, "GET", "bench:key"));
         bench->done++;
@@ -43,7 +77,7 @@ static int lock_and_unlock(void *arg)
     struct bench *bench = arg;
     char key[32];
     (void)snprintf(key, sizeof key, "bench:lock:%d", bench->next++);
-    while (sl_now() < bench->end) {
+    while (!bench->over) {
         SL_SCOPE(scope);
         SL_TRY(sl_redis_lock(&scope, bench->redis, key, .ttl = SL_SECONDS(10)));
         SL_TRY(sl_scope_wait(&scope));
@@ -132,18 +166,83 @@ static int run(void *arg)
     SL_SCOPE(scope);
     SL_TRY(sl_redis_open(&scope, &(struct sl_redis_options){.url = bench->url}, &bench->redis));
     SL_TRY(sl_redis_do(bench->redis, NULL, "SET", "bench:key", "xxx"));
+    struct sl_redis_stats before, after;
+    sl_redis_stats_get(bench->redis, &before);
+    double used_ns = processor_ns();
     sl_time begin = sl_now();
     bench->end = sl_time_add(begin, bench->end);
     {
         SL_SCOPE(workers);
+        SL_TRY(sl_spawn(&workers, end_in_time, bench));
         for (long i = 0; i < tasks; i++) {
             SL_TRY(sl_spawn(&workers, strncmp(bench->figure, "lock", 4) == 0 ? lock_and_unlock : send_commands, bench));
         }
         SL_TRY(sl_scope_wait(&workers));
     }
     double seconds = (double)(sl_now() - begin) / 1e9;
-    (void)printf("%s\t%.0f\n", bench->figure, (double)bench->done / seconds);
+    used_ns = processor_ns() - used_ns;
+    sl_redis_stats_get(bench->redis, &after);
+    print_figure(bench, seconds, used_ns, (double)(after.writes - before.writes), (double)(after.reads - before.reads));
     return sl_scope_wait(&scope);
+}
+
+/* ---- without any of it ---- */
+
+#define BARE_COMMAND "*2\r\n$3\r\nGET\r\n$9\r\nbench:key\r\n"
+#define BARE_REPLY "$3\r\nxxx\r\n"
+
+static int bare_connect(int port)
+{
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    struct sockaddr_in where = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return connect(descriptor, (struct sockaddr *)&where, sizeof where) == 0 ? descriptor : -1;
+}
+
+/* `count` commands in one call of the system. */
+static bool bare_send(int descriptor, size_t count)
+{
+    static char out[256 * (sizeof BARE_COMMAND - 1)];
+    char *at = out;
+    for (size_t i = 0; i < count; i++) {
+        at = mempcpy(at, BARE_COMMAND, sizeof BARE_COMMAND - 1);
+    }
+    return send(descriptor, out, (size_t)(at - out), MSG_NOSIGNAL) == at - out;
+}
+
+/* As soon as replies are there, as many commands go out again. */
+static int run_bare(struct bench *bench, size_t under_way)
+{
+    static char in[64 * 1024];
+    int descriptor = bare_connect(bench->port);
+    double used_ns = processor_ns(), calls = 0;
+    sl_time begin = sl_now(), now = begin;
+    bool well = descriptor >= 0 && under_way <= 256 && bare_send(descriptor, under_way);
+    size_t kept = 0;
+    while (well && now < sl_time_add(begin, bench->end)) {
+        ssize_t bytes = recv(descriptor, in + kept, sizeof in - kept, 0);
+        if (bytes <= 0) {
+            break;
+        }
+        size_t have = kept + (size_t)bytes, replies = have / (sizeof BARE_REPLY - 1);
+        for (size_t i = 0; i < replies && well; i++) {
+            well = memcmp(in + i * (sizeof BARE_REPLY - 1), BARE_REPLY, sizeof BARE_REPLY - 1) == 0;
+        }
+        kept = have - replies * (sizeof BARE_REPLY - 1);
+        memmove(in, in + have - kept, kept);
+        well = well && bare_send(descriptor, replies);
+        bench->done += (long long)replies;
+        calls++;
+        now = sl_now();
+    }
+    (void)close(descriptor);
+    if (!well || bench->done == 0) {
+        (void)fprintf(stderr, "bench_redis: the bare loop got something else than replies\n");
+        return 1;
+    }
+    print_figure(bench, (double)(now - begin) / 1e9, processor_ns() - used_ns, calls, calls);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -154,7 +253,11 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)snprintf(bench.url, sizeof bench.url, "redis://127.0.0.1:%s", argv[1]);
+    bench.port = (int)strtoll(argv[1], NULL, 10);
     bench.figure = argv[2];
-    bench.end = SL_SECONDS(strtoll(argv[3], NULL, 10));
+    bench.end = (sl_time)(strtod(argv[3], NULL) * 1e9);
+    if (strncmp(bench.figure, "bare-", 5) == 0) {
+        return run_bare(&bench, (size_t)strtoll(bench.figure + 5, NULL, 10));
+    }
     return sl_main(run, &bench);
 }

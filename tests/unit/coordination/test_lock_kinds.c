@@ -41,8 +41,8 @@ C_TEST_REAL_FEW(lock_b32_all_keys_have_one_ttl,
     CHECK_EQ(kit_begin(&scope, &redis), 0);
     {
         SL_SCOPE(inner);
-        CHECK_EQ(sl_redis_lock(&inner, redis, "a", .and_keys = more, .ttl = SL_MILLISECONDS(900)), 0);
-        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1500)), 0);
+        CHECK_EQ(sl_redis_lock(&inner, redis, "a", .and_keys = more, .ttl = SL_SECONDS(2)), 0);
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(2500)), 0);
         int64_t one = 0, other = 0;
         CHECK_EQ(kit_number(redis, "PTTL", "a", &one), 0);
         CHECK_EQ(kit_number(redis, "PTTL", "b", &other), 0);

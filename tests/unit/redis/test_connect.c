@@ -40,35 +40,16 @@ static int try_url(const char *url, struct sl_redis_options options, int expecte
 
 C_TEST_REAL_FEW(over_tls, "rediss:// checks the certificate; a wrong authority is refused", "")
 {
-    static char certificate[256], key[256], ca[256], port[16];
-    (void)snprintf(certificate, sizeof certificate, "%s", tls_identity_file(TLS_SERVER, false));
-    (void)snprintf(key, sizeof key, "%s", tls_identity_file(TLS_SERVER, true));
-    (void)snprintf(ca, sizeof ca, "%s", tls_identity_file(TLS_CA, false));
-    /* The TLS port is one above; should it be taken, the server does not come up and another pair is tried. */
-    static const char *const arguments[] = {"--tls-port",
-                                            port,
-                                            "--tls-cert-file",
-                                            certificate,
-                                            "--tls-key-file",
-                                            key,
-                                            "--tls-ca-cert-file",
-                                            ca,
-                                            "--tls-auth-clients",
-                                            "no",
-                                            NULL};
-    bool up = false;
-    for (int i = 0; i < 5 && !up; i++) {
-        (void)snprintf(port, sizeof port, "%d", 20000 + (int)(sl_conformance_random() % 20000));
-        up = start(arguments) == 0;
-    }
-    CHECK(up);
+    int port = 0;
+    (void)atexit(stop);
+    CHECK(redis_process_start_tls(&server, &port));
     char url[64];
     sl_auto(sl_tls_config) *tls = NULL;
     sl_auto(sl_tls_config) *wrong = NULL;
     CHECK_EQ(sl_tls_config_open(&(struct sl_tls_options){.ca_pem = tls_identity(TLS_CA)->certificate}, &tls), 0);
     CHECK_EQ(sl_tls_config_open(&(struct sl_tls_options){.ca_pem = tls_identity(TLS_OTHER_CA)->certificate}, &wrong),
              0);
-    (void)snprintf(url, sizeof url, "rediss://localhost:%s", port);
+    (void)snprintf(url, sizeof url, "rediss://localhost:%d", port);
     SL_TRY(try_url(url, (struct sl_redis_options){.tls = tls}, 0));
     SL_TRY(try_url(url, (struct sl_redis_options){.tls = wrong}, SL_ECERTIFICATE));
     stop();

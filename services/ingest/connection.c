@@ -11,8 +11,8 @@
 #include "sluice/stream.h"
 #include "sluice/supervisor.h"
 
-/* What a path with subscriptions in it may have: servers and proxies refuse longer request lines. */
-#define PATH_BYTES 4096
+/* What a path may have. */
+#define PATH_BYTES 1024
 #define URL_BYTES (PATH_BYTES + 512)
 #define CONTROL_BYTES 16384
 
@@ -32,6 +32,12 @@ struct sl_connection {
     sl_time ping_at;
     int64_t pings;
     bool running;
+    bool busy;          /* a message is being dealt with, which may wait for a sink: nothing is read meanwhile */
+    sl_time excused_at; /* it was silent because of us until then */
+    bool awaited;       /* somebody waits for that to be done */
+    sl_event idle;
+    sl_scope *end_in; /* to be cancelled when that is done */
+    const char *end_why;
     uint64_t heard;       /* bytes, when the clocks were asked */
     uint32_t of_one_time; /* messages since then */
     int64_t wall_ns;      /* of the last message: no two are the same */
@@ -141,6 +147,7 @@ int sl_connection_new(const struct sl_connection_options *options, sl_connection
                                            .notice = on_notice,
                                            .expect = options->output.expect == NULL ? NULL : on_expected};
     sl_event_init(&connection->changed);
+    sl_event_init(&connection->idle);
     SL_TRY(sl_subscriptions_new(options->driver, &connection->subscriptions));
     sl_venue_decoder_options decoder = {.venue = options->driver->venue,
                                         .instruments = options->instruments,
@@ -202,6 +209,7 @@ static int check_silence(const sl_connection *connection, sl_time now, sl_time *
     }
     sl_time last = connection->stats.last_message_at;
     sl_time since = last > connection->stats.opened_at ? last : connection->stats.opened_at;
+    since = since > connection->excused_at ? since : connection->excused_at;
     sl_time ends = sl_time_add(since, limit);
     if (ends <= now) {
         return sl_fail(SL_ETIMEDOUT, "no message for %lld ms", (long long)(limit / SL_MILLISECONDS(1)));
@@ -220,6 +228,7 @@ static int check_quiet(sl_connection *connection, sl_time now, sl_time *ret_when
     sl_time limit = longest_quiet(connection, now) * SL_CONNECTION_QUIET_FACTOR;
     limit = limit < SL_CONNECTION_QUIET_MIN ? SL_CONNECTION_QUIET_MIN : limit;
     sl_time since = connection->quiet_since > stats->opened_at ? connection->quiet_since : stats->opened_at;
+    since = since > connection->excused_at ? since : connection->excused_at;
     sl_time ends = sl_time_add(since, limit);
     if (ends <= now) {
         connection->cut_quiet = true;
@@ -273,8 +282,20 @@ static int send_due(sl_connection *connection, sl_time *ret_when)
         connection->stats.replace = connection->stats.replace || old <= now;
         *ret_when = old > now && old < *ret_when ? old : *ret_when;
     }
+    connection->excused_at = connection->busy ? now : connection->excused_at;
     SL_TRY(check_quiet(connection, now, ret_when));
     return check_silence(connection, now, ret_when);
+}
+
+/* What fails here ends the receiver, but not amid a message. */
+static int fail_between_messages(sl_connection *connection, int code)
+{
+    while (connection->busy) {
+        connection->awaited = true;
+        sl_event_reset(&connection->idle);
+        SL_TRY(sl_event_wait(&connection->idle));
+    }
+    return code;
 }
 
 /* A task beside the receiver: control messages, pings, and whether anybody is there. */
@@ -284,7 +305,10 @@ static int tend(void *arg)
     for (;;) {
         sl_event_reset(&connection->changed);
         sl_time when = SL_NEVER;
-        SL_TRY(send_due(connection, &when));
+        int due = send_due(connection, &when);
+        if (due < 0) {
+            return due == SL_ECANCELED ? due : fail_between_messages(connection, due);
+        }
         struct sl_select_clause clause = {.kind = SL_SELECT_EVENT, .event = &connection->changed};
         sl_time now = sl_now();
         int code = sl_select(&clause, 1, when == SL_NEVER ? SL_NEVER : when > now ? when - now : 1);
@@ -346,12 +370,27 @@ static int on_message(sl_connection *connection, const struct sl_ws_message *mes
     }
 }
 
+/* One message, wholly: sinks may make us wait amid it. */
+static int deal_with(sl_connection *connection, const struct sl_ws_message *message)
+{
+    connection->busy = true;
+    int code = on_message(connection, message);
+    connection->busy = false;
+    if (connection->awaited) {
+        sl_event_set(&connection->idle);
+    }
+    if (code == 0 && connection->end_in != NULL) {
+        sl_scope_cancel(connection->end_in, connection->end_why);
+    }
+    return code;
+}
+
 static int receive_all(sl_connection *connection)
 {
     struct sl_ws_message message;
     for (bool healthy = connection->options.not_healthy_at_once;; healthy = true) {
         SL_TRY(sl_ws_receive(connection->ws, &message));
-        SL_TRY(on_message(connection, &message));
+        SL_TRY(deal_with(connection, &message));
         if (connection->stats.state != SL_CONNECTION_LIVE) {
             update_state(connection);
         }
@@ -364,38 +403,19 @@ static int receive_all(sl_connection *connection)
 
 /* ---- connecting ---- */
 
-/* The path, with as many subscriptions in it as belong there and fit; their number. */
-static int make_path(sl_connection *connection, size_t *ret_in_path)
+/* One of the subscriptions says which of a venue's paths it is: all of them go by the same. */
+static int make_path(sl_connection *connection)
 {
-    const sl_venue_driver *driver = connection->options.driver;
-    sl_subscriptions_prune(connection->subscriptions);
-    size_t count = sl_subscriptions_count(connection->subscriptions);
-    *ret_in_path = 0;
-    size_t most = driver->limits.in_path ? count : count < 1 ? count : 1;
-    sl_subscription *all = sl_calloc(most + 1, sizeof *all);
-    if (all == NULL) {
-        return sl_fail(SL_ENOMEM, "out of memory for %zu subscriptions", most);
-    }
-    for (size_t at = 0; at < most; at++) {
-        all[at] = *sl_subscriptions_at(connection->subscriptions, at, NULL);
-    }
-    int size = SL_EMSGSIZE;
-    for (;; most /= 2) {
-        size = driver->stream_path(all, most, connection->path, sizeof connection->path);
-        if (size != SL_EMSGSIZE || most == 0) {
-            break;
-        }
-    }
-    sl_free(all);
-    SL_TRY(size);
-    *ret_in_path = driver->limits.in_path ? most : 0;
-    return 0;
+    bool any = sl_subscriptions_count(connection->subscriptions) > 0;
+    const sl_subscription *one = any ? sl_subscriptions_at(connection->subscriptions, 0, NULL) : NULL;
+    int size = connection->options.driver->stream_path(one, any ? 1 : 0, connection->path, sizeof connection->path);
+    return size < 0 ? size : 0;
 }
 
-static int connect(sl_connection *connection, size_t *ret_in_path)
+static int connect(sl_connection *connection)
 {
     const struct sl_connection_options *options = &connection->options;
-    SL_TRY(make_path(connection, ret_in_path));
+    SL_TRY(make_path(connection));
     char url[URL_BYTES];
     const char *origin = options->origin != NULL ? options->origin : options->driver->stream_origin;
     int size = snprintf(url, sizeof url, "%s%s", origin, connection->path);
@@ -414,7 +434,7 @@ static int connect(sl_connection *connection, size_t *ret_in_path)
 }
 
 /* The open connection, to its end. */
-static int follow(sl_connection *connection, size_t in_path)
+static int follow(sl_connection *connection)
 {
     struct sl_connection_stats *stats = &connection->stats;
     stats->opened++;
@@ -425,7 +445,7 @@ static int follow(sl_connection *connection, size_t in_path)
     connection->quiet_since = connection->cut_quiet ? connection->quiet_since : 0;
     connection->cut_quiet = false;
     connection->ping_at = sl_time_add(stats->opened_at, connection->options.driver->limits.ping_every);
-    sl_subscriptions_connected(connection->subscriptions, true, in_path, stats->opened_at);
+    sl_subscriptions_connected(connection->subscriptions, true, stats->opened_at);
     update_state(connection);
     SL_SCOPE(scope, .name = "connection");
     int code = sl_spawn(&scope, tend, connection, .daemon = true, .name = "tend");
@@ -457,9 +477,8 @@ static int run(sl_connection *connection)
         SL_TRY(sl_limiter_acquire(connection->options.connects, 1, SL_PRIORITY_NORMAL, NULL));
     }
     connection->stats.state = SL_CONNECTION_CONNECTING;
-    size_t in_path = 0;
-    SL_TRY(connect(connection, &in_path));
-    return follow(connection, in_path);
+    SL_TRY(connect(connection));
+    return follow(connection);
 }
 
 int sl_connection_run(void *arg)
@@ -469,6 +488,8 @@ int sl_connection_run(void *arg)
         return sl_fail(SL_EBUSY, "the connection runs already");
     }
     connection->running = true;
+    connection->busy = connection->awaited = false;
+    connection->end_in = NULL;
     connection->stats.runs++;
     int code = run(connection);
     if (code != SL_ECANCELED) {
@@ -476,10 +497,20 @@ int sl_connection_run(void *arg)
     }
     sl_ws_free(connection->ws);
     connection->ws = NULL;
-    sl_subscriptions_connected(connection->subscriptions, false, 0, sl_now());
+    sl_subscriptions_connected(connection->subscriptions, false, sl_now());
     connection->stats.state = SL_CONNECTION_IDLE;
     connection->running = false;
     return code;
+}
+
+void sl_connection_end(sl_connection *connection, sl_scope *scope, const char *why)
+{
+    if (connection->busy) {
+        connection->end_in = scope;
+        connection->end_why = why;
+    } else {
+        sl_scope_cancel(scope, why);
+    }
 }
 
 /* ---- changes, and looking ---- */

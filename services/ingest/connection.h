@@ -103,6 +103,12 @@ SL_AUTO_DECLARE(sl_connection, sl_connection_free)
 SL_MUST_CHECK int sl_connection_run(void *connection);
 
 /*
+ * Ends it by cancelling `scope`, which is around its run; but not amid a message, whose events would be given out to some
+ * and not to others. `why` is borrowed. Does not wait.
+ */
+void sl_connection_end(sl_connection *connection, sl_scope *scope, const char *why);
+
+/*
  * Change what is subscribed to, running or not. As sl_subscriptions_add(), _remove() and _renew(); the messages go out
  * as the venue's limits allow. Do not wait.
  */

@@ -399,6 +399,9 @@ static int run(void *arg)
     }
     sl__program_life_gone(service);
     service->life = NULL;
+    if (market.stream != NULL) {
+        sl_stream_service_close(market.stream);
+    }
     if (service->access != NULL) {
         sl_access_unwatch(service->access, service);
     }

@@ -359,7 +359,11 @@ static int take_positions(sl_replicas *replicas)
         if (split && service->kind->positions != NULL && service->life != NULL) {
             struct taking taking = {replicas, service->name, 0};
             chosen = service->chosen < chosen ? service->chosen : chosen;
-            SL_TRY(service->kind->positions(service, note, &taking));
+            int code = service->kind->positions(service, note, &taking);
+            if (code == SL_ECLOSED) { /* it has ended meanwhile, and may be gone: all are asked once more */
+                return 0;
+            }
+            SL_TRY(code);
             SL_TRY(taking.code);
         }
     }

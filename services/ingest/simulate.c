@@ -15,6 +15,8 @@
 #define TRADES_MAX 20000
 #define CHANGES_MAX 20000
 #define GAPS_MAX 4096
+#define LATE_MAX 64
+#define STALL_MAX SL_SECONDS(4)
 #define CALM_RATE 4
 #define LIST_EVERY SL_SECONDS(2)
 #define HEAL_BUDGET SL_SECONDS(1200)
@@ -46,6 +48,7 @@ struct play {
     const struct sl_simulate_options *options;
     struct sl_simulate_result *result;
     sl_instruments *theirs, *ours;
+    bool wrong; /* things go wrong now */
     sl_simulated *exchange;
     sl_stream_service *stream;
     sl_access *access; /* to the venue, as the program has it */
@@ -201,6 +204,9 @@ static int on_event(void *arg, const sl_market_event *event)
 {
     struct play *play = arg;
     struct tale *tale = &play->tales[event->instrument->index];
+    if (play->wrong && play->options->stalls > 0 && sl_random_unit() < play->options->stalls) {
+        SL_TRY(sl_sleep((sl_time)(sl_random_unit() * (double)STALL_MAX))); /* cancelled: it was not taken */
+    }
     tale->given++;
     switch (event->kind) {
     case SL_EVENT_TRADE:
@@ -246,6 +252,18 @@ static bool is_told(const struct tale *tale, int64_t place, int64_t next)
     return false;
 }
 
+/* Two connections were behind, and the one that came further was given first. */
+static bool is_told_late(const struct tale *tale, int64_t place)
+{
+    for (size_t at = 0; at < tale->holes; at++) {
+        const struct hole *hole = &tale->hole[at];
+        if (hole->to_id == 0 && hole->above >= place && hole->above < place + LATE_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void compare_trades(struct play *play, const sl_instrument *instrument)
 {
     const struct tale *tale = &play->tales[instrument->index];
@@ -262,6 +280,8 @@ static void compare_trades(struct play *play, const sl_instrument *instrument)
             next = place;
         } else if (is_told(tale, place, next)) {
             result->told++;
+        } else if (play->options->redundancy > 1 && is_told_late(tale, place)) {
+            result->late++;
         } else if (place < first || (next < 0 && is_gone(play, instrument->index))) {
             result->unseen++;
         } else {
@@ -372,6 +392,32 @@ static sl_time calm_of(const struct play *play)
     return orders(play, SL_FAULT_HALF_OPEN) && calm < silence ? silence : calm;
 }
 
+/* A daemon: what people do. */
+static int steer(void *arg)
+{
+    const struct play *play = arg;
+    for (;;) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(200 + sl_random() % 5000)));
+        switch (sl_random() % 3) {
+        case 0:
+            sl_stream_restart(play->stream);
+            break;
+        case 1: {
+            sl_stream_pause(play->stream, true);
+            int code = sl_sleep(SL_MILLISECONDS(sl_random() % 1500));
+            sl_stream_pause(play->stream, false);
+            SL_TRY(code);
+            break;
+        }
+        default: {
+            const sl_instrument *one = sl_instruments_at(play->ours, sl_random() % SL_SIMULATE_INSTRUMENTS);
+            int code = sl_stream_resync(play->stream, SL_FEED_DEPTH, one);
+            SL_TRY(code);
+        }
+        }
+    }
+}
+
 /* Things go wrong for so many steps. */
 static int go_wrong(struct play *play)
 {
@@ -382,10 +428,15 @@ static int go_wrong(struct play *play)
     sl_auto(sl_scenario_run) *run = NULL;
     SL_TRY(sl_scenario_begin(&play->scenario, play->exchange, &run));
     SL_SCOPE(scope, .name = "faults");
+    play->wrong = true;
     int code = sl_spawn(&scope, sl_scenario_play, run, .daemon = true, .name = "scenario");
+    if (code == 0 && play->options->steered) {
+        code = sl_spawn(&scope, steer, play, .daemon = true, .name = "people");
+    }
     while (code == 0 && sl_simulated_get_stats(play->exchange)->steps < steps) {
         code = sl_sleep(SL_MILLISECONDS(100));
     }
+    play->wrong = false;
     return sl_scope_close(&scope, code);
 }
 
@@ -458,6 +509,7 @@ static int open_stream(struct play *play)
                                        .origin = sl_access_stream_origin(play->access),
                                        .redundancy = options->redundancy,
                                        .deflate = options->deflate,
+                                       .per_connection = options->per_connection,
                                        .backoff = {.initial = SL_MILLISECONDS(50), .max = SL_SECONDS(2)},
                                        .connects = sl_access_connects(play->access),
                                        .http = sl_access_http(play->access),
@@ -610,7 +662,7 @@ int sl_simulate(const struct sl_simulate_options *options, struct sl_simulate_re
 
 bool sl_simulate_is_true(const struct sl_simulate_result *result)
 {
-    return result->untold == 0 && result->doubled == 0 && result->wrong == 0 && result->books_wrong == 0 &&
-           result->silently_wrong == 0 && result->crossed == 0 && result->never_healed == 0 && result->leaked == 0 &&
-           result->problem[0] == '\0' && result->heard > 0;
+    return result->late == 0 && result->untold == 0 && result->doubled == 0 && result->wrong == 0 &&
+           result->books_wrong == 0 && result->silently_wrong == 0 && result->crossed == 0 &&
+           result->never_healed == 0 && result->leaked == 0 && result->problem[0] == '\0' && result->heard > 0;
 }

@@ -7,13 +7,18 @@
 
 #include "ingest/stream_internal.h"
 #include "sluice/channel.h"
+#include "sluice/log_record.h"
 #include "sluice/runtime.h"
 #include "sluice/supervisor.h"
 
 #define LEG_NAME 32
 
-/* What a connection that ends may take to tell what it carried. */
+/* What a connection that ends when all end may take to tell what it carried. */
 #define LOST_BUDGET SL_SECONDS(2)
+
+/* How long others wait for one connection's replacement to carry all that it does; how soon one is tried again. */
+#define ROTATION_PATIENCE SL_MINUTES(5)
+#define ROTATION_RETRY SL_SECONDS(30)
 
 /* ---- what the connections give ---- */
 
@@ -86,6 +91,14 @@ static void on_expected(void *arg, const sl_instrument *instrument, sl_feed feed
     }
 }
 
+static int last_trade(sl_stream_service *stream, const sl_venue_notice *notice)
+{
+    SL_TRY(sl__stream_lock(stream));
+    int code = sl_tracker_last_trade(stream->tracker, notice->instrument, notice->id, sl_now(), sl_now_wall());
+    (void)sl_mutex_unlock(&stream->mutex);
+    return code;
+}
+
 static int on_notice(void *arg, const sl_venue_notice *notice)
 {
     const struct leg *leg = arg;
@@ -95,9 +108,7 @@ static int on_notice(void *arg, const sl_venue_notice *notice)
         sl_event_set(&stream->changed);
         return 0;
     case SL_NOTICE_LAST_TRADE:
-        return notice->instrument == NULL
-                   ? 0
-                   : sl_tracker_last_trade(stream->tracker, notice->instrument, notice->id, sl_now(), sl_now_wall());
+        return notice->instrument == NULL ? 0 : last_trade(stream, notice);
     default:
         return 0;
     }
@@ -145,55 +156,79 @@ static bool carried(const struct leg *lost, const sl_subscription *what, size_t 
     return false;
 }
 
+/* What was on a leg that has ended, and how much of it was told. */
+struct loss {
+    const struct leg *leg;
+    bool silent;   /* it fell silent, and was ended for that */
+    sl_time since; /* then it said something last; else: now */
+    size_t left;   /* subscriptions before this one are still to be told; from the last on, for one may go meanwhile */
+};
+
 /*
  * Whether one that carries it now did so already then: it brought what the lost one has not since. Where that one fell
- * silent (`since` has passed), another one that says nothing either is no proof.
+ * silent, another one that says nothing either is no proof.
  */
-static bool covered(const struct leg *lost, const sl_subscription *what, size_t at, sl_time since)
+static bool covered(const struct loss *loss, const sl_subscription *what, size_t at)
 {
-    sl_time now = sl_now();
-    for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
+    for (const struct leg *leg = loss->leg->shard->legs; leg != NULL; leg = leg->next) {
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
-        bool speaks = since == now || stats->last_event_at > since;
-        if (leg != lost && speaks && carries_since(leg, what, at) <= since) {
+        bool speaks = !loss->silent || stats->last_event_at > loss->since;
+        if (leg != loss->leg && speaks && carries_since(leg, what, at) <= loss->since) {
             return true;
         }
     }
     return false;
 }
 
-/* What was on a leg that has ended is told of, where nothing else has carried it `since` it said something. */
-static int tell_lost_all(const struct leg *leg, sl_time since)
+static int tell_lost_one(const struct loss *loss, const sl_subscription *what, size_t at)
 {
+    const struct leg *leg = loss->leg;
     sl_stream_service *stream = leg->shard->stream;
-    const sl_subscriptions *all = sl_connection_subscriptions(leg->connection);
-    for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
-        const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
-        bool last = !carried(leg, what, at);
-        if (stream->options.lost != NULL) {
-            SL_TRY(stream->options.lost(stream->options.arg, leg->connection, what, last));
-        }
-        if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
-            SL_TRY(
-                sl_books_lost(stream->books, what->instrument, sl_connection_number(leg->connection), last, sl_now()));
-        } else if (!covered(leg, what, at, since)) {
-            SL_TRY(sl_tracker_lost(stream->tracker, what->instrument, what->feed, sl_now(), sl_now_wall()));
-        }
+    uint32_t number = sl_connection_number(leg->connection);
+    bool last = !carried(leg, what, at);
+    if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
+        SL_TRY(sl_books_lost(stream->books, what->instrument, number, last, sl_now()));
+    } else if (!covered(loss, what, at)) {
+        SL_TRY(sl_tracker_lost(stream->tracker, what->instrument, what->feed, sl_now(), sl_now_wall()));
     }
-    return 0;
+    return stream->options.lost == NULL ? 0 : stream->options.lost(stream->options.arg, leg->connection, what, last);
 }
 
-/* In any case: whoever was cancelled as well tells it within the time that a gap may take. */
-static int tell_lost(const struct leg *leg, sl_time since)
+/* What was on a leg that has ended is told of, where nothing else has carried it since it said something. */
+static int tell_lost_all(struct loss *loss)
 {
-    sl_stream_service *stream = leg->shard->stream;
-    SL_SCOPE(shield, .name = "lost", .shield = true, .timeout = LOST_BUDGET);
+    sl_stream_service *stream = loss->leg->shard->stream;
+    const sl_subscriptions *all = sl_connection_subscriptions(loss->leg->connection);
     int code = sl__stream_lock(stream);
-    if (code == 0) {
-        code = tell_lost_all(leg, since);
-        (void)sl_mutex_unlock(&stream->mutex);
+    if (code < 0) {
+        return code;
     }
-    return sl_scope_close(&shield, code);
+    for (; loss->left > 0 && code == 0; loss->left -= code == 0) {
+        size_t at = loss->left - 1;
+        if (at < sl_subscriptions_count(all)) {
+            sl_subscription what = *sl_subscriptions_at(all, at, NULL);
+            code = tell_lost_one(loss, &what, at);
+        }
+    }
+    (void)sl_mutex_unlock(&stream->mutex);
+    return code;
+}
+
+/* As long as it takes: sinks may make us wait. Whoever is cancelled tells the rest within the time that it may take. */
+static int tell_lost(const struct leg *leg, bool silent, sl_time since)
+{
+    struct loss loss = {leg, silent, since, sl_subscriptions_count(sl_connection_subscriptions(leg->connection))};
+    int code = tell_lost_all(&loss);
+    if (code == SL_ECANCELED) {
+        SL_SCOPE(shield, .name = "lost", .shield = true, .timeout = LOST_BUDGET);
+        code = sl_scope_close(&shield, tell_lost_all(&loss));
+    }
+    if (code < 0 && loss.left > 0) {
+        sl_log_with(SL_LOG_ERROR, "what a connection carried could not be told as lost",
+                    sl_field_text("stream", leg->shard->stream->options.name),
+                    sl_field_uint("subscriptions", loss.left), sl_field_code("code", code));
+    }
+    return code;
 }
 
 /* One life of the connection. */
@@ -217,14 +252,16 @@ static int live(struct leg *leg)
     /* One that was replaced may be the one whose messages a book was made of. */
     bool replaced = was_open && leg->retired && leg->replacement != 0;
     stream->reconnects += lost;
+    bool silent = code == SL_ETIMEDOUT;
+    code = sl_scope_close(&scope, code); /* who cut it, or retired it, does not hurry what follows */
     if (lost || replaced) {
         /* One that fell silent has brought nothing since its last event; any other end is noticed at once. */
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
         sl_time last = stats->last_event_at > stats->opened_at ? stats->last_event_at : stats->opened_at;
-        int told = tell_lost(leg, code == SL_ETIMEDOUT ? last : sl_now());
+        int told = tell_lost(leg, silent, silent ? last : sl_now());
         code = told < 0 ? told : code;
     }
-    return sl_scope_close(&scope, code);
+    return code;
 }
 
 /* The supervised child: it ends well only when it is to be no more. */
@@ -343,7 +380,7 @@ void sl__stream_retire(struct leg *leg)
 {
     leg->retired = true;
     if (leg->scope != NULL) {
-        sl_scope_cancel(leg->scope, "retired");
+        sl_connection_end(leg->connection, leg->scope, "retired");
     } else if (!leg->running) {
         sl__stream_release_leg(leg);
     }
@@ -358,14 +395,32 @@ static int begin_rotation(struct leg *old)
     SL_TRY(sl__stream_new_leg(old->shard, &leg));
     const sl_subscriptions *all = sl_connection_subscriptions(old->connection);
     for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
-        int code = sl_connection_add(leg->connection, sl_subscriptions_at(all, at, NULL));
+        bool leaves = sl_subscriptions_leaves(all, at);
+        int code = leaves ? 0 : sl_connection_add(leg->connection, sl_subscriptions_at(all, at, NULL));
         if (code < 0) {
             sl__stream_release_leg(leg);
             return code;
         }
     }
     old->replacement = sl_connection_number(leg->connection);
+    old->replaced_at = sl_now();
     return spawn_leg(leg);
+}
+
+/* Whether a replacement brings all that the old one does: the venue may refuse it what brings nothing anyway. */
+static bool is_as_good(const struct leg *old, const struct leg *other)
+{
+    if (sl_connection_get_stats(other->connection)->state == SL_CONNECTION_LIVE) {
+        return true;
+    }
+    const sl_subscriptions *all = sl_connection_subscriptions(old->connection);
+    for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
+        const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
+        if (carries_since(old, what, at) != SL_NEVER && carries_since(other, what, at) == SL_NEVER) {
+            return false;
+        }
+    }
+    return sl__stream_open_now(old) && sl__stream_open_now(other);
 }
 
 static const struct leg *leg_of(const struct shard *shard, uint32_t number)
@@ -394,11 +449,11 @@ static int rotate(sl_stream_service *stream)
                 const struct leg *other = leg_of(leg->shard, leg->replacement);
                 if (other == NULL) { /* gone meanwhile */
                     leg->replacement = 0;
-                } else if (sl_connection_get_stats(other->connection)->state == SL_CONNECTION_LIVE) {
+                } else if (is_as_good(leg, other)) {
                     stream->rotations++;
                     sl__stream_retire(leg);
                     return 0;
-                } else {
+                } else if (sl_now() - leg->replaced_at < ROTATION_PATIENCE) {
                     return 0;
                 }
             } else if (next == NULL && sl_connection_get_stats(leg->connection)->replace && sl__stream_open_now(leg)) {
@@ -406,7 +461,17 @@ static int rotate(sl_stream_service *stream)
             }
         }
     }
-    return next == NULL ? 0 : begin_rotation(next);
+    if (next == NULL || sl_now() < stream->rotate_again) {
+        return 0;
+    }
+    int code = begin_rotation(next);
+    if (code < 0 && code != SL_ECANCELED) { /* what runs goes on: the venue may cut it, and that is told */
+        stream->rotate_again = sl_time_add(sl_now(), ROTATION_RETRY);
+        sl_log_with(SL_LOG_WARNING, "a connection could not be replaced in time",
+                    sl_field_text("stream", stream->options.name), sl_field_code("code", code));
+        code = 0;
+    }
+    return code;
 }
 
 /* Legs that were made while nobody could spawn them, and those that have ended for good. */
@@ -542,6 +607,7 @@ int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **r
     stream->options.redundancy = options->redundancy == 0 ? 1 : options->redundancy;
     sl_event_init(&stream->changed);
     sl_event_init(&stream->resumed);
+    sl_event_init(&stream->alone);
     sl_tracker_options tracker = {.consecutive_trades = options->driver->consecutive_trades,
                                   .trade_ranges = options->driver->trade_ranges,
                                   .patience =

@@ -81,7 +81,13 @@ struct sl_stream_stats {
 /* Does not wait. 0, SL_EINVAL, SL_ENOMEM. */
 SL_MUST_CHECK int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **ret_stream);
 
-/* Not while it runs. NULL is fine. */
+/*
+ * When it runs no more and is to be freed: whoever still waits in a call from outside (positions, a resync) leaves it with
+ * SL_ECLOSED, and so does whoever comes later. Waits for them, also when cancelled: they cannot wait for a sink any more.
+ */
+void sl_stream_service_close(sl_stream_service *stream);
+
+/* Not while it runs, nor while anybody waits in it: see sl_stream_service_close(). NULL is fine. */
 void sl_stream_service_free(sl_stream_service *stream);
 SL_AUTO_DECLARE(sl_stream_service, sl_stream_service_free)
 
@@ -125,7 +131,8 @@ void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *
 
 /*
  * How far the feeds are that can lose something (trades, books, liquidations): for each that has begun, or goes on from
- * somewhere, the last id before which nothing is waited for, 0 where there are no ids. 0, SL_ECANCELED. May wait for a sink.
+ * somewhere, the last id before which nothing is waited for, 0 where there are no ids. 0, SL_ECANCELED, SL_ECLOSED. May wait
+ * for a sink.
  */
 SL_MUST_CHECK int
 sl_stream_positions(sl_stream_service *stream,
@@ -142,7 +149,10 @@ SL_MUST_CHECK int sl_stream_resume(sl_stream_service *stream, const sl_instrumen
 /* Runs until it is cancelled: a task's body (argument: the service). Failures of connections are its own business. */
 SL_MUST_CHECK int sl_stream_run(void *stream);
 
-/* Makes a book anew, or a feed's subscription, as if it had been found wrong: 1, or 0 when there is none. May wait. */
+/*
+ * Makes a book anew, or a feed's subscription, as if it had been found wrong: 1, or 0 when there is none. SL_ECANCELED,
+ * SL_ECLOSED. May wait for a sink.
+ */
 SL_MUST_CHECK int sl_stream_resync(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument);
 
 /*

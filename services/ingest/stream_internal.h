@@ -18,6 +18,7 @@ struct leg {
     bool ended;           /* it has: its child is to be removed */
     bool cut;             /* this life was ended by hand: the next one follows at once */
     uint32_t replacement; /* the number of the connection that takes its place; 0: none */
+    sl_time replaced_at;  /* since when it is to */
 };
 
 /* Subscriptions that go together, on `redundancy` connections. */
@@ -52,6 +53,10 @@ struct sl_stream_service {
     size_t subscriptions;
     size_t stale;
     uint32_t last_number;
+    sl_time rotate_again; /* no connection is replaced before */
+    struct sl__stream_visit *visits;
+    sl_event alone; /* the last of them has left */
+    bool closing;   /* nobody is let in any more */
     uint64_t reconnects, rotations, stale_events, unfollowed;
     uint64_t messages, bytes, bad, unknown; /* of connections that are gone */
     char scratch[4096];
@@ -67,6 +72,19 @@ bool sl__stream_open_now(const struct leg *leg);
 
 /* stream_steer.c. Waits while the stream is paused. 0, SL_ECANCELED. */
 SL_MUST_CHECK int sl__stream_wait_resumed(struct leg *leg);
+
+/* Somebody from outside of what runs here: a view, an action, another service. */
+struct sl__stream_visit {
+    sl_scope scope;
+    struct sl__stream_visit *next;
+};
+
+/*
+ * Does what may wait for a sink, with the lock held, for somebody from outside. What `act` returned; SL_ECLOSED: the stream
+ * ends. Cancellation point.
+ */
+SL_MUST_CHECK int sl__stream_visit(sl_stream_service *stream, int (*act)(sl_stream_service *stream, void *arg),
+                                   void *arg);
 
 /* stream_set.c. The number of the shard that a feed of an instrument is on, from 1; 0: it is not followed. */
 static inline unsigned sl__stream_place(const sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed)

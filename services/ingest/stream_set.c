@@ -228,7 +228,8 @@ static void collect_leaving(const sl_stream_service *stream, const struct sl_str
         const sl_subscriptions *all = leg == NULL ? NULL : sl_connection_subscriptions(leg->connection);
         for (size_t at = 0; all != NULL && at < sl_subscriptions_count(all); at++) {
             const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
-            bool ours = sl__stream_place(stream, what->instrument, what->feed) == number;
+            bool ours =
+                sl__stream_place(stream, what->instrument, what->feed) == number && !sl_subscriptions_leaves(all, at);
             if (ours && !is_kept(leaving, wanted, what) && leaving->count < stream->subscriptions) {
                 leaving->all[leaving->count++] = *what;
             }
@@ -314,7 +315,7 @@ void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *
                 sl_subscription_state state = SL_SUBSCRIPTION_NONE;
                 const sl_subscription *what = sl_subscriptions_at(all, at, &state);
                 if (sl__stream_place(stream, what->instrument, what->feed) == number &&
-                    is_pending(stream, leg, what, state)) {
+                    !sl_subscriptions_leaves(all, at) && is_pending(stream, leg, what, state)) {
                     look(arg, what);
                 }
             }
@@ -325,10 +326,15 @@ void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *
 /* Those that can lose something. */
 static const sl_feed positioned[] = {SL_FEED_TRADES, SL_FEED_AGG_TRADES, SL_FEED_DEPTH, SL_FEED_LIQUIDATIONS};
 
-int sl_stream_positions(sl_stream_service *stream,
-                        void (*look)(void *arg, const sl_instrument *instrument, sl_feed feed, int64_t id), void *arg)
+/* Who wants to know how far the feeds are. */
+struct looking {
+    void (*look)(void *arg, const sl_instrument *instrument, sl_feed feed, int64_t id);
+    void *arg;
+};
+
+static int look_at_positions(sl_stream_service *stream, void *arg)
 {
-    SL_TRY(sl__stream_lock(stream));
+    const struct looking *looking = arg;
     for (size_t index = 0; index < stream->place_count; index++) {
         for (size_t at = 0; at < sizeof positioned / sizeof *positioned; at++) {
             sl_feed feed = positioned[at];
@@ -341,12 +347,18 @@ int sl_stream_positions(sl_stream_service *stream,
                              ? sl_books_position(stream->books, instrument, &id)
                              : sl_tracker_position(stream->tracker, instrument, feed, &id);
             if (begun) {
-                look(arg, instrument, feed, id);
+                looking->look(looking->arg, instrument, feed, id);
             }
         }
     }
-    (void)sl_mutex_unlock(&stream->mutex);
     return 0;
+}
+
+int sl_stream_positions(sl_stream_service *stream,
+                        void (*look)(void *arg, const sl_instrument *instrument, sl_feed feed, int64_t id), void *arg)
+{
+    struct looking looking = {look, arg};
+    return sl__stream_visit(stream, look_at_positions, &looking);
 }
 
 int sl_stream_resume(sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed, int64_t id,
@@ -362,15 +374,17 @@ int sl_stream_resume(sl_stream_service *stream, const sl_instrument *instrument,
 
 /* ---- anew ---- */
 
+static int resync_book(sl_stream_service *stream, void *instrument)
+{
+    return sl_books_resync(stream->books, instrument);
+}
+
 int sl_stream_resync(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument)
 {
     if (feed != SL_FEED_DEPTH || stream->books == NULL) {
         return sl__stream_renew(stream, feed, instrument, 0);
     }
-    SL_TRY(sl__stream_lock(stream));
-    bool found = sl_books_resync(stream->books, instrument);
-    (void)sl_mutex_unlock(&stream->mutex);
-    return found;
+    return sl__stream_visit(stream, resync_book, (void *)instrument);
 }
 
 bool sl__stream_renew(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument, uint32_t connection)

@@ -15,6 +15,7 @@ struct record {
     bool leave_sent;    /* LEAVING: the message went out; only its answer is waited for */
     int64_t request_id; /* ASKED, or LEAVING and sent */
     sl_time not_before; /* WANTED: when it may be asked for; ASKED: when it is asked for again */
+    sl_time answer_by;  /* LEAVING before its message went out: the question's answer was due then; 0: it was ACTIVE */
     sl_time active_since;
     unsigned attempts;
     bool alone; /* asked for in a message of its own: one of those that it was asked for with may be refused */
@@ -124,15 +125,27 @@ static void drop(sl_subscriptions *subscriptions, struct record *record)
     subscriptions->hint = 0;
 }
 
+/* One that was leaving is wanted after all. What the venue has not answered is no more certain than before. */
+static void come_back(sl_subscriptions *subscriptions, struct record *record)
+{
+    if (record->leave_sent || record->again) { /* it is asked for anew in any case */
+        record->again = true;
+        return;
+    }
+    if (record->answer_by == 0) {
+        set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
+        return;
+    }
+    record->not_before = record->answer_by;
+    set_state(subscriptions, record, SL_SUBSCRIPTION_ASKED);
+}
+
 int sl_subscriptions_add(sl_subscriptions *subscriptions, const sl_subscription *what)
 {
     struct record *record = find(subscriptions, what);
     if (record != NULL) {
         if (record->state == SL_SUBSCRIPTION_LEAVING) {
-            record->again = record->leave_sent;
-            if (!record->leave_sent) {
-                set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
-            }
+            come_back(subscriptions, record);
         }
         return 0;
     }
@@ -166,6 +179,7 @@ void sl_subscriptions_remove(sl_subscriptions *subscriptions, const sl_subscript
     bool known = record->state == SL_SUBSCRIPTION_ASKED || record->state == SL_SUBSCRIPTION_ACTIVE;
     if (subscriptions->connected && known && subscriptions->driver->subscribe != NULL) {
         record->leave_sent = false;
+        record->answer_by = record->state == SL_SUBSCRIPTION_ASKED ? record->not_before : 0;
         record->not_before = 0;
         set_state(subscriptions, record, SL_SUBSCRIPTION_LEAVING);
     } else {
@@ -182,38 +196,31 @@ int sl_subscriptions_renew(sl_subscriptions *subscriptions, sl_feed feed, const 
     }
     record->again = true;
     record->leave_sent = false;
+    record->answer_by = 0;
     record->not_before = 0;
     record->attempts = 0;
     set_state(subscriptions, record, SL_SUBSCRIPTION_LEAVING);
     return 1;
 }
 
-void sl_subscriptions_prune(sl_subscriptions *subscriptions)
-{
-    for (size_t at = subscriptions->count; at-- > 0;) {
-        struct record *record = &subscriptions->records[at];
-        if (record->state == SL_SUBSCRIPTION_LEAVING && !record->again) {
-            drop(subscriptions, record);
-        }
-    }
-}
-
-void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected, size_t in_path, sl_time now)
+void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected, sl_time now)
 {
     subscriptions->connected = connected;
     int code = reset_rates(subscriptions);
     assert(code == 0); /* they were good when it was made */
     (void)code;
-    for (size_t at = 0; at < subscriptions->count; at++) {
+    for (size_t at = subscriptions->count; at-- > 0;) {
         struct record *record = &subscriptions->records[at];
+        if (record->state == SL_SUBSCRIPTION_LEAVING && !record->again) { /* with the old connection it is left */
+            drop(subscriptions, record);
+            continue;
+        }
         record->attempts = 0;
         record->again = false;
         record->alone = false;
         record->not_before = now;
         if (record->state != SL_SUBSCRIPTION_REFUSED) {
-            record->active_since = now;
-            set_state(subscriptions, record,
-                      connected && at < in_path ? SL_SUBSCRIPTION_ACTIVE : SL_SUBSCRIPTION_WANTED);
+            set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
         }
     }
 }
@@ -540,6 +547,12 @@ bool sl_subscriptions_settled(const sl_subscriptions *subscriptions)
 size_t sl_subscriptions_count(const sl_subscriptions *subscriptions)
 {
     return subscriptions->count;
+}
+
+bool sl_subscriptions_leaves(const sl_subscriptions *subscriptions, size_t index)
+{
+    const struct record *record = &subscriptions->records[index];
+    return record->state == SL_SUBSCRIPTION_LEAVING && !record->again;
 }
 
 const sl_subscription *sl_subscriptions_at(const sl_subscriptions *subscriptions, size_t index,

@@ -63,13 +63,9 @@ void sl_subscriptions_remove(sl_subscriptions *subscriptions, const sl_subscript
 int sl_subscriptions_renew(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument);
 
 /*
- * The connection is up: all are WANTED, but the first `in_path` of sl_subscriptions_at(), which stood in its path
- * and are ACTIVE. Those refused for good stay refused. With false: the connection is lost.
+ * The connection is up, or (false) lost: all are WANTED, those leaving are gone. Those refused for good stay refused.
  */
-void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected, size_t in_path, sl_time now);
-
-/* Before a connection is made: those leaving are gone, so that none of them stands in the path. */
-void sl_subscriptions_prune(sl_subscriptions *subscriptions);
+void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected, sl_time now);
 
 /*
  * The next control message to send, written to `buffer`: 1. Or 0 and, in `ret_when`, when to ask again (SL_NEVER:
@@ -95,6 +91,9 @@ bool sl_subscriptions_settled(const sl_subscriptions *subscriptions);
 size_t sl_subscriptions_count(const sl_subscriptions *subscriptions);
 const sl_subscription *sl_subscriptions_at(const sl_subscriptions *subscriptions, size_t index,
                                            sl_subscription_state *ret_state);
+
+/* Whether it is there only until the venue has heard that it is left: nobody wants it any more. */
+bool sl_subscriptions_leaves(const sl_subscriptions *subscriptions, size_t index);
 
 const sl_subscriptions_stats *sl_subscriptions_get_stats(const sl_subscriptions *subscriptions);
 

@@ -130,12 +130,19 @@ static int begin_gap(sl_keeper *keeper, sl_gap_reason reason, int64_t to_id)
     if (keeper->state != SL_KEEPER_LIVE) {
         return 0;
     }
+    const sl_gap before = keeper->gap;
     keeper->state = SL_KEEPER_STALE;
     keeper->hole_until = SL_NEVER;
-    keeper->stats.gaps++;
     keeper->gap =
         (sl_gap){.reason = reason, .from_id = keeper->last_id, .to_id = to_id, .seen_time_ns = keeper->receive_time_ns};
-    return give_gap(keeper);
+    int code = give_gap(keeper);
+    if (code < 0) { /* whoever was not told of it is told again */
+        keeper->state = SL_KEEPER_LIVE;
+        keeper->gap = before;
+        return code;
+    }
+    keeper->stats.gaps++;
+    return 0;
 }
 
 /* The book is whole as of its last id. */

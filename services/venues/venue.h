@@ -160,7 +160,6 @@ typedef struct sl_venue_answer {
 
 /* The limits of a venue's streams. 0: none known. */
 typedef struct sl_venue_stream_limits {
-    bool in_path;                      /* the subscriptions stand in the path: nothing is sent, nothing acknowledged */
     uint32_t per_connection;           /* subscriptions */
     uint32_t per_message;              /* subscriptions in one control message */
     size_t message_bytes;              /* of one control message */

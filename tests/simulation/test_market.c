@@ -399,6 +399,45 @@ static void one_of_two_connections_may_be_cut_at_any_time(void **state)
     assert_true(cuts > seeds * 2);
 }
 
+/* ---- sinks that make us wait, and people who steer ---- */
+
+/*
+ * What is in hand while a sink makes the service wait is neither lost nor taken for given when its connection is
+ * replaced, cut, paused or closed by the venue; and a loss is told however long that takes.
+ */
+static void slow_sinks_and_steering_lose_nothing_untold(void **state)
+{
+    (void)state;
+    static const char with[] =
+        "faults: [{ what: [cut, close, leave, half-open, cut-all], every: 2500ms, random: true }]";
+    static const char without[] = "faults: [{ what: [cut, close, leave, cut-all], every: 2500ms, random: true }]";
+    uint64_t first = number_from_environment("SL_SIMULATE_SEED", 1);
+    uint64_t seeds = number_from_environment("SL_SIMULATE_SEEDS", (uint64_t)6 * VENUES);
+    uint64_t bad = 0, reconnects = 0, rotations = 0;
+    for (uint64_t seed = first; seed < first + seeds; seed++) {
+        struct sl_simulate_options options = {.venue = venues[seed % VENUES],
+                                              .seed = seed,
+                                              .redundancy = 1 + seed / VENUES % 2,
+                                              .per_connection = seed % 2 == 0 ? 2 : 0,
+                                              .stalls = seed % 3 == 0 ? 0.01 : 0.002,
+                                              .steered = seed % 4 != 0};
+        bool late = options.redundancy > 1 && !sl_venue_driver_of(options.venue)->consecutive_trades;
+        options.scenario = late ? without : with; /* as in mixtures */
+        struct sl_simulate_result result;
+        int code = sl_simulate(&options, &result);
+        result.late = late ? 0 : result.late;
+        bool good = code == 0 && sl_simulate_is_true(&result);
+        if (!good) {
+            tell("slow", options.venue, "cut", options.redundancy, seed, &result);
+            bad++;
+        }
+        reconnects += result.stream.reconnects;
+        rotations += result.stream.rotations;
+    }
+    assert_int_equal(bad, 0);
+    assert_true(reconnects > seeds && rotations > seeds / 10);
+}
+
 static void same_seed_same_play(void **state)
 {
     (void)state;
@@ -416,7 +455,8 @@ static void same_seed_same_play(void **state)
 SL_TEST_MAIN(cmocka_unit_test(lost_changes_that_nothing_tells_are_found_by_verifying),
              cmocka_unit_test(connections_without_data_are_made_anew),
              cmocka_unit_test(right_books_stay_right_when_they_are_verified), cmocka_unit_test(mixtures_of_faults),
-             cmocka_unit_test(same_seed_same_play), cmocka_unit_test(one_of_two_connections_may_be_cut_at_any_time),
+             cmocka_unit_test(same_seed_same_play), cmocka_unit_test(slow_sinks_and_steering_lose_nothing_untold),
+             cmocka_unit_test(one_of_two_connections_may_be_cut_at_any_time),
              cmocka_unit_test(each_fault_of_beginnings_meets_one), cmocka_unit_test(books_of_megabytes),
              cmocka_unit_test(each_fault_of_binance), cmocka_unit_test(each_fault_of_bybit),
              cmocka_unit_test(each_fault_of_the_others), cmocka_unit_test(each_fault_by_two_connections_with_ids),

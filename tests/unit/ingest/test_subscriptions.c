@@ -97,7 +97,7 @@ static void messages_are_batched_and_paced(void **state)
     open_kit(&kit, 8);
     assert_string_equal(next(&kit, T0), ""); /* not connected */
     assert_int_equal(kit.when, SL_NEVER);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     assert_string_equal(next(&kit, T0), "+1 S0 S1 S2");
     assert_string_equal(next(&kit, T0), "+2 S3 S4 S5");
     assert_string_equal(next(&kit, T0), "");
@@ -113,7 +113,7 @@ static void an_answer_by_id_is_for_all_of_its_message(void **state)
     (void)state;
     struct kit kit;
     open_kit(&kit, 4);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     (void)next(&kit, T0);
     (void)next(&kit, T0);
     assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
@@ -130,7 +130,7 @@ static void an_answer_by_name_is_for_one(void **state)
     (void)state;
     struct kit kit;
     open_kit(&kit, 3);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     (void)next(&kit, T0);
     assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 0, 1, false, T0), 1);
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 1);
@@ -154,7 +154,7 @@ static void what_is_not_answered_is_asked_again_later_and_later(void **state)
     (void)state;
     struct kit kit;
     open_kit(&kit, 1);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     assert_string_equal(next(&kit, T0), "+1 S0");
     assert_string_equal(next(&kit, T0), "");
     assert_int_equal(kit.when, T0 + SL_SECONDS(5));
@@ -180,7 +180,7 @@ static void a_refusal_is_for_good_or_for_now(void **state)
     (void)state;
     struct kit kit;
     open_kit(&kit, 2);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     (void)next(&kit, T0);
     assert_int_equal(tell(&kit, SL_NOTICE_REFUSED, 0, 0, true, T0), 1);
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 1);
@@ -188,8 +188,8 @@ static void a_refusal_is_for_good_or_for_now(void **state)
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_WANTED), 1);
     assert_string_equal(next(&kit, T0), "");
     assert_string_equal(next(&kit, T0 + SL_SUBSCRIPTION_RETRY), "+2 S1");
-    sl_subscriptions_connected(kit.subscriptions, false, 0, T0);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, false, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 1); /* a new connection does not make it good */
     close_kit(&kit);
 }
@@ -201,7 +201,7 @@ static void a_refusal_for_now_is_never_for_ever(void **state)
     struct kit kit;
     sl_time now = T0;
     open_kit(&kit, 1);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     for (int asked = 1; asked <= 50; asked++) {
         assert_true(next(&kit, now)[0] == '+');
         assert_int_equal(tell(&kit, SL_NOTICE_REFUSED, asked, 0, false, now), 1);
@@ -221,7 +221,7 @@ static void a_message_that_is_refused_is_asked_in_parts(void **state)
     (void)state;
     struct kit kit;
     open_kit(&kit, 3);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     assert_string_equal(next(&kit, T0), "+1 S0 S1 S2");
     assert_int_equal(tell(&kit, SL_NOTICE_REFUSED, 1, 0, true, T0), 1); /* one of them is bad: nobody says which */
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 0);
@@ -244,7 +244,7 @@ static void what_is_refused_when_it_is_left_is_left(void **state)
     (void)state;
     struct kit kit;
     open_kit(&kit, 1);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     (void)next(&kit, T0);
     assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
     assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[0]), 1);
@@ -259,7 +259,7 @@ static void too_many_messages_send_all_that_wait_back(void **state)
     (void)state;
     struct kit kit;
     open_kit(&kit, 5);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     (void)next(&kit, T0);
     (void)next(&kit, T0);
     assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 0, 0, false, T0), 1);
@@ -278,7 +278,7 @@ static void leaving_and_coming_back(void **state)
     sl_subscription first = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[0]};
     sl_subscriptions_remove(kit.subscriptions, &first); /* never asked for: simply gone */
     assert_int_equal(sl_subscriptions_count(kit.subscriptions), 2);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     (void)next(&kit, T0);
     assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
     sl_subscription one = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[1]};
@@ -298,7 +298,7 @@ static void renewing_leaves_and_subscribes(void **state)
     (void)state;
     struct kit kit;
     open_kit(&kit, 2);
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[0]), 0);
     (void)next(&kit, T0);
     assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
@@ -310,14 +310,66 @@ static void renewing_leaves_and_subscribes(void **state)
     close_kit(&kit);
 }
 
-static void those_in_the_path_are_active_at_once(void **state)
+/* ---- at a connection's end, and in between ---- */
+
+static void what_was_being_left_does_not_come_back_with_the_next_connection(void **state)
 {
     (void)state;
     struct kit kit;
-    open_kit(&kit, 5);
-    sl_subscriptions_connected(kit.subscriptions, true, 3, T0);
+    open_kit(&kit, 3);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    (void)next(&kit, T0);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
+    for (size_t at = 0; at < 2; at++) { /* one is not said yet, one is not answered yet */
+        sl_subscription what = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[at]};
+        sl_subscriptions_remove(kit.subscriptions, &what);
+        assert_true(sl_subscriptions_leaves(kit.subscriptions, at));
+        assert_string_equal(next(&kit, T0), at == 0 ? "-2 S0" : "");
+    }
+    assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[2]), 1);
+    assert_false(sl_subscriptions_leaves(kit.subscriptions, 2)); /* that is to come again */
+    sl_subscriptions_connected(kit.subscriptions, false, T0);
+    assert_int_equal(sl_subscriptions_count(kit.subscriptions), 1);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    assert_string_equal(next(&kit, T0), "+3 S2");
+    close_kit(&kit);
+}
+
+static void what_comes_back_unanswered_is_not_believed(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 3);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    (void)next(&kit, T0);
+    sl_subscription one = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[1]};
+    sl_subscriptions_remove(kit.subscriptions, &one);
+    assert_int_equal(sl_subscriptions_add(kit.subscriptions, &one), 0);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 0);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ASKED), 3);
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(4)), "");
+    assert_true(kit.when <= T0 + SL_SECONDS(5)); /* its own answer is still waited for */
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 3);
-    assert_string_equal(next(&kit, T0), "+1 S3 S4");
+    close_kit(&kit);
+}
+
+static void a_renewal_survives_being_left_and_wanted_again(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 1);
+    sl_subscription one = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[0]};
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    (void)next(&kit, T0);
+    assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 1, 0, false, T0), 1);
+    assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[0]), 1);
+    assert_int_equal(sl_subscriptions_add(kit.subscriptions, &one), 0); /* who wants it does not stop its renewal */
+    assert_string_equal(next(&kit, T0), "-2 S0");
+    sl_subscriptions_remove(kit.subscriptions, &one);
+    assert_int_equal(sl_subscriptions_add(kit.subscriptions, &one), 0);
+    assert_int_equal(tell(&kit, SL_NOTICE_UNSUBSCRIBED, 2, 0, false, T0), 1);
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(1)), "+3 S0");
     close_kit(&kit);
 }
 
@@ -327,7 +379,7 @@ static void one_that_cannot_be_written_harms_no_other(void **state)
     struct kit kit;
     open_kit(&kit, 3);
     (void)snprintf(kit.instruments[1].symbol, SL_SYMBOL_MAX, "BAD");
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     assert_string_equal(next(&kit, T0), "+1 S0");
     size_t size_bytes = 0;
     assert_int_equal(sl_subscriptions_next(kit.subscriptions, T0, kit.text, sizeof kit.text, &size_bytes, &kit.when),
@@ -343,7 +395,7 @@ static void a_venue_that_answers_nothing_is_believed(void **state)
     struct kit kit;
     open_kit(&kit, 2);
     kit.driver.limits.acknowledges = false;
-    sl_subscriptions_connected(kit.subscriptions, true, 0, T0);
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
     assert_string_equal(next(&kit, T0), "+1 S0 S1");
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 2);
     assert_string_equal(next(&kit, T0), "");
@@ -359,6 +411,10 @@ SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
              cmocka_unit_test(a_message_that_is_refused_is_asked_in_parts),
              cmocka_unit_test(what_is_refused_when_it_is_left_is_left),
              cmocka_unit_test(too_many_messages_send_all_that_wait_back), cmocka_unit_test(leaving_and_coming_back),
-             cmocka_unit_test(renewing_leaves_and_subscribes), cmocka_unit_test(those_in_the_path_are_active_at_once),
+             cmocka_unit_test(renewing_leaves_and_subscribes),
+             cmocka_unit_test(what_was_being_left_does_not_come_back_with_the_next_connection),
+             cmocka_unit_test(what_comes_back_unanswered_is_not_believed),
+             cmocka_unit_test(a_renewal_survives_being_left_and_wanted_again),
+
              cmocka_unit_test(one_that_cannot_be_written_harms_no_other),
              cmocka_unit_test(a_venue_that_answers_nothing_is_believed))

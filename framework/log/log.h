@@ -101,6 +101,8 @@ int sl__log_writer_open(struct sl__log_writer *writer, int descriptor, size_t qu
 void sl__log_writer_close(struct sl__log_writer *writer); /* not under the lock */
 /* Under the lock. False, and counted, when there is no room for it. */
 bool sl__log_writer_put(struct sl__log_writer *writer, const char *line, size_t bytes);
+/* The same without a line feed behind it; without room for it nothing is counted. */
+bool sl__log_writer_add(struct sl__log_writer *writer, const char *text, size_t bytes);
 sl_time sl__log_clock(void);
 
 #endif

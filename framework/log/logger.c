@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -11,7 +12,8 @@ struct sl_logger {
     pthread_mutex_t lock;
     struct sl_logger_options options;
     enum sl_log_level most; /* the least important that anything is done with */
-    bool colours;
+    bool terminal, colours;
+    char footer[SL_LOG_FOOTER_BYTES];
     struct sl__log_filter filter;
     struct sl__recent recent;
     struct sl__log_writer writer;
@@ -21,6 +23,18 @@ struct sl_logger {
     uint64_t told_dropped; /* of writer.dropped, how many a line has told of */
     uint64_t written[4];
 };
+
+static void erase_footer(sl_logger *logger)
+{
+    if (logger->footer[0] != '\0') {
+        (void)sl__log_writer_add(&logger->writer, "\r\033[K", 4);
+    }
+}
+
+static void draw_footer(sl_logger *logger)
+{
+    (void)sl__log_writer_add(&logger->writer, logger->footer, strlen(logger->footer));
+}
 
 static void write_line(sl_logger *logger, const struct sl_log_record *record)
 {
@@ -34,9 +48,11 @@ static void write_line(sl_logger *logger, const struct sl_log_record *record)
     if (logger->options.format == SL_LOG_FORMAT_TEXT) {
         sl__log_render_text(line, time, logger->colours, record);
     }
+    erase_footer(logger);
     if (sl__log_writer_put(&logger->writer, line->data, line->bytes) && (size_t)record->level < 4) {
         logger->written[record->level]++;
     }
+    draw_footer(logger);
 }
 
 /* Nobody read for a while, now somebody does: the gap is told before the next line. */
@@ -108,6 +124,19 @@ int sl_logger_change(sl_logger *logger, enum sl_log_format format, enum sl_log_l
     return sl_logger_attach(logger);
 }
 
+void sl_logger_footer(sl_logger *logger, const char *text)
+{
+    (void)pthread_mutex_lock(&logger->lock);
+    bool shown = logger->terminal && logger->options.format == SL_LOG_FORMAT_TEXT;
+    text = shown ? text : "";
+    if (strncmp(logger->footer, text, sizeof logger->footer - 1) != 0) {
+        erase_footer(logger);
+        (void)snprintf(logger->footer, sizeof logger->footer, "%s", text);
+        draw_footer(logger);
+    }
+    (void)pthread_mutex_unlock(&logger->lock);
+}
+
 static void release(sl_logger *logger)
 {
     (void)pthread_mutex_destroy(&logger->lock);
@@ -130,7 +159,8 @@ int sl_logger_open(const struct sl_logger_options *options, sl_logger **ret_logg
     own->recent_bytes = own->recent_bytes == 0 ? SL_LOG_RECENT_BYTES : own->recent_bytes;
     own->site_lines = own->site_lines == 0 ? SL_LOG_SITE_LINES : own->site_lines;
     const char *no_colour = getenv("NO_COLOR");
-    logger->colours = (no_colour == NULL || *no_colour == '\0') && isatty(own->descriptor) != 0;
+    logger->terminal = isatty(own->descriptor) != 0;
+    logger->colours = (no_colour == NULL || *no_colour == '\0') && logger->terminal;
     logger->filter.site_lines = own->site_lines;
     logger->filter.tell = tell;
     logger->filter.context = logger->writer.context = logger;

@@ -29,23 +29,30 @@ static void wake(const struct sl__log_writer *writer)
     (void)!write(writer->wake, &one, sizeof one);
 }
 
-bool sl__log_writer_put(struct sl__log_writer *writer, const char *line, size_t bytes)
+bool sl__log_writer_add(struct sl__log_writer *writer, const char *text, size_t bytes)
 {
-    if (writer->failed || writer->size_bytes - writer->bytes < bytes + 1) {
-        writer->dropped++;
+    if (writer->failed || writer->size_bytes - writer->bytes < bytes) {
         return false;
     }
     size_t at = (writer->first + writer->bytes) % writer->size_bytes;
     size_t behind = writer->size_bytes - at < bytes ? writer->size_bytes - at : bytes;
-    memcpy(writer->queue + at, line, behind);
-    memcpy(writer->queue, line + behind, bytes - behind);
-    writer->queue[(at + bytes) % writer->size_bytes] = '\n';
-    writer->bytes += bytes + 1;
+    memcpy(writer->queue + at, text, behind);
+    memcpy(writer->queue, text + behind, bytes - behind);
+    writer->bytes += bytes;
     if (writer->sleeping) {
         writer->sleeping = false;
         wake(writer);
     }
     return true;
+}
+
+bool sl__log_writer_put(struct sl__log_writer *writer, const char *line, size_t bytes)
+{
+    if (writer->size_bytes - writer->bytes < bytes + 1 || !sl__log_writer_add(writer, line, bytes)) {
+        writer->dropped++;
+        return false;
+    }
+    return sl__log_writer_add(writer, "\n", 1);
 }
 
 /* Takes up to PIPE_BUF bytes off the queue. */

@@ -31,6 +31,9 @@ struct backfill {
     size_t planned_count;
     sl_scope *jobs;   /* around the workers, while they run */
     uint64_t at_once; /* of them */
+    uint64_t wished, added,
+        measured;     /* jobs of this life: all, of which in the queue, of which when `depth` was asked for */
+    uint64_t done;    /* of them, when `depth` was asked for */
     bool all_planned; /* nothing is still to be added */
     bool told;        /* that all is done */
     bool unreachable; /* the queue does not answer */
@@ -57,12 +60,17 @@ static int add_when_there_is_room(struct backfill *backfill, const struct sl_his
 static int plan_feed(struct sl_program_service *service, const struct sl_history_wish *wish)
 {
     int64_t chunk = conf_of(service)->chunk;
+    struct backfill *backfill = service->life;
+    if (wish->to_time_ns > wish->from_time_ns) {
+        backfill->wished += (uint64_t)((wish->to_time_ns - 1) / chunk - wish->from_time_ns / chunk + 1);
+    }
     for (int64_t from = wish->from_time_ns; from < wish->to_time_ns;) {
         int64_t end = from - from % chunk + chunk;
         struct sl_history_job job = {.wish = *wish};
         job.wish.from_time_ns = from;
         job.wish.to_time_ns = end < wish->to_time_ns ? end : wish->to_time_ns;
-        SL_TRY(add_when_there_is_room(service->life, &job));
+        SL_TRY(add_when_there_is_room(backfill, &job));
+        backfill->added++;
         from = end;
     }
     return 0;
@@ -158,10 +166,13 @@ static int measure(void *arg)
 {
     struct backfill *backfill = arg;
     for (;;) {
+        uint64_t added = backfill->added, done = backfill->worker.stats.done;
         int code = sl_work_depth(backfill->work, &backfill->depth);
         if (code == SL_ECANCELED) {
             return code;
         }
+        backfill->measured = code < 0 ? backfill->measured : added;
+        backfill->done = code < 0 ? backfill->done : done;
         backfill->unreachable = code < 0;
         tell_when_done(backfill);
         SL_TRY(sl_sleep(DEPTH_EVERY));
@@ -196,6 +207,17 @@ static int run(void *arg)
 
 /* ---- views ---- */
 
+/* Replicas share a queue, and nobody knows how much of it the others have done: then at least what is left is right. */
+static void look_at_jobs(const struct backfill *backfill, struct sl_service_look *look)
+{
+    const struct sl_work_depth *depth = &backfill->depth;
+    uint64_t left = depth->waiting + depth->in_hand + depth->later;
+    uint64_t since = backfill->worker.stats.done - backfill->done; /* the depth is a little old */
+    look->jobs_left = (left > since ? left - since : 0) + backfill->wished - backfill->measured;
+    uint64_t known = look->jobs_left + backfill->worker.stats.done;
+    look->jobs = backfill->wished > known ? backfill->wished : known;
+}
+
 static void look(const struct sl_program_service *service, struct sl_service_look *ret_look)
 {
     const struct backfill *backfill = service->life;
@@ -204,6 +226,7 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
                                          .reason = backfill->unreachable ? "the queue of jobs does not answer" : NULL,
                                          .messages = stats->requests,
                                          .bytes = stats->bytes};
+    look_at_jobs(backfill, ret_look);
     if (ret_look->works && backfill->depth.dead > 0) {
         ret_look->degraded = true;
         ret_look->reason =

@@ -143,6 +143,12 @@ static void put_feed(struct sl_program_service *service, sl_json_writer *out)
         sl__console_put_uint(out, "books", look.books);
         sl__console_put_uint(out, "stale_books", look.stale_books);
     }
+    if (look.jobs > 0) {
+        sl__console_put_uint(out, "jobs", look.jobs);
+        sl__console_put_uint(out, "jobs_left", look.jobs_left);
+        sl_json_put_key(out, "progress");
+        sl_json_put_double(out, (double)(look.jobs - look.jobs_left) / (double)look.jobs);
+    }
     sl__console_put_age(out, "age_seconds", service->last_event_at);
     put_recent(out, "lag_seconds", &service->lag_recent, &service->lag);
     sl_json_end_object(out);

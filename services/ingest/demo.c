@@ -274,13 +274,14 @@ static int reconnect(const struct demo *demo)
 static int settle(const struct demo *demo, bool *ret_whole)
 {
     struct sl_program_totals before = {0}, now = sl_program_get_totals(demo->parts);
-    for (int step = 0, quiet = 0; step < HEAL_STEPS / 10 && quiet < SETTLE_STEPS; step++) {
+    int quiet = 0;
+    for (int step = 0; step < HEAL_STEPS / 10 && quiet < SETTLE_STEPS; step++) {
         SL_TRY(sl_sleep(SETTLE_STEP));
         before = now;
         now = sl_program_get_totals(demo->parts);
-        quiet = now.events == before.events && now.stale_books == 0 ? quiet + 1 : 0;
+        quiet = now.events == before.events && sl_demo_stale_books(demo->parts) == 0 ? quiet + 1 : 0;
     }
-    *ret_whole = now.events == before.events && now.stale_books == 0;
+    *ret_whole = quiet > 0;
     return 0;
 }
 

@@ -45,6 +45,21 @@ static void judge_book(const struct sl_stream_place *place, const sl_truth *trut
     }
 }
 
+size_t sl_demo_stale_books(sl_program_parts *parts)
+{
+    const sl_instruments *table = sl_program_instruments(parts);
+    size_t stale = 0;
+    for (const struct sl_program_service *service = sl_program_services(parts); service != NULL;
+         service = service->next) {
+        for (size_t at = 0; at < sl_instruments_count(table) && service->life != NULL; at++) {
+            struct sl_stream_place place = {0};
+            service->kind->look_at(service, sl_instruments_at(table, at), &place);
+            stale += (place.feeds & SL_FEED_BIT(SL_FEED_DEPTH)) != 0 && place.book_stale;
+        }
+    }
+    return stale;
+}
+
 /* The exchange has a table of its own. */
 static const sl_instrument *theirs_of(const sl_truth *truth, const sl_instruments *theirs, const sl_instrument *ours)
 {

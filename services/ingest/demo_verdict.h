@@ -26,6 +26,9 @@ struct sl_demo_verdict {
     uint64_t untold;        /* holes that no gap in the database tells of */
 };
 
+/* Books that are not whole just now; the figures of views are up to a second old. */
+size_t sl_demo_stale_books(sl_program_parts *parts);
+
 /*
  * Compares the books of all services with the exchange's, whose table of instruments is `theirs`. Nothing may move
  * meanwhile. (Far from the top, below the levels of a snapshot, a venue tells only what changes: there a level may be

@@ -36,6 +36,8 @@ struct sl_service_look {
     size_t stale;                            /* feeds of instruments, now */
     size_t books, stale_books;
     uint64_t resyncs; /* of books, in this life */
+    uint64_t jobs,
+        jobs_left; /* of work that has an end: all that is known of, and what is not done; 0: there is none */
 };
 
 /* A kind of service. */

@@ -64,6 +64,15 @@ SL_MUST_CHECK int sl_logger_attach(sl_logger *logger);
 SL_MUST_CHECK int sl_logger_change(sl_logger *logger, enum sl_log_format format, enum sl_log_level level,
                                    sl_time merge);
 
+/* A footer is cut to that. */
+#define SL_LOG_FOOTER_BYTES 120
+
+/*
+ * On a terminal, in the text form: a line that stays below the last one, such as a bar of progress; "" takes it away.
+ * Anywhere else nothing happens. Any thread. Never waits.
+ */
+void sl_logger_footer(sl_logger *logger, const char *text);
+
 /* Takes one record; any thread. Never waits. */
 void sl_logger_take(sl_logger *logger, const struct sl_log_record *record);
 

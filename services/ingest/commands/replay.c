@@ -12,6 +12,7 @@
 
 #include "ingest/commands.h"
 #include "ingest/program.h"
+#include "ingest/progress.h"
 #include "ingest/replay.h"
 #include "sinks/file.h"
 #include "sluice/runtime.h"
@@ -20,7 +21,6 @@
 /* After so many lines others may run, and the bar is looked at. */
 #define TURN 64
 #define BAR_EVERY SL_MILLISECONDS(100)
-#define BAR_CELLS 30
 
 /* Lines that were not used are told of so often, then only counted. */
 #define BAD_TOLD 5
@@ -61,19 +61,17 @@ static void on_bad(void *arg, const char *path, const sl_capture_line *line, int
 {
     struct player *player = arg;
     if (player->bad++ < BAD_TOLD) {
-        (void)fprintf(stderr, "sluice: %s: line %" PRIu64 ": %s: %s\n", path, line->number, sl_strerror(code), problem);
+        (void)fprintf(stderr, "%ssluice: %s: line %" PRIu64 ": %s: %s\n", player->bar ? "\r\033[K" : "", path,
+                      line->number, sl_strerror(code), problem);
     }
 }
 
 static void draw_bar(struct player *player, sl_time now)
 {
-    double part = sl_replay_progress(player->replay);
-    char cells[BAR_CELLS + 1];
-    memset(cells, ' ', BAR_CELLS);
-    memset(cells, '#', (size_t)(part * BAR_CELLS));
-    cells[BAR_CELLS] = '\0';
+    char bar[SL_PROGRESS_BAR_BYTES];
+    sl_progress_bar(sl_replay_progress(player->replay), bar);
     const sl_replay_stats *stats = sl_replay_get_stats(player->replay);
-    (void)fprintf(stderr, "\r\033[K[%s] %3.0f %%  %" PRIu64 " messages, %.1f s", cells, part * 100, stats->messages,
+    (void)fprintf(stderr, "\r\033[K%s  %" PRIu64 " messages, %.1f s", bar, stats->messages,
                   (double)(stats->last_ns - stats->first_ns) / 1e9);
     (void)fflush(stderr);
     player->bar_at = now + BAR_EVERY;
@@ -321,7 +319,7 @@ static int run_replay(const struct sl_cli_arguments *arguments)
     struct player player = {.options = options,
                             .arguments = arguments,
                             .config = config,
-                            .bar = !options->json && isatty(STDERR_FILENO) != 0};
+                            .bar = !options->json && sl_progress_wanted(STDERR_FILENO)};
     return sl_main(replay_all, &player);
 }
 

@@ -6,6 +6,7 @@
 #include "ingest/console.h"
 #include "ingest/notify.h"
 #include "ingest/program.h"
+#include "ingest/progress.h"
 #include "sluice/runtime.h"
 
 struct run {
@@ -33,9 +34,11 @@ static int run_parts(const struct running *running, sl_board *board)
     if (sl_board_admin(board) != NULL) {
         SL_TRY(sl_console_open(&(struct sl_console_options){parts, reload, board}, &console));
     }
+    struct sl_progress progress = {.parts = parts, .logger = sl_board_logger(board)};
     SL_SCOPE(scope, .name = "program");
     int code = sl_spawn(&scope, sl_board_run, board, .name = "admin", .daemon = true);
     code = code == 0 ? sl_spawn(&scope, sl_notify_run, notify, .name = "notify", .daemon = true) : code;
+    code = code == 0 ? sl_spawn(&scope, sl_progress_run, &progress, .name = "progress", .daemon = true) : code;
     code = code == 0 ? sl_program_run(parts) : code;
     code = sl_scope_close(&scope, code);
     if (!running->quiet) {

@@ -2,6 +2,8 @@
 /* Tables on a terminal. What comes over the wire cannot steer it: only printable characters get there. */
 #include "ingest/commands/table.h"
 
+#include "ingest/progress.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +24,7 @@ struct table {
     size_t count, capacity;
     struct sl_table_memory *memory, next;
     sl_time now;
+    bool bars; /* it goes to a terminal */
 };
 
 void sl_table_memory_free(struct sl_table_memory *memory)
@@ -85,6 +88,17 @@ static void put_text(char cell[SL_TABLE_CELL_BYTES], sl_json_text text)
     }
 }
 
+static void put_share(const struct table *table, double value, char cell[SL_TABLE_CELL_BYTES])
+{
+    if (table->bars) {
+        char bar[SL_PROGRESS_BAR_BYTES];
+        sl_progress_bar(value, bar);
+        (void)snprintf(cell, SL_TABLE_CELL_BYTES, "%s", bar);
+    } else {
+        (void)snprintf(cell, SL_TABLE_CELL_BYTES, "%d %%", (int)(value * 100));
+    }
+}
+
 static int read_cell(struct table *table, struct row *row, size_t column, sl_json *json)
 {
     char *cell = row->cells[column];
@@ -106,6 +120,8 @@ static int read_cell(struct table *table, struct row *row, size_t column, sl_jso
     double value = strtod(number, NULL);
     if (kind == SL_TABLE_RATE) {
         (void)snprintf(cell, SL_TABLE_CELL_BYTES, "%.17g", value); /* the rate comes when the row is whole */
+    } else if (kind == SL_TABLE_SHARE) {
+        put_share(table, value, cell);
     } else {
         sl_table_number(kind, value, cell);
     }
@@ -262,10 +278,23 @@ static void print_cell(FILE *out, const char *text, size_t indent, size_t width,
                   last ? "\n" : "  ");
 }
 
+/* The last column always is. */
+static bool shown(const struct table *table, size_t column)
+{
+    bool any = table->columns[column].kind != SL_TABLE_SHARE;
+    for (size_t r = 0; r < table->count && !any; r++) {
+        any = table->rows[r].cells[column][0] != '\0';
+    }
+    return any;
+}
+
 static void print_table(const struct table *table, FILE *out)
 {
     size_t widths[SL_TABLE_COLUMNS_MAX];
     for (size_t i = 0; i < table->column_count; i++) {
+        if (!shown(table, i)) {
+            continue;
+        }
         widths[i] = strlen(table->columns[i].title);
         for (size_t r = 0; r < table->count; r++) {
             size_t length = strlen(table->rows[r].cells[i]) + indent_of(table, &table->rows[r], i);
@@ -273,12 +302,17 @@ static void print_table(const struct table *table, FILE *out)
         }
     }
     for (size_t i = 0; i < table->column_count; i++) {
-        print_cell(out, table->columns[i].title, 0, widths[i], is_number(table->columns[i].kind),
-                   i + 1 == table->column_count);
+        if (shown(table, i)) {
+            print_cell(out, table->columns[i].title, 0, widths[i], is_number(table->columns[i].kind),
+                       i + 1 == table->column_count);
+        }
     }
     for (size_t r = 0; r < table->count; r++) {
         const struct row *row = &table->rows[r];
         for (size_t i = 0; i < table->column_count; i++) {
+            if (!shown(table, i)) {
+                continue;
+            }
             print_cell(out, row->cells[i][0] == '\0' ? "-" : row->cells[i], indent_of(table, row, i), widths[i],
                        is_number(table->columns[i].kind), i + 1 == table->column_count);
         }
@@ -301,7 +335,11 @@ static int read_all(struct table *table, sl_json *json, const char *text, size_t
 int sl_table_print(const char *text, size_t bytes, const char *name, const struct sl_table_column *columns,
                    size_t column_count, struct sl_table_memory *memory, FILE *out)
 {
-    struct table table = {.columns = columns, .column_count = column_count, .memory = memory, .now = sl_now()};
+    struct table table = {.columns = columns,
+                          .column_count = column_count,
+                          .memory = memory,
+                          .now = sl_now(),
+                          .bars = sl_progress_wanted(fileno(out))};
     sl_auto(sl_json) *json = NULL;
     SL_TRY(sl_json_new(0, &json));
     int code = read_all(&table, json, text, bytes, name);

@@ -18,6 +18,7 @@ enum sl_table_kind {
     SL_TABLE_BYTES,   /* 12.3 KiB */
     SL_TABLE_SECONDS, /* 12.3 ms */
     SL_TABLE_RATE,    /* how much the count grew a second since the table before */
+    SL_TABLE_SHARE,   /* of 1: a percentage, on a terminal with a bar; the column goes when no row has one */
     SL_TABLE_TREE     /* text, indented below the row whose "id" is this one's "parent" */
 };
 

@@ -42,6 +42,7 @@ static const struct sl_table_column feed_columns[] = {{"FEED", "id", SL_TABLE_TE
                                                       {"LOST", "lost", SL_TABLE_COUNT},
                                                       {"RESYNCS", "resyncs", SL_TABLE_COUNT},
                                                       {"RECONNECTS", "reconnects", SL_TABLE_COUNT},
+                                                      {"DONE", "progress", SL_TABLE_SHARE},
                                                       {"WHY", "reason", SL_TABLE_TEXT}};
 static const struct sl_table_column instrument_columns[] = {{"SERVICE", "service", SL_TABLE_TEXT},
                                                             {"SYMBOL", "symbol", SL_TABLE_TEXT},

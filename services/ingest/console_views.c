@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ingest/console_internal.h"
+#include "ingest/sink_watch.h"
 #include "sluice/runtime.h"
 
 /* ---- writing JSON ---- */
@@ -168,12 +169,6 @@ void sl__console_feeds(void *arg, sl_json_writer *out)
     sl_json_end_object(out);
 }
 
-static uint64_t dropped_of(const sl_outlet_stats *stats)
-{
-    return stats->dropped_full + stats->dropped_large + stats->dropped_spool + stats->dropped_damaged +
-           stats->dropped_ended + stats->refused + stats->unreadable;
-}
-
 void sl__console_sinks(void *arg, sl_json_writer *out)
 {
     const struct sl_console *console = arg;
@@ -186,10 +181,11 @@ void sl__console_sinks(void *arg, sl_json_writer *out)
         sl__console_put_text(out, "id", sink->name);
         sl__console_put_text(out, "kind", sl_outlet_kind(sink->outlet));
         sl__console_put_text(out, "state", stats->away ? "down" : stats->spooling ? "degraded" : "ok");
-        sl__console_put_text(out, "reason", stats->away || stats->refused > 0 ? stats->problem : "");
+        sl__console_put_text(out, "reason",
+                             stats->away || stats->disk_failing || stats->refused > 0 ? stats->problem : "");
         sl__console_put_uint(out, "written", stats->written);
         sl__console_put_uint(out, "repeated", stats->repeated);
-        sl__console_put_uint(out, "dropped", dropped_of(stats));
+        sl__console_put_uint(out, "dropped", sl_sink_lost(stats));
         sl__console_put_uint(out, "queued", stats->queued + stats->in_batch);
         sl__console_put_uint(out, "commits", stats->batches);
         sl__console_put_uint(out, "retries", stats->failures);
@@ -363,7 +359,17 @@ static void collect_sink(const struct sl_program_sink *sink, sl_scrape *scrape)
     sl_scrape_counter(scrape, "sluice_sink_written_events_total", "Events stored.", labels, stats->written);
     sl_scrape_counter(scrape, "sluice_sink_repeated_events_total", "Events that were there already.", labels,
                       stats->repeated);
-    sl_scrape_counter(scrape, "sluice_sink_dropped_events_total", "Events that were lost.", labels, dropped_of(stats));
+    struct sl_sink_loss losses[SL_SINK_LOSSES];
+    sl_sink_losses(stats, losses);
+    for (size_t at = 0; at < SL_SINK_LOSSES; at++) {
+        sl_scrape_counter(
+            scrape, "sluice_sink_dropped_events_total", "Events that were lost, and why.",
+            SL_LABELS({"sink", sink->name}, {"kind", sl_outlet_kind(sink->outlet)}, {"reason", losses[at].reason}),
+            losses[at].events);
+    }
+    sl_scrape_counter(scrape, "sluice_sink_conflated_events_total",
+                      "States that were left out, because a later one of the same kind waited behind them.", labels,
+                      stats->conflated);
     sl_scrape_counter(scrape, "sluice_sink_failures_total", "Attempts to open or write that failed.", labels,
                       stats->failures);
     sl_scrape_gauge(scrape, "sluice_sink_queued_events", "Events that wait in memory.", labels,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The running program: sinks and services by the configuration, and their end in order. See program.h. */
 #include "ingest/program_internal.h"
+#include "ingest/sink_watch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,7 +52,9 @@ int sl__program_attach(sl_program_parts *parts, struct sl_program_service *servi
 static int run_sink(void *arg)
 {
     struct sl_program_sink *sink = arg;
-    return sl_outlet_run(sink->outlet);
+    SL_SCOPE(scope, .name = sink->name);
+    int code = sl_spawn(&scope, sl_sink_watch, sink, .name = "watch", .daemon = true);
+    return sl_scope_close(&scope, code == 0 ? sl_outlet_run(sink->outlet) : code);
 }
 
 void sl__program_add_outlet(struct sl_program_totals *totals, sl_outlet *outlet)
@@ -60,8 +63,7 @@ void sl__program_add_outlet(struct sl_program_totals *totals, sl_outlet *outlet)
     totals->received += stats->received + stats->recovered;
     totals->written += stats->written;
     totals->repeated += stats->repeated;
-    totals->dropped += stats->dropped_full + stats->dropped_large + stats->dropped_spool + stats->dropped_damaged +
-                       stats->dropped_ended + stats->refused + stats->unreadable;
+    totals->dropped += sl_sink_lost(stats);
     totals->spooled += stats->spooled;
     totals->queued += stats->queued + stats->in_batch;
 }
@@ -95,7 +97,7 @@ static int prepare_sink(void *arg, const struct sl_reload_entry *entry, void **r
     sink->parts = parts;
     (void)snprintf(sink->name, sizeof sink->name, "%s", entry->name);
     int code = sl__sink_kit_new(entry->after, &sink->kit);
-    code = code == 0 ? sl__make_outlet(sink->kit, entry->name, entry->new_value, &sink->outlet) : code;
+    code = code == 0 ? sl__make_outlet(sink->kit, entry->name, entry->new_value, sink, &sink->outlet) : code;
     if (code < 0) {
         sl__sink_kit_free(sink->kit);
         sl_free(sink);

@@ -127,13 +127,13 @@ void sl_program_report(const sl_program_parts *parts, FILE *out);
 
 /*
  * sink_factory.c: the sink of an entry of `sinks`, and its outlet. What they borrow is the kit's, which keeps a reference
- * to the configuration and outlives the outlet. SL_EINVAL with the reason, SL_ENOMEM, codes of reading certificates.
+ * to the configuration and outlives the outlet. `sink` is told of refused events; NULL: nobody is. SL_EINVAL with the reason, SL_ENOMEM, codes of reading certificates.
  */
 struct sl__sink_kit;
 SL_MUST_CHECK int sl__sink_kit_new(const sl_config *config, struct sl__sink_kit **ret_kit);
 void sl__sink_kit_free(struct sl__sink_kit *kit);
-SL_MUST_CHECK int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_config_variant *sink,
-                                  sl_outlet **ret_outlet);
+SL_MUST_CHECK int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_config_variant *variant,
+                                  struct sl_program_sink *sink, sl_outlet **ret_outlet);
 
 /* sink_factory.c: the schedule of its attempts; NULL: the built-in one. */
 const struct sl_conf_retry *sl__sink_retry(const struct sl_conf *conf, const struct sl_config_variant *sink);

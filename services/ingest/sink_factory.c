@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ingest/program.h"
+#include "ingest/sink_watch.h"
 #include "sinks/file.h"
 #include "sinks/kafka.h"
 #include "sinks/postgresql.h"
@@ -119,7 +120,8 @@ static int make_redis(struct sl__sink_kit *kit, const char *name, const struct s
 {
     SL_TRY(sl__client_tls(&redis->tls, &kit->tls));
     SL_TRY(make_url(name, &redis->url, redis->password, kit->url));
-    kit->redis = (struct sl_redis_options){.url = kit->url, .name = "sluice", .tls = kit->tls};
+    kit->redis = (struct sl_redis_options){
+        .url = kit->url, .name = "sluice", .tls = kit->tls, .connect_timeout = redis->common.timeout};
     sl_redis_sink_options options = {.client = &kit->redis,
                                      .name = name,
                                      .stream = redis->stream,
@@ -136,8 +138,11 @@ static int make_rabbitmq(struct sl__sink_kit *kit, const char *name, const struc
                                         [SL_CONF_EXCHANGE_HEADERS] = "headers"};
     SL_TRY(sl__client_tls(&rabbitmq->tls, &kit->tls));
     SL_TRY(make_url(name, &rabbitmq->url, rabbitmq->password, kit->url));
-    kit->amqp = (struct sl_amqp_options){
-        .url = kit->url, .tls = kit->tls, .heartbeat = rabbitmq->heartbeat, .window = (uint32_t)rabbitmq->window};
+    kit->amqp = (struct sl_amqp_options){.url = kit->url,
+                                         .tls = kit->tls,
+                                         .heartbeat = rabbitmq->heartbeat,
+                                         .connect_timeout = rabbitmq->common.timeout,
+                                         .window = (uint32_t)rabbitmq->window};
     sl_rabbitmq_options options = {.connection = &kit->amqp,
                                    .exchange = rabbitmq->exchange,
                                    .exchange_type = rabbitmq->declare ? types[rabbitmq->exchange_type] : NULL,
@@ -222,13 +227,14 @@ static int make_postgresql(struct sl__sink_kit *kit, const char *name, const str
     const struct sl_conf_client_tls *tls = &postgresql->tls;
     SL_TRY(make_url(name, &postgresql->url, postgresql->password, kit->url));
     /* libpq does its own TLS; what nobody asked for stays as the address has it. */
-    if (tls->ca != NULL || !tls->verify) {
+    if (tls->ca != NULL || tls->certificate != NULL || !tls->verify) {
         SL_TRY(add_parameter(kit->url, name, "sslmode", tls->verify ? "verify-full" : "require"));
     }
     SL_TRY(add_parameter(kit->url, name, "sslrootcert", tls->ca));
     SL_TRY(add_parameter(kit->url, name, "sslcert", tls->certificate));
     SL_TRY(add_parameter(kit->url, name, "sslkey", tls->key));
-    sl_postgresql_options options = {.target = kit->url};
+    sl_time timeout = postgresql->common.timeout;
+    sl_postgresql_options options = {.target = kit->url, .timeout = timeout == 0 ? SL_NEVER : timeout};
     return sl_postgresql_sink_new(&options, ret_sink);
 }
 
@@ -304,7 +310,7 @@ const struct sl_conf_retry *sl__sink_retry(const struct sl_conf *conf, const str
 }
 
 int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_config_variant *variant,
-                    sl_outlet **ret_outlet)
+                    struct sl_program_sink *told, sl_outlet **ret_outlet)
 {
     const struct sl_conf *conf = sl_config_root(kit->config);
     static const sl_when_full policies[] = {[SL_CONF_FULL_BLOCK] = SL_FULL_BLOCK,
@@ -338,6 +344,8 @@ int sl__make_outlet(struct sl__sink_kit *kit, const char *name, const struct sl_
                                            .max_bytes = common->spool.max_bytes,
                                            .segment_bytes = common->spool.segment_bytes,
                                            .sync = common->spool.sync}};
+    options.refused = told == NULL ? NULL : sl_sink_refused;
+    options.refused_arg = told;
     if (retry != NULL) {
         options.retry = sl_conf_backoff(retry);
     }

@@ -367,7 +367,9 @@ static int append(sl_file_sink *sink, const struct text *text)
         done += (size_t)count;
     }
     if (sink->options.sync && fdatasync(sink->file) < 0) {
-        return fail(sink, "sync");
+        int code = fail(sink, "sync");
+        (void)(ftruncate(sink->file, (off_t)sink->size) < 0); /* nobody is to believe that it is there */
+        return code;
     }
     sink->size += text->size_bytes;
     return 0;

@@ -10,6 +10,7 @@
 
 #include "market/event_json.h"
 #include "sinks/template.h"
+#include "sluice/thread.h"
 
 #define SERVERS_MAX 1024
 #define POLL_MS 100
@@ -24,6 +25,7 @@ typedef struct sl_kafka_sink {
     size_t text_capacity;
     uint64_t waiting;        /* messages whose report is still to come */
     uint64_t stored, failed; /* of the batch */
+    uint64_t bad;            /* of the failed ones: never to be taken */
     char problem[SL_SINK_PROBLEM_MAX];
 } sl_kafka_sink;
 
@@ -96,6 +98,13 @@ static void kafka_close(sl_sink *base)
 
 /* ---- batches ---- */
 
+/* Whether a message that failed so will fail always. Brokers say it of all messages that were sent together. */
+static bool is_bad(rd_kafka_resp_err_t status)
+{
+    return status == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || status == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
+           status == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE || status == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+}
+
 static void take_report(sl_kafka_sink *sink, rd_kafka_event_t *event)
 {
     for (const rd_kafka_message_t *message = rd_kafka_event_message_next(event); message != NULL;
@@ -105,6 +114,7 @@ static void take_report(sl_kafka_sink *sink, rd_kafka_event_t *event)
             sink->stored++;
         } else {
             sink->failed++;
+            sink->bad += is_bad(message->err);
             (void)snprintf(sink->problem, sizeof(sink->problem), "%s", rd_kafka_err2str(message->err));
         }
     }
@@ -123,6 +133,12 @@ static void take_events(sl_kafka_sink *sink, int wait_ms)
         rd_kafka_event_destroy(event);
         event = rd_kafka_queue_poll(sink->events, 0);
     }
+}
+
+/* Whether the outlet was told to stop: what the brokers have not acknowledged by then is not waited for. */
+static bool is_stopped(void)
+{
+    return sl_offload_cancelled(NULL, 0) == SL_ECANCELED;
 }
 
 static int produce(sl_kafka_sink *sink, const sl_market_event *event, sl_stamp stamp, sl_time until)
@@ -160,10 +176,19 @@ static int produce(sl_kafka_sink *sink, const sl_market_event *event, sl_stamp s
             sink->waiting++;
             return 0;
         }
+        if (is_bad(status)) {
+            sink->failed++;
+            sink->bad++;
+            (void)snprintf(sink->problem, sizeof(sink->problem), "%s", rd_kafka_err2str(status));
+            return 0;
+        }
         if (status != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
             return sl_fail(SL_ENOTREADY, "Kafka: topic '%s': %s", topic, rd_kafka_err2str(status));
         }
         take_events(sink, POLL_MS);
+        if (is_stopped()) {
+            return SL_ECANCELED;
+        }
         if (sl_now() >= until) {
             return sl_fail(SL_ETIMEDOUT, "Kafka: the brokers do not take what is produced: %s", sink->problem);
         }
@@ -189,13 +214,18 @@ static int kafka_write(sl_sink *base, sl_sink_batch *batch, sl_sink_result *resu
     sl_time until = sl_time_add(sl_now(), sl_time_add(sink->options.timeout, SL_SECONDS(5)));
     sink->stored = 0;
     sink->failed = 0;
+    sink->bad = 0;
     sink->problem[0] = '\0';
     SL_TRY(produce_all(sink, batch, until));
     while (sink->waiting > 0 && sl_now() < until) {
         take_events(sink, POLL_MS);
+        if (sink->waiting > 0 && is_stopped()) {
+            return SL_ECANCELED;
+        }
     }
     if (sink->waiting > 0 || sink->failed > 0) {
-        return sl_fail(SL_ENOTREADY, "Kafka: %" PRIu64 " messages were not acknowledged: %s",
+        bool bad = sink->waiting == 0 && sink->failed == sink->bad;
+        return sl_fail(bad ? SL_EINVAL : SL_ENOTREADY, "Kafka: %" PRIu64 " messages were not acknowledged: %s",
                        sink->waiting + sink->failed, sink->problem);
     }
     result->written = sink->stored;

@@ -365,6 +365,7 @@ const sl_outlet_stats *sl_outlet_get_stats(sl_outlet *outlet)
 {
     outlet->stats.queued = outlet->ring.events;
     outlet->stats.queued_bytes = sl__ring_used(&outlet->ring);
+    outlet->stats.disk_failing = outlet->disk_failed;
     outlet->stats.in_batch = outlet->spooling.count;
     if (!outlet->batch_from_spool && !outlet->batch_on_disk) {
         outlet->stats.in_batch += outlet->batch.count;

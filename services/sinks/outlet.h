@@ -65,7 +65,10 @@ typedef struct sl_outlet_options {
     sl_time drain;           /* after sl_outlet_end() what is left may take so long; SL_NEVER: for ever */
     sl_spool_options spool;  /* SL_FULL_SPOOL: folder is required */
     unsigned feeds;          /* SL_FEED_BIT() of what it takes: others never reach its queue; 0: all */
-    uint64_t run;            /* of the stamps; 0: the time. Who gives the same events again may give them the same */
+    /* Is told of an event that the store will never take, and why. Must not wait. NULL: nobody is. */
+    void (*refused)(void *arg, const sl_market_event *event, sl_stamp stamp, const char *reason);
+    void *refused_arg;
+    uint64_t run; /* of the stamps; 0: the time. Who gives the same events again may give them the same */
 } sl_outlet_options;
 
 /*
@@ -97,6 +100,7 @@ typedef struct sl_outlet_stats {
         last_receive_time_ns; /* of the newest event that the sink has; the lag is now minus this when events wait */
     bool away;                /* the last attempt failed */
     bool spooling;            /* events take the way over the disk */
+    bool disk_failing;        /* which does not take them just now */
     char problem[SL_SINK_PROBLEM_MAX]; /* what failed or was refused last; "" if nothing was */
 } sl_outlet_stats;
 

@@ -100,10 +100,74 @@ static int finish_batch(sl_outlet *outlet)
     return code;
 }
 
+/* ---- batches with an event that the store will never take ---- */
+
+/* The one event of `part`: told, and counted as refused. */
+static void refuse(struct call *part, struct call *whole)
+{
+    sl_outlet *outlet = whole->outlet;
+    sl_market_event event;
+    sl_stamp stamp;
+    sl__outlet_note(outlet, SL_EINVAL);
+    memcpy(outlet->sink->problem, outlet->stats.problem, sizeof(outlet->sink->problem));
+    sl_sink_batch_rewind(&part->batch);
+    whole->result.refused++;
+    if (outlet->options.refused != NULL && sl_sink_batch_next(&part->batch, &event, &stamp) > 0) {
+        outlet->options.refused(outlet->options.refused_arg, &event, stamp, outlet->sink->problem);
+    }
+}
+
+static void add_result(struct call *whole, const struct call *part)
+{
+    whole->result.written += part->result.written;
+    whole->result.repeated += part->result.repeated;
+    whole->result.skipped += part->result.skipped;
+    whole->result.refused += part->result.refused;
+    whole->batch.unreadable += part->batch.unreadable;
+}
+
+/* In ever smaller parts around the bad one, which is left out; behind it they grow again. */
+static int write_in_parts(struct call *whole)
+{
+    const struct sl__slots *all = whole->batch.slots;
+    size_t begin = 0;
+    size_t left = all->count;
+    size_t count = left / 2;
+    whole->result = (sl_sink_result){0};
+    sl_sink_batch_rewind(&whole->batch);
+    while (left > 0) {
+        count = count == 0 ? 1 : count < left ? count : left;
+        size_t end = begin;
+        size_t size = 0;
+        for (size_t at = 0; at < count; at++) {
+            (void)sl__slots_next(all, &end, &size);
+        }
+        struct sl__slots slots = {.data = all->data + begin, .size_bytes = end - begin, .count = count};
+        struct call part = {.outlet = whole->outlet, .batch = {.slots = &slots, .reader = whole->batch.reader}};
+        int code = write_in_time(&part);
+        if (code == SL_EINVAL && count > 1) {
+            count /= 2;
+            continue;
+        }
+        if (code == SL_EINVAL) {
+            refuse(&part, whole);
+        } else {
+            SL_TRY(code);
+            add_result(whole, &part);
+        }
+        begin = end;
+        left -= count;
+        count *= 2;
+        SL_TRY(sl_checkpoint_cheap());
+    }
+    return 0;
+}
+
 static int write_batch(sl_outlet *outlet)
 {
     struct call call = {.outlet = outlet, .batch = {.slots = &outlet->batch, .reader = outlet->reader}};
-    SL_TRY(write_in_time(&call));
+    int code = write_in_time(&call);
+    SL_TRY(code == SL_EINVAL ? write_in_parts(&call) : code);
     count_result(outlet, &call);
     return finish_batch(outlet);
 }

@@ -10,9 +10,13 @@
 #include <libpq-fe.h>
 
 #include "sinks/postgresql_schema.h"
+#include "sluice/thread.h"
 
 #define SQL_MAX 2048
 #define COPY_PIECE ((size_t)1 << 20)
+
+/* A stop is seen after so long. */
+#define LOOK_EVERY_MS 100
 
 struct rows {
     char *data;
@@ -35,19 +39,27 @@ static int fail(const sl_postgresql_sink *sink, int code, const char *what)
     return sl_fail(code, "PostgreSQL: %s: %.*s", what, (int)strcspn(text, "\n"), text);
 }
 
+/* Until the socket is ready: libpq, when it connects, believes that it is when it is called. */
 static int wait_for(const sl_postgresql_sink *sink, short events, sl_time until)
 {
     struct pollfd socket = {.fd = PQsocket(sink->connection), .events = events};
-    sl_time left = until - sl_now();
     if (socket.fd < 0) {
         return fail(sink, SL_ECONNRESET, "the connection is gone");
     }
-    if (left <= 0) {
-        return sl_fail(SL_ETIMEDOUT, "PostgreSQL does not answer");
+    for (;;) {
+        sl_time left = until - sl_now();
+        if (left <= 0) {
+            return sl_fail(SL_ETIMEDOUT, "PostgreSQL does not answer");
+        }
+        if (sl_offload_cancelled(NULL, 0) == SL_ECANCELED) {
+            return SL_ECANCELED;
+        }
+        int64_t left_ms = left / 1000000 + 1;
+        int count = poll(&socket, 1, left_ms > LOOK_EVERY_MS ? LOOK_EVERY_MS : (int)left_ms);
+        if (count != 0) {
+            return count < 0 && errno != EINTR ? -errno : 0;
+        }
     }
-    int64_t left_ms = left / 1000000 + 1;
-    int count = poll(&socket, 1, left_ms > 60000 ? 60000 : (int)left_ms);
-    return count < 0 && errno != EINTR ? -errno : 0;
 }
 
 /* Sends what libpq holds. */
@@ -81,6 +93,15 @@ static int next_result(const sl_postgresql_sink *sink, sl_time until, PGresult *
     return 0;
 }
 
+/* What a failed command's SQLSTATE means: data that is out of range, against a constraint or too large stays so. */
+static int code_of(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    bool data =
+        state != NULL && (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strncmp(state, "54", 2) == 0);
+    return data ? SL_EINVAL : SL_EPROTO;
+}
+
 /* Takes all results of a command; `expected` is the last one's status. How many rows it changed. */
 static int finish(const sl_postgresql_sink *sink, ExecStatusType expected, const char *what, uint64_t *ret_rows)
 {
@@ -95,7 +116,7 @@ static int finish(const sl_postgresql_sink *sink, ExecStatusType expected, const
         }
         ExecStatusType status = PQresultStatus(result);
         if (status != expected) {
-            code = fail(sink, SL_EPROTO, what);
+            code = fail(sink, code_of(result), what);
         } else if (ret_rows != NULL) {
             *ret_rows = 0;
             for (const char *digit = PQcmdTuples(result); *digit >= '0' && *digit <= '9'; digit++) {
@@ -275,6 +296,17 @@ static int store_kind(const sl_postgresql_sink *sink, const struct sl__postgresq
     return 0;
 }
 
+static int store_all(const sl_postgresql_sink *sink, sl_sink_result *result)
+{
+    SL_TRY(run(sink, "BEGIN", NULL));
+    for (int kind = SL_EVENT_TRADE; kind < SL_EVENT_KIND_COUNT; kind++) {
+        if (sink->rows[kind].count > 0) {
+            SL_TRY(store_kind(sink, &sl__postgresql_tables[kind], &sink->rows[kind], result));
+        }
+    }
+    return run(sink, "COMMIT", NULL);
+}
+
 static int postgresql_write(sl_sink *base, sl_sink_batch *batch, sl_sink_result *result)
 {
     sl_postgresql_sink *sink = (sl_postgresql_sink *)base;
@@ -292,13 +324,11 @@ static int postgresql_write(sl_sink *base, sl_sink_batch *batch, sl_sink_result 
         }
         SL_TRY(add_row(sink, &event, stamp));
     }
-    SL_TRY(run(sink, "BEGIN", NULL));
-    for (int kind = SL_EVENT_TRADE; kind < SL_EVENT_KIND_COUNT; kind++) {
-        if (sink->rows[kind].count > 0) {
-            SL_TRY(store_kind(sink, &sl__postgresql_tables[kind], &sink->rows[kind], result));
-        }
+    int code = store_all(sink, result);
+    if (code == SL_EINVAL) { /* the session goes on; what was said stays the last word */
+        SL_TRY(run(sink, "ROLLBACK", NULL));
     }
-    return run(sink, "COMMIT", NULL);
+    return code;
 }
 
 static void postgresql_free(sl_sink *base)

@@ -48,7 +48,8 @@ typedef struct sl_sink_driver {
     /*
      * Stores all events of the batch. After 0 they are the store's, whatever happens to this process, and `result`
      * tells what became of them. After an error nothing is said of any: the session is closed, and the same events come
-     * again in the same order, perhaps in other batches, perhaps in the next life of the program.
+     * again in the same order, perhaps in other batches, perhaps in the next life of the program. SL_EINVAL: the store
+     * will never take one of them as it is, and the session goes on: smaller batches follow, until it is known which.
      */
     int (*write)(sl_sink *sink, sl_sink_batch *batch, sl_sink_result *result);
 

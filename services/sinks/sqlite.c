@@ -47,6 +47,11 @@ static int code_of(int status)
         return SL_EEXIST;
     case SQLITE_CANTOPEN:
         return SL_ENOENT;
+    case SQLITE_TOOBIG: /* the value, not the file: tried again it would be the same */
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+        return SL_EINVAL;
     default:
         return SL_EINTERNAL;
     }

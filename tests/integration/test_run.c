@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -365,10 +366,48 @@ static void a_limit_that_is_shared_from_now_on_is_asked_in_redis(void **state)
 
 #define RUN(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A sink that is away is told, and that it is back; what it will never take is told, kept and harms nothing else. */
+static void sinks_in_trouble_are_told(void **state)
+{
+    struct world *world = *state;
+    char path[512], more[1024];
+    static const char trigger[] = "CREATE TRIGGER owner BEFORE INSERT ON trades WHEN NEW.trade_id % 100 = 7"
+                                  " BEGIN SELECT RAISE(ABORT, 'none that end so'); END";
+    const char *folder = world->program.folder.path;
+    (void)snprintf(path, sizeof path, "%s/market.db", folder);
+    assert_int_equal(mkdir(path, 0700), 0); /* no database can be there */
+    (void)snprintf(world->db_more, sizeof world->db_more, ", when_full: spool");
+    (void)snprintf(more, sizeof more, "spool: { path: \"%s/spool\" }\ndead_letter: { path: \"%s/letters\" }\n", folder,
+                   folder);
+    write_config(world, "\"*\"", more);
+    assert_int_equal(own_server_start(&world->program), 0);
+    wait_for_log(world, "\"a sink is away\",\"sink\":\"db\",\"reason\":\"database '");
+    assert_int_equal(rmdir(path), 0);
+    wait_for_log(world, "\"a sink is back\",\"sink\":\"db\"");
+    wait_for(world, "SELECT count(*) FROM trades", 300);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, 5000);
+    assert_int_equal(sqlite3_exec(db, trigger, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    wait_for_log(world, "\"a sink refuses an event\",\"sink\":\"db\"");
+    wait_for_log(world, "\"a sink has lost events\",\"sink\":\"db\",\"reason\":\"refused\"");
+    long long trades = query(world, "SELECT count(*) FROM trades");
+    wait_for(world, "SELECT count(*) FROM trades", trades + 200);
+    own_server_stop(&world->program, SIGTERM);
+    long long missing = lines_with(world, "\"kind\":\"trade\"") - query(world, "SELECT count(*) FROM trades");
+    char expected[128];
+    (void)snprintf(expected, sizeof expected, "lost       %lld dropped by sinks, 0 not delivered", missing);
+    assert_true(missing > 0);
+    assert_non_null(strstr(log_of(world), expected));
+    (void)snprintf(path, sizeof path, "grep -c 'none that end so.*07' %s/letters >/dev/null", folder);
+    assert_int_equal(system(path), 0);
+}
+
 SL_TEST_MAIN(RUN(sinks_have_the_same_and_a_stop_loses_nothing),
              RUN(a_hangup_takes_what_changed_and_a_bad_file_changes_nothing),
              RUN(keys_of_connections_and_the_process_count), RUN(an_endpoint_that_is_not_wanted_is_not_there),
              RUN(a_sink_takes_its_channels_and_is_replaced_without_loss),
              RUN(a_venue_that_moves_is_followed_at_its_new_address), RUN(waits_that_change_hold_for_what_is_waiting),
              RUN(a_limit_that_is_shared_from_now_on_is_asked_in_redis),
-             RUN(an_exchange_that_goes_and_comes_back_is_followed_again))
+             RUN(an_exchange_that_goes_and_comes_back_is_followed_again), RUN(sinks_in_trouble_are_told))

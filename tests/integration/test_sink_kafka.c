@@ -201,6 +201,83 @@ static int brokers_away(void *arg)
     return 0;
 }
 
+/* A message too large for the client or the brokers is left out, told and counted; all others arrive. */
+static int too_large_for_kafka(void *arg)
+{
+    static const struct sl_kafka_setting small[] = {{"message.max.bytes", "1000"}};
+    struct setting setting;
+    struct found found;
+    (void)arg;
+    more = (sl_kafka_options){.settings = small, .setting_count = 1};
+    int code = begin(&setting, "all", SL_SECONDS(20));
+    CHECK_EQ(code, 0);
+    more = (sl_kafka_options){0};
+    CHECK_EQ(rd_kafka_mock_topic_create(setting.cluster, "all", 4, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, setting.rig.outlet), 0);
+    CHECK_EQ(sink_rig_feed(&setting.rig, 600), 0);
+    CHECK_EQ(sink_rig_settle(&setting.rig, SL_SECONDS(60)), 0);
+    sl_outlet_end(setting.rig.outlet);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    const sl_outlet_stats *stats = sl_outlet_get_stats(setting.rig.outlet);
+    CHECK(stats->refused > 0 && stats->refused < 200);
+    CHECK_EQ(stats->written + stats->refused, 600);
+    CHECK_EQ(stats->failures, 0);
+    CHECK(strstr(stats->problem, "Message size too large") != NULL);
+    CHECK_EQ(look(&setting, "all", stats->written, &found), 0);
+    CHECK_EQ(found.distinct, stats->written);
+    end(&setting);
+    return 0;
+}
+
+/* The brokers say it: of a whole batch, though only one message of it is meant. */
+static int refused_by_brokers(void *arg)
+{
+    struct setting setting;
+    struct found found;
+    (void)arg;
+    CHECK_EQ(begin(&setting, "all", SL_SECONDS(20)), 0);
+    CHECK_EQ(rd_kafka_mock_topic_create(setting.cluster, "all", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_mock_push_request_errors(setting.cluster, 0 /* Produce */, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, setting.rig.outlet), 0);
+    CHECK_EQ(sink_rig_feed(&setting.rig, 200), 0);
+    CHECK_EQ(sink_rig_settle(&setting.rig, SL_SECONDS(60)), 0);
+    sl_outlet_end(setting.rig.outlet);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    const sl_outlet_stats *stats = sl_outlet_get_stats(setting.rig.outlet);
+    CHECK_EQ(stats->written, 200); /* in smaller batches they were small enough */
+    CHECK_EQ(stats->failures, 0);
+    CHECK_EQ(look(&setting, "all", 200, &found), 0);
+    CHECK_EQ(found.distinct, 200);
+    end(&setting);
+    return 0;
+}
+
+/* A stop does not wait for brokers that never answer: what they have not got is in the spool. */
+static int stop_without_brokers(void *arg)
+{
+    struct sink_rig rig = {.kind = SL_EVENT_NONE};
+    sl_sink *sink = NULL;
+    (void)arg;
+    sl_kafka_options options = {.servers = "127.0.0.1:1", .timeout = SL_SECONDS(300)};
+    CHECK_EQ(sl_kafka_sink_new(&options, &sink), 0);
+    CHECK_EQ(sink_rig_make(&rig, sink, (sl_outlet_options){.drain = SL_MILLISECONDS(300)}), 0);
+    {
+        SL_SCOPE(scope);
+        CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+        CHECK_EQ(sink_rig_feed(&rig, 500), 0);
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(300)), 0);
+        sl_time began = sl_now();
+        sl_outlet_end(rig.outlet);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+        CHECK(sl_now() - began < SL_SECONDS(10));
+    }
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->spooled, 500);
+    sink_rig_free(&rig);
+    return 0;
+}
+
 static int bad_settings(void *arg)
 {
     static const struct sl_kafka_setting unknown[] = {{"no.such.setting", "1"}};
@@ -242,8 +319,12 @@ REAL_RUN(all_arrives)
 REAL_RUN(all_arrives_otherwise)
 REAL_RUN(errors_that_pass)
 REAL_RUN(brokers_away)
+REAL_RUN(too_large_for_kafka)
+REAL_RUN(refused_by_brokers)
+REAL_RUN(stop_without_brokers)
 REAL_RUN(bad_settings)
 
 SL_TEST_MAIN(cmocka_unit_test(all_arrives_case), cmocka_unit_test(all_arrives_otherwise_case),
              cmocka_unit_test(errors_that_pass_case), cmocka_unit_test(brokers_away_case),
-             cmocka_unit_test(bad_settings_case))
+             cmocka_unit_test(too_large_for_kafka_case), cmocka_unit_test(refused_by_brokers_case),
+             cmocka_unit_test(stop_without_brokers_case), cmocka_unit_test(bad_settings_case))

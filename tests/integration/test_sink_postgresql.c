@@ -2,115 +2,46 @@
 /* The sink into PostgreSQL against a real server: rows, repeats, candles, a server that dies and comes back. */
 #include "sl_conformance.h"
 
-#include <glob.h>
-#include <pwd.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <libpq-fe.h>
-
-#include "own_server.h"
+#include "own_postgresql.h"
 #include "sink_rig.h"
 #include "sinks/postgresql.h"
 #include "sinks/slots.h"
 
 struct setting {
-    struct own_server server;
-    char port[16];
-    char data[SCRATCH_PATH_MAX + 16];
-    char binary[256];
-    char program[320];
-    const char *arguments[16];
-    char target[512];
+    struct own_postgresql postgresql;
     struct sink_rig rig;
 };
 
-/* initdb and postgres refuse to run as root: then they run as the user "postgres". */
-static void find_server(struct setting *setting)
+static int begin_with(struct setting *setting, sl_time timeout, sl_outlet_options options)
 {
-    glob_t found;
-    if (glob("/usr/lib/postgresql/*/bin/initdb", 0, NULL, &found) != 0 || found.gl_pathc == 0) {
-        sl_test_skip("no PostgreSQL here");
-    }
-    (void)snprintf(setting->binary, sizeof(setting->binary), "%s", found.gl_pathv[0]);
-    *strrchr(setting->binary, '/') = '\0';
-    globfree(&found);
-}
-
-static int ready(const struct own_server *server)
-{
-    char target[128];
-    (void)snprintf(target, sizeof(target), "host=127.0.0.1 port=%d user=postgres dbname=postgres connect_timeout=2",
-                   server->port);
-    PGconn *connection = PQconnectdb(target);
-    int code = PQstatus(connection) == CONNECTION_OK ? 0 : -1;
-    PQfinish(connection);
-    return code;
+    memset(setting, 0, sizeof(*setting));
+    CHECK_EQ(own_postgresql_start(&setting->postgresql), 0);
+    sl_sink *sink = NULL;
+    sl_postgresql_options own = {.target = setting->postgresql.target, .timeout = timeout};
+    CHECK_EQ(sl_postgresql_sink_new(&own, &sink), 0);
+    return sink_rig_make(&setting->rig, sink, options);
 }
 
 static int begin(struct setting *setting)
 {
-    char command[1024];
-    memset(setting, 0, sizeof(*setting));
-    find_server(setting);
-    own_server_prepare(&setting->server);
-    bool root = getuid() == 0;
-    (void)snprintf(setting->data, sizeof(setting->data), "%s/data", setting->server.folder.path);
-    (void)snprintf(setting->port, sizeof(setting->port), "%d", setting->server.port);
-    (void)snprintf(setting->program, sizeof(setting->program), "%s/postgres", setting->binary);
-    if (root) {
-        const struct passwd *user = getpwnam("postgres");
-        CHECK(user != NULL);
-        CHECK_EQ(chown(setting->server.folder.path, user->pw_uid, user->pw_gid), 0);
-    }
-    (void)snprintf(
-        command, sizeof(command), "%s %s/initdb -D %s -U postgres -A trust -N --no-locale -E UTF8 >/dev/null 2>&1",
-        root ? "setpriv --reuid postgres --regid postgres --clear-groups" : "", setting->binary, setting->data);
-    CHECK_EQ(system(command), 0);
-    size_t count = 0;
-    if (root) {
-        const char *const words[] = {"setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"};
-        memcpy(setting->arguments, words, sizeof(words));
-        count = 6;
-    }
-    const char *const words[] = {
-        setting->program, "-D", setting->data, "-p", setting->port, "-h", "127.0.0.1", "-k", "", NULL};
-    memcpy(setting->arguments + count, words, sizeof(words));
-    setting->server.arguments = setting->arguments;
-    setting->server.ready = ready;
-    CHECK_EQ(own_server_start(&setting->server), 0);
-    (void)snprintf(setting->target, sizeof(setting->target), "host=127.0.0.1 port=%s user=postgres dbname=postgres",
-                   setting->port);
-    sl_sink *sink = NULL;
-    CHECK_EQ(sl_postgresql_sink_new(&(sl_postgresql_options){.target = setting->target}, &sink), 0);
-    return sink_rig_make(&setting->rig, sink, (sl_outlet_options){.drain = SL_SECONDS(20)});
+    return begin_with(setting, 0, (sl_outlet_options){.drain = SL_SECONDS(20)});
 }
 
 static void end(struct setting *setting)
 {
     sink_rig_free(&setting->rig);
-    own_server_stop(&setting->server, SIGINT);
-    own_server_end(&setting->server);
+    own_postgresql_end(&setting->postgresql);
 }
 
-/* The first value of the first row. */
-static const char *ask(const struct setting *setting, const char *sql)
+static const char *ask(struct setting *setting, const char *sql)
 {
-    static char text[512];
-    PGconn *connection = PQconnectdb(setting->target);
-    PGresult *result = PQexec(connection, sql);
-    (void)snprintf(text, sizeof(text), "%s",
-                   PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0 ? PQgetvalue(result, 0, 0)
-                                                                                      : PQerrorMessage(connection));
-    PQclear(result);
-    PQfinish(connection);
-    return text;
+    return own_postgresql_ask(&setting->postgresql, sql);
 }
 
-static int check_tables(const struct setting *setting, uint64_t fed)
+static int check_tables(struct setting *setting, uint64_t fed)
 {
     static const char *const tables[] = {
         "trades",  "book_deltas",  "book_snapshots", "top_of_book",       "tickers", "candles",
@@ -179,7 +110,7 @@ C_TEST_REAL_FEW(repeats_add_nothing, "", "")
     struct setting setting;
     CHECK_EQ(begin(&setting), 0);
     sl_auto(sl_sink) *sink = NULL;
-    CHECK_EQ(sl_postgresql_sink_new(&(sl_postgresql_options){.target = setting.target}, &sink), 0);
+    CHECK_EQ(sl_postgresql_sink_new(&(sl_postgresql_options){.target = setting.postgresql.target}, &sink), 0);
     sl_sink_result result;
     for (int session = 0; session < 3; session++) {
         CHECK_EQ(sink->driver->open(sink, NULL), 0);
@@ -208,10 +139,10 @@ C_TEST_REAL_FEW(a_server_that_is_killed_and_comes_back, "", "")
             CHECK_EQ(sink_rig_feed(&setting.rig, 50), 0);
             CHECK_EQ(sl_sleep(SL_MILLISECONDS(2)), 0);
         }
-        own_server_stop(&setting.server, SIGQUIT); /* at once, without tidying up: as after a crash */
+        own_server_stop(&setting.postgresql.server, SIGQUIT); /* at once, without tidying up: as after a crash */
         CHECK_EQ(sink_rig_feed(&setting.rig, 1000), 0);
         CHECK_EQ(sl_sleep(SL_MILLISECONDS(200)), 0);
-        CHECK_EQ(own_server_start(&setting.server), 0);
+        CHECK_EQ(own_server_start(&setting.postgresql.server), 0);
     }
     CHECK_EQ(sink_rig_settle(&setting.rig, SL_SECONDS(40)), 0);
     sl_outlet_end(setting.rig.outlet);
@@ -227,11 +158,11 @@ C_TEST_REAL_FEW(a_server_that_stands_still_is_given_up, "", "")
     struct setting setting;
     CHECK_EQ(begin(&setting), 0);
     sl_auto(sl_sink) *sink = NULL;
-    sl_postgresql_options options = {.target = setting.target, .timeout = SL_MILLISECONDS(300)};
+    sl_postgresql_options options = {.target = setting.postgresql.target, .timeout = SL_MILLISECONDS(300)};
     CHECK_EQ(sl_postgresql_sink_new(&options, &sink), 0);
-    CHECK_EQ(kill(setting.server.pid, SIGSTOP), 0); /* it accepts, and does not answer */
+    CHECK_EQ(kill(setting.postgresql.server.pid, SIGSTOP), 0); /* it accepts, and does not answer */
     CHECK_EQ(sink->driver->open(sink, NULL), SL_ETIMEDOUT);
-    CHECK_EQ(kill(setting.server.pid, SIGCONT), 0);
+    CHECK_EQ(kill(setting.postgresql.server.pid, SIGCONT), 0);
     options.target = "host=127.0.0.1 port=1 user=nobody";
     sl_auto(sl_sink) *other = NULL;
     CHECK_EQ(sl_postgresql_sink_new(&options, &other), 0);
@@ -242,6 +173,101 @@ C_TEST_REAL_FEW(a_server_that_stands_still_is_given_up, "", "")
     return 0;
 }
 
+static uint64_t refused_number;
+
+static void note_refused(void *arg, const sl_market_event *event, sl_stamp stamp, const char *reason)
+{
+    (void)arg;
+    refused_number = event->kind == SL_EVENT_TRADE && strstr(reason, "only_good_ones") != NULL ? stamp.number : 0;
+}
+
+/* A row that the table will never have, here by a constraint of its owner's, is left out; all others are there. */
+C_TEST_REAL_FEW(a_row_that_is_refused_holds_up_nothing, "", "")
+{
+    struct setting setting;
+    sl_outlet_options options = {.drain = SL_SECONDS(20), .refused = note_refused};
+    CHECK_EQ(begin_with(&setting, 0, options), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, setting.rig.outlet), 0);
+    CHECK_EQ(sink_rig_feed(&setting.rig, 11), 0);
+    CHECK_EQ(sink_rig_settle(&setting.rig, SL_SECONDS(30)), 0);
+    (void)ask(&setting, "ALTER TABLE trades ADD CONSTRAINT only_good_ones CHECK (number <> 34)");
+    CHECK_EQ(sink_rig_feed(&setting.rig, 500), 0);
+    CHECK_EQ(sink_rig_settle(&setting.rig, SL_SECONDS(30)), 0);
+    sl_outlet_end(setting.rig.outlet);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    const sl_outlet_stats *stats = sl_outlet_get_stats(setting.rig.outlet);
+    CHECK_EQ(stats->refused, 1);
+    CHECK_EQ(refused_number, 34);
+    CHECK_EQ(stats->written, 510);
+    CHECK_EQ(stats->failures, 0);
+    CHECK(strstr(stats->problem, "only_good_ones") != NULL);
+    CHECK_STRING(ask(&setting, "SELECT count(*) FROM trades WHERE number = 34"), "0");
+    CHECK_STRING(ask(&setting, "SELECT count(*) FROM trades"), "46"); /* every eleventh of 511, but one */
+    end(&setting);
+    return 0;
+}
+
+/* Somebody else's table of the same name: told, and nothing is lost until it is out of the way. */
+C_TEST_REAL_FEW(a_table_that_does_not_fit_is_told, "", "")
+{
+    struct setting setting;
+    CHECK_EQ(begin(&setting), 0);
+    (void)ask(&setting, "CREATE TABLE trades (colour text)");
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, setting.rig.outlet), 0);
+    CHECK_EQ(sink_rig_feed(&setting.rig, 300), 0);
+    while (sl_outlet_get_stats(setting.rig.outlet)->failures < 2) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(20)), 0);
+    }
+    CHECK(strstr(sl_outlet_get_stats(setting.rig.outlet)->problem, "PostgreSQL: ") != NULL);
+    CHECK_EQ(sl_outlet_get_stats(setting.rig.outlet)->refused, 0);
+    (void)ask(&setting, "ALTER TABLE trades RENAME TO colours");
+    CHECK_EQ(sink_rig_settle(&setting.rig, SL_SECONDS(30)), 0);
+    sl_outlet_end(setting.rig.outlet);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(check_tables(&setting, 300), 0);
+    end(&setting);
+    return 0;
+}
+
+/* A stop does not wait for a server that stands still: what it has not got is in the spool, for the next life. */
+C_TEST_REAL_FEW(a_stop_waits_for_no_server, "", "")
+{
+    struct setting setting;
+    CHECK_EQ(begin_with(&setting, SL_SECONDS(60), (sl_outlet_options){.drain = SL_MILLISECONDS(300)}), 0);
+    {
+        SL_SCOPE(scope);
+        CHECK_EQ(sl_spawn(&scope, sl_outlet_run, setting.rig.outlet), 0);
+        CHECK_EQ(sink_rig_feed(&setting.rig, 100), 0);
+        CHECK_EQ(sink_rig_settle(&setting.rig, SL_SECONDS(30)), 0);
+        own_postgresql_signal(&setting.postgresql, SIGSTOP);
+        CHECK_EQ(sink_rig_feed(&setting.rig, 1000), 0);
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(200)), 0);
+        sl_time began = sl_now();
+        sl_outlet_end(setting.rig.outlet);
+        CHECK_EQ(sl_scope_wait(&scope), 0);
+        CHECK(sl_now() - began < SL_SECONDS(10));
+    }
+    CHECK_EQ(sl_outlet_get_stats(setting.rig.outlet)->spooled, 1000);
+    own_postgresql_signal(&setting.postgresql, SIGCONT);
+    sl_sink *sink = NULL;
+    sl_postgresql_options options = {.target = setting.postgresql.target};
+    CHECK_EQ(sl_postgresql_sink_new(&options, &sink), 0);
+    sl_outlet *next = NULL;
+    sl_outlet_options again = {.name = "test", .when_full = SL_FULL_SPOOL, .spool = {.folder = setting.rig.spool}};
+    CHECK_EQ(sl_outlet_new(&again, sink, &next), 0);
+    sl_outlet_end(next);
+    CHECK_EQ(sl_outlet_run(next), 0);
+    CHECK_EQ(sl_outlet_get_stats(next)->recovered, 1000);
+    CHECK_EQ(check_tables(&setting, 1100), 0);
+    sl_outlet_free(next);
+    end(&setting);
+    return 0;
+}
+
 SL_TEST_MAIN(cmocka_unit_test(rows_of_every_kind), cmocka_unit_test(repeats_add_nothing),
              cmocka_unit_test(a_server_that_is_killed_and_comes_back),
-             cmocka_unit_test(a_server_that_stands_still_is_given_up))
+             cmocka_unit_test(a_server_that_stands_still_is_given_up),
+             cmocka_unit_test(a_row_that_is_refused_holds_up_nothing),
+             cmocka_unit_test(a_table_that_does_not_fit_is_told), cmocka_unit_test(a_stop_waits_for_no_server))

@@ -20,6 +20,23 @@ static int memory_open(sl_sink *base, sl_scope *scope)
     return 0;
 }
 
+static int look_for_refused(const struct memory_sink *sink, sl_sink_batch *batch)
+{
+    sl_market_event event;
+    sl_stamp stamp;
+    while (sink->refuses != 0) {
+        int code = sl_sink_batch_next(batch, &event, &stamp);
+        if (code <= 0) {
+            sl_sink_batch_rewind(batch);
+            return code;
+        }
+        if (stamp.number % sink->refuses == 0) {
+            return sl_fail(SL_EINVAL, "the memory hates %d", (int)stamp.number);
+        }
+    }
+    return 0;
+}
+
 static int store(struct memory_sink *sink, const sl_market_event *event, sl_stamp stamp, sl_sink_result *result)
 {
     if (stamp.number >= sink->counts_size) {
@@ -66,6 +83,7 @@ static int memory_write(sl_sink *base, sl_sink_batch *batch, sl_sink_result *res
         return sl_fail(SL_ECONNRESET, "the memory went away");
     }
     sink->written++;
+    SL_TRY(look_for_refused(sink, batch));
     for (;;) {
         int code = sl_sink_batch_next(batch, &event, &stamp);
         if (code <= 0) {

@@ -16,7 +16,8 @@ struct memory_sink {
     atomic_int fail_writes;     /* the next so many fail, with nothing stored */
     atomic_int lose_answers;    /* the next so many writes store everything, and fail */
     _Atomic sl_time write_time; /* of each write */
-    bool forgets;               /* keeps no identity: repeats are stored again */
+    uint64_t refuses; /* events whose number is a multiple are never taken, nor is a batch with one; 0: none */
+    bool forgets;     /* keeps no identity: repeats are stored again */
     /* What came. */
     uint64_t stored;
     uint64_t repeated;

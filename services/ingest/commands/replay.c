@@ -158,7 +158,7 @@ static int open_sinks(struct player *player)
         struct sl__sink_kit **kit = &player->kits[player->kit_count];
         SL_TRY(sl__sink_kit_new(player->config, kit));
         player->kit_count++;
-        SL_TRY(sl__make_outlet(*kit, name, sl_conf_sink_find(conf, name), &outlet));
+        SL_TRY(sl__make_outlet(*kit, name, sl_conf_sink_find(conf, name), NULL, &outlet));
         SL_TRY(add_outlet(player, outlet));
     }
     return 0;

@@ -229,8 +229,8 @@ static const struct sl_config_field rabbitmq_fields[] = {
      .help = "Messages survive a restart of the broker."},
     {SL_CONFIG_AT(struct sl_conf_rabbitmq, window), .type = SL_CONFIG_UINT, .default_text = "1024", .min = "1",
      .max = "65535", .help = "Messages that wait for their confirmation."},
-    {SL_CONFIG_AT(struct sl_conf_rabbitmq, heartbeat), .type = SL_CONFIG_DURATION, .default_text = "15s", .max = "10m",
-     .help = "Asked of the broker; two missed end the connection; 0: none."},
+    {SL_CONFIG_AT(struct sl_conf_rabbitmq, heartbeat), .type = SL_CONFIG_DURATION, .default_text = "15s", .min = "1s",
+     .max = "10m", .help = "Asked of the broker; two missed end the connection."},
     TLS_FIELD(struct sl_conf_rabbitmq),
 };
 
@@ -244,9 +244,6 @@ static void check_rabbitmq(const void *value, sl_config_check *check)
     }
     sl__conf_check_tls(check, &rabbitmq->tls, sl__conf_scheme_is(&rabbitmq->url, "amqps"), "an address of amqps");
     sl__conf_check_password(check, &rabbitmq->url, rabbitmq->password);
-    if (rabbitmq->heartbeat > 0 && rabbitmq->heartbeat < SL_SECONDS(1)) {
-        sl_config_reject(check, "heartbeat", "too short; expected 0 or at least 1s");
-    }
 }
 
 static const struct sl_config_section rabbitmq = {SL_CONFIG_TABLE("rabbitmq", struct sl_conf_rabbitmq, rabbitmq_fields),
@@ -270,8 +267,9 @@ static const struct sl_config_field kafka_fields[] = {
      .default_text = "lz4", .help = "Of batches."},
     {SL_CONFIG_AT(struct sl_conf_kafka, linger), .type = SL_CONFIG_DURATION, .default_text = "5ms", .max = "1s",
      .help = "Wait so long for a batch to fill."},
-    {SL_CONFIG_AT(struct sl_conf_kafka, message_timeout), .type = SL_CONFIG_DURATION, .default_text = "5m", .min = "1s",
-     .max = "1d", .help = "Then it counts as not delivered and is tried again."},
+    {SL_CONFIG_AT(struct sl_conf_kafka, message_timeout), .type = SL_CONFIG_DURATION, .default_text = "30s",
+     .min = "1s", .max = "1d",
+     .help = "Takes the place of timeout: then a batch counts as not delivered and is tried again."},
     {SL_CONFIG_KEY("buffer", struct sl_conf_kafka, buffer_bytes), .type = SL_CONFIG_SIZE, .default_text = "64MiB",
      .min = "1MiB", .max = "2GiB", .help = "The client's own queue."},
     {SL_CONFIG_AT(struct sl_conf_kafka, sasl), .type = SL_CONFIG_ENUM, SL__CHOICES(sasls), .default_text = "none",

@@ -252,6 +252,30 @@ static void an_error_undoes_the_batch(void **state)
     remove_place(&place);
 }
 
+/* What the database will never take is told apart from what it does not take now. */
+static void a_row_that_is_refused_is_no_failure_of_the_file(void **state)
+{
+    (void)state;
+    struct place place = new_place();
+    sl_sqlite *sink = open_sink(&place, 0);
+    sqlite3 *database = NULL;
+    assert_int_equal(sqlite3_open(place.path, &database), SQLITE_OK);
+    static const char trigger[] = "CREATE TRIGGER owner BEFORE INSERT ON trades WHEN NEW.trade_id = 2"
+                                  " BEGIN SELECT RAISE(ABORT, 'not the second'); END";
+    assert_int_equal(sqlite3_exec(database, trigger, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    sl_market_event events[] = {trade_event(1), trade_event(2), trade_event(3)};
+    assert_int_equal(sl_sqlite_write(sink, events, 3), SL_EINVAL);
+    assert_non_null(strstr(sl_sqlite_problem(sink), "not the second"));
+    assert_int_equal(sl_sqlite_pending(sink), 0);
+    assert_int_equal(sl_sqlite_write(sink, &events[0], 1), 0); /* the connection is as good as before */
+    assert_int_equal(sl_sqlite_write(sink, &events[2], 1), 0);
+    assert_int_equal(sl_sqlite_flush(sink), 0);
+    assert_answer(&place, "SELECT count(*) FROM trades", "2");
+    sl_sqlite_close(sink);
+    remove_place(&place);
+}
+
 static void a_locked_file_is_busy(void **state)
 {
     (void)state;
@@ -535,7 +559,8 @@ static void captured_session_is_stored_whole(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(rows_are_exact), cmocka_unit_test(repeats_are_harmless),
              cmocka_unit_test(gaps_are_completed_when_healed), cmocka_unit_test(what_has_no_table_is_counted),
-             cmocka_unit_test(an_error_undoes_the_batch), cmocka_unit_test(a_locked_file_is_busy),
+             cmocka_unit_test(an_error_undoes_the_batch),
+             cmocka_unit_test(a_row_that_is_refused_is_no_failure_of_the_file), cmocka_unit_test(a_locked_file_is_busy),
              cmocka_unit_test(sqlites_words_are_passed_on), cmocka_unit_test(a_full_disk_is_told_and_survived),
              cmocka_unit_test(files_of_others_are_refused), cmocka_unit_test(what_was_flushed_survives_a_kill),
              cmocka_unit_test(every_kind_is_stored_once), cmocka_unit_test(a_candle_grows_until_it_is_closed),

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* The outlet's way over the disk; memory that is short, cancellation at each step, trouble at random. */
+#include "sl_conformance.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cancel_steps.h"
+#include "outlet_rig.h"
+#include "sluice/sync.h"
+
+/* ---- over the disk ---- */
+
+struct spooling {
+    struct scratch_folder folder;
+    char path[SCRATCH_PATH_MAX + 16];
+    sl_outlet_options options;
+};
+
+static void begin_spooling(struct spooling *spooling)
+{
+    spooling->folder = scratch_folder_make();
+    (void)snprintf(spooling->path, sizeof(spooling->path), "%s/spool", spooling->folder.path);
+    spooling->options = (sl_outlet_options){.queue_bytes = 65536,
+                                            .when_full = SL_FULL_SPOOL,
+                                            .batch_events = 50,
+                                            .batch_bytes = 8192,
+                                            .retry = {.initial = SL_MILLISECONDS(20), .max = SL_MILLISECONDS(100)},
+                                            .spool = {.folder = spooling->path, .segment_bytes = 100000}};
+}
+
+C_TEST_REAL_FEW(an_outage_goes_over_the_disk_and_back, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(outlet_rig_feed(&rig, 500), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(300)), 0);
+    CHECK_EQ(rig.sink->stored, 500);
+    CHECK(!sl_outlet_get_stats(rig.outlet)->spooling);
+    rig.sink->down = true;
+    for (int round = 0; round < 20; round++) {
+        CHECK_EQ(outlet_rig_feed(&rig, 500), 0);
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(5)), 0);
+    }
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(300)), 0);
+    const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
+    CHECK(stats->spooling && stats->away);
+    CHECK_EQ(stats->spooled, 10000); /* all of it is safe */
+    CHECK_EQ(stats->queued, 0);
+    CHECK(stats->spool.segments > 5);
+    CHECK_EQ(outlet_rig_check_sum(&rig), 0);
+    rig.sink->down = false;
+    while (sl_outlet_get_stats(rig.outlet)->spooling) { /* fed while it catches up */
+        CHECK_EQ(outlet_rig_feed(&rig, 10), 0);
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+        CHECK_EQ(outlet_rig_check_sum(&rig), 0);
+    }
+    CHECK_EQ(outlet_rig_feed(&rig, 500), 0);
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    CHECK_EQ(outlet_rig_check_all(&rig), 0);
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->spool.segments, 0);
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->written, rig.fed);
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
+/* Also the batch that failed is safe on disk, and one that is under way for long is, but is not delivered twice. */
+C_TEST_REAL_FEW(the_batch_under_way_is_safe_too, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    rig.sink->forgets = true;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
+    rig.sink->down = true;
+    CHECK_EQ(outlet_rig_feed(&rig, 20), 0);
+    while (sl_outlet_get_stats(rig.outlet)->spooled < 20) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
+    }
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->in_batch, 0);
+    CHECK_EQ(outlet_rig_check_sum(&rig), 0);
+    rig.sink->down = false;
+    while (sl_outlet_get_stats(rig.outlet)->spooling) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
+    }
+    rig.sink->write_time = SL_MILLISECONDS(500);
+    CHECK_EQ(outlet_rig_feed(&rig, 20), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(250)), 0); /* they are on their way, and the way over the disk opens */
+    CHECK_EQ(outlet_rig_feed(&rig, 1000), 0);
+    while (sl_outlet_get_stats(rig.outlet)->spooled < 20) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    }
+    CHECK_EQ(outlet_rig_check_sum(&rig), 0);
+    rig.sink->write_time = 0;
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    CHECK_EQ(outlet_rig_check_all(&rig), 0);
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
+C_TEST_REAL_FEW(what_is_left_at_the_end_is_there_in_the_next_life, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    rig.sink->down = true;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(outlet_rig_feed(&rig, 3000), 0);
+    sl_time began = sl_now();
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    CHECK(sl_now() - began < SL_SECONDS(5)); /* the sink is away, the disk is not: no use waiting for the drain time */
+    const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
+    CHECK_EQ(stats->queued + stats->in_batch, 0);
+    CHECK_EQ(stats->spooled, 3000);
+    outlet_rig_free(&rig);
+
+    CHECK_EQ(outlet_rig_make(&rig, true, spooling.options), 0);
+    rig.sink->checks = false;
+    CHECK_EQ(outlet_rig_feed(&rig, 100), 0);
+    SL_SCOPE(again);
+    CHECK_EQ(sl_spawn(&again, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(outlet_rig_end(&rig, &again), 0);
+    CHECK_EQ(rig.sink->stored, 3100);
+    CHECK_EQ(rig.sink->disorder, 0);
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->recovered, 3000);
+    CHECK_EQ(rig.sink->counts[3000], 1);
+    CHECK_EQ(rig.sink->counts[100], 2);
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
+C_TEST_REAL_FEW(a_spool_of_somebody_else_stops_the_outlet, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    sl_auto(sl_spool) *other = NULL;
+    CHECK_EQ(sl_spool_open(&spooling.options.spool, &other), 0);
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    CHECK_EQ(sl_outlet_run(rig.outlet), SL_EBUSY);
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
+C_TEST_REAL_FEW(a_full_spool_drops_what_comes_and_keeps_what_it_has, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    spooling.options.spool.max_bytes = 200000;
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    rig.sink->down = true;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
+    CHECK_EQ(outlet_rig_feed(&rig, 10000), 0);
+    const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
+    CHECK(stats->dropped_spool > 1000);
+    CHECK(stats->spool.bytes <= 200000);
+    CHECK(stats->disk_failures > 0);
+    CHECK_EQ(outlet_rig_check_sum(&rig), 0);
+    uint64_t kept = 10000 - stats->dropped_spool;
+    rig.sink->down = false;
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    CHECK_EQ(rig.sink->stored, kept);
+    CHECK_EQ(rig.sink->disorder, 0);
+    CHECK_EQ(memory_sink_once(rig.sink, 500), 500); /* the oldest are there */
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
+/* A folder stands where the first segment would be: nothing can be written to the disk. */
+C_TEST_REAL_FEW(without_a_disk_the_queue_is_what_there_is, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    char path[SCRATCH_PATH_MAX + 64];
+    CHECK_EQ(mkdir(spooling.path, 0700), 0);
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    rig.sink->down = true;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
+    (void)snprintf(path, sizeof(path), "%s/0000000000000001.spool", spooling.path);
+    CHECK_EQ(mkdir(path, 0700), 0);
+    CHECK_EQ(outlet_rig_feed(&rig, 5000), 0);
+    CHECK(sl_outlet_get_stats(rig.outlet)->dropped_spool > 1000);
+    uint64_t kept = 5000 - sl_outlet_get_stats(rig.outlet)->dropped_spool;
+    rig.sink->down = false;
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(500)), 0);
+    CHECK_EQ(rig.sink->stored, kept); /* once the sink is back, without the disk */
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    CHECK_EQ(rig.sink->disorder, 0);
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
+/* ---- memory that is short, and cancellation ---- */
+
+/* An outage and its end, with everything that an outlet does. What fails is told; what came in is not lost. */
+static int short_story(struct outlet_rig *rig, const struct spooling *spooling)
+{
+    SL_TRY(outlet_rig_make(rig, true, spooling->options));
+    SL_SCOPE(scope);
+    SL_TRY(sl_spawn(&scope, sl_outlet_run, rig->outlet));
+    rig->sink->fail_opens = 1;
+    SL_TRY(outlet_rig_feed(rig, 120));
+    SL_TRY(sl_sleep(SL_MILLISECONDS(200)));
+    rig->sink->lose_answers = 1;
+    SL_TRY(outlet_rig_feed(rig, 120));
+    SL_TRY(sl_sleep(SL_MILLISECONDS(500)));
+    sl_outlet_end(rig->outlet);
+    return sl_scope_wait(&scope);
+}
+
+struct story {
+    struct outlet_rig rig;
+    struct spooling spooling;
+    int64_t fail_after;
+};
+
+static int tell_story(void *arg)
+{
+    struct story *story = arg;
+    sl_memory_fail_after(story->fail_after);
+    return short_story(&story->rig, &story->spooling);
+}
+
+C_TEST_RUNS(memory_may_be_short_anywhere, "", "")
+{
+    struct story story;
+    int64_t held = sl_memory_held();
+    if (options->simulation == NULL || options->shuffle_seed > 2) {
+        return 0; /* the others would tell the same */
+    }
+    for (int64_t n = 0;; n++) {
+        memset(&story, 0, sizeof(story));
+        story.fail_after = n;
+        begin_spooling(&story.spooling);
+        int code = sl_run(options, tell_story, &story, NULL);
+        bool failed = sl_memory_failed() != 0;
+        sl_memory_fail_after(-1);
+        CHECK(code == 0 || (failed && code == SL_ENOMEM));
+        if (story.rig.outlet != NULL) {
+            CHECK_EQ(outlet_rig_check_sum(&story.rig), 0);
+            CHECK_EQ(story.rig.sink->disorder + story.rig.sink->wrong, 0);
+        }
+        outlet_rig_free(&story.rig);
+        scratch_folder_remove(&story.spooling.folder);
+        CHECK_EQ(sl_memory_held(), held);
+        if (!failed) {
+            CHECK(n > 20);
+            return 0;
+        }
+    }
+}
+
+static int story_to_cancel(void *arg)
+{
+    struct spooling spooling;
+    struct outlet_rig rig = {0};
+    (void)arg;
+    begin_spooling(&spooling);
+    int code = short_story(&rig, &spooling);
+    CHECK(code == 0 || code == SL_ECANCELED);
+    if (rig.outlet != NULL) {
+        const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
+        CHECK_EQ(outlet_rig_check_sum(&rig), 0);
+        /* Once it ran, what was fed is at the sink or on disk, whenever it was cancelled. */
+        CHECK(stats->spool.appended > 0 || stats->queued + stats->in_batch == 0 || stats->batches == 0);
+        CHECK_EQ(rig.sink->disorder + rig.sink->wrong, 0);
+    }
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return code;
+}
+
+C_TEST_RUNS(it_may_be_cancelled_at_each_step, "", "")
+{
+    if (options->simulation == NULL || options->shuffle_seed > 2) {
+        return 0;
+    }
+    int64_t steps = cancel_at_each_step(options, story_to_cancel, NULL);
+    CHECK(steps > 20);
+    return 0;
+}
+
+/* ---- everything at random ---- */
+
+static uint64_t drawn(uint64_t *state, uint64_t below)
+{
+    *state = *state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (*state >> 33) % below;
+}
+
+static int trouble(struct outlet_rig *rig, uint64_t *state)
+{
+    switch (drawn(state, 8)) {
+    case 0:
+        rig->sink->down = true;
+        break;
+    case 1:
+        rig->sink->fail_writes = 1 + (int)drawn(state, 3);
+        break;
+    case 2:
+        rig->sink->lose_answers = 1 + (int)drawn(state, 3);
+        break;
+    case 3:
+        rig->sink->write_time = SL_MILLISECONDS(drawn(state, 30));
+        break;
+    case 4:
+        rig->sink->fail_opens = 1 + (int)drawn(state, 2);
+        break;
+    default:
+        rig->sink->down = false;
+        rig->sink->write_time = 0;
+        break;
+    }
+    CHECK_EQ(outlet_rig_feed(rig, drawn(state, 400)), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(drawn(state, 40))), 0);
+    return outlet_rig_check_sum(rig);
+}
+
+/* Whatever happens, with the spool everything arrives, once and in order. */
+C_TEST_SIMULATED(trouble_at_random_loses_nothing, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    struct outlet_rig rig;
+    uint64_t state = sl_conformance_seed() * 77 + 5;
+    CHECK_EQ(outlet_rig_make(&rig, drawn(&state, 2) == 0, spooling.options), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    for (int round = 0; round < 30; round++) {
+        CHECK_EQ(trouble(&rig, &state), 0);
+    }
+    rig.sink->down = false;
+    rig.sink->fail_opens = rig.sink->fail_writes = rig.sink->lose_answers = 0;
+    rig.sink->write_time = 0;
+    while (sl_outlet_get_stats(rig.outlet)->away) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
+    }
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    CHECK_EQ(outlet_rig_check_all(&rig), 0);
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->written + sl_outlet_get_stats(rig.outlet)->repeated, rig.fed);
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
+SL_TEST_MAIN(cmocka_unit_test(an_outage_goes_over_the_disk_and_back), cmocka_unit_test(the_batch_under_way_is_safe_too),
+             cmocka_unit_test(what_is_left_at_the_end_is_there_in_the_next_life),
+             cmocka_unit_test(a_spool_of_somebody_else_stops_the_outlet),
+             cmocka_unit_test(a_full_spool_drops_what_comes_and_keeps_what_it_has),
+             cmocka_unit_test(without_a_disk_the_queue_is_what_there_is),
+             cmocka_unit_test(memory_may_be_short_anywhere), cmocka_unit_test(it_may_be_cancelled_at_each_step),
+             cmocka_unit_test(trouble_at_random_loses_nothing))

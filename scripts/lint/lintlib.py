@@ -7,6 +7,9 @@ import sys
 
 ROOT = os.path.abspath(os.environ.get("LINT_ROOT") or os.path.join(os.path.dirname(__file__), "..", ".."))
 
+# Where tools keep what they fetched and built, whichever tree is looked at.
+BUILD = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "build"))
+
 C_SUFFIXES = (".c", ".h", ".cc")
 
 _problems = 0

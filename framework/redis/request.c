@@ -41,8 +41,9 @@ static bool is(struct sl_bytes piece, const char *word)
 
 static bool in_list(struct sl_bytes piece, const char *const *words)
 {
+    char first = (char)(piece.size_bytes == 0 ? 0 : *(const char *)piece.data & ~0x20);
     for (; *words != NULL; words++) {
-        if (is(piece, *words)) {
+        if (**words == first && is(piece, *words)) { /* most differ in their first letter */
             return true;
         }
     }

@@ -116,7 +116,9 @@ static void keep_cause(sl_scope *scope, enum sl_cause cause, const char *text, s
     info->cause = cause;
     info->text = memcpy(info + 1, text, bytes);
     info->error = sl_error_ref(error);
-    (void)snprintf(info->task, sizeof info->task, "%s", by == NULL ? "" : by->name);
+    if (by != NULL) {
+        memcpy(info->task, by->name, strnlen(by->name, sizeof info->task - 1)); /* cleared above */
+    }
     scope->info = info;
 }
 

@@ -127,7 +127,6 @@ static int tell_restart(struct entry *entry, int64_t wall_ns)
 {
     const struct sl_books_options *options = &entry->books->options;
     bool ids = entry->before > 0 && entry->first_id > 0 && options->driver->book_rule != SL_BOOK_RULE_TIMED;
-    entry->resumed = false;
     if (ids ? entry->first_id <= entry->before : entry->seamless) {
         return 0;
     }
@@ -144,14 +143,18 @@ static int tell_restart(struct entry *entry, int64_t wall_ns)
 static int on_event(void *arg, const sl_market_event *event)
 {
     struct entry *entry = arg;
-    if (!entry->begun && event->kind == SL_EVENT_BOOK_SNAPSHOT) {
-        entry->begun = true;
-        entry->first_id = event->as.snapshot.last_id;
-        if (entry->resumed) {
-            SL_TRY(tell_restart(entry, event->receive_time_ns));
-        }
+    const struct sl_books_options *options = &entry->books->options;
+    if (entry->begun || event->kind != SL_EVENT_BOOK_SNAPSHOT) {
+        return options->event(options->arg, event);
     }
-    return entry->books->options.event(entry->books->options.arg, event);
+    entry->first_id = event->as.snapshot.last_id;
+    if (entry->resumed) {
+        SL_TRY(tell_restart(entry, event->receive_time_ns));
+    }
+    SL_TRY(options->event(options->arg, event));
+    entry->begun = true; /* not before it was taken: else the next life would go on behind it */
+    entry->resumed = false;
+    return 0;
 }
 
 static int entry_of(sl_books *books, const sl_instrument *instrument, struct entry **ret_entry)
@@ -344,10 +347,24 @@ int sl_books_resume(sl_books *books, const sl_instrument *instrument, int64_t id
 {
     struct entry *entry = NULL;
     SL_TRY(entry_of(books, instrument, &entry));
-    entry->resumed = true;
+    entry->resumed = !entry->begun;
     entry->seamless = seamless;
     entry->before = id;
     return entry->begun ? tell_restart(entry, wall_ns) : 0;
+}
+
+int sl_books_left(sl_books *books, const sl_instrument *instrument, int64_t wall_ns)
+{
+    const struct entry *entry = look(books, instrument);
+    const struct sl_books_options *options = &books->options;
+    bool ids = entry != NULL && entry->before > 0 && options->driver->book_rule != SL_BOOK_RULE_TIMED;
+    if (entry == NULL || !entry->resumed || entry->seamless || ids) {
+        return 0;
+    }
+    sl_market_event event = {
+        .kind = SL_EVENT_GAP, .feed = SL_FEED_DEPTH, .instrument = instrument, .receive_time_ns = wall_ns};
+    event.as.gap = (sl_gap){.reason = SL_GAP_RESTARTED, .from_id = entry->before, .seen_time_ns = wall_ns};
+    return options->event(options->arg, &event);
 }
 
 bool sl_books_position(const sl_books *books, const sl_instrument *instrument, int64_t *ret_id)

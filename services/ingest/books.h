@@ -85,6 +85,12 @@ void sl_books_remove(sl_books *books, const sl_instrument *instrument);
 SL_MUST_CHECK int sl_books_resume(sl_books *books, const sl_instrument *instrument, int64_t id, bool seamless,
                                   int64_t wall_ns);
 
+/*
+ * Somebody else goes on with the book: a restart whose first snapshot has not come is told, up to where nobody knows, unless
+ * ids will tell it there. 0, or what `event` returned. With the mutex held.
+ */
+SL_MUST_CHECK int sl_books_left(sl_books *books, const sl_instrument *instrument, int64_t wall_ns);
+
 /* The last id that was applied, here or (while there is no book) before; 0 where there are none. False: nothing is known. */
 bool sl_books_position(const sl_books *books, const sl_instrument *instrument, int64_t *ret_id);
 

@@ -221,15 +221,22 @@ static bool elsewhere(void *arg, const sl_instrument *instrument)
 static int go_on_with(struct sl_program_service *service, const sl_subscription *what)
 {
     const struct market *market = service->life;
-    const sl_replicas *replicas = sl_program_replicas(service->parts);
+    sl_replicas *replicas = sl_program_replicas(service->parts);
+    sl_positions *positions = sl_replicas_positions(replicas);
     int64_t id = 0;
     bool seamless = false;
-    if (sl_positions_claim(sl_replicas_positions(sl_program_replicas(service->parts)), service->name, what->instrument,
-                           what->feed, &id, &seamless) ||
-        sl_replicas_unclean(replicas, what->instrument, service->chosen)) {
-        return sl_stream_resume(market->stream, what->instrument, what->feed, id, seamless);
+    if (!sl_positions_claim(positions, service->name, what->instrument, what->feed, &id, &seamless) &&
+        !sl_replicas_unclean(replicas, what->instrument, service->chosen)) {
+        return 0;
     }
-    return 0;
+    int code = sl_stream_resume(market->stream, what->instrument, what->feed, id, seamless);
+    if (code < 0) { /* it was not told: the next life is to */
+        char key[SL_POSITION_KEY_MAX];
+        (void)sl_position_key(service->name, what->instrument, what->feed, key);
+        int kept = sl_positions_expect(positions, key, id, seamless);
+        (void)kept; /* there is room: it was there a moment ago */
+    }
+    return code;
 }
 
 static int go_on(struct sl_program_service *service, size_t count)
@@ -320,6 +327,7 @@ static int run_stream(struct sl_program_service *service, struct market *market)
     SL_TRY(sl__service_reach(service));
     SL_TRY(make_stream(service, &market->stream));
     sl_stream_pause(market->stream, service->paused);
+    service->chosen = 0; /* what an earlier life has chosen says nothing of this one */
     service->life = market;
     SL_SCOPE(scope, .name = service->name);
     int code = as_stream(service) != NULL
@@ -384,7 +392,7 @@ static void remember(void *arg, const sl_instrument *instrument, sl_feed feed, i
     const struct sl_program_service *service = arg;
     char key[SL_POSITION_KEY_MAX];
     (void)sl_position_key(service->name, instrument, feed, key);
-    int code = sl_positions_expect(sl_replicas_positions(sl_program_replicas(service->parts)), key, id, false);
+    int code = sl_positions_keep(sl_replicas_positions(sl_program_replicas(service->parts)), key, id);
     (void)code; /* then a gap is not told as exactly as it could be */
 }
 

@@ -124,6 +124,18 @@ int sl_positions_expect(sl_positions *positions, const char *key, int64_t id, bo
     return 0;
 }
 
+/* The place of one that nobody has claimed; NULL: there is none. */
+static struct expected *unclaimed(const sl_positions *positions, const char *key)
+{
+    struct expected *place = positions->expected_count == 0 ? NULL : place_of(positions, key);
+    return place == NULL || place->key[0] == '\0' || place->gone ? NULL : place;
+}
+
+int sl_positions_keep(sl_positions *positions, const char *key, int64_t id)
+{
+    return unclaimed(positions, key) != NULL ? 0 : sl_positions_expect(positions, key, id, false);
+}
+
 size_t sl_positions_expected(const sl_positions *positions)
 {
     return positions->expected_count;
@@ -133,12 +145,9 @@ bool sl_positions_claim(sl_positions *positions, const char *service, const sl_i
                         int64_t *ret_id, bool *ret_seamless)
 {
     char key[SL_POSITION_KEY_MAX];
-    if (positions->expected_count == 0) {
-        return false;
-    }
     (void)sl_position_key(service, instrument, feed, key);
-    struct expected *place = place_of(positions, key);
-    if (place->key[0] == '\0' || place->gone) {
+    struct expected *place = unclaimed(positions, key);
+    if (place == NULL) {
         return false;
     }
     *ret_id = place->id;

@@ -36,6 +36,9 @@ size_t sl_position_key(const char *service, const sl_instrument *instrument, sl_
 /* It was at `id`; a second word on the same key replaces the first. 0, SL_EINVAL (a key too long), SL_EMSGSIZE, SL_ENOMEM. */
 SL_MUST_CHECK int sl_positions_expect(sl_positions *positions, const char *key, int64_t id, bool seamless);
 
+/* The same, but what an earlier life reached and nobody has gone on from holds: what is missing since then is not told yet. */
+SL_MUST_CHECK int sl_positions_keep(sl_positions *positions, const char *key, int64_t id);
+
 /* How many nobody has claimed; the one of a feed, which is then forgotten. */
 size_t sl_positions_expected(const sl_positions *positions);
 bool sl_positions_claim(sl_positions *positions, const char *service, const sl_instrument *instrument, sl_feed feed,

@@ -62,6 +62,17 @@ bool sl__replicas_may_save(const sl_replicas *replicas, const struct sl__replica
     return part->state != SL__PART_AWAY && part->joined && replicas->taken_chosen >= part->claimed;
 }
 
+bool sl__replicas_is_told(const sl_replicas *replicas, const struct sl__replica_part *part)
+{
+    for (const struct sl_program_service *service = sl_program_services(replicas->parts); service != NULL;
+         service = service->next) {
+        if (service->kind->positions != NULL && service->chosen < part->claimed) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Services look anew at what they follow. */
 static uint64_t tell_services(sl_replicas *replicas)
 {
@@ -75,40 +86,46 @@ static uint64_t tell_services(sl_replicas *replicas)
 
 /* ---- leases ---- */
 
-static int take_over(sl_replicas *replicas, struct sl__replica_part *part, bool seamless, bool unclean)
+static int take_over(sl_replicas *replicas, struct sl__replica_part *part, const struct sl__told *told)
 {
     int64_t fence = part->fence;
-    SL_TRY(sl__store_take(replicas, part, seamless));
+    bool ours = part->before != 0 && told->fence == part->before; /* and nothing has passed us since */
+    SL_TRY(sl__store_take(replicas, part, ours || told->seen == fence));
     if (part->fence != fence || part->state == SL__PART_AWAY) { /* lost while we asked */
         return 0;
     }
     part->joined = true;
-    part->unclean = unclean;
+    part->unclean = told->open > 0;
     part->claimed = tell_services(replicas);
     return 0;
 }
 
-/* We are to give it back before the one that had it has said its last word; it may still be going on with it. */
-static int take_over_early(sl_replicas *replicas, struct sl__replica_part *part)
-{
-    struct sl__told told;
-    SL_TRY(sl__store_look(replicas, part->index, &told));
-    bool died = told.state == SL__TOLD_OWNED && told.fence > 0 && told.fence < part->fence;
-    return take_over(replicas, part, false, died);
-}
-
 static void begin(sl_replicas *replicas, struct sl__replica_part *part, int64_t fence)
 {
-    bool back = part->state == SL__PART_LEAVING; /* it comes back before anybody else had it */
-    sl_time drain = replicas->conf->drain;
+    bool back = part->state == SL__PART_LEAVING; /* we never ceased to follow it */
+    sl_time wait = replicas->conf->drain + SL_REPLICAS_MARGIN + SL_REPLICAS_PATIENCE;
     *part = (struct sl__replica_part){.index = part->index,
                                       .state = SL__PART_OWNED,
                                       .fence = fence,
-                                      .joined = back && part->joined && part->heir == 0,
+                                      .before = !back          ? 0
+                                                : part->joined ? part->fence
+                                                               : part->before,
                                       .claimed = part->claimed,
-                                      .join_by = sl_time_add(sl_now(), drain + SL_REPLICAS_MARGIN)};
+                                      .join_by = sl_time_add(sl_now(), wait)};
     part->generation = tell_services(replicas);
     sl_event_set(&replicas->changed);
+}
+
+/* Before anything of it is followed: whoever comes later must find out that somebody did. */
+static int say_begins(sl_replicas *replicas, const struct sl__replica_part *part, int64_t fence)
+{
+    for (;;) {
+        int code = sl__store_open(replicas, part->index, fence, part->state == SL__PART_LEAVING ? part->fence : 0);
+        if (code == 0 || code == SL_ECANCELED || sl_stop_requested()) {
+            return code;
+        }
+        SL_TRY(sl_sleep(SL_REPLICAS_LOOK_EVERY)); /* until the lease is lost */
+    }
 }
 
 static void away(sl_replicas *replicas, struct sl__replica_part *part)
@@ -124,18 +141,12 @@ static int give_back(sl_replicas *replicas, struct sl__replica_part *part)
     sl_partitions_stats_get(replicas->partitions, &stats);
     replicas->members = stats.members;
     part->state = SL__PART_LEAVING;
-    part->leave_by = sl_time_add(sl_now(), replicas->conf->drain);
+    part->leave_by = SL_NEVER;
     part->alone = stats.members < 2;
     part->heir = 0;
     part->leave_from = 0;
     sl_event_set(&replicas->changed);
-    if (part->alone) {
-        return 0;
-    }
-    int code = part->joined ? 0 : take_over_early(replicas, part);
-    if (code != SL_ECANCELED) {
-        code = sl__store_state(replicas, part, SL__TOLD_HANDING);
-    }
+    int code = part->alone ? 0 : sl__store_handing(replicas, part);
     return code == SL_ECANCELED ? code : 0; /* the heir finds an owner that said nothing, and tells a gap to be sure */
 }
 
@@ -158,8 +169,12 @@ static int own(void *arg, const struct sl_partition *partition)
 {
     sl_replicas *replicas = arg;
     struct sl__replica_part *part = &replicas->all[partition->index];
+    int code = say_begins(replicas, part, partition->fence);
+    if (code < 0) {
+        return code == SL_ECANCELED ? code : 0; /* nothing of it was followed for this lease */
+    }
     begin(replicas, part, partition->fence);
-    int code = sl_stop_wait();
+    code = sl_stop_wait();
     if (code == 0) {
         return give_back(replicas, part);
     }
@@ -169,20 +184,15 @@ static int own(void *arg, const struct sl_partition *partition)
 
 /* ---- a new owner ---- */
 
-/* The one before may still be writing: its last word says how far it came. */
+/* Those before may still be writing: their last words say how far they came. */
 static int join(sl_replicas *replicas, struct sl__replica_part *part)
 {
     struct sl__told told;
-    SL_TRY(sl__store_look(replicas, part->index, &told));
-    if (part->state != SL__PART_OWNED) {
+    SL_TRY(sl__store_look(replicas, part, &told));
+    if (part->state != SL__PART_OWNED || (told.handing > 0 && sl_now() < part->join_by)) {
         return 0;
     }
-    if (told.state == SL__TOLD_HANDING && told.fence < part->fence && sl_now() < part->join_by) {
-        return 0;
-    }
-    bool over = told.state == SL__TOLD_DONE;
-    bool unclean = !over && told.fence > 0 && told.fence < part->fence;
-    return take_over(replicas, part, over && told.seen == part->fence, unclean);
+    return take_over(replicas, part, &told);
 }
 
 static void count_pending(void *arg, const sl_subscription *what)
@@ -213,7 +223,11 @@ static int announce(sl_replicas *replicas, struct sl__replica_part *part)
 {
     int64_t fence = part->fence;
     SL_TRY(sl__store_live(replicas, part));
-    part->live = part->fence == fence && part->state == SL__PART_OWNED; /* still, after the wait */
+    if (part->fence == fence && part->state == SL__PART_OWNED) { /* still, after the wait */
+        sl_time by = sl_time_add(sl_now(), SL_REPLICAS_OVERLAP + replicas->conf->drain + SL_REPLICAS_MARGIN);
+        part->live = true;
+        part->join_by = by < part->join_by ? by : part->join_by;
+    }
     return 0;
 }
 
@@ -249,7 +263,7 @@ static int tend_owned(sl_replicas *replicas)
 static int look_for_heir(sl_replicas *replicas, struct sl__replica_part *part)
 {
     struct sl__told told;
-    SL_TRY(sl__store_look(replicas, part->index, &told));
+    SL_TRY(sl__store_look(replicas, part, &told));
     if (part->state != SL__PART_LEAVING) { /* it came back while we asked */
         return 0;
     }
@@ -273,10 +287,14 @@ static void give_up(sl_replicas *replicas, struct sl__replica_part *part)
     replicas->take_next = part->leave_from;
 }
 
-/* Its last positions are stored, or cannot be: the heir is told, and nothing of it is followed any more. */
-static int leave(sl_replicas *replicas, struct sl__replica_part *part)
+/*
+ * Nothing of it is followed any more. In order: an heir has all of it, and the sinks what we had; or the last positions are
+ * stored and services had told what was missing before them.
+ */
+static int leave(sl_replicas *replicas, struct sl__replica_part *part, bool in_order)
 {
-    int code = sl__store_state(replicas, part, SL__TOLD_DONE);
+    int code = sl__store_left(replicas, part,
+                              in_order && (part->joined ? sl__replicas_is_told(replicas, part) : part->heir > 0));
     if (part->state == SL__PART_LEAVING) {
         away(replicas, part);
     }
@@ -402,9 +420,9 @@ static int leave_those_told(sl_replicas *replicas, sl_time stored_at)
         struct sl__replica_part *part = &replicas->all[at];
         bool ready = part->state == SL__PART_LEAVING && part->leave_from != 0;
         bool late = ready && sl_now() >= sl_time_add(part->leave_from, replicas->conf->drain);
-        bool told = part->leave_from <= stored_at && sl__replicas_may_save(replicas, part);
+        bool told = part->leave_from <= stored_at && (sl__replicas_may_save(replicas, part) || !part->joined);
         if (ready && (told || late)) {
-            int one = leave(replicas, part);
+            int one = leave(replicas, part, told);
             code = code < 0 ? code : one;
         }
     }
@@ -490,6 +508,15 @@ static int tend_always(void *arg)
     }
 }
 
+/* There is an end now to the time that others have for taking over. */
+static void hurry(sl_replicas *replicas)
+{
+    replicas->stopping = true;
+    for (uint32_t at = 0; at < replicas->count; at++) {
+        replicas->all[at].leave_by = sl_time_add(sl_now(), replicas->conf->drain);
+    }
+}
+
 /* Until all is handed over, or nobody is there to take it. */
 static int wait_for_heirs(const sl_replicas *replicas)
 {
@@ -522,7 +549,7 @@ int sl_replicas_run(void *arg)
     replicas->stopping = false;
     int code = sl_spawn(&scope, tend_always, replicas, .daemon = true, .name = "positions");
     code = code == 0 ? take_part(replicas) : code;
-    replicas->stopping = true;
+    hurry(replicas);
     sl_event_set(&replicas->changed);
     code = code == 0 ? wait_for_heirs(replicas) : code;
     return sl_scope_close(&scope, code);
@@ -538,156 +565,6 @@ void sl_replicas_end(sl_replicas *replicas)
         sl_log_with(SL_LOG_WARNING, "the last positions could not be stored",
                     sl_field_text("problem", sl_error_message(sl_error_last())), sl_field_code("code", code));
     }
-}
-
-/* ---- views ---- */
-
-bool sl_replicas_ready(const sl_replicas *replicas, char *reason, size_t reason_bytes)
-{
-    struct sl_partitions_stats stats = {.members = 0};
-    uint32_t live = 0;
-    if (replicas->partitions != NULL) {
-        sl_partitions_stats_get(replicas->partitions, &stats);
-    }
-    if (stats.members == 0) {
-        (void)snprintf(reason, reason_bytes, "not in the group '%s' yet", replicas->conf->group);
-        return false;
-    }
-    for (uint32_t at = 0; at < replicas->count; at++) {
-        live += replicas->all[at].state == SL__PART_OWNED && replicas->all[at].live;
-    }
-    if (live < stats.wanted) {
-        (void)snprintf(reason, reason_bytes, "%" PRIu32 " of its %" PRIu32 " partitions are not live yet",
-                       stats.wanted - live, stats.wanted);
-        return false;
-    }
-    return true;
-}
-
-void sl_replicas_collect(const sl_replicas *replicas, sl_scrape *scrape)
-{
-    struct sl_partitions_stats stats = {.count = replicas->count};
-    if (replicas->partitions != NULL) {
-        sl_partitions_stats_get(replicas->partitions, &stats);
-    }
-    const struct sl_label *labels = SL_LABELS({"group", replicas->conf->group});
-    sl_scrape_gauge(scrape, "sluice_replicas", "Replicas in the group, by the last beat.", labels, stats.members);
-    sl_scrape_gauge(scrape, "sluice_partitions", "Partitions of the group.", labels, stats.count);
-    sl_scrape_gauge(scrape, "sluice_partitions_owned", "Partitions whose lease this replica has.", labels, stats.owned);
-    sl_scrape_counter(scrape, "sluice_partitions_taken_total", "Leases of partitions taken.", labels, stats.taken);
-    sl_scrape_counter(scrape, "sluice_partitions_handed_over_total", "Leases given back in order.", labels,
-                      stats.handed_over);
-    sl_scrape_counter(scrape, "sluice_partitions_lost_total", "Leases that ran out or were refused.", labels,
-                      stats.lost);
-    sl_scrape_counter(scrape, "sluice_partitions_failed_beats_total", "Signs of life that did not reach the group.",
-                      labels, stats.beats_failed);
-}
-
-static void put_uint(sl_json_writer *out, const char *key, uint64_t value)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_uint64(out, value);
-}
-
-static void put_text(sl_json_writer *out, const char *key, const char *text)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_text(out, text);
-}
-
-/* What others own is known from the server; our own needs no asking. */
-static const char *owner_of(const sl_replicas *replicas, uint32_t index, int64_t *ret_fence)
-{
-    const struct sl__replica_part *part = &replicas->all[index];
-    const struct sl_partition_owner *owner = &replicas->owners[index];
-    bool ours = part->state == SL__PART_OWNED;
-    bool old = !ours && strcmp(owner->replica, replicas->replica) == 0;
-    *ret_fence = ours ? part->fence : old ? 0 : owner->fence;
-    return ours ? replicas->replica : old ? "" : owner->replica;
-}
-
-static void count_followed(sl_replicas *replicas)
-{
-    const sl_instruments *table = sl_program_instruments(replicas->parts);
-    memset(replicas->followed, 0, replicas->count * sizeof *replicas->followed);
-    for (size_t at = 0; at < sl_instruments_count(table); at++) {
-        const sl_instrument *instrument = sl_instruments_at(table, at);
-        bool followed = false;
-        for (const struct sl_program_service *service = sl_program_services(replicas->parts);
-             service != NULL && !followed; service = service->next) {
-            followed =
-                service->life != NULL && service->kind->follows != NULL && service->kind->follows(service, instrument);
-        }
-        if (followed) {
-            replicas->followed[sl__replicas_partition_of(replicas, instrument)]++;
-        }
-    }
-}
-
-static void put_replicas(const sl_replicas *replicas, sl_json_writer *out)
-{
-    sl_json_put_key(out, "replicas");
-    sl_json_begin_array(out);
-    for (uint32_t at = 0; at < replicas->count; at++) {
-        int64_t fence = 0;
-        const char *name = owner_of(replicas, at, &fence);
-        uint64_t count = 0;
-        bool seen = name[0] == '\0';
-        for (uint32_t other = 0; other < replicas->count && !seen; other++) {
-            bool same = strcmp(owner_of(replicas, other, &fence), name) == 0;
-            seen = same && other < at;
-            count += same;
-        }
-        if (!seen) {
-            sl_json_begin_object(out);
-            put_text(out, "id", name);
-            put_uint(out, "partitions", count);
-            sl_json_end_object(out);
-        }
-    }
-    sl_json_end_array(out);
-}
-
-static void put_partition(const sl_replicas *replicas, uint32_t index, sl_json_writer *out)
-{
-    static const char *const states[] = {
-        [SL__PART_AWAY] = "away", [SL__PART_OWNED] = "owned", [SL__PART_LEAVING] = "leaving"};
-    const struct sl__replica_part *part = &replicas->all[index];
-    int64_t fence = 0;
-    const char *owner = owner_of(replicas, index, &fence);
-    sl_json_begin_object(out);
-    put_uint(out, "id", index);
-    sl_json_put_key(out, "owner");
-    if (owner[0] == '\0') {
-        sl_json_put_null(out);
-    } else {
-        sl_json_put_text(out, owner);
-    }
-    sl_json_put_key(out, "token");
-    sl_json_put_int64(out, fence);
-    put_text(out, "state",
-             part->state == SL__PART_OWNED && !(part->live && part->joined) ? "joining" : states[part->state]);
-    if (part->state != SL__PART_AWAY) {
-        put_uint(out, "instruments", replicas->followed[index]);
-    }
-    sl_json_end_object(out);
-}
-
-void sl_replicas_view(sl_replicas *replicas, sl_json_writer *out)
-{
-    count_followed(replicas);
-    sl_json_begin_object(out);
-    put_text(out, "backend", replicas->redis != NULL ? "redis" : "local");
-    put_text(out, "replica", replicas->replica);
-    put_text(out, "group", replicas->conf->group);
-    put_replicas(replicas, out);
-    sl_json_put_key(out, "partitions");
-    sl_json_begin_array(out);
-    for (uint32_t at = 0; at < replicas->count; at++) {
-        put_partition(replicas, at, out);
-    }
-    sl_json_end_array(out);
-    sl_json_end_object(out);
 }
 
 /* ---- made and freed ---- */

@@ -11,11 +11,15 @@
  *
  * So both write for a while: sinks know the doubles by their identity, which is why writes carry no fencing token. An owner that
  * dies has stored how far its sinks were a moment ago; the next one begins there, and tells what is missing as a gap.
+ * A lease may change hands again before the one before the last has left. Whoever has one says so before it follows
+ * anything, and takes that back only when it leaves in order: the next owner waits for all who are handing over, and
+ * where one never says its last word, what nobody has a position of is told as well.
  * With the backend `local` there is one partition, and positions are kept in a file if the configuration names one; a
  * process that is killed before it has stored any (SL_REPLICAS_STORE_EVERY, and until its sinks have them) leaves no trace there.
  *
- * Keys in Redis, beside those of sluice/partition.h: sluice:{GROUP}:position:N, a hash: "@fence" and "@state" of whom it
- * is from, "@live" who follows it now, "@seen" whom the last one had seen live, and by key of position the id.
+ * Keys in Redis, beside those of sluice/partition.h: sluice:{GROUP}:position:N, a hash: "@fence" whom positions are from,
+ * "@live" who follows it now, "@seen" whom the one of "@fence" had seen live when it left, "@open:TOKEN" for each lease whose
+ * holder has not left in order ("owned", "handing", "gone"), and by key of position the id.
  */
 #ifndef SL_INGEST_REPLICAS_H
 #define SL_INGEST_REPLICAS_H
@@ -39,8 +43,11 @@ extern "C" {
 /* How often the state of a change of owner is looked at; and otherwise. */
 #define SL_REPLICAS_LOOK_EVERY SL_MILLISECONDS(100)
 
-/* A new owner waits for the old one's last word so much longer than that may take. */
+/* A new owner waits for the old one's last word so much longer than that may take; */
 #define SL_REPLICAS_MARGIN SL_SECONDS(2)
+
+/* and before it has all of it itself so much longer still. */
+#define SL_REPLICAS_PATIENCE SL_MINUTES(1)
 
 typedef struct sl_replicas sl_replicas;
 struct sl_program_parts;

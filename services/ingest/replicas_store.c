@@ -23,34 +23,49 @@
 #define FILE_LINE_MAX (SL_POSITION_KEY_MAX + 32)
 #define FILE_MAX_BYTES ((size_t)1 << 30)
 
-static const char *const state_names[] = {
-    [SL__TOLD_NOTHING] = "", [SL__TOLD_OWNED] = "owned", [SL__TOLD_HANDING] = "handing", [SL__TOLD_DONE] = "done"};
+/* What is said of a lease whose holder follows the partition. */
+#define OPEN "@open:"
 
-/* ---- scripts; KEYS[1] is the hash ---- */
+/* ---- scripts; KEYS[1] is the hash, ARGV[1] our token ---- */
 
-/* KEYS[2]: the members. */
+/* ARGV[2]: how long it is kept; [3]: our token of before, which this one goes on from. */
+static const char open_script[] =
+    "redis.call('HDEL', KEYS[1], '" OPEN "' .. ARGV[3]) redis.call('HSET', KEYS[1], '" OPEN "' .. ARGV[1], 'owned') "
+    "redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1";
+
+/* KEYS[2]: the members. Leases that are newer than ours are no business of ours. */
 static const char look_script[] =
     "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
-    "local out = redis.call('HMGET', KEYS[1], '@state', '@fence', '@live', '@seen') "
-    "for i = 1, 4 do out[i] = out[i] or (i == 1 and '' or '0') end "
-    "out[5] = redis.call('ZCOUNT', KEYS[2], '(' .. string.format('%.0f', now), '+inf') return out";
+    "local out = redis.call('HMGET', KEYS[1], '@fence', '@live', '@seen') for i = 1, 3 do out[i] = out[i] or '0' end "
+    "out[4] = redis.call('ZCOUNT', KEYS[2], '(' .. string.format('%.0f', now), '+inf') out[5] = 0 out[6] = 0 "
+    "local all = redis.call('HGETALL', KEYS[1]) for i = 1, #all, 2 do local f = string.match(all[i], '^" OPEN
+    "(%d+)$') "
+    "if f and tonumber(f) < tonumber(ARGV[1]) then "
+    "out[5] = out[5] + 1 if all[i + 1] == 'handing' then out[6] = out[6] + 1 end end end return out";
 
-/* ARGV: token, how long it is kept. Gives all, or nothing when a newer owner was here. */
+/* ARGV[2]: how long it is kept. Gives all, or nothing when a newer owner was here; those before us are accounted for. */
 static const char take_script[] =
     "local f = redis.call('HGET', KEYS[1], '@fence') if f and tonumber(f) > tonumber(ARGV[1]) then return {} end "
-    "local all = redis.call('HGETALL', KEYS[1]) "
-    "redis.call('HSET', KEYS[1], '@fence', ARGV[1], '@state', 'owned') redis.call('PEXPIRE', KEYS[1], ARGV[2]) "
-    "return all";
+    "local all = redis.call('HGETALL', KEYS[1]) redis.call('HSET', KEYS[1], '@fence', ARGV[1], '@seen', '0') "
+    "for i = 1, #all, 2 do local o = string.match(all[i], '^" OPEN "(%d+)$') "
+    "if o and tonumber(o) < tonumber(ARGV[1]) then redis.call('HDEL', KEYS[1], all[i]) end end "
+    "redis.call('PEXPIRE', KEYS[1], ARGV[2]) return all";
 
-/* ARGV: token. */
 static const char live_script[] =
     "local f = redis.call('HGET', KEYS[1], '@live') if f and tonumber(f) >= tonumber(ARGV[1]) then return 0 end "
     "redis.call('HSET', KEYS[1], '@live', ARGV[1]) return 1";
 
-/* ARGV: token, how long it is kept, field, value... */
+/* ARGV[2]: how it stands with us, 'left': in order; [3]: the heir. One whose word is not waited for any more says none. */
+static const char tell_script[] =
+    "local open = '" OPEN "' .. ARGV[1] if redis.call('HEXISTS', KEYS[1], open) == 0 then return 0 end "
+    "if ARGV[2] ~= 'left' then redis.call('HSET', KEYS[1], open, ARGV[2]) return 1 end "
+    "redis.call('HDEL', KEYS[1], open) "
+    "if redis.call('HGET', KEYS[1], '@fence') == ARGV[1] then redis.call('HSET', KEYS[1], '@seen', ARGV[3]) end return "
+    "1";
+
+/* ARGV[2]: how long it is kept, field, value... */
 static const char save_script[] =
     "local f = redis.call('HGET', KEYS[1], '@fence') if f and tonumber(f) > tonumber(ARGV[1]) then return 0 end "
-    "redis.call('HSET', KEYS[1], '@fence', ARGV[1]) "
     "for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end "
     "redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1";
 
@@ -72,35 +87,40 @@ static int call(const sl_replicas *replicas, uint32_t index, const char *script,
     return sl_redis_eval(replicas->redis, &eval, ret_reply);
 }
 
-static enum sl__told_state state_of(const struct sl_redis_value *text)
+/* A number as an argument. */
+struct number {
+    char text[24];
+};
+
+static struct sl_bytes put_number(int64_t value, struct number *text)
 {
-    enum sl__told_state state = SL__TOLD_DONE;
-    while (state > SL__TOLD_NOTHING && !sl_redis_value_is(text, state_names[state])) {
-        state--;
-    }
-    return state;
+    (void)snprintf(text->text, sizeof text->text, "%" PRId64, value);
+    return sl_redis_text(text->text);
 }
 
-static int redis_look(const sl_replicas *replicas, uint32_t index, struct sl__told *ret_told)
+static int redis_look(const sl_replicas *replicas, const struct sl__replica_part *part, struct sl__told *ret_told)
 {
+    struct number fence;
+    int64_t open = 0, handing = 0;
+    const struct sl_bytes argument = put_number(part->fence, &fence);
     sl_auto(sl_redis_reply) *reply = NULL;
-    SL_TRY(call(replicas, index, look_script, NULL, 0, &reply));
+    SL_TRY(call(replicas, part->index, look_script, &argument, 1, &reply));
     struct sl_redis_value all = sl_redis_reply_value(reply);
-    struct sl_redis_value state = sl_redis_value_at(&all, 0);
-    int64_t *const numbers[] = {&ret_told->fence, &ret_told->live, &ret_told->seen, &ret_told->members};
-    ret_told->state = state_of(&state);
+    int64_t *const numbers[] = {&ret_told->fence,   &ret_told->live, &ret_told->seen,
+                                &ret_told->members, &open,           &handing};
     for (size_t at = 0; at < sizeof numbers / sizeof *numbers; at++) {
-        struct sl_redis_value number = sl_redis_value_at(&all, at + 1);
+        struct sl_redis_value number = sl_redis_value_at(&all, at);
         SL_TRY(sl_redis_value_int(&number, numbers[at]));
     }
+    ret_told->open = (size_t)open;
+    ret_told->handing = (size_t)handing;
     return 0;
 }
 
 static int redis_take(sl_replicas *replicas, const struct sl__replica_part *part, bool seamless)
 {
-    char fence[24];
-    (void)snprintf(fence, sizeof fence, "%" PRId64, part->fence);
-    const struct sl_bytes arguments[] = {sl_redis_text(fence), sl_redis_text(KEPT_FOR_MS)};
+    struct number fence;
+    const struct sl_bytes arguments[] = {put_number(part->fence, &fence), sl_redis_text(KEPT_FOR_MS)};
     sl_auto(sl_redis_reply) *reply = NULL;
     SL_TRY(call(replicas, part->index, take_script, arguments, 2, &reply));
     struct sl_redis_value all = sl_redis_reply_value(reply), key, value;
@@ -129,14 +149,13 @@ struct saving {
 
 static int flush(struct saving *saving)
 {
-    char fence[24];
+    struct number fence;
     struct sl_bytes arguments[2 + 2 * PAIRS_MAX];
     size_t count = 0;
     if (saving->count == 0) {
         return 0;
     }
-    (void)snprintf(fence, sizeof fence, "%" PRId64, saving->part->fence);
-    arguments[count++] = sl_redis_text(fence);
+    arguments[count++] = put_number(saving->part->fence, &fence);
     arguments[count++] = sl_redis_text(KEPT_FOR_MS);
     for (size_t at = 0; at < saving->count; at++) {
         arguments[count++] = sl_redis_text(saving->keys[at]);
@@ -218,12 +237,14 @@ static int redis_save(sl_replicas *replicas, bool last)
     saving.ids = sl_calloc(PAIRS_MAX, sizeof *saving.ids);
     int code = saving.keys == NULL || saving.ids == NULL ? sl_fail(SL_ENOMEM, "out of memory for positions") : 0;
     for (uint32_t at = 0; at < replicas->count && code == 0; at++) {
-        saving.part = &replicas->all[at];
+        const struct sl__replica_part *part = saving.part = &replicas->all[at];
+        bool ours = part->state != SL__PART_AWAY && part->joined;
         saving.count = 0;
-        if (last ? saving.part->fence > 0 && saving.part->state != SL__PART_AWAY
-                 : sl__replicas_may_save(replicas, saving.part)) {
+        if (last ? ours : sl__replicas_may_save(replicas, part)) {
             code = save_part(&saving, last);
-            code = code == 0 && last ? sl__store_state(replicas, saving.part, SL__TOLD_DONE) : code;
+        }
+        if (last && code == 0 && part->state != SL__PART_AWAY) {
+            code = sl__store_left(replicas, part, ours && sl__replicas_is_told(replicas, part));
         }
     }
     sl_free(saving.keys);
@@ -383,10 +404,21 @@ static int file_take(sl_replicas *replicas)
 
 /* ---- either ---- */
 
-int sl__store_look(sl_replicas *replicas, uint32_t index, struct sl__told *ret_told)
+int sl__store_open(sl_replicas *replicas, uint32_t index, int64_t fence, int64_t before)
+{
+    struct number texts[2];
+    if (replicas->redis == NULL) {
+        return 0;
+    }
+    const struct sl_bytes arguments[] = {put_number(fence, &texts[0]), sl_redis_text(KEPT_FOR_MS),
+                                         put_number(before, &texts[1])};
+    return call(replicas, index, open_script, arguments, 3, NULL);
+}
+
+int sl__store_look(sl_replicas *replicas, const struct sl__replica_part *part, struct sl__told *ret_told)
 {
     *ret_told = (struct sl__told){.members = 0};
-    return replicas->redis == NULL ? 0 : redis_look(replicas, index, ret_told);
+    return replicas->redis == NULL ? 0 : redis_look(replicas, part, ret_told);
 }
 
 int sl__store_take(sl_replicas *replicas, const struct sl__replica_part *part, bool seamless)
@@ -396,27 +428,30 @@ int sl__store_take(sl_replicas *replicas, const struct sl__replica_part *part, b
 
 int sl__store_live(sl_replicas *replicas, const struct sl__replica_part *part)
 {
-    char fence[24];
-    if (replicas->redis == NULL) {
-        return 0;
-    }
-    (void)snprintf(fence, sizeof fence, "%" PRId64, part->fence);
-    const struct sl_bytes argument = sl_redis_text(fence);
-    return call(replicas, part->index, live_script, &argument, 1, NULL);
+    struct number fence;
+    const struct sl_bytes argument = put_number(part->fence, &fence);
+    return replicas->redis == NULL ? 0 : call(replicas, part->index, live_script, &argument, 1, NULL);
 }
 
-int sl__store_state(sl_replicas *replicas, const struct sl__replica_part *part, enum sl__told_state state)
+static int tell(const sl_replicas *replicas, const struct sl__replica_part *part, const char *state)
 {
-    char fence[24], heir[24];
+    struct number texts[2];
     if (replicas->redis == NULL) {
         return 0;
     }
-    (void)snprintf(fence, sizeof fence, "%" PRId64, part->fence);
-    (void)snprintf(heir, sizeof heir, "%" PRId64, part->heir);
-    const struct sl_bytes arguments[] = {sl_redis_text(fence),    sl_redis_text(KEPT_FOR_MS),
-                                         sl_redis_text("@state"), sl_redis_text(state_names[state]),
-                                         sl_redis_text("@seen"),  sl_redis_text(heir)};
-    return call(replicas, part->index, save_script, arguments, sizeof arguments / sizeof *arguments, NULL);
+    const struct sl_bytes arguments[] = {put_number(part->fence, &texts[0]), sl_redis_text(state),
+                                         put_number(part->heir, &texts[1])};
+    return call(replicas, part->index, tell_script, arguments, 3, NULL);
+}
+
+int sl__store_handing(sl_replicas *replicas, const struct sl__replica_part *part)
+{
+    return tell(replicas, part, "handing");
+}
+
+int sl__store_left(sl_replicas *replicas, const struct sl__replica_part *part, bool in_order)
+{
+    return tell(replicas, part, in_order ? "left" : "gone");
 }
 
 int sl__store_save(sl_replicas *replicas)

@@ -153,7 +153,8 @@ static int tell_left(sl_stream_service *stream, const sl_subscription *what, boo
     if (what->feed != SL_FEED_DEPTH || stream->books == NULL) {
         return sl_tracker_left(stream->tracker, what->instrument, what->feed, elsewhere, sl_now_wall());
     }
-    return elsewhere ? 0 : sl_books_lost(stream->books, what->instrument, 0, true, sl_now());
+    return elsewhere ? sl_books_left(stream->books, what->instrument, sl_now_wall())
+                     : sl_books_lost(stream->books, what->instrument, 0, true, sl_now());
 }
 
 static int tell_delisted(sl_stream_service *stream, const sl_subscription *what)

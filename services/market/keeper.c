@@ -48,6 +48,7 @@ struct sl_keeper {
     struct sl__kept kept;
     sl_time hole_until;      /* when the hole before what is kept is a gap; SL_NEVER: there is none */
     sl_gap gap;              /* the last one; open while it has a reason and is not healed */
+    bool gap_told;           /* that it was seen */
     int64_t receive_time_ns; /* of the last message */
     sl_keeper_stats stats;
 };
@@ -113,7 +114,8 @@ static int give(const sl_keeper *keeper, const sl_market_event *event)
     return keeper->options.event(keeper->options.arg, event);
 }
 
-static int give_gap(const sl_keeper *keeper)
+/* As it is seen, or (once it is healed at `healed_id`) healed. */
+static int give_gap(const sl_keeper *keeper, bool healed, int64_t healed_id)
 {
     sl_market_event event = {.kind = SL_EVENT_GAP,
                              .feed = SL_FEED_DEPTH,
@@ -121,42 +123,68 @@ static int give_gap(const sl_keeper *keeper)
                              .instrument = keeper->options.instrument,
                              .receive_time_ns = keeper->receive_time_ns};
     event.as.gap = keeper->gap;
+    event.as.gap.healed = healed;
+    event.as.gap.healed_id = healed ? healed_id : 0;
     return give(keeper, &event);
 }
 
-/* The book is wrong, or not known, from now on. The first cause is the one that is told. */
-static int begin_gap(sl_keeper *keeper, sl_gap_reason reason, int64_t to_id)
+static void open_gap(sl_keeper *keeper, sl_gap_reason reason, int64_t to_id)
 {
-    if (keeper->state != SL_KEEPER_LIVE) {
-        return 0;
-    }
-    const sl_gap before = keeper->gap;
     keeper->state = SL_KEEPER_STALE;
     keeper->hole_until = SL_NEVER;
+    keeper->stats.gaps++;
     keeper->gap =
         (sl_gap){.reason = reason, .from_id = keeper->last_id, .to_id = to_id, .seen_time_ns = keeper->receive_time_ns};
-    int code = give_gap(keeper);
-    if (code < 0) { /* whoever was not told of it is told again */
-        keeper->state = SL_KEEPER_LIVE;
-        keeper->gap = before;
-        return code;
+    keeper->gap_told = false;
+}
+
+/* That it was seen is told once; what nobody took is told when it is healed. */
+static int tell_gap(sl_keeper *keeper)
+{
+    int code = keeper->gap_told ? 0 : give_gap(keeper, false, 0);
+    keeper->gap_told = keeper->gap_told || code == 0;
+    return code;
+}
+
+/*
+ * The book is wrong, or not known, from now on. The first cause is the one that is told; where nobody took that, calling
+ * this again tells it.
+ */
+static int begin_gap(sl_keeper *keeper, sl_gap_reason reason, int64_t to_id)
+{
+    if (keeper->state == SL_KEEPER_LIVE) {
+        open_gap(keeper, reason, to_id);
     }
-    keeper->stats.gaps++;
-    return 0;
+    return gap_is_open(keeper) ? tell_gap(keeper) : 0;
+}
+
+/*
+ * A change or a snapshot is in the book, but nobody took it (whoever brought it is cancelled while a sink makes it wait):
+ * who applies what was given out has the book as of `last_id`. It is joined anew, from there.
+ */
+static int not_given(sl_keeper *keeper, int64_t last_id, int code)
+{
+    keeper->last_id = last_id;
+    keeper->renew = true;
+    if (keeper->state == SL_KEEPER_LIVE) {
+        open_gap(keeper, SL_GAP_DISCONNECTED, 0);
+    }
+    return code;
 }
 
 /* The book is whole as of its last id. */
 static int heal(sl_keeper *keeper)
 {
+    if (gap_is_open(keeper)) {
+        SL_TRY(tell_gap(keeper));
+        SL_TRY(give_gap(keeper, true, keeper->last_id));
+        keeper->gap.healed = true;
+        keeper->gap.healed_id = keeper->last_id;
+        keeper->stats.healed++;
+    }
     keeper->state = SL_KEEPER_LIVE;
     keeper->renew = false;
-    if (!gap_is_open(keeper)) {
-        return 0;
-    }
-    keeper->gap.healed = true;
-    keeper->gap.healed_id = keeper->last_id;
-    keeper->stats.healed++;
-    return give_gap(keeper);
+    return 0;
 }
 
 /* ---- the rules ---- */
@@ -233,6 +261,7 @@ static int wrong(sl_keeper *keeper, sl_gap_reason reason);
 static int apply(sl_keeper *keeper, const sl_market_event *event)
 {
     const sl_book_delta *delta = &event->as.delta;
+    int64_t before = keeper->last_id;
     bool crossed = sl_book_crossed(keeper->book);
     int code = sl_book_apply(keeper->book, &delta->levels);
     if (code < 0) {
@@ -249,7 +278,10 @@ static int apply(sl_keeper *keeper, const sl_market_event *event)
     keeper->proved = true;
     keeper->old_run = 0;
     keeper->stats.applied++;
-    SL_TRY(give(keeper, event));
+    code = give(keeper, event);
+    if (code < 0) {
+        return not_given(keeper, before, code);
+    }
     if (!checksum_fits(keeper, keeper->book, &delta->checksum)) {
         return wrong(keeper, SL_GAP_CHECKSUM);
     }
@@ -288,6 +320,7 @@ static int drain(sl_keeper *keeper, sl_time now)
 static int join(sl_keeper *keeper, const sl_market_event *event, bool stream, sl_time now)
 {
     const sl_book_snapshot *snapshot = &event->as.snapshot;
+    int64_t before = keeper->last_id;
     int code = sl_book_set(keeper->book, &snapshot->levels);
     if (code < 0) {
         keeper->renew = true;
@@ -307,7 +340,10 @@ static int join(sl_keeper *keeper, const sl_market_event *event, bool stream, sl
     keeper->stats.snapshots++;
     keeper->old_run = 0;
     bool fits = checksum_fits(keeper, keeper->book, &snapshot->checksum);
-    SL_TRY(give(keeper, event));
+    code = give(keeper, event);
+    if (code < 0) {
+        return not_given(keeper, before, code);
+    }
     if (!fits) {
         keeper->state = keeper->state == SL_KEEPER_EMPTY ? SL_KEEPER_LIVE : keeper->state; /* so that the gap is told */
         return wrong(keeper, SL_GAP_CHECKSUM);
@@ -358,7 +394,7 @@ static int take_over(sl_keeper *keeper)
     event.as.snapshot.levels = (sl_levels){levels, levels + bids, bids, asks};
     int code = give(keeper, &event);
     sl_free(levels);
-    return code < 0 ? code : heal(keeper);
+    return code < 0 ? not_given(keeper, 0, code) : heal(keeper);
 }
 
 /* The served book is not right. Where another one stands by it takes over, else the book has to be joined anew. */

@@ -45,7 +45,8 @@ struct recent {
     int64_t last_id, first_id;
     bool begun;     /* something came here */
     bool resumed;   /* what came before the first is to be told as missing, */
-    int64_t before; /* from this id on */
+    bool continued; /* nothing is: who had it before has ended only after this had begun, */
+    int64_t before; /* from this id on, or to it */
 };
 
 /* One feed of one instrument. An event of a trade that follows touches no more than the first members. */
@@ -587,11 +588,19 @@ int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
 {
     (void)now;
     const struct channel *channel = look(tracker, instrument, feed);
-    if (channel == NULL || channel->pulse.events == 0 || (is_trades(feed) && tracker->options.consecutive_trades) ||
+    if (channel == NULL || (is_trades(feed) && tracker->options.consecutive_trades) ||
         (!is_trades(feed) && feed != SL_FEED_LIQUIDATIONS)) {
         return 0;
     }
-    return give_disconnected(tracker, instrument, feed, channel->recent == NULL ? 0 : channel->recent->last_id,
+    const struct recent *recent = channel->recent;
+    bool begun = recent != NULL && recent->begun;
+    if (channel->pulse.events == 0 && (recent == NULL || !recent->continued)) {
+        return 0;
+    }
+    return give_disconnected(tracker, instrument, feed,
+                             recent == NULL ? 0
+                             : begun        ? recent->last_id
+                                            : recent->before,
                              wall_ns);
 }
 
@@ -644,20 +653,18 @@ int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_f
         return 0;
     }
     SL_TRY(channel_of(tracker, instrument, feed, &channel));
-    if (seamless && id <= 0) { /* there is nothing to compare with */
-        return 0;
-    }
     if (is_trades(feed) && tracker->options.consecutive_trades) {
+        if (seamless && id <= 0) { /* there is nothing to compare with */
+            return 0;
+        }
         return resume_consecutive(tracker, channel, &like, id < 0 ? 0 : id);
-    }
-    if (seamless) {
-        return 0;
     }
     SL_TRY(recent_of(channel, &recent));
     if (recent->begun) {
-        return tell_restart(tracker, recent, &like, id);
+        return seamless ? 0 : tell_restart(tracker, recent, &like, id);
     }
-    recent->resumed = true;
+    recent->continued = seamless;
+    recent->resumed = !seamless;
     recent->before = id;
     return 0;
 }
@@ -670,8 +677,12 @@ bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrum
         *ret_id = window->hole_count > 0 ? window->holes[0].from - 1 : channel->high;
         return true;
     }
+    if (channel != NULL && channel->window != NULL && channel->window->unknown) {
+        *ret_id = 0;
+        return true;
+    }
     const struct recent *recent = channel == NULL ? NULL : channel->recent;
-    if (recent != NULL && (recent->begun || recent->resumed)) {
+    if (recent != NULL && (recent->begun || recent->resumed || recent->continued)) {
         *ret_id = recent->begun ? recent->last_id : recent->before;
         return true;
     }

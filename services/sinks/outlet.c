@@ -266,8 +266,10 @@ static int make_room(sl_outlet *outlet)
 static int turn_away(sl_outlet *outlet, int code)
 {
     if (code < 0) {
-        outlet->stats.received--;
-    } else if (outlet->options.when_full == SL_FULL_SPOOL) {
+        return code;
+    }
+    outlet->stats.received++;
+    if (outlet->options.when_full == SL_FULL_SPOOL) {
         outlet->stats.dropped_spool++;
     } else {
         outlet->stats.dropped_ended++;
@@ -289,8 +291,8 @@ int sl_outlet_has_room(const sl_outlet *outlet, size_t size_bytes)
 
 int sl_outlet_put(sl_outlet *outlet, const void *record, size_t size_bytes)
 {
-    outlet->stats.received++;
     if (outlet->ended || size_bytes > sl__ring_record_max(&outlet->ring)) {
+        outlet->stats.received++;
         outlet->stats.dropped_ended += outlet->ended ? 1 : 0;
         outlet->stats.dropped_large += outlet->ended ? 0 : 1;
         return 0;
@@ -305,6 +307,7 @@ int sl_outlet_put(sl_outlet *outlet, const void *record, size_t size_bytes)
             return turn_away(outlet, code);
         }
     }
+    outlet->stats.received++; /* not while it waits: who compares figures must not take it for one that is stored */
     outlet->stamp.number++;
     sl_record_set_stamp(copy, outlet->stamp);
     size_t used = sl__ring_used(&outlet->ring);

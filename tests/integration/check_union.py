@@ -56,7 +56,10 @@ for path in paths:
         elif event["kind"] == "book_snapshot":
             books.setdefault(key, []).append(int(event["last_id"]))
         elif event["kind"] == "gap":
-            gap = (event["feed"], int(event.get("from_id", 0)), int(event.get("to_id", 0)), event["reason"])
+            to = int(event.get("to_id", 0))
+            if event["feed"] == "depth":  # up to the snapshot with which it is whole again
+                to = max(to, int(event.get("healed_id", 0)))
+            gap = (event["feed"], int(event.get("from_id", 0)), to, event["reason"])
             if event["feed"] == "depth" or not event.get("healed"):
                 gaps.setdefault(key, set()).add(gap)
                 told[f"{event['feed']} {event['reason']}"] = told.get(f"{event['feed']} {event['reason']}", 0) + 1

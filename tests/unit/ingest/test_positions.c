@@ -65,6 +65,24 @@ static void what_was_reached_is_claimed_once(void **state)
     assert_int_equal(id, 9);
 }
 
+/* A life that ends before it has told what is missing since an earlier one leaves that to the next. */
+static void what_nobody_has_gone_on_from_is_kept(void **state)
+{
+    const struct kit *kit = *state;
+    static const char key[] = "okx BTC-USDT trades";
+    int64_t id = 0;
+    bool seamless = true;
+    assert_int_equal(sl_positions_keep(kit->positions, key, 3), 0);
+    assert_int_equal(sl_positions_keep(kit->positions, key, 8), 0);
+    assert_true(sl_positions_claim(kit->positions, "okx", kit->btc, SL_FEED_TRADES, &id, &seamless));
+    assert_int_equal(id, 3);
+    assert_false(seamless);
+    assert_int_equal(sl_positions_keep(kit->positions, key, 9), 0);
+    assert_true(sl_positions_claim(kit->positions, "okx", kit->btc, SL_FEED_TRADES, &id, &seamless));
+    assert_int_equal(id, 9);
+    assert_int_equal(sl_positions_keep(kit->positions, "", 9), SL_EINVAL);
+}
+
 static void no_key_is_refused(void **state)
 {
     const struct kit *kit = *state;
@@ -182,5 +200,5 @@ static void each_allocation_may_fail(void **state)
 
 #define RUN(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-SL_TEST_MAIN(RUN(what_was_reached_is_claimed_once), RUN(no_key_is_refused), RUN(many_come_and_go),
-             RUN(only_what_is_new_is_due), RUN(each_allocation_may_fail))
+SL_TEST_MAIN(RUN(what_was_reached_is_claimed_once), RUN(what_nobody_has_gone_on_from_is_kept), RUN(no_key_is_refused),
+             RUN(many_come_and_go), RUN(only_what_is_new_is_due), RUN(each_allocation_may_fail))

@@ -462,6 +462,58 @@ static void bad_messages_make_the_book_stale(void **state)
     }
 }
 
+/*
+ * Whoever brings a change is cancelled while a sink makes it wait: the change is in no sink. The position stays before
+ * it, and the book is given out anew, with the gap told.
+ */
+static void what_nobody_took_is_no_position(void **state)
+{
+    (void)state;
+    struct seen seen;
+    open_keeper(&seen, (sl_keeper_options){.rule = SL_BOOK_RULE_BINANCE_FUTURES, .patience = 5});
+    assert_int_equal(feed(&seen, delta(1, 0, 1, 5, NULL), 1), 0);
+    seen.refuse = SL_ECANCELED;
+    assert_int_equal(answer(&seen, snapshot(1, 5, &level_1, 1)), SL_ECANCELED);
+    assert_int_equal(sl_keeper_get_state(seen.keeper), SL_KEEPER_EMPTY);
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 0);
+    seen.refuse = 0;
+    assert_int_equal(answer(&seen, snapshot(1, 5, &level_1, 1)), 1);
+    assert_int_equal(feed(&seen, delta(1, 5, 6, 7, NULL), 1), 0);
+    seen.refuse = SL_ECANCELED;
+    assert_int_equal(feed(&seen, delta(1, 7, 8, 9, NULL), 1), SL_ECANCELED);
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 7);
+    assert_int_equal(sl_keeper_get_state(seen.keeper), SL_KEEPER_STALE);
+    seen.refuse = 0;
+    assert_int_equal(seen.gap_count, 0);
+    assert_int_equal(feed(&seen, delta(2, 9, 10, 11, NULL), 1), 0); /* by another connection it goes on */
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 7);
+    assert_int_equal(wants(&seen), SL_KEEPER_SNAPSHOT);
+    seen.refuse = SL_ECANCELED;
+    assert_int_equal(answer(&seen, snapshot(1, 10, &level_1, 1)), SL_ECANCELED);
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 7);
+    seen.refuse = 0;
+    assert_int_equal(answer(&seen, snapshot(1, 10, &level_1, 1)), 1);
+    assert_int_equal(seen.gap_count, 2); /* seen and healed, though it could not be told when it was seen */
+    assert_int_equal(seen.gaps[0].from_id, 7);
+    assert_false(seen.gaps[0].healed);
+    assert_true(seen.gaps[1].healed);
+    assert_int_equal(seen.gaps[1].from_id, 7);
+    assert_int_equal(seen.gaps[1].healed_id, 10);
+    assert_int_equal(sl_keeper_last_id(seen.keeper), 11);
+    sl_keeper_free(seen.keeper);
+    /* Where the stream begins with a snapshot it is to begin anew. */
+    open_keeper(&seen, (sl_keeper_options){.rule = SL_BOOK_RULE_TRUSTED});
+    assert_int_equal(feed(&seen, snapshot(1, 0, &level_1, 1), 1), 0);
+    seen.refuse = SL_ECANCELED;
+    assert_int_equal(feed(&seen, delta(1, 0, 0, 0, NULL), 1), SL_ECANCELED);
+    seen.refuse = 0;
+    assert_int_equal(wants(&seen), SL_KEEPER_RENEWAL);
+    assert_int_equal(feed(&seen, snapshot(1, 0, &level_1, 1), 1), 0);
+    assert_int_equal(seen.gap_count, 2);
+    assert_int_equal(wants(&seen), SL_KEEPER_NOTHING);
+    sl_keeper_free(seen.keeper);
+}
+
 /* What waits is bounded in number and bytes, and its memory goes when it goes. */
 static void waiting_is_bounded(void **state)
 {
@@ -569,5 +621,6 @@ SL_TEST_MAIN(cmocka_unit_test(lives_by_spot), cmocka_unit_test(lives_by_futures)
              cmocka_unit_test(depth_and_checksums), cmocka_unit_test(links_may_go_back_once),
              cmocka_unit_test(numbers_that_begin_anew_are_noticed),
              cmocka_unit_test(who_lags_behind_a_new_beginning_is_not_believed),
-             cmocka_unit_test(bad_messages_make_the_book_stale), cmocka_unit_test(waiting_is_bounded),
-             cmocka_unit_test(survives_every_failed_allocation), cmocka_unit_test(a_message_allocates_nothing))
+             cmocka_unit_test(what_nobody_took_is_no_position), cmocka_unit_test(bad_messages_make_the_book_stale),
+             cmocka_unit_test(waiting_is_bounded), cmocka_unit_test(survives_every_failed_allocation),
+             cmocka_unit_test(a_message_allocates_nothing))

@@ -291,6 +291,10 @@ static void a_position_that_nobody_knows_is_told_too(void **state)
     assert_restart(last(kit), 0, 104);
     sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES);
     assert_int_equal(resume(kit, 0, false), 0);
+    int64_t id = -1;
+    assert_true(
+        sl_tracker_position(kit->tracker, kit->btc, SL_FEED_TRADES, &id)); /* the next life is not to forget it */
+    assert_int_equal(id, 0);
     assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, true, 9), 0);
     assert_restart(last(kit), 0, 0);
     assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, 0);
@@ -322,6 +326,24 @@ static void without_consecutive_ids_a_restart_is_always_a_gap(void **state)
     assert_int_equal(kit->seen.count, 3);
     assert_int_equal(resume(kit, 101, false), 0);
     assert_restart(last(kit), 101, 107);
+    close_kit(kit);
+}
+
+/* It was there before the other one ended, but nothing had come yet: then its connection was lost. */
+static void what_is_lost_before_the_first_event_of_a_feed_that_was_taken_over_is_told(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(false, 0);
+    assert_int_equal(sl_tracker_lost(kit->tracker, kit->btc, SL_FEED_TRADES, 1, 9), 0);
+    assert_int_equal(resume(kit, 100, true), 0);
+    int64_t id = 0;
+    assert_true(sl_tracker_position(kit->tracker, kit->btc, SL_FEED_TRADES, &id));
+    assert_int_equal(id, 100);
+    assert_int_equal(kit->seen.count, 0);
+    assert_int_equal(sl_tracker_lost(kit->tracker, kit->btc, SL_FEED_TRADES, 1, 9), 0);
+    assert_int_equal(kit->seen.count, 1);
+    assert_int_equal(last(kit)->as.gap.reason, SL_GAP_DISCONNECTED);
+    assert_int_equal(last(kit)->as.gap.from_id, 100);
     close_kit(kit);
 }
 
@@ -629,6 +651,7 @@ SL_TEST_MAIN(cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_pat
              cmocka_unit_test(a_position_that_nobody_knows_is_told_too),
              cmocka_unit_test(who_had_it_before_may_have_been_ahead),
              cmocka_unit_test(without_consecutive_ids_a_restart_is_always_a_gap),
+             cmocka_unit_test(what_is_lost_before_the_first_event_of_a_feed_that_was_taken_over_is_told),
              cmocka_unit_test(a_restart_is_told_at_the_latest_when_another_goes_on),
              cmocka_unit_test(what_is_left_is_told_and_begins_anew),
              cmocka_unit_test(other_ids_are_compared_with_recent_ones),

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../runtime/internal.h"
 #include "client.h"
 #include "sluice/channel.h"
 #include "sluice/net.h"
@@ -329,7 +328,7 @@ static void write_wave(struct sl__redis_connection *connection)
 int sl__redis_perform(struct sl__redis_connection *connection, const struct sl_redis_request *requests, size_t count,
                       struct sl__redis_slot *slots, sl_time deadline)
 {
-    SL_UNCLEARED struct pieces pieces;
+    SL__UNCLEARED struct pieces pieces;
     size_t bytes = 0;
     SL_TRY(measure(connection, requests, count, &pieces, &bytes));
     SL_TRY(wait_for_turn(connection, count, bytes, deadline));

@@ -3,7 +3,6 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "../runtime/internal.h"
 #include "client.h"
 
 #define SHA1_BYTES ((size_t)20)
@@ -41,7 +40,7 @@ static int find_script(sl_redis *redis, const char *text, const struct sl__redis
 
 int sl_redis_eval(sl_redis *redis, const struct sl_redis_eval *eval, sl_redis_reply **ret_reply)
 {
-    SL_UNCLEARED struct sl_bytes pieces[SL_REDIS_SCRIPT_PIECES_MAX + 3];
+    SL__UNCLEARED struct sl_bytes pieces[SL_REDIS_SCRIPT_PIECES_MAX + 3];
     char keys_count[4], *digit = keys_count + sizeof keys_count; /* up to SL_REDIS_SCRIPT_PIECES_MAX */
     char name[41];                                               /* its place may be taken while we wait */
     const struct sl__redis_script *script = NULL;

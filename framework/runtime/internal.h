@@ -22,8 +22,6 @@
 
 #define SL_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define SL_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-/* A large variable that is written before it is read, on a path where clearing it first would be felt. */
-#define SL_UNCLEARED __attribute__((uninitialized))
 #define SL_CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* Stays on in every build: prints where, the task tree, and aborts. */

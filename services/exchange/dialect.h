@@ -81,8 +81,8 @@ typedef struct sl_dialect {
     int64_t ping_every_ns; /* WebSocket pings that it sends; 0: none */
     int64_t heartbeat_ns;  /* time between two heartbeat() messages; 0: none */
 
-    /* Fills symbol, base, quote and settle of a listed pair. */
-    void (*define)(const char *base, const char *quote, sl_instrument *ret_instrument);
+    /* Fills the symbol of a listed pair; base, quote and type (spot) are set, settle and what differs it sets too. */
+    void (*define)(const char *base, const char *quote, sl_instrument *instrument);
 
     /* A client has opened a stream on this path: what stands in it is subscribed, a greeting said. False: no such path. */
     bool (*open)(const struct sl_dialect_host *host, struct sl_venue_client *client,

@@ -21,9 +21,7 @@ static void define(const char *base, const char *quote, sl_instrument *instrumen
     bool inverse = instrument->venue == SL_VENUE_BINANCE_COINM;
     const char *money = inverse ? "USD" : quote;
     (void)snprintf(instrument->symbol, sizeof instrument->symbol, "%s%s%s", base, money, inverse ? "_PERP" : "");
-    (void)snprintf(instrument->base, sizeof instrument->base, "%s", base);
     (void)snprintf(instrument->quote, sizeof instrument->quote, "%s", money);
-    instrument->type = SL_INSTRUMENT_SPOT;
     if (futures(instrument->venue)) {
         instrument->type = SL_INSTRUMENT_PERPETUAL;
         (void)snprintf(instrument->settle, sizeof instrument->settle, "%s", inverse ? base : money);

@@ -16,9 +16,6 @@ static void define(const char *base, const char *quote, sl_instrument *instrumen
     for (int at = 0; at < size; at++) {
         instrument->symbol[at] = (char)tolower((unsigned char)instrument->symbol[at]);
     }
-    (void)snprintf(instrument->base, sizeof instrument->base, "%s", base);
-    (void)snprintf(instrument->quote, sizeof instrument->quote, "%s", quote);
-    instrument->type = SL_INSTRUMENT_SPOT;
 }
 
 static bool open_path(const struct sl_dialect_host *host, struct sl_venue_client *client,

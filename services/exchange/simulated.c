@@ -31,7 +31,9 @@ static int define_one(sl_instruments *instruments, sl_venue venue, const char *b
     if (dialect == NULL) {
         return sl_fail(SL_EINVAL, "no such venue");
     }
-    sl_instrument definition = {.venue = venue, .status = SL_STATUS_TRADING};
+    sl_instrument definition = {.venue = venue, .type = SL_INSTRUMENT_SPOT, .status = SL_STATUS_TRADING};
+    (void)snprintf(definition.base, sizeof definition.base, "%s", base);
+    (void)snprintf(definition.quote, sizeof definition.quote, "%s", money_of(venue));
     dialect->define(base, money_of(venue), &definition);
     int code = sl_instruments_add(instruments, &definition, ret_one);
     return code < 0 ? code : 0;

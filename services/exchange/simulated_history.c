@@ -134,13 +134,19 @@ static int64_t interval_of(const char *text)
 
 /* ---- Binance ---- */
 
-static void put_kline(struct past *past, const struct candle *candle)
+/* The four prices, as most venues write them. */
+static void put_prices(struct past *past, const struct candle *candle)
 {
-    sl__write_format(past->text, "[%" PRId64, candle->open_ns / MS);
     put(past, ",\"", candle->open, "\"");
     put(past, ",\"", candle->high, "\"");
     put(past, ",\"", candle->low, "\"");
     put(past, ",\"", candle->close, "\"");
+}
+
+static void put_kline(struct past *past, const struct candle *candle)
+{
+    sl__write_format(past->text, "[%" PRId64, candle->open_ns / MS);
+    put_prices(past, candle);
     put(past, ",\"", candle->volume, "\"");
     sl__write_format(past->text, ",%" PRId64 ",\"0\",%" PRIu64 ",\"0\",\"0\",\"0\"]",
                      (candle->open_ns + candle->interval_ns) / MS - 1, candle->trades);
@@ -244,10 +250,8 @@ static struct sl_rest_reply coinbase(struct past *past, const char *what)
 static void put_kraken_candle(struct past *past, const struct candle *candle)
 {
     sl__write_format(past->text, "[%" PRId64, candle->open_ns / SECOND);
-    put(past, ",\"", candle->open, "\"");
-    put(past, ",\"", candle->high, "\"");
-    put(past, ",\"", candle->low, "\"");
-    put(past, ",\"", candle->close, "\",\"0\"");
+    put_prices(past, candle);
+    sl__write_text(past->text, ",\"0\"");
     put(past, ",\"", candle->volume, "\"");
     sl__write_format(past->text, ",%" PRIu64 "]", candle->trades);
 }
@@ -295,10 +299,7 @@ static struct sl_rest_reply kraken(struct past *past, const char *what)
 static void put_bybit_candle(struct past *past, const struct candle *candle)
 {
     sl__write_format(past->text, "[\"%" PRId64 "\"", candle->open_ns / MS);
-    put(past, ",\"", candle->open, "\"");
-    put(past, ",\"", candle->high, "\"");
-    put(past, ",\"", candle->low, "\"");
-    put(past, ",\"", candle->close, "\"");
+    put_prices(past, candle);
     put(past, ",\"", candle->volume, "\",\"0\"]");
 }
 
@@ -337,10 +338,7 @@ static struct sl_rest_reply bybit(struct past *past, const char *what)
 static void put_okx_candle(struct past *past, const struct candle *candle)
 {
     sl__write_format(past->text, "[\"%" PRId64 "\"", candle->open_ns / MS);
-    put(past, ",\"", candle->open, "\"");
-    put(past, ",\"", candle->high, "\"");
-    put(past, ",\"", candle->low, "\"");
-    put(past, ",\"", candle->close, "\"");
+    put_prices(past, candle);
     put(past, ",\"", candle->volume, "\",\"0\",\"0\"");
     sl__write_format(past->text, ",\"%d\"]", candle->open_ns + candle->interval_ns <= past->host->now_ns);
 }

@@ -327,7 +327,7 @@ static int list_page(sl_access *access, sl_venue_request *request, bool *ret_mor
     int used = snprintf(url, sizeof url, "%s", access->rest_origin);
     SL_TRY(access->driver->rest_path(request, url + used, sizeof url - (size_t)used));
     sl_auto(sl_response) *response = NULL;
-    uint32_t cost = access->driver->cost == NULL ? 1 : access->driver->cost(request);
+    uint32_t cost = sl_venue_cost(access->driver, request);
     SL_TRY(sl_fetch(access->http, &(sl_request){.url = url, .cost = cost}, &response));
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_response_body(response, &message.size_bytes);

@@ -462,7 +462,7 @@ static int fetch(struct fetcher *fetcher)
     SL_TRY(sl_fetch(options->http,
                     &(sl_request){.url = fetcher->url,
                                   .total_timeout = SL_BOOKS_SNAPSHOT_TIMEOUT,
-                                  .cost = options->driver->cost == NULL ? 1 : options->driver->cost(&request),
+                                  .cost = sl_venue_cost(options->driver, &request),
                                   .priority = options->priority},
                     &response));
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};

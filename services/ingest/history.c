@@ -68,7 +68,7 @@ static int on_row(void *arg, const sl_market_event *event)
 static int fetch_once(struct walk *walk, const sl_venue_request *request)
 {
     const struct sl_history_options *options = walk->options;
-    uint32_t cost = options->driver->cost == NULL ? 1 : options->driver->cost(request);
+    uint32_t cost = sl_venue_cost(options->driver, request);
     sl_auto(sl_response) *response = NULL;
     SL_TRY(sl_fetch(options->http, &(sl_request){.url = walk->path, .cost = cost, .priority = options->priority},
                     &response));

@@ -97,7 +97,7 @@ static sl_venue_request request_of(const struct poll *poll, const sl_instrument 
 static uint32_t cost_of(const struct poll *poll, const sl_venue_request *request)
 {
     const struct sl_conf_poll *conf = conf_of(poll);
-    return conf->cost > 0 ? (uint32_t)conf->cost : poll->driver->cost == NULL ? 1 : poll->driver->cost(request);
+    return conf->cost > 0 ? (uint32_t)conf->cost : sl_venue_cost(poll->driver, request);
 }
 
 static sl_time interval_of(const struct poll *poll, const sl_instrument *instrument)

@@ -374,7 +374,7 @@ static char lower(char c)
 }
 
 /* '*' and '?' without recursion: after a mismatch the last '*' takes one character more. */
-static bool matches(const char *text, const char *pattern)
+bool sl_pattern_matches(const char *pattern, const char *text)
 {
     const char *star = NULL;
     const char *resume = NULL;
@@ -400,7 +400,7 @@ static bool matches(const char *text, const char *pattern)
 
 bool sl_instrument_matches(const sl_instrument *instrument, const char *pattern)
 {
-    return matches(instrument->name, pattern) || matches(instrument->symbol, pattern);
+    return sl_pattern_matches(pattern, instrument->name) || sl_pattern_matches(pattern, instrument->symbol);
 }
 
 const char *sl_venue_name(sl_venue venue)

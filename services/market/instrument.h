@@ -122,6 +122,9 @@ const sl_instrument *sl_instruments_at(const sl_instruments *table, size_t index
  */
 bool sl_instrument_matches(const sl_instrument *instrument, const char *pattern);
 
+/* The same for any text. */
+bool sl_pattern_matches(const char *pattern, const char *text);
+
 /* Names for people, files and databases ("binance-usdm", "perpetual", "trading"); never NULL, "?" when out of range. */
 const char *sl_venue_name(sl_venue venue);
 const char *sl_instrument_status_name(sl_instrument_status status);

@@ -53,42 +53,18 @@ struct sl_websocket_sink {
 
 /* ---- what a client wants ---- */
 
-static bool matches(const char *pattern, const char *text)
-{
-    const char *star = NULL;
-    const char *resume = NULL;
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = pattern++;
-            resume = text;
-        } else if (*pattern == '?' || *pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*') {
-        pattern++;
-    }
-    return *pattern == '\0';
-}
-
 /* The kinds of an instrument's events that the client wants, as bits. */
 static uint16_t compute_mask(const struct client *client, const sl_instrument *instrument)
 {
     unsigned mask = KNOWN;
     for (size_t at = 0; at < client->pattern_count; at++) {
         const struct pattern *pattern = &client->patterns[at];
-        if (!matches(pattern->venue, sl_venue_name(instrument->venue)) ||
+        if (!sl_pattern_matches(pattern->venue, sl_venue_name(instrument->venue)) ||
             !sl_instrument_matches(instrument, pattern->instrument)) {
             continue;
         }
         for (unsigned kind = SL_EVENT_TRADE; kind < SL_EVENT_KIND_COUNT; kind++) {
-            mask |= matches(pattern->kind, sl_event_kind_name((sl_event_kind)kind)) ? 1u << kind : 0;
+            mask |= sl_pattern_matches(pattern->kind, sl_event_kind_name((sl_event_kind)kind)) ? 1u << kind : 0;
         }
     }
     return (uint16_t)mask;

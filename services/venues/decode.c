@@ -280,28 +280,7 @@ static int parse_level_number(sl_venue_decoder *decoder, sl_json_text text, sl_d
     return 0;
 }
 
-/* The next number of a level. */
-static int read_number(sl_venue_decoder *decoder, sl_decimal *ret_number)
-{
-    sl_json *json = decoder->json;
-    sl_json_text text;
-    int code = sl_json_next_element(json);
-    if (code > 0) {
-        code = sl_json_peek(json) == SL_JSON_STRING ? sl_json_get_string(json, &text) : sl_json_get_number(json, &text);
-        code = code < 0 ? code : 1;
-    }
-    if (code < 0) {
-        return sl__refuse_json(decoder, code, "a level");
-    }
-    if (code == 0) {
-        return sl__refuse(decoder, SL_EPROTO, "a level with less than a price and a quantity before byte %zu",
-                          sl_json_here(json));
-    }
-    return parse_level_number(decoder, text, ret_number);
-}
-
-/* The usual form: both numbers are strings. */
-static int read_pairs(sl_venue_decoder *decoder, struct sl__venue_side *side)
+int sl__read_levels(sl_venue_decoder *decoder, struct sl__venue_side *side)
 {
     sl_json *json = decoder->json;
     sl_level *level = NULL;
@@ -320,28 +299,11 @@ static int read_pairs(sl_venue_decoder *decoder, struct sl__venue_side *side)
     return code < 0 ? sl__refuse_json(decoder, code, "levels") : 0;
 }
 
-int sl__read_levels(sl_venue_decoder *decoder, struct sl__venue_side *side, bool numbers)
+int sl__read_side(sl_venue_decoder *decoder, bool bids)
 {
-    sl_json *json = decoder->json;
-    sl_level *level = NULL;
-    if (!numbers) {
-        return read_pairs(decoder, side);
-    }
-    int code = sl_json_enter_array(json);
-    while (code == 0 && (code = sl_json_next_element(json)) > 0) {
-        code = sl_json_enter_array(json);
-        if (code < 0) {
-            break;
-        }
-        SL_TRY(sl__levels_add(decoder, side, &level));
-        SL_TRY(read_number(decoder, &level->price));
-        SL_TRY(read_number(decoder, &level->quantity));
-        if (level->quantity.mantissa < 0) {
-            return sl__refuse(decoder, SL_EPROTO, "a negative quantity before byte %zu", sl_json_here(json));
-        }
-        code = sl_json_leave(json);
-    }
-    return code < 0 ? sl__refuse_json(decoder, code, "levels") : 0;
+    struct sl__venue_side *side = bids ? &decoder->bids : &decoder->asks;
+    side->count = 0;
+    return sl__read_levels(decoder, side);
 }
 
 /* ---- giving out ---- */

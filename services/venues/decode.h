@@ -94,10 +94,11 @@ static inline int sl__levels_add(sl_venue_decoder *decoder, struct sl__venue_sid
 }
 
 /*
- * The array of levels under the cursor, [["price","quantity",...],...], appended to the side. Numbers are strings
- * or, with `numbers`, JSON numbers too; what an element has beyond these two is skipped.
+ * The array of levels under the cursor, [["price","quantity",...],...], appended to the side, or as all of the bids or
+ * asks. Numbers are strings; what an element has beyond these two is skipped.
  */
-SL_MUST_CHECK int sl__read_levels(sl_venue_decoder *decoder, struct sl__venue_side *side, bool numbers);
+SL_MUST_CHECK int sl__read_levels(sl_venue_decoder *decoder, struct sl__venue_side *side);
+SL_MUST_CHECK int sl__read_side(sl_venue_decoder *decoder, bool bids);
 
 /* What the sides hold, for an event. */
 static inline sl_levels sl__levels(const sl_venue_decoder *decoder)

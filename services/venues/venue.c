@@ -27,6 +27,11 @@ const sl_venue_driver *sl_venue_driver_of(sl_venue venue)
     return (unsigned)venue < SL_VENUE_COUNT ? drivers[venue] : NULL;
 }
 
+uint32_t sl_venue_cost(const sl_venue_driver *driver, const sl_venue_request *request)
+{
+    return driver->cost == NULL ? 1 : driver->cost(request);
+}
+
 int sl_venue_decoder_new(const sl_venue_decoder_options *options, sl_venue_decoder **ret_decoder)
 {
     const sl_venue_driver *driver = sl_venue_driver_of(options->venue);

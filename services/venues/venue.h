@@ -236,7 +236,7 @@ typedef struct sl_venue_driver {
     int (*decode_rest)(sl_venue_decoder *decoder, const sl_venue_request *request, const sl_venue_message *message,
                        const sl_venue_output *output, sl_instruments *instruments, sl_venue_answer *ret_answer);
 
-    /* What a request costs of the venue's limits, in its own units ("weight"). */
+    /* What a request costs of the venue's limits, in its own units ("weight"); NULL: 1. */
     uint32_t (*cost)(const sl_venue_request *request);
 
     void (*decoder_free)(sl_venue_decoder *decoder);
@@ -263,6 +263,9 @@ struct sl_venue_decoder {
 
 /* The driver of a venue, NULL if there is none. */
 const sl_venue_driver *sl_venue_driver_of(sl_venue venue);
+
+/* What a request costs of the venue's limits, in its own units. */
+uint32_t sl_venue_cost(const sl_venue_driver *driver, const sl_venue_request *request);
 
 /* A decoder of the driver of options->venue; SL_EINVAL when there is none. */
 SL_MUST_CHECK int sl_venue_decoder_new(const sl_venue_decoder_options *options, sl_venue_decoder **ret_decoder);

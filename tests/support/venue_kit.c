@@ -337,7 +337,7 @@ void venue_kit_expect_path(const sl_venue_driver *driver, const sl_venue_request
     assert_true(length > 0);
     assert_string_equal(buffer, text);
     assert_int_equal(length, strlen(text));
-    assert_true(driver->cost(request) > 0);
+    assert_true(sl_venue_cost(driver, request) > 0);
     assert_int_equal(driver->rest_path(request, buffer, (size_t)length), SL_EMSGSIZE);
 }
 

@@ -189,7 +189,7 @@ static uint64_t cost_of(const struct sl_conf_poll *poll)
 {
     sl_venue venue = sl_conf_venue_of(poll->market.venue);
     const sl_venue_driver *driver = sl_venue_driver_of(venue);
-    if (poll->cost > 0 || driver == NULL || driver->cost == NULL) {
+    if (poll->cost > 0 || driver == NULL) {
         return poll->cost > 0 ? poll->cost : 1;
     }
     sl_instrument some = {.venue = venue, .type = SL_INSTRUMENT_PERPETUAL};
@@ -197,7 +197,7 @@ static uint64_t cost_of(const struct sl_conf_poll *poll)
     request.limit = request.kind == SL_REQUEST_CANDLES ? 2 : (uint32_t)poll->depth;
     bool all = poll->bulk != SL_CONF_BULK_NEVER && (driver->bulk >> request.kind & 1) != 0;
     request.instrument = all ? NULL : &some;
-    return driver->cost(&request);
+    return sl_venue_cost(driver, &request);
 }
 
 /* A request whose cost is larger than the burst of its limit would wait for ever. */

@@ -66,12 +66,12 @@ static int read_container(struct sl__binance *binance, struct sl__binance_fields
     if (type == SL_JSON_ARRAY && (sl_json_is(key, "b") || sl_json_is(key, "bids"))) {
         sl__binance_note(fields, SL__BINANCE_LETTER('b'), (int)type);
         binance->base.bids.count = 0;
-        return sl__read_levels(&binance->base, &binance->base.bids, false);
+        return sl__read_levels(&binance->base, &binance->base.bids);
     }
     if (type == SL_JSON_ARRAY && (sl_json_is(key, "a") || sl_json_is(key, "asks"))) {
         sl__binance_note(fields, SL__BINANCE_LETTER('a'), (int)type);
         binance->base.asks.count = 0;
-        return sl__read_levels(&binance->base, &binance->base.asks, false);
+        return sl__read_levels(&binance->base, &binance->base.asks);
     }
     if (type == SL_JSON_OBJECT && nesting == 0 && (sl_json_is(key, "data") || sl_json_is(key, "error"))) {
         return read_fields(binance, fields, nesting + 1);

@@ -50,12 +50,6 @@ static int ping(int64_t request_id, char *buffer, size_t size_bytes)
     return sl__compose_text("{\"event\":\"bts:heartbeat\"}", buffer, size_bytes);
 }
 
-static uint32_t cost(const sl_venue_request *request)
-{
-    (void)request;
-    return 1;
-}
-
 /*
  * Sources: websocket/v2 (a connection lives 90 days, heartbeat, one channel a message), api "Request limits" (400
  * requests a second, 10 000 in 10 minutes). The rate of messages and the silence are ours: the venue states none.
@@ -92,5 +86,4 @@ const sl_venue_driver sl__bitstamp = {
     .ping = ping,
     .rest_path = sl__bitstamp_rest_path,
     .decode_rest = sl__bitstamp_decode_rest,
-    .cost = cost,
 };

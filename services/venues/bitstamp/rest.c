@@ -291,9 +291,7 @@ static int read_object(sl__rest *rest)
     while (code >= 0 && (code = sl__fields_next(reading, &fields)) > 0) {
         int field = code - 1;
         if (field == O_BIDS || field == O_ASKS) {
-            struct sl__venue_side *side = field == O_BIDS ? &decoder->bids : &decoder->asks;
-            side->count = 0;
-            code = sl__read_levels(decoder, side, false);
+            code = sl__read_side(decoder, field == O_BIDS);
         } else if (field == O_DATA && rest->request->kind == SL_REQUEST_CANDLES) {
             code = read_ohlc(rest);
         } else {

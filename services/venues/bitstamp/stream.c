@@ -44,9 +44,7 @@ static int read_data(sl__reading *reading, sl__fields *data)
     while (code >= 0 && (code = sl__fields_next(reading, data)) > 0) {
         int field = code - 1;
         if (field == D_BIDS || field == D_ASKS) {
-            struct sl__venue_side *side = field == D_BIDS ? &decoder->bids : &decoder->asks;
-            side->count = 0;
-            code = sl__read_levels(decoder, side, false);
+            code = sl__read_side(decoder, field == D_BIDS);
         } else {
             code = sl__fields_keep(reading, data, (unsigned)field);
         }

@@ -218,12 +218,6 @@ static int ping(int64_t request_id, char *buffer, size_t size_bytes)
     return sl__written(&writer);
 }
 
-static uint32_t cost(const sl_venue_request *request)
-{
-    (void)request;
-    return 1;
-}
-
 static int path_spot(const sl_venue_request *request, char *buffer, size_t size_bytes)
 {
     return sl__bybit_rest_path_of(SL_VENUE_BYBIT_SPOT, request, buffer, size_bytes);
@@ -276,7 +270,7 @@ static int path_inverse(const sl_venue_request *request, char *buffer, size_t si
         .limit_dialect = "bapi", .rates = {{.count = 600, .period = SL_SECONDS(5), .burst = 60}},                      \
         .decoder_new = decoder_new, .decoder_free = decoder_free, .decode = sl__bybit_decode,                          \
         .stream_path = stream_path, .together = together, .subscribe = subscribe, .ping = ping, .rest_path = path_,    \
-        .decode_rest = sl__bybit_decode_rest, .cost = cost,                                                            \
+        .decode_rest = sl__bybit_decode_rest,                                                                          \
     }
 
 const sl_venue_driver sl__bybit_spot =

@@ -328,9 +328,7 @@ static int read_result(sl__rest *rest)
         if (field == R_LIST) {
             code = book ? sl__fields_keep(reading, &fields, R_LIST) : read_list(rest);
         } else {
-            struct sl__venue_side *side = field == R_BIDS ? &decoder->bids : &decoder->asks;
-            side->count = 0;
-            code = sl__read_levels(decoder, side, false);
+            code = sl__read_side(decoder, field == R_BIDS);
         }
     }
     SL_TRY(code);

@@ -107,12 +107,6 @@ static int subscribe(const sl_subscription *subscriptions, size_t count, bool of
     return sl__compose(put_message, &batch, buffer, size_bytes, ret_size_bytes);
 }
 
-static uint32_t cost(const sl_venue_request *request)
-{
-    (void)request;
-    return 1;
-}
-
 /*
  * Sources: docs.cdp.coinbase.com/exchange "WebSocket rate limits" (8 requests a second and address, bursts of 20; 100
  * messages a second), "REST rate limits" (public: 10 a second and address, bursts of 15). That a message may name 100
@@ -151,5 +145,4 @@ const sl_venue_driver sl__coinbase = {
     .subscribe = subscribe,
     .rest_path = sl__coinbase_rest_path,
     .decode_rest = sl__coinbase_decode_rest,
-    .cost = cost,
 };

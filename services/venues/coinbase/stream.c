@@ -102,12 +102,10 @@ static int read_fields(sl__reading *reading, sl__fields *fields)
     while (code >= 0 && (code = sl__fields_next(reading, fields)) > 0) {
         switch (code - 1) {
         case BIDS:
-            decoder->bids.count = 0;
-            code = sl__read_levels(decoder, &decoder->bids, false);
+            code = sl__read_side(decoder, true);
             break;
         case ASKS:
-            decoder->asks.count = 0;
-            code = sl__read_levels(decoder, &decoder->asks, false);
+            code = sl__read_side(decoder, false);
             break;
         case CHANGES:
             code = read_changes(reading);

@@ -236,12 +236,6 @@ static int ping(int64_t request_id, char *buffer, size_t size_bytes)
     return sl__written(&writer);
 }
 
-static uint32_t cost(const sl_venue_request *request)
-{
-    (void)request;
-    return 1;
-}
-
 /*
  * Sources: docs.kraken.com: book depths, heartbeat (about each second once something is subscribed), ping; support
  * pages: 150 connections in 10 minutes and address, idle connections are cut after a minute, about one public REST
@@ -285,5 +279,4 @@ const sl_venue_driver sl__kraken = {
     .ping = ping,
     .rest_path = sl__kraken_rest_path,
     .decode_rest = sl__kraken_decode_rest,
-    .cost = cost,
 };

@@ -150,9 +150,7 @@ static int read_book(sl__rest *rest)
     sl_json_text none;
     int code = sl__fields_enter(reading, &fields, names, COUNT);
     while (code >= 0 && (code = sl__fields_next(reading, &fields)) > 0) {
-        struct sl__venue_side *side = code - 1 == ASKS ? &decoder->asks : &decoder->bids;
-        side->count = 0;
-        code = sl__read_levels(decoder, side, false);
+        code = sl__read_side(decoder, code - 1 == BIDS);
     }
     SL_TRY(code);
     SL_TRY(sl__field_text(reading, &fields, ASKS, &none));

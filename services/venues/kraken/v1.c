@@ -73,7 +73,7 @@ static int read_book_part(sl__reading *reading, unsigned *seen, sl_book_checksum
     int code = sl__fields_enter(reading, &fields, book_names, B_COUNT);
     while (code >= 0 && (code = sl__fields_next(reading, &fields)) > 0) {
         bool asks = code - 1 == B_AS || code - 1 == B_A;
-        code = sl__read_levels(decoder, asks ? &decoder->asks : &decoder->bids, false);
+        code = sl__read_levels(decoder, asks ? &decoder->asks : &decoder->bids);
     }
     SL_TRY(code);
     *seen |= fields.present;

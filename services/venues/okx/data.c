@@ -62,9 +62,7 @@ static int read_book(sl__reading *reading, const struct sl__okx_around *around)
     sl__levels_clear(decoder);
     int code = sl__fields_enter(reading, &fields, book_names, B_COUNT);
     while (code >= 0 && (code = sl__fields_next(reading, &fields)) > 0) {
-        struct sl__venue_side *side = code - 1 == B_BIDS ? &decoder->bids : &decoder->asks;
-        side->count = 0;
-        code = sl__read_levels(decoder, side, false);
+        code = sl__read_side(decoder, code - 1 == B_BIDS);
     }
     SL_TRY(code);
     SL_TRY(sl__field_text(reading, &fields, B_BIDS, &none));

@@ -281,7 +281,7 @@ static void requests_have_paths_and_costs(void **state)
         }
         assert_int_equal(length, strlen(cases[at].expected));
         assert_string_equal(buffer, cases[at].expected);
-        assert_int_equal(driver->cost(&request), cases[at].cost);
+        assert_int_equal(sl_venue_cost(driver, &request), cases[at].cost);
         assert_int_equal(driver->rest_path(&request, buffer, (size_t)length), SL_EMSGSIZE);
     }
 }

@@ -323,7 +323,7 @@ static void paths_and_costs(void **state)
         }
         assert_int_equal(code, (int)strlen(rows[at].path));
         assert_string_equal(path, rows[at].path);
-        assert_int_equal(driver->cost(&request), rows[at].cost);
+        assert_int_equal(sl_venue_cost(driver, &request), rows[at].cost);
         assert_true((driver->requests >> rows[at].kind & 1) != 0);
         assert_true(rows[at].one != NULL || (driver->bulk >> rows[at].kind & 1) != 0);
     }

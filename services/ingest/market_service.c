@@ -8,7 +8,6 @@
 
 #include "ingest/gap_fill.h"
 #include "ingest/program.h"
-#include "ingest/replay.h"
 #include "sluice/runtime.h"
 
 /* No event for so long is a bad sign. */
@@ -132,31 +131,12 @@ static int on_bad(void *arg, const struct sl_bad_message *message)
 
 /* ---- recording ---- */
 
-static int record(const struct sl_program_service *service, sl_capture_line *line, uint32_t connection)
-{
-    line->venue = sl_access_driver(service->access)->venue;
-    line->connection = service->number << SL_REPLAY_SERVICE_SHIFT | (connection & SL_REPLAY_CONNECTION_MASK);
-    return sl_recording_add(sl_program_recording(service->parts), line);
-}
-
 static int on_frame(void *arg, const sl_connection *connection, const char *text, size_t size_bytes,
                     int64_t receive_time_ns)
 {
     sl_capture_line line = {
         .kind = SL_CAPTURE_RECEIVED, .text = text, .size_bytes = size_bytes, .receive_time_ns = receive_time_ns};
-    return record(arg, &line, sl_connection_number(connection));
-}
-
-static int on_answer(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns)
-{
-    sl_capture_line line = {.kind = SL_CAPTURE_RESPONSE,
-                            .text = text,
-                            .size_bytes = size_bytes,
-                            .receive_time_ns = receive_time_ns,
-                            .status = 200,
-                            .url = url,
-                            .url_bytes = strlen(url)};
-    return record(arg, &line, 0);
+    return sl__service_record(arg, sl_connection_number(connection), &line);
 }
 
 static int on_lost(void *arg, const sl_connection *connection, const sl_subscription *what, bool last)
@@ -166,7 +146,7 @@ static int on_lost(void *arg, const sl_connection *connection, const sl_subscrip
                         last ? "last" : "carried");
     sl_capture_line line = {
         .kind = SL_CAPTURE_CLOSED, .text = text, .size_bytes = (size_t)size, .receive_time_ns = sl_now_wall()};
-    return record(arg, &line, sl_connection_number(connection));
+    return sl__service_record(arg, sl_connection_number(connection), &line);
 }
 
 /* ---- which instruments ---- */
@@ -312,7 +292,7 @@ static int make_stream(struct sl_program_service *service, sl_stream_service **r
     retry_of(service, &options.backoff, &options.stable_after);
     if (sl_program_recording(service->parts) != NULL) {
         options.frame = on_frame;
-        options.answer = on_answer;
+        options.answer = sl__service_record_answer;
         options.lost = on_lost;
     }
     return sl_stream_new(&options, ret_stream);
@@ -320,10 +300,6 @@ static int make_stream(struct sl_program_service *service, sl_stream_service **r
 
 static int run_stream(struct sl_program_service *service, struct market *market)
 {
-    if (sl_program_recording(service->parts) != NULL) {
-        SL_TRY(sl__program_access(service->parts, service));
-        sl_access_watch(service->access, on_answer, service);
-    }
     SL_TRY(sl__service_reach(service));
     SL_TRY(make_stream(service, &market->stream));
     sl_stream_pause(market->stream, service->paused);
@@ -409,9 +385,6 @@ static int run(void *arg)
     service->life = NULL;
     if (market.stream != NULL) {
         sl_stream_service_close(market.stream);
-    }
-    if (service->access != NULL) {
-        sl_access_unwatch(service->access, service);
     }
     sl_stream_service_free(market.stream);
     sl_gap_fill_free(market.fill);

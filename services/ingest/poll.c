@@ -34,7 +34,7 @@ struct known {
     bool wanted, stale;
     sl_time since, last_good_at;
     uint64_t good;
-    uint64_t content; /* a hash of what was given out last */
+    uint64_t content[2]; /* hashes of what was given out last: of candles, of two neighbours */
 };
 
 /* service->life */
@@ -66,7 +66,7 @@ struct worker {
     size_t given; /* events of this page */
     char *text;   /* for hashes of events */
     size_t text_bytes;
-    char url[URL_BYTES];
+    char url[URL_BYTES], recorded[URL_BYTES + SL_SYMBOL_MAX + 64];
 };
 
 static const struct sl_conf_poll *conf_of(const struct poll *poll)
@@ -138,8 +138,11 @@ static int is_unchanged(struct worker *worker, struct known *known, const sl_mar
         worker->text_bytes = bound;
     }
     uint64_t content = hash_text(worker->text, sl_event_json_write(&bare, NULL, worker->text));
-    bool same = known->content == content;
-    known->content = content;
+    size_t place = event->kind == SL_EVENT_CANDLE && event->as.candle.interval_ns > 0
+                       ? (size_t)(event->as.candle.open_time_ns / event->as.candle.interval_ns & 1)
+                       : 0;
+    bool same = known->content[place] == content;
+    known->content[place] = content;
     return same;
 }
 
@@ -206,8 +209,29 @@ static int make_url(struct worker *worker, const sl_venue_request *request)
 {
     const struct poll *poll = worker->poll;
     int used = snprintf(worker->url, sizeof worker->url, "%s", sl_access_rest_origin(poll->service->access));
+    if (used < 0 || (size_t)used >= sizeof worker->url) {
+        return sl_fail(SL_EMSGSIZE, "an address of more than %zu bytes", sizeof worker->url);
+    }
     int code = poll->driver->rest_path(request, worker->url + used, sizeof worker->url - (size_t)used);
     return code < 0 ? sl_fail(code, "%s gives no such thing", poll->driver->title) : 0;
+}
+
+static int record(struct worker *worker, const sl_venue_request *request, const sl_response *response,
+                  const sl_venue_message *message)
+{
+    const struct sl_program_service *service = worker->poll->service;
+    if (sl_program_recording(service->parts) == NULL) {
+        return 0;
+    }
+    SL_TRY(sl_recording_poll_url(worker->url, request, worker->recorded, sizeof worker->recorded));
+    sl_capture_line line = {.kind = SL_CAPTURE_RESPONSE,
+                            .text = message->text,
+                            .size_bytes = message->size_bytes,
+                            .receive_time_ns = message->receive_time_ns,
+                            .status = sl_response_status(response),
+                            .url = worker->recorded,
+                            .url_bytes = strlen(worker->recorded)};
+    return sl__service_record(service, 0, &line);
 }
 
 /* One page. */
@@ -229,6 +253,7 @@ static int ask_page(struct worker *worker, const sl_venue_request *request, sl_v
     poll->stats.requests++;
     code = sl_fetch(poll->http, &get, &response);
     if (code == SL_ELIMITED || code == SL_EBREAKER || code == SL_EBUSY) {
+        poll->stats.requests--;
         return SL_EAGAIN; /* was not asked at all */
     }
     if (code < 0) {
@@ -238,6 +263,11 @@ static int ask_page(struct worker *worker, const sl_venue_request *request, sl_v
     message.text = sl_response_body(response, &message.size_bytes);
     poll->stats.answers++;
     poll->stats.bytes += message.size_bytes;
+    code = record(worker, request, response, &message);
+    if (code < 0) {
+        worker->decoder->output_code = code;
+        return code;
+    }
     sl_venue_output output = {.arg = worker, .event = on_event};
     worker->given = 0;
     code = sl_venue_decode_rest(worker->decoder, request, &message, &output, NULL, ret_answer);
@@ -254,6 +284,10 @@ static int ask(struct worker *worker)
         code = ask_page(worker, &request, &answer);
         memcpy(request.cursor, answer.cursor, sizeof request.cursor);
         answer.more = answer.more && answer.cursor[0] != '\0'; /* candles have more, but only the last are wanted */
+    }
+    if (code == 0 && answer.more) {
+        return failed(worker->poll, SL_POLL_FAILED_BODY,
+                      sl_fail(SL_EMSGSIZE, "an answer of more than %d pages", SL_POLL_PAGES_MAX));
     }
     return code;
 }
@@ -312,7 +346,6 @@ static int take_turn(struct worker *worker)
     SL_TRY(code);
     struct sl_poll_item *item = worker->item;
     poll->stats.round = item->round > 0 ? item->round : poll->stats.round;
-    uint64_t late = item->late;
     worker->unknown = false;
     code = ask(worker);
     bury(worker);
@@ -322,9 +355,8 @@ static int take_turn(struct worker *worker)
     } else if (code != SL_EAGAIN && !ours) {
         poll->in_a_row += poll->in_a_row < UINT32_MAX;
     }
-    poll->stats.late -= late;
-    poll->stats.late += item->late;
     sl_poll_schedule_give_back(poll->schedule, item, ours ? SL_EAGAIN : code, sl_now());
+    poll->stats.late = sl_poll_schedule_late(poll->schedule);
     sl_event_set(&poll->news);
     if (code == SL_EAGAIN) {
         return hold(poll);

@@ -14,7 +14,7 @@ struct sl_poll_schedule {
     struct heap ready;           /* by when their interval ends */
     struct sl_poll_item **table; /* by the instrument's index + 1; 0: all at once */
     size_t capacity, count;
-    uint64_t last_number;
+    uint64_t last_number, late;
 };
 
 /* ---- heaps ---- */
@@ -197,7 +197,7 @@ struct sl_poll_item *sl_poll_schedule_take(sl_poll_schedule *schedule, sl_time n
 }
 
 /* The next time in its own rhythm; turns that are over are left out. */
-static sl_time next_turn(struct sl_poll_item *item, sl_time now)
+static sl_time next_turn(sl_poll_schedule *schedule, struct sl_poll_item *item, sl_time now)
 {
     if (item->interval <= 0) {
         return now;
@@ -206,6 +206,7 @@ static sl_time next_turn(struct sl_poll_item *item, sl_time now)
     if (next <= now) {
         sl_time missed = (now - next) / item->interval + 1;
         item->late += (uint64_t)missed;
+        schedule->late += (uint64_t)missed;
         next = sl_time_add(next, missed * item->interval);
     }
     return next;
@@ -236,7 +237,7 @@ void sl_poll_schedule_give_back(sl_poll_schedule *schedule, struct sl_poll_item 
         item->good++;
         item->failed_turns = 0;
         item->last_good_at = now;
-        wait_until(schedule, item, next_turn(item, now));
+        wait_until(schedule, item, next_turn(schedule, item, now));
         return;
     }
     item->failures++;
@@ -244,7 +245,7 @@ void sl_poll_schedule_give_back(sl_poll_schedule *schedule, struct sl_poll_item 
     item->last_code = code;
     /* The first failure of an instrument that has an interval is no reason to come late. */
     bool soon = item->interval > 0 && item->failed_turns == 1;
-    wait_until(schedule, item, soon ? next_turn(item, now) : later_turn(item, now));
+    wait_until(schedule, item, soon ? next_turn(schedule, item, now) : later_turn(item, now));
 }
 
 /* ---- looking ---- */
@@ -257,6 +258,11 @@ size_t sl_poll_schedule_count(const sl_poll_schedule *schedule)
 size_t sl_poll_schedule_ready(const sl_poll_schedule *schedule)
 {
     return schedule->ready.count;
+}
+
+uint64_t sl_poll_schedule_late(const sl_poll_schedule *schedule)
+{
+    return schedule->late;
 }
 
 void sl_poll_schedule_each(const sl_poll_schedule *schedule, void (*look)(void *arg, struct sl_poll_item *item),

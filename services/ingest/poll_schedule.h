@@ -75,6 +75,9 @@ void sl_poll_schedule_give_back(sl_poll_schedule *schedule, struct sl_poll_item 
 size_t sl_poll_schedule_count(const sl_poll_schedule *schedule);
 size_t sl_poll_schedule_ready(const sl_poll_schedule *schedule); /* due, and not taken */
 
+/* Turns that were left out, of all items that there were. */
+uint64_t sl_poll_schedule_late(const sl_poll_schedule *schedule);
+
 /* All of them, by the instrument's index, those that are taken included. */
 void sl_poll_schedule_each(const sl_poll_schedule *schedule, void (*look)(void *arg, struct sl_poll_item *item),
                            void *arg);

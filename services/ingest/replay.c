@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Captured files, merged by time, through decoders, trackers and keepers. See replay.h. */
 #include "ingest/replay.h"
+#include "ingest/recording.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -255,6 +256,25 @@ static int judge(sl_replay *replay, size_t source, int code, const char *problem
     }
 }
 
+/* What is asked for again and again is given out as it is. */
+static int on_polled(void *arg, const sl_market_event *event)
+{
+    struct stream *stream = arg;
+    stream->replay->stats.found[event->kind]++;
+    return give(stream, event);
+}
+
+static int play_poll(sl_replay *replay, struct stream *stream, size_t source, const sl_venue_request *request)
+{
+    const sl_capture_line *line = &replay->sources[source].line;
+    const sl_venue_output output = {.arg = stream, .event = on_polled};
+    sl_venue_message message = {line->text, line->size_bytes, SL_JSON_PADDED, line->receive_time_ns};
+    sl_venue_answer answer = {0};
+    replay->stats.requests++;
+    int code = sl_venue_decode_rest(stream->requests, request, &message, &output, NULL, &answer);
+    return judge(replay, source, code, sl_venue_problem(stream->requests));
+}
+
 static int play_answer(sl_replay *replay, struct stream *stream, size_t source)
 {
     const sl_capture_line *line = &replay->sources[source].line;
@@ -378,8 +398,13 @@ static int play_line(sl_replay *replay, size_t source)
     case SL_CAPTURE_RECEIVED:
         return sl_line_is_snapshot(line) ? play_answer(replay, stream, source)
                                          : play_message(replay, stream, connection, source);
-    case SL_CAPTURE_RESPONSE:
-        return play_answer(replay, stream, source);
+    case SL_CAPTURE_RESPONSE: {
+        sl_venue_request poll;
+        int polled = sl_recording_poll_of(line, replay->instruments, venue, &poll);
+        return polled > 0    ? play_poll(replay, stream, source, &poll)
+               : polled == 0 ? play_answer(replay, stream, source)
+                             : judge(replay, source, polled, "a poll of what no list names");
+    }
     case SL_CAPTURE_CLOSED:
         return play_end(stream, connection, line);
     default:

@@ -6,6 +6,8 @@
  * There is no clock in it: "now" is the time at which a message was received, so that what comes out depends on the
  * files alone, however fast they are played and however often. Reading them blocks on the disk.
  *
+ * What a poll asked for is given out as it came: of all instruments of an answer, and also where it was the same again.
+ *
  * Instruments come from the captured lists of the venues. Where a capture has none, an instrument is added when a
  * message names its symbol for the first time, as far as the venue's form names it.
  */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ingest/program.h"
+#include "ingest/replay.h"
 #include "sluice/channel.h"
 #include "sluice/log_record.h"
 #include "sluice/runtime.h"
@@ -55,6 +56,9 @@ int sl__service_run(void *arg)
     SL_TRY(sl_fanout_new(&service->fanout));
     int code = sl__program_attach(service->parts, service);
     code = code == 0 ? service->kind->run(service) : code;
+    if (service->access != NULL) {
+        sl_access_unwatch(service->access, service);
+    }
     if (code < 0 && code != SL_ECANCELED) { /* for people: the supervisor starts it again */
         sl__service_describe(code, service->problem, sizeof service->problem);
         sl_log_with(SL_LOG_WARNING, "a service failed; it is started again", sl_field_text("service", service->name),
@@ -70,6 +74,9 @@ int sl__service_run(void *arg)
 int sl__service_reach(struct sl_program_service *service)
 {
     SL_TRY(sl__program_access(service->parts, service));
+    if (sl_program_recording(service->parts) != NULL) {
+        sl_access_watch(service->access, sl__service_record_answer, service);
+    }
     if (sl_access_get_stats(service->access)->lists > 0) {
         return 0;
     }
@@ -220,6 +227,29 @@ int sl__service_give(struct sl_program_service *service, const sl_market_event *
         return 0;
     }
     return code;
+}
+
+int sl__service_record(const struct sl_program_service *service, uint32_t connection, sl_capture_line *line)
+{
+    sl_recording *recording = sl_program_recording(service->parts);
+    if (recording == NULL) {
+        return 0;
+    }
+    line->venue = sl_access_driver(service->access)->venue;
+    line->connection = service->number << SL_REPLAY_SERVICE_SHIFT | (connection & SL_REPLAY_CONNECTION_MASK);
+    return sl_recording_add(recording, line);
+}
+
+int sl__service_record_answer(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns)
+{
+    sl_capture_line line = {.kind = SL_CAPTURE_RESPONSE,
+                            .text = text,
+                            .size_bytes = size_bytes,
+                            .receive_time_ns = receive_time_ns,
+                            .status = 200,
+                            .url = url,
+                            .url_bytes = strlen(url)};
+    return sl__service_record(arg, 0, &line);
 }
 
 void sl__service_bad(struct sl_program_service *service, const struct sl_bad_message *message)

@@ -13,6 +13,7 @@
 #include "ingest/stream.h"
 #include "market/instrument.h"
 #include "sinks/outlet.h"
+#include "market/capture.h"
 #include "sluice/histogram.h"
 #include "sluice/metrics.h"
 #include "sluice/sync.h"
@@ -162,6 +163,15 @@ SL_MUST_CHECK int sl__service_give(struct sl_program_service *service, const sl_
 
 /* Notes when an event came and how old it was. */
 void sl__service_saw(struct sl_program_service *service, const sl_market_event *event);
+
+/*
+ * Adds to the recording, if there is one: what a connection of the service (0: none) brought. Waits. sl_recording_add()'s codes.
+ */
+SL_MUST_CHECK int sl__service_record(const struct sl_program_service *service, uint32_t connection,
+                                     sl_capture_line *line);
+/* An answer to one of its requests (argument: the service), as sl_access_watch() and books want it. */
+SL_MUST_CHECK int sl__service_record_answer(void *service, const char *url, const char *text, size_t size_bytes,
+                                            int64_t receive_time_ns);
 
 /* A message that could not be used: into the dead letters, the first of its like into the log. */
 void sl__service_bad(struct sl_program_service *service, const struct sl_bad_message *message);

@@ -58,6 +58,10 @@ static int take(sl_stream_service *stream, const sl_market_event *event, sl_time
         break;
     }
     int code = sl_tracker_event(stream->tracker, event, now);
+    if (code == SL_EINVAL) { /* the venue's numbers make no sense: counted, and the others go on */
+        stream->bad++;
+        return 0;
+    }
     return code < 0 ? code : 0;
 }
 

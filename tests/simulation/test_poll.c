@@ -9,6 +9,8 @@
 #include "exchange/simulated.h"
 #include "ingest/poll.h"
 #include "ingest/program.h"
+#include "ingest/replay.h"
+#include "scratch_folder.h"
 #include "sl_test.h"
 #include "sluice/runtime.h"
 #include "sluice/simulation.h"
@@ -20,6 +22,7 @@
 struct rig {
     size_t instruments;
     const char *service;    /* of the configuration */
+    const char *more;       /* sections of it; NULL: none */
     sl_http_handler answer; /* serves requests in place of the exchange; NULL: it does */
     int (*conduct)(struct rig *rig);
     sl_venue venue;
@@ -27,7 +30,10 @@ struct rig {
     sl_simulated *exchange;
     sl_reload *reload;
     sl_program_parts *parts;
-    uint64_t asked; /* for best prices */
+    uint64_t asked;     /* for best prices */
+    const char *record; /* the file of a recording; NULL: none */
+    sl_recording *recording;
+    uint64_t events;
     char text[CONFIG_BYTES];
 };
 
@@ -41,8 +47,8 @@ static void write_config(struct rig *rig, const char *service)
                         "services: { p: { kind: poll, venue: %s, sinks: [out], %s } }\n"
                         "sinks: { out: { kind: websocket, listen: \"127.0.0.1:7001\" } }\n"
                         "venues: { %s: { rest: \"http://127.0.0.1:%d/%s\" } }\n"
-                        "admin: { enabled: false }\n",
-                        name, service, name, port, name);
+                        "admin: { enabled: false }\n%s",
+                        name, service, name, port, name, rig->more == NULL ? "" : rig->more);
     assert_in_range(size, 1, CONFIG_BYTES - 1);
 }
 
@@ -109,6 +115,10 @@ static int run_program(struct rig *rig, sl_config *config, const struct sl_confi
 {
     SL_TRY(sl_reload_open(load, config, &rig->reload));
     int code = sl_program_open(rig->reload, &rig->parts);
+    if (code == 0 && rig->record != NULL) {
+        code = sl_recording_open(rig->record, &rig->recording);
+        sl_program_record(rig->parts, rig->recording);
+    }
     SL_SCOPE(scope, .name = "rig");
     code = code == 0 ? sl_spawn(&scope, sl_simulated_run, rig->exchange, .name = "exchange", .daemon = true) : code;
     if (code == 0 && rig->answer != NULL) {
@@ -116,7 +126,9 @@ static int run_program(struct rig *rig, sl_config *config, const struct sl_confi
     }
     code = code == 0 ? sl_spawn(&scope, conduct, rig, .name = "conduct") : code;
     code = code == 0 ? sl_program_run(rig->parts) : code;
+    code = code == 0 && rig->recording != NULL ? sl_recording_flush(rig->recording) : code;
     code = sl_scope_close(&scope, code);
+    sl_recording_close(rig->recording);
     sl_program_close(rig->parts);
     sl_reload_free(rig->reload);
     return code;
@@ -457,6 +469,84 @@ static void what_is_the_same_is_dropped(void **state)
     play(&rig);
 }
 
+static int fall_behind(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(60)));
+    struct sl_poll_stats stats = stats_of(rig);
+    uint64_t turns = 5 * 60, asked = stats.answers;
+    assert_true(asked < turns / 2);
+    assert_in_range(stats.late, turns - asked - 20,
+                    turns - asked); /* all that was not asked was left out, and is told */
+    return 0;
+}
+
+static void turns_that_are_left_out_are_counted(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = 5,
+                      .service =
+                          "instruments: [\"*\"], channel: best, bulk: never, interval: 1s, cost: 50, limit: slow",
+                      .conduct = fall_behind,
+                      .more = "limits: { slow: { rates: [{ rate: 6000/1m, burst: 100, cost: weight }] } }\n"};
+    play(&rig);
+}
+
+/* ---- recorded ---- */
+
+static int count_events(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(41)));
+    rig->events = service_of(rig)->events;
+    return 0;
+}
+
+static int count_replayed(void *arg, const sl_market_event *event)
+{
+    (void)event;
+    ++*(uint64_t *)arg;
+    return 0;
+}
+
+static uint64_t replay(const char *path)
+{
+    uint64_t events = 0;
+    sl_replay *replay = NULL;
+    int code = 1;
+    sl_replay_options options = {.paths = &path, .path_count = 1, .arg = &events, .event = count_replayed};
+    assert_int_equal(sl_replay_open(&options, &replay), 0);
+    while (code == 1) {
+        code = sl_replay_next(replay);
+    }
+    assert_int_equal(code, 0);
+    assert_int_equal(sl_replay_get_stats(replay)->bad, 0);
+    sl_replay_close(replay);
+    return events;
+}
+
+/* One by one and all at once: each answer is in the recording, with what was asked, and a replay gives the same out. */
+static void answers_are_recorded(void **state)
+{
+    (void)state;
+    static const char *const services[] = {"channel: best, bulk: never", "channel: ticker, bulk: always",
+                                           "channel: funding, bulk: never", "channel: book, depth: 5"};
+    for (size_t at = 0; at < 4; at++) {
+        char path[SCRATCH_PATH_MAX + 16], service[128];
+        struct scratch_folder folder = scratch_folder_make();
+        (void)snprintf(path, sizeof path, "%s/polls.slr", folder.path);
+        (void)snprintf(service, sizeof service, "instruments: [\"*\"], interval: 5s, %s", services[at]);
+        struct rig rig = {.venue = SL_VENUE_BINANCE_USDM,
+                          .instruments = 3,
+                          .service = service,
+                          .record = path,
+                          .conduct = count_events};
+        play(&rig);
+        assert_true(rig.events >= 20);
+        assert_int_equal(replay(path), rig.events);
+        scratch_folder_remove(&folder);
+    }
+}
+
 /* ---- without memory ---- */
 
 static int64_t fail_at;
@@ -581,6 +671,37 @@ static void a_cut_connection_costs_no_turn(void **state)
     play(&rig);
 }
 
+#define CANDLE(open, volume)                                                                                           \
+    "[" #open "000,\"1.0\",\"2.0\",\"0.5\",\"1.5\",\"" volume "\"," #open "999,\"9.0\",7,\"3.0\",\"4.0\",\"0\"]"
+
+/* The one that ended last, and that of now, which grows each second time. */
+static int say_candles(void *arg, sl_http_exchange *exchange)
+{
+    return spoil(arg, exchange, "[" CANDLE(1700000000, "5.0") "," CANDLE(1700000060, "1.0") "]",
+                 "[" CANDLE(1700000000, "5.0") "," CANDLE(1700000060, "2.0") "]", false);
+}
+
+static int see_candles(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(59)));
+    assert_true(rig->asked >= 11 && failures_of(rig) == 0);
+    assert_int_equal(service_of(rig)->events, 1 + rig->asked);
+    assert_int_equal(stats_of(rig).unchanged, rig->asked - 1);
+    return 0;
+}
+
+static void candles_that_are_the_same_are_dropped(void **state)
+{
+    (void)state;
+    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
+                      .instruments = 1,
+                      .answer = say_candles,
+                      .service =
+                          "instruments: [A-USDT], channel: candles, candle: 1m, interval: 5s, only_changed: true",
+                      .conduct = see_candles};
+    play(&rig);
+}
+
 static int see_a_row(struct rig *rig)
 {
     SL_TRY(sl_sleep(SL_SECONDS(49)));
@@ -608,4 +729,6 @@ SL_TEST_MAIN(cmocka_unit_test(a_truncated_body_is_a_dead_letter), cmocka_unit_te
              cmocka_unit_test(all_at_once_where_that_costs_less), cmocka_unit_test(few_are_asked_for_one_by_one),
              cmocka_unit_test(each_channel_is_decoded), cmocka_unit_test(a_refusal_is_obeyed_for_as_long_as_it_says),
              cmocka_unit_test(a_ban_is_sat_out), cmocka_unit_test(errors_of_the_server_cost_a_turn_at_most),
-             cmocka_unit_test(instruments_come_and_go), cmocka_unit_test(what_is_the_same_is_dropped))
+             cmocka_unit_test(instruments_come_and_go), cmocka_unit_test(what_is_the_same_is_dropped),
+             cmocka_unit_test(candles_that_are_the_same_are_dropped),
+             cmocka_unit_test(turns_that_are_left_out_are_counted), cmocka_unit_test(answers_are_recorded))

@@ -53,6 +53,7 @@ struct sl_books {
     sl_semaphore queued;        /* as many permits as entries that are due */
     size_t shadows;
     struct sl_books_stats stats;
+    struct sl_books_stats gone; /* what those came to that are not followed any more */
 };
 
 int sl_books_new(const struct sl_books_options *options, sl_books **ret_books)
@@ -377,6 +378,17 @@ bool sl_books_position(const sl_books *books, const sl_instrument *instrument, i
     return true;
 }
 
+static void add_counts(struct sl_books_stats *sum, const struct entry *entry)
+{
+    const sl_keeper_stats *stats = sl_keeper_get_stats(entry->keeper);
+    sum->applied += stats->applied;
+    sum->repeated += stats->repeated;
+    sum->gaps += stats->gaps;
+    sum->healed += stats->healed;
+    sum->crossed += stats->crossed;
+    sum->checksum_failures += stats->checksum_failures;
+}
+
 static void unqueue(sl_books *books, const struct entry *entry)
 {
     struct entry *before = NULL;
@@ -400,6 +412,7 @@ void sl_books_remove(sl_books *books, const sl_instrument *instrument)
         return;
     }
     books->table[instrument->index] = NULL;
+    add_counts(&books->gone, entry);
     if (entry->busy) {
         entry->gone = true;
         return;
@@ -577,7 +590,7 @@ static int expire(struct entry *entry)
 /* Holes whose patience is over, and what the books have come to. */
 static int sweep(sl_books *books)
 {
-    struct sl_books_stats sum = {0};
+    struct sl_books_stats sum = books->gone;
     for (size_t at = 0; at < books->capacity; at++) {
         struct entry *entry = books->table[at];
         if (entry == NULL) {
@@ -593,16 +606,10 @@ static int sweep(sl_books *books)
         if (books->options.verify > 0) {
             SL_TRY(verify(entry));
         }
-        const sl_keeper_stats *stats = sl_keeper_get_stats(entry->keeper);
         sum.books++;
         sum.stale += sl_keeper_get_state(entry->keeper) != SL_KEEPER_LIVE;
         sum.waiting += entry->queued;
-        sum.applied += stats->applied;
-        sum.repeated += stats->repeated;
-        sum.gaps += stats->gaps;
-        sum.healed += stats->healed;
-        sum.crossed += stats->crossed;
-        sum.checksum_failures += stats->checksum_failures;
+        add_counts(&sum, entry);
     }
     /* What was counted meanwhile stays. */
     sum.snapshots = books->stats.snapshots;

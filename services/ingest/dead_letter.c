@@ -26,7 +26,8 @@ struct sl_dead_letters {
     char *filling, *writing; /* SL_DEAD_LETTER_QUEUE_BYTES each */
     size_t bytes, lines;     /* in `filling` */
     size_t writing_bytes;
-    bool turned; /* by the last write */
+    bool turned;  /* by the last write */
+    bool failing; /* the last write failed, and that was told */
     sl_event wake;
     uint64_t problems[SL_DEAD_LETTER_PROBLEMS]; /* their hashes */
     size_t problem_count;
@@ -188,10 +189,14 @@ static int append(void *arg)
         return sl_fail(-errno, "%s: %s", letters->path, sl_strerror(-errno));
     }
     int code = 0;
+    off_t before = lseek(file, 0, SEEK_END);
     for (size_t done = 0; done < letters->writing_bytes && code == 0;) {
         ssize_t wrote = write(file, letters->writing + done, letters->writing_bytes - done);
         code = wrote < 0 && errno != EINTR ? -errno : 0;
         done += wrote > 0 ? (size_t)wrote : 0;
+    }
+    if (code < 0 && before >= 0 && ftruncate(file, before) < 0) { /* no line without its end stays before others */
+        code = -errno;
     }
     (void)close(file);
     return code < 0 ? sl_fail(code, "%s: %s", letters->path, sl_strerror(code)) : 0;
@@ -218,9 +223,16 @@ static int write_out(sl_dead_letters *letters)
     if (code < 0) {
         letters->stats.dropped += lines;
         (void)snprintf(letters->stats.problem, sizeof letters->stats.problem, "%s", sl_strerror(code));
+    }
+    if (code < 0 && !letters->failing) { /* once, until it works again */
         sl_log_with(SL_LOG_WARNING, "dead letters could not be written", sl_field_text("path", letters->path),
                     sl_field_code("code", code));
+    } else if (code == 0 && letters->failing) {
+        letters->stats.problem[0] = '\0';
+        sl_log_with(SL_LOG_INFO, "dead letters are written again", sl_field_text("path", letters->path),
+                    sl_field_uint("dropped", letters->stats.dropped));
     }
+    letters->failing = code < 0;
     return 0;
 }
 

@@ -81,20 +81,25 @@ static int open_in(sl_scope *scope, sl_gap_fill *fill)
     return sl_spawn(scope, work, fill, .name = "gap filler", .daemon = true);
 }
 
-/* Something has come behind the gap: where ids are no numbers the time has to do. */
-static bool resolve(const struct sl_history_worker *worker, struct sl_history_job *job)
+/* Something has come behind the gap: where ids are no numbers the time has to do. Nothing comes of what was left. */
+static int resolve(const struct sl_history_worker *worker, struct sl_history_job *job)
 {
     struct sl_history_wish *wish = &job->wish;
+    if (!sl__service_wants(worker->service, wish->instrument)) {
+        return sl__service_elsewhere(worker->service, wish->instrument)
+                   ? 0
+                   : sl_fail(SL_ENOENT, "%s is not followed any more", wish->instrument->symbol);
+    }
     sl_tracker_pulse pulse = sl_tracker_get_pulse(worker->tracker, wish->instrument, wish->feed);
     int64_t last = sl_tracker_last_id(worker->tracker, wish->instrument, wish->feed);
     int64_t last_at = sl_now_wall() - (sl_now() - pulse.last);
     if (pulse.last == 0 || last_at <= job->gap.seen_time_ns || (wish->from_id > 0 && last <= wish->from_id)) {
-        return false;
+        return 0;
     }
     wish->to_id = wish->from_id > 0 ? last : 0;
     job->gap.to_id = wish->to_id;
     wish->to_time_ns = last_at + MARGIN;
-    return true;
+    return 1;
 }
 
 int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, const sl_tracker *tracker,
@@ -132,7 +137,8 @@ void sl_gap_fill_see(sl_gap_fill *fill, const sl_market_event *event)
 {
     const sl_gap *gap = &event->as.gap;
     bool trades = event->feed == SL_FEED_TRADES || event->feed == SL_FEED_AGG_TRADES;
-    if (!trades || event->kind != SL_EVENT_GAP || gap->healed) {
+    if (!trades || event->kind != SL_EVENT_GAP || gap->healed ||
+        !sl__service_wants(fill->worker.service, event->instrument)) { /* what is left is nobody's to fill */
         return;
     }
     if (fill->ready_count == SL_GAP_FILL_READY_MAX) { /* it stays told as a gap */

@@ -155,6 +155,15 @@ static int too_old(const struct walk *walk)
     return sl_fail(SL_ERANGE, "history of %s: the venue's does not reach back so far", walk->wish->instrument->symbol);
 }
 
+/* The last page there is now: between two ids the venue has to have what came behind the gap, or not all was given out. */
+static int end_here(const struct walk *walk)
+{
+    return !by_id(walk->wish) || (walk->rows > 0 && is_through(walk))
+               ? 0
+               : sl_fail(SL_EAGAIN, "history of %s: the venue's does not reach to %" PRId64 " yet",
+                         walk->wish->instrument->symbol, walk->wish->to_id);
+}
+
 /* Forward by ids. */
 static int walk_ids(struct walk *walk, int64_t next)
 {
@@ -166,7 +175,7 @@ static int walk_ids(struct walk *walk, int64_t next)
             return too_old(walk);
         }
         if (walk->rows == 0 || walk->last_id < next) {
-            return by_id(walk->wish) ? too_old(walk) : 0; /* nothing newer */
+            return end_here(walk); /* nothing newer */
         }
         if (is_through(walk)) {
             return 0;
@@ -187,7 +196,11 @@ static int walk_cursor(struct walk *walk, const char *cursor)
         (void)snprintf(request.cursor, sizeof request.cursor, "%s", cursor);
         SL_TRY(fetch(walk, &request));
         if (walk->rows == 0 || is_through(walk) || !walk->answer.more) {
-            return 0;
+            return end_here(walk);
+        }
+        if (strcmp(request.cursor, walk->answer.cursor) == 0) {
+            return sl_fail(SL_EPROTO, "history of %s: the venue's next page is the same again",
+                           request.instrument->symbol);
         }
         cursor = walk->answer.cursor;
         int code = keep(walk, 'c', cursor);
@@ -201,7 +214,7 @@ static int walk_cursor(struct walk *walk, const char *cursor)
 static int walk_on(struct walk *walk)
 {
     if (walk->rows == 0 || is_through(walk) || !walk->answer.more) {
-        return 0;
+        return end_here(walk);
     }
     if (walk->answer.cursor[0] != '\0') {
         int code = keep(walk, 'c', walk->answer.cursor);
@@ -246,7 +259,7 @@ static int walk_latest(struct walk *walk)
     sl_venue_request request = request_for(walk);
     SL_TRY(fetch(walk, &request));
     bool reaches = by_id(wish) ? walk->first_id <= wish->from_id + 1 : walk->first_time <= wish->from_time_ns;
-    return walk->rows > 0 && reaches ? 0 : too_old(walk);
+    return walk->rows > 0 && reaches ? end_here(walk) : too_old(walk);
 }
 
 /* Where a time lies among the ids: one that is before it, and one that is not. */

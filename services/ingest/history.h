@@ -51,7 +51,8 @@ struct sl_history_options {
 /*
  * Walks from where `progress` ("": the beginning) says. 0: all of the wish was given out; 1: it was asked to stop, and
  * goes on from the last checkpoint; SL_ENOTSUP: the venue has no such history; SL_ERANGE: what it has does not reach
- * back so far (the rest was given out); SL_ENOENT: it does not know the instrument; SL_EINVAL; codes of fetching and
+ * back so far (the rest was given out); SL_EAGAIN: it does not reach to the wished id yet (what there is was given out);
+ * SL_ENOENT: it does not know the instrument; SL_EINVAL; codes of fetching and
  * decoding, and of the functions. Cancellation point.
  */
 SL_MUST_CHECK int sl_history_walk(const struct sl_history_options *options, const struct sl_history_wish *wish,

@@ -182,9 +182,11 @@ int sl_history_do(void *arg, sl_job *job)
         return give_up(worker, job, code);
     }
     bool open = code == 0 && what.wish.to_id == 0 && what.wish.to_time_ns == 0;
-    if (open && (worker->resolve == NULL || !worker->resolve(worker, &what))) {
+    int resolved = !open ? 1 : worker->resolve == NULL ? 0 : worker->resolve(worker, &what);
+    if (resolved == 0) {
         return sl_job_postpone(job, SL_HISTORY_RESOLVE_EVERY);
     }
+    code = resolved < 0 ? resolved : code;
     code = code < 0 ? code : sl_history_walk(&options, &what.wish, sl_job_progress(job));
     if (is_hopeless(code)) {
         return give_up(worker, job, code);

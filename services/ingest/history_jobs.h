@@ -37,10 +37,10 @@ struct sl_history_worker {
     struct sl_program_service *service;
     int priority;
     /*
-     * For gaps whose end is not known when they are queued (to_id 0, to_time_ns 0): fills it in and returns true, or
-     * false: it is too early. NULL: there are none.
+     * For gaps whose end is not known when they are queued (to_id 0, to_time_ns 0): fills it in and returns 1, or
+     * 0: it is too early. A code: it never will be known. NULL: there are none.
      */
-    bool (*resolve)(const struct sl_history_worker *worker, struct sl_history_job *job);
+    int (*resolve)(const struct sl_history_worker *worker, struct sl_history_job *job);
     const sl_tracker *tracker; /* for resolve() */
     struct sl_history_stats stats;
     char problem[160]; /* of the last job that was given up */

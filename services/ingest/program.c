@@ -587,6 +587,7 @@ int sl_program_run(void *arg)
     sl_config *config = sl_reload_current(parts->reload); /* the section changes only with a new process */
     int code = run_shared(parts, sl_config_root(config));
     sl_config_unref(config);
+    sl_reload_end(parts->reload); /* sinks have delivered what they had: it would have been lost */
     return code;
 }
 

@@ -79,7 +79,7 @@ static void note(struct reply *reply, const struct sl_event_problem *problem)
 static int identify(const sl_market_event *event, sl_stamp stamp, const char *batch_key, size_t item,
                     struct sl_seen_key *ret_key)
 {
-    char text[SL_EVENT_IDENTITY_MAX + 256], other[SL_EVENT_IDENTITY_MAX];
+    char text[SL_EVENT_IDENTITY_MAX + SL_RECEIVE_KEY_BYTES + 32], other[SL_EVENT_IDENTITY_MAX];
     size_t size = sl_event_identity(event, stamp, text);
     bool stamped = stamp.run != 0 || stamp.number != 0;
     (void)sl_event_identity(event, (sl_stamp){stamp.run + 1, stamp.number}, other);
@@ -87,7 +87,7 @@ static int identify(const sl_market_event *event, sl_stamp stamp, const char *ba
         if (batch_key == NULL) {
             return 0;
         }
-        int length = snprintf(text, sizeof text, "batch:%.*s#%zu", 255, batch_key, item);
+        int length = snprintf(text, sizeof text, "batch:%s#%zu", batch_key, item);
         size = length < 0 ? 0 : (size_t)length;
     }
     SL_TRY(sl_seen_key_of(text, size, ret_key));
@@ -359,6 +359,18 @@ static int check_claim(struct receive *receive, const sl_http_exchange *exchange
 
 /* ---- POST ---- */
 
+/* A key that is cut off could be another one's, and its events would be taken for repeats. */
+static const char *batch_key_of(const sl_http_exchange *exchange, struct reply *reply)
+{
+    const char *key = sl_http_header(exchange->request, "Idempotency-Key");
+    size_t size = key == NULL ? 1 : strlen(key);
+    if (size == 0 || size > SL_RECEIVE_KEY_BYTES) {
+        reply->status = 400;
+        reply->error = "Idempotency-Key: one of 1 to 255 bytes is expected";
+    }
+    return key;
+}
+
 static int take_request(struct receive *receive, const sl_http_exchange *exchange, struct reply *reply)
 {
     struct sl_seen_key signature = {{0, 0}};
@@ -367,11 +379,12 @@ static int take_request(struct receive *receive, const sl_http_exchange *exchang
     if (reply->status == 0) {
         SL_TRY(check_claim(receive, exchange, reply, &signature));
     }
+    const char *batch_key = reply->status == 0 ? batch_key_of(exchange, reply) : NULL;
     if (reply->status != 0) {
         return 0;
     }
     const char *body = sl_http_body(exchange->request, &size);
-    return take_text(receive, reply, body, size, sl_http_header(exchange->request, "Idempotency-Key"), signature);
+    return take_text(receive, reply, body, size, batch_key, signature);
 }
 
 static int on_post(void *arg, sl_http_exchange *exchange)

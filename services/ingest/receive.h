@@ -20,6 +20,9 @@ extern "C" {
 /* Problems that one answer lists; the others are counted. */
 #define SL_RECEIVE_PROBLEMS 100
 
+/* The longest Idempotency-Key. */
+#define SL_RECEIVE_KEY_BYTES 255
+
 /* Client addresses whose rates are told apart; and signatures that are remembered so that none is taken twice. */
 #define SL_RECEIVE_ADDRESSES 4096
 #define SL_RECEIVE_SIGNATURES ((size_t)1 << 17)

@@ -20,6 +20,7 @@ struct sl_reload {
     struct sl_reload_status status;
     sl_reload_watch_fn *watch;
     void *watch_arg;
+    sl_signals *signals; /* from the start on: what comes before somebody listens waits */
 };
 
 /* The order in which sections are committed; what is removed goes the other way, with one exception: see order_of(). */
@@ -403,10 +404,17 @@ void sl_reload_watch(sl_reload *reload, sl_reload_watch_fn *watch, void *arg)
     reload->watch_arg = arg;
 }
 
+static int open_signals(sl_reload *reload)
+{
+    const int hangup = SIGHUP;
+    return reload->signals != NULL ? 0 : sl_signals_open(&hangup, 1, &reload->signals);
+}
+
 int sl_reload_start(sl_reload *reload)
 {
     size_t count;
     sl_auto(sl_config) *config = sl_config_reloader_current(reload->reloader);
+    SL_TRY(open_signals(reload)); /* first: whoever sees a service run may ask for a reload */
     SL_TRY(carry_out(reload, NULL, config, NULL, &count));
     tell(reload, SL_RELOAD_STARTED);
     return 0;
@@ -420,18 +428,27 @@ void sl_reload_stop(sl_reload *reload)
     (void)carry_out(reload, config, NULL, NULL, &count);
 }
 
+void sl_reload_end(sl_reload *reload)
+{
+    SL_SCOPE(shield, .name = "signals", .shield = true, .timeout = SL_MILLISECONDS(1));
+    int code = reload->signals == NULL ? 0 : 1;
+    while (code > 0) { /* what nobody has read would be raised again */
+        code = sl_signals_next(reload->signals);
+    }
+    (void)sl_scope_close(&shield, code);
+    sl_signals_close(reload->signals);
+    reload->signals = NULL;
+}
+
 static int listen(void *arg)
 {
     sl_reload *reload = arg;
-    const int hangup = SIGHUP;
-    sl_signals *signals = NULL;
-    SL_TRY(sl_signals_open(&hangup, 1, &signals));
-    int code = sl_signals_next(signals);
+    SL_TRY(open_signals(reload));
+    int code = sl_signals_next(reload->signals);
     while (code > 0) {
         sl_reload_request(reload);
-        code = sl_signals_next(signals);
+        code = sl_signals_next(reload->signals);
     }
-    sl_signals_close(signals);
     return code;
 }
 

@@ -79,11 +79,14 @@ typedef void sl_reload_watch_fn(void *arg, enum sl_reload_phase phase);
 /* One watcher, told without waiting for it; NULL: none. */
 void sl_reload_watch(sl_reload *reload, sl_reload_watch_fn *watch, void *arg);
 
-/* Everything is added. A negative code of a handler comes back and nothing runs. Waits as handlers do. */
+/* From now on a SIGHUP does not end the process. Everything is added. A negative code of a handler comes back and nothing runs. Waits as handlers do. */
 SL_MUST_CHECK int sl_reload_start(sl_reload *reload);
 
 /* Everything is removed, services first. Waits as handlers do. */
 void sl_reload_stop(sl_reload *reload);
+
+/* What SIGHUP did before the start it does again: when nothing is to be delivered any more. In the runtime. */
+void sl_reload_end(sl_reload *reload);
 
 /*
  * A task's body (its argument is the reload): waits for SIGHUP and requests, and reloads. Until it is cancelled; other codes

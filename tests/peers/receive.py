@@ -64,6 +64,8 @@ async def plain(port):
         for wanted in ((200, 2, 0, 0), (200, 0, 2, 0)):
             answer = await post(json.dumps([ticker, ticker]), headers={"Idempotency-Key": "batch 1"})
             expect("batch with a key", counts(answer[1]), wanted)
+        for key, wanted in (("k" * 255, 200), ("k" * 256, 400), ("", 400)):  # a key that is cut off is another one's
+            expect("a key of %d" % len(key), (await post(json.dumps([ticker]), headers={"Idempotency-Key": key}))[0], wanted)
         expect("nothing", (await post(b""))[0], 400)
         expect("not UTF-8", (await post(b'{"kind":"\xff"}'))[0], 422)
         async with session.post(url, data=b"x" * 70000) as response:

@@ -198,6 +198,24 @@ static bool is_bybit(sl_venue venue)
     return venue >= SL_VENUE_BYBIT_SPOT && venue <= SL_VENUE_BYBIT_INVERSE;
 }
 
+/* What came behind a gap is not in the venue's history yet: that is no filled gap. */
+static int walk_beyond(struct play *play, size_t from)
+{
+    const struct tale *tale = &play->tales[0];
+    struct sl_history_wish wish = wish_for(play);
+    wish.from_id = tale->events[from].as.trade.id;
+    wish.to_id = tale->events[tale->count - 1].as.trade.id + 2;
+    wish.from_time_ns = tale->events[from].venue_time_ns;
+    CHECK(sl_history_walk(&play->options, &wish, "") == SL_EAGAIN);
+    size_t missing = 0;
+    for (size_t at = from + 1; at < tale->count; at++) {
+        missing += tale->seen[at] == 0;
+    }
+    CHECK(missing == 0);
+    memset(play->tales[0].seen, 0, sizeof play->tales[0].seen);
+    return 0;
+}
+
 /* What each venue can do, and what it says where it cannot. */
 static int look_back(struct play *play)
 {
@@ -217,6 +235,7 @@ static int look_back(struct play *play)
         CHECK(sl_history_walk(&play->options, &wish, "") == SL_ERANGE);
         SL_TRY(check_seen(play, tale->count - (play->venue == SL_VENUE_BYBIT_SPOT ? 60 : 1000), tale->count, true));
         SL_TRY(walk_times(play, count - 50, count - 10));
+        SL_TRY(play->venue == SL_VENUE_BYBIT_SPOT ? walk_beyond(play, count - 20) : 0);
         return play->venue == SL_VENUE_BYBIT_SPOT ? walk_ids(play, count - 50, count - 10) : 0;
     }
     int pages = walk_times(play, count / 4, count * 3 / 4);
@@ -230,8 +249,10 @@ static int look_back(struct play *play)
         memset(play->tales[0].seen, 0, sizeof play->tales[0].seen);
         wish.feed = SL_FEED_AGG_TRADES;
         CHECK(walk(play, &wish, 101, 2000) > 0);
+        SL_TRY(walk_beyond(play, count - 20));
         return walk_ids(play, count - 900, count - 1);
     }
+    SL_TRY(walk_beyond(play, count - 20));
     play->again = play->venue == SL_VENUE_KRAKEN; /* it looks for the beginning from the end */
     SL_TRY(walk_ids(play, count / 4, count * 3 / 4));
     return walk_ids(play, count - 20, count - 19); /* nothing between */

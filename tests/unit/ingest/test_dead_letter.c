@@ -2,8 +2,10 @@
 /* What could not be decoded: each line with its reason, once for unknown kinds, in a file that stays small. */
 #include "ingest/dead_letter.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "scratch_folder.h"
@@ -162,6 +164,59 @@ static void what_has_no_room_is_counted(void **state)
     assert_int_equal(sl_run(NULL, too_much, NULL, NULL), 0);
 }
 
+/* The disk is full amid a line, and then has room again. */
+static int write_on_a_full_disk(sl_dead_letters *letters)
+{
+    struct rlimit before, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = (struct rlimit){.rlim_cur = 1000, .rlim_max = before.rlim_max};
+    for (uint64_t at = 0; at < 40; at++) {
+        char problem[32];
+        (void)snprintf(problem, sizeof problem, "line %d.", (int)at);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, at >= 4 && at < 30 ? &small : &before), 0);
+        (void)put(letters, "{\"some text\": 1}", 16, SL_EPROTO, problem);
+        while (sl_dead_letters_get_stats(letters)->written + sl_dead_letters_get_stats(letters)->dropped <= at) {
+            SL_TRY(sl_sleep(SL_MICROSECONDS(100)));
+        }
+        assert_int_equal(sl_dead_letters_get_stats(letters)->problem[0] != '\0',
+                         sl_dead_letters_get_stats(letters)->dropped > 0 && at < 30);
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(sl_dead_letters_get_stats(letters)->dropped > 15);
+    return 0;
+}
+
+static int full_disk(void *arg)
+{
+    return with_letters(arg, write_on_a_full_disk);
+}
+
+static unsigned warnings;
+
+static void count_warnings(void *context, enum sl_log_level level, const char *text)
+{
+    (void)context;
+    (void)text;
+    warnings += level == SL_LOG_WARNING && strstr(text, "dead letters could not") != NULL;
+}
+
+static void a_full_disk_leaves_no_half_lines(void **state)
+{
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(sl_run(&(struct sl_run_options){.log = count_warnings}, full_disk, NULL, NULL), 0);
+    assert_int_equal(warnings, 1); /* not one a line */
+    assert_true(read_file(path) > 0);
+    unsigned lines = 0;
+    for (const char *at = file, *end; *at != '\0'; at = end + 1, lines++) {
+        end = strchr(at, '\n');
+        assert_non_null(end);
+        assert_true(at[0] == '{' && end[-1] == '}');
+    }
+    assert_in_range(lines, 14, 20);
+    assert_non_null(strstr(file, "line 39."));
+}
+
 static void without_a_file(void **state)
 {
     (void)state;
@@ -180,4 +235,4 @@ static void without_a_file(void **state)
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 SL_TEST_MAIN(CASE(each_line_has_its_reason), CASE(file_stays_small), CASE(what_has_no_room_is_counted),
-             CASE(without_a_file))
+             CASE(a_full_disk_leaves_no_half_lines), CASE(without_a_file))

@@ -120,7 +120,41 @@ static int run_body(void *arg)
     SL_SCOPE(scope, .name = "test");
     SL_TRY(sl_spawn(&scope, sl_reload_run, run->fake->reload, .daemon = true));
     SL_TRY(sl_quiescent_wait(0));
-    return sl_scope_close(&scope, run->body(run->fake));
+    int code = sl_scope_close(&scope, run->body(run->fake));
+    sl_reload_end(run->fake->reload);
+    return code;
+}
+
+/* Who sees that a service runs may ask for a reload before anybody listens; and while all ends it does no harm. */
+static int early_and_late(void *arg)
+{
+    struct fake *fake = arg;
+    struct sl_reload_status status = {0};
+    SL_TRY(sl_reload_start(fake->reload));
+    assert_int_equal(raise(SIGHUP), 0);
+    fake->journal[0] = '\0';
+    change_to(fake, BASE "log: {level: debug}\n");
+    SL_SCOPE(scope, .name = "test");
+    SL_TRY(sl_spawn(&scope, sl_reload_run, fake->reload, .daemon = true));
+    while (status.generation == 0) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(1)));
+        sl_reload_get_status(fake->reload, &status);
+    }
+    assert_string_equal(fake->journal, "prepare live log\ncommit live log\n");
+    int code = sl_scope_close(&scope, 0);
+    sl_reload_stop(fake->reload);
+    assert_int_equal(raise(SIGHUP), 0);
+    SL_TRY(sl_sleep(SL_MILLISECONDS(1)));
+    sl_reload_end(fake->reload);
+    return code;
+}
+
+static void a_hangup_before_and_after_is_survived(void **state)
+{
+    (void)state;
+    struct fake *fake = new_fake(BASE);
+    assert_int_equal(sl_run(NULL, early_and_late, fake, NULL), 0);
+    free_fake(fake);
 }
 
 static void in_runtime(const char *text, int (*body)(struct fake *fake))
@@ -233,11 +267,13 @@ static void what_is_used_comes_first_and_goes_last(void **state)
 
 static int follows_surroundings(struct fake *fake)
 {
-    /* Values of a policy change in place; a service begins anew when it gets another, or one that begins anew. */
+    /* Values of a policy change in place, also for those who use it; a service begins anew when it gets another, or one that begins anew. */
     expect_reload(fake, BASE "limits: {binance-rest: {rates: [{rate: 10/1s}]}}\n", 0,
                   "prepare added limits.binance-rest\nprepare restart services.a\n"
                   "commit added limits.binance-rest\ncommit restart services.a\n");
-    expect_reload(fake, BASE "limits: {binance-rest: {rates: [{rate: 20/1s}]}}\n", 0, BOTH("live limits.binance-rest"));
+    expect_reload(fake, BASE "limits: {binance-rest: {rates: [{rate: 20/1s}]}}\n", 0,
+                  "prepare live limits.binance-rest\nprepare live services.a\n"
+                  "commit live limits.binance-rest\ncommit live services.a\n");
     expect_reload(fake, BASE "limits: {binance-rest: {rates: [{rate: 20/1s}], dialect: bapi}}\n", 0,
                   "prepare restart limits.binance-rest\nprepare restart services.a\n"
                   "commit restart limits.binance-rest\ncommit restart services.a\n");
@@ -247,7 +283,9 @@ static int follows_surroundings(struct fake *fake)
     expect_reload(fake, BASE "retry: {default: {attempts: 3}}\n", 0,
                   "prepare added retry.default\nprepare restart services.a\nprepare restart services.b\n"
                   "commit added retry.default\ncommit restart services.a\ncommit restart services.b\n");
-    expect_reload(fake, BASE "retry: {default: {attempts: 4}}\n", 0, BOTH("live retry.default"));
+    expect_reload(fake, BASE "retry: {default: {attempts: 4}}\n", 0,
+                  "prepare live retry.default\nprepare live services.a\nprepare live services.b\n"
+                  "commit live retry.default\ncommit live services.a\ncommit live services.b\n");
     expect_reload(fake, BASE "retry: {default: {attempts: 4}}\nvenues: {kraken: {rest: 'http://127.0.0.1:1'}}\n", 0,
                   BOTH("restart services.b"));
     expect_reload(fake,
@@ -429,4 +467,5 @@ SL_TEST_MAIN(cmocka_unit_test(all_is_added_at_the_start_and_removed_at_the_end),
              cmocka_unit_test(services_follow_their_venue_and_policies),
              cmocka_unit_test(a_bad_one_changes_nothing_and_says_so),
              cmocka_unit_test(requests_that_come_together_are_one), cmocka_unit_test(a_hangup_reloads),
+             cmocka_unit_test(a_hangup_before_and_after_is_survived),
              cmocka_unit_test(memory_that_is_short_changes_nothing), cmocka_unit_test(handlers_are_checked))

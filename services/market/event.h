@@ -86,7 +86,7 @@ typedef struct sl_uuid {
 } sl_uuid;
 
 typedef struct sl_trade {
-    int64_t id;       /* the venue's, consecutive at Binance, Coinbase, Kraken, OKX; 0: it gives none (Kraken before v2) */
+    int64_t id; /* the venue's, consecutive at Binance, Coinbase, Kraken, OKX; 0: it gives none (Kraken before v2) */
     int64_t first_id; /* of an aggregate: the single trades in it; otherwise both are `id` */
     int64_t last_id;
     sl_uuid uuid;

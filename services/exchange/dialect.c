@@ -40,6 +40,31 @@ void sl__write_format(struct sl_render *render, const char *format, ...)
     sl__write_text(render, text);
 }
 
+int64_t sl__length_of(const struct sl_candle_length *lengths, const char *name, size_t size_bytes)
+{
+    for (; lengths->name != NULL; lengths++) {
+        if (strlen(lengths->name) == size_bytes && memcmp(lengths->name, name, size_bytes) == 0) {
+            return lengths->seconds * NS_PER_SECOND;
+        }
+    }
+    return 0;
+}
+
+const char *sl__length_name(const struct sl_candle_length *lengths, int64_t interval_ns)
+{
+    while (lengths->name != NULL && lengths->seconds * NS_PER_SECOND != interval_ns) {
+        lengths++;
+    }
+    return lengths->name == NULL ? "?" : lengths->name;
+}
+
+void sl__write_between(struct sl_render *render, const char *before, sl_decimal number, const char *after)
+{
+    sl__write_text(render, before);
+    sl__write_decimal(render, number);
+    sl__write_text(render, after);
+}
+
 void sl__write_changes(struct sl_render *render, const sl_level *levels, size_t count)
 {
     sl__write_text(render, "[");

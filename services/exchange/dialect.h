@@ -7,6 +7,7 @@
 #ifndef SLUICE_EXCHANGE_DIALECT_H
 #define SLUICE_EXCHANGE_DIALECT_H
 
+#include "exchange/candles.h"
 #include "exchange/render.h"
 #include "exchange/truth.h"
 #include "sluice/json.h"
@@ -28,6 +29,7 @@ struct sl_wish {
     sl_feed feed;
     const sl_instrument *instrument;
     uint32_t depth;                /* 0: the venue's default */
+    int64_t interval_ns;           /* of candles */
     char name[SL_STREAM_NAME_MAX]; /* of the stream, where the venue's messages carry it; "" otherwise */
 };
 
@@ -48,6 +50,8 @@ struct sl_dialect_host {
     void (*say)(struct sl_venue_client *client, const struct sl_render *text);
     /* Subscribes (or leaves): 1 done, 0 there was (or is not) such a one, SL_EBUSY for a limit. */
     int (*wish)(struct sl_venue_client *client, const struct sl_wish *wish, bool off);
+    /* The path that the client came by. */
+    const char *(*path)(const struct sl_venue_client *client);
     /* What the client has subscribed to, one after the other; NULL behind the last. */
     const struct sl_wish *(*wished)(const struct sl_venue_client *client, size_t index);
     /* The trades of an instrument from an id on, oldest first, at most `limit` (the newest ones where from_id is 0). */
@@ -67,6 +71,9 @@ struct sl_rest_reply {
     bool snapshot;                   /* it is a book's snapshot */
     const sl_instrument *instrument; /* that it is about; NULL: none */
 };
+
+/* What is said of a candle: how it stands as the subscription begins, after a trade, that it has ended. */
+enum sl_candle_word { SL_CANDLE_FIRST, SL_CANDLE_GROWS, SL_CANDLE_CLOSED };
 
 typedef struct sl_dialect {
     sl_venue venue;
@@ -95,6 +102,10 @@ typedef struct sl_dialect {
     /* Writes what a subscriber is sent of a change; false: nothing. */
     bool (*change)(const struct sl_dialect_host *host, const struct sl_wish *wish, const sl_truth_change *change,
                    struct sl_render *text);
+
+    /* Writes what a subscriber to candles is sent of one; NULL: the venue has no such streams. */
+    void (*candle)(const struct sl_dialect_host *host, const struct sl_wish *wish,
+                   const struct sl_simulated_candle *candle, enum sl_candle_word word, struct sl_render *text);
 
     /* Writes the snapshot that the stream of a book begins with. */
     void (*snapshot)(const struct sl_dialect_host *host, const struct sl_wish *wish, struct sl_render *text);
@@ -137,6 +148,19 @@ int64_t sl__query_number(const char *query, const char *key, int64_t otherwise);
 /* The instrument of a symbol of any case among those of a venue; NULL. */
 const sl_instrument *sl__find_symbol(const sl_instruments *instruments, sl_venue venue, const char *symbol,
                                      size_t size_bytes);
+
+/* A length of candles as a venue writes it, and its seconds. A table ends with a NULL. */
+struct sl_candle_length {
+    const char *name;
+    uint32_t seconds;
+};
+
+/* The length of a name in such a table in ns, 0: none has it; and its name. */
+int64_t sl__length_of(const struct sl_candle_length *lengths, const char *name, size_t size_bytes);
+const char *sl__length_name(const struct sl_candle_length *lengths, int64_t interval_ns);
+
+/* `before`, a number, `after`. */
+void sl__write_between(struct sl_render *render, const char *before, sl_decimal number, const char *after);
 
 /* An instant as ISO 8601 with microseconds and a 'Z'. */
 void sl__write_time(struct sl_render *render, int64_t time_ns);

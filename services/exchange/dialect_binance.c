@@ -30,6 +30,12 @@ static void define(const char *base, const char *quote, sl_instrument *instrumen
 
 /* ---- streams ---- */
 
+/* Months vary in length and are not offered here. */
+static const struct sl_candle_length lengths[] = {{"1s", 1},     {"1m", 60},     {"3m", 180},    {"5m", 300},
+                                                  {"15m", 900},  {"30m", 1800},  {"1h", 3600},   {"2h", 7200},
+                                                  {"4h", 14400}, {"6h", 21600},  {"8h", 28800},  {"12h", 43200},
+                                                  {"1d", 86400}, {"3d", 259200}, {"1w", 604800}, {NULL, 0}};
+
 /* "btcusdt@depth@100ms": what it is. */
 static bool parse_stream(const struct sl_dialect_host *host, const char *name, size_t size_bytes, struct sl_wish *wish)
 {
@@ -51,14 +57,20 @@ static bool parse_stream(const struct sl_dialect_host *host, const char *name, s
             wish->feed = kinds[i].feed;
         }
     }
+    if (rest > 6 && memcmp(at + 1, "kline_", 6) == 0) {
+        wish->interval_ns = sl__length_of(lengths, at + 7, rest - 6);
+        bool has = wish->interval_ns != 0 && (wish->interval_ns != SECOND || !futures(host->dialect->venue));
+        wish->feed = has ? SL_FEED_CANDLES : SL_FEED_NONE;
+    }
     return wish->feed != SL_FEED_NONE && wish->instrument != NULL;
 }
 
-/* USD-M has routes: "/market" carries only aggTrade of what is offered here, "/public" the rest. */
-static bool routed(const char *path, sl_feed feed)
+/* USD-M has routes: "/market" carries only aggTrade and klines of what is offered here, "/public" the rest. */
+static bool routed(const struct sl_dialect_host *host, const char *path, sl_feed feed)
 {
     bool market = strncmp(path, "/market/", 8) == 0;
-    return market == (feed == SL_FEED_AGG_TRADES);
+    return host->dialect->venue != SL_VENUE_BINANCE_USDM ||
+           market == (feed == SL_FEED_AGG_TRADES || feed == SL_FEED_CANDLES);
 }
 
 static bool open_path(const struct sl_dialect_host *host, struct sl_venue_client *client,
@@ -81,7 +93,7 @@ static bool open_path(const struct sl_dialect_host *host, struct sl_venue_client
     for (const char *at = streams; *at != '\0';) {
         size_t length = strcspn(at, "/");
         struct sl_wish wish;
-        if (parse_stream(host, at, length, &wish) && (!usdm || routed(path, wish.feed))) {
+        if (parse_stream(host, at, length, &wish) && routed(host, path, wish.feed)) {
             if (raw) {
                 wish.name[0] = '\0';
             }
@@ -131,8 +143,9 @@ static void hear(const struct sl_dialect_host *host, struct sl_venue_client *cli
             sl_json_find_field(host->json, "params") == 0 && sl_json_enter_array(host->json) == 0) {
             while (sl_json_next_string(host->json, &stream) > 0) {
                 struct sl_wish wish;
-                if (parse_stream(host, stream.data, stream.size_bytes, &wish)) {
-                    (void)host->wish(client, &wish, off);
+                if (parse_stream(host, stream.data, stream.size_bytes, &wish) &&
+                    routed(host, host->path(client), wish.feed)) {
+                    (void)host->wish(client, &wish, off); /* on the wrong route nothing comes, and no error either */
                 }
             }
         }
@@ -236,6 +249,27 @@ static bool render_change(const struct sl_dialect_host *host, const struct sl_wi
         sl__write_text(text, "}");
     }
     return true;
+}
+
+static void render_candle(const struct sl_dialect_host *host, const struct sl_wish *wish,
+                          const struct sl_simulated_candle *candle, enum sl_candle_word word, struct sl_render *text)
+{
+    if (wish->name[0] != '\0') {
+        sl__write_format(text, "{\"stream\":\"%s\",\"data\":", wish->name);
+    }
+    sl__write_format(text,
+                     "{\"e\":\"kline\",\"E\":%" PRId64 ",\"s\":\"%s\",\"k\":{\"t\":%" PRId64 ",\"T\":%" PRId64
+                     ",\"s\":\"%s\",\"i\":\"%s\",\"f\":100,\"L\":200",
+                     MS(host->now_ns), wish->instrument->symbol, MS(candle->open_ns),
+                     MS(candle->open_ns + candle->interval_ns) - 1, wish->instrument->symbol,
+                     sl__length_name(lengths, candle->interval_ns));
+    sl__write_between(text, ",\"o\":\"", candle->open, "\"");
+    sl__write_between(text, ",\"c\":\"", candle->close, "\"");
+    sl__write_between(text, ",\"h\":\"", candle->high, "\"");
+    sl__write_between(text, ",\"l\":\"", candle->low, "\"");
+    sl__write_between(text, ",\"v\":\"", candle->volume, "\"");
+    sl__write_format(text, ",\"n\":%" PRIu64 ",\"x\":%s,\"q\":\"0\",\"V\":\"0\",\"Q\":\"0\",\"B\":\"0\"}}%s",
+                     candle->trades, word == SL_CANDLE_CLOSED ? "true" : "false", wish->name[0] != '\0' ? "}" : "");
 }
 
 static bool leave(const struct sl_dialect_host *host, struct sl_render *text)
@@ -371,7 +405,7 @@ static struct sl_rest_reply rest(const struct sl_dialect_host *host, const struc
     {                                                                                                                  \
         .venue = (which), .frames = true, .messages = (limit), .messages_ns = SECOND,                                  \
         .ping_every_ns = (ping_s)*SECOND, .define = define, .open = open_path, .hear = hear, .change = render_change,  \
-        .leave = leave, .rest = rest                                                                                   \
+        .candle = render_candle, .leave = leave, .rest = rest                                                          \
     }
 
 const sl_dialect sl__dialect_binance_spot = BINANCE(SL_VENUE_BINANCE_SPOT, 5, 20);

@@ -35,6 +35,10 @@ static void define(const char *base, const char *quote, sl_instrument *instrumen
     }
 }
 
+static const struct sl_candle_length lengths[] = {
+    {"1", 60},      {"3", 180},     {"5", 300},     {"15", 900},  {"30", 1800},  {"60", 3600}, {"120", 7200},
+    {"240", 14400}, {"360", 21600}, {"720", 43200}, {"D", 86400}, {"W", 604800}, {NULL, 0}};
+
 static bool open_path(const struct sl_dialect_host *host, struct sl_venue_client *client,
                       const struct sl_rest_question *target)
 {
@@ -71,6 +75,13 @@ static bool parse_topic(const struct sl_dialect_host *host, sl_json_text topic, 
         wish->depth = (uint32_t)depth;
     } else if (kind == 11 && memcmp(topic.data, "publicTrade", 11) == 0) {
         wish->feed = SL_FEED_TRADES;
+    } else if (kind == 5 && memcmp(topic.data, "kline", 5) == 0) {
+        const char *next = memchr(symbol, '.', rest);
+        size_t name = next == NULL ? 0 : (size_t)(next - symbol);
+        wish->interval_ns = sl__length_of(lengths, symbol, name);
+        wish->feed = wish->interval_ns == 0 ? SL_FEED_NONE : SL_FEED_CANDLES;
+        rest -= next == NULL ? 0 : name + 1;
+        symbol = next == NULL ? symbol : next + 1;
     } else if (kind == 7 && memcmp(topic.data, "tickers", 7) == 0) {
         wish->feed = SL_FEED_TICKER;
     }
@@ -162,6 +173,23 @@ static void render_trade(const struct sl_wish *wish, const sl_market_event *even
     sl__write_text(text, "\",\"p\":\"");
     sl__write_decimal(text, trade->price);
     sl__write_format(text, "\",\"L\":\"PlusTick\",\"i\":\"%s\",\"BT\":false}]}", id);
+}
+
+static void render_candle(const struct sl_dialect_host *host, const struct sl_wish *wish,
+                          const struct sl_simulated_candle *candle, enum sl_candle_word word, struct sl_render *text)
+{
+    sl__write_format(text, "{\"topic\":\"%s\",\"data\":[{\"start\":%" PRId64 ",\"end\":%" PRId64 ",\"interval\":\"%s\"",
+                     wish->name, MS(candle->open_ns), MS(candle->open_ns + candle->interval_ns) - 1,
+                     sl__length_name(lengths, candle->interval_ns));
+    sl__write_between(text, ",\"open\":\"", candle->open, "\"");
+    sl__write_between(text, ",\"close\":\"", candle->close, "\"");
+    sl__write_between(text, ",\"high\":\"", candle->high, "\"");
+    sl__write_between(text, ",\"low\":\"", candle->low, "\"");
+    sl__write_between(text, ",\"volume\":\"", candle->volume, "\"");
+    sl__write_format(text,
+                     ",\"turnover\":\"0\",\"confirm\":%s,\"timestamp\":%" PRId64 "}],\"ts\":%" PRId64
+                     ",\"type\":\"snapshot\"}",
+                     word == SL_CANDLE_CLOSED ? "true" : "false", MS(host->now_ns), MS(host->now_ns));
 }
 
 static void render_ids(int64_t time_ns, int64_t id, struct sl_render *text)
@@ -303,7 +331,8 @@ static void too_many(struct sl_render *text)
     {                                                                                                                  \
         .venue = (which), .levels = DEPTH, .consecutive = true, .renumbers = true, .uuids = (with_uuids),              \
         .snapshot_first = true, .define = define, .too_many = too_many, .open = open_path, .hear = hear,               \
-        .change = render_change, .snapshot = render_snapshot, .rest = rest, .limited = limited                         \
+        .change = render_change, .candle = render_candle, .snapshot = render_snapshot, .rest = rest,                   \
+        .limited = limited                                                                                             \
     }
 
 const sl_dialect sl__dialect_bybit_spot = BYBIT(SL_VENUE_BYBIT_SPOT, false);

@@ -10,6 +10,7 @@
 
 #define HEARTBEAT_NS INT64_C(1000000000)
 #define DEPTH 10
+#define MINUTE INT64_C(60000000000)
 #define CHECKSUM_LEVELS 10
 
 static void define(const char *base, const char *quote, sl_instrument *instrument)
@@ -71,13 +72,25 @@ struct question {
     bool has_id;
     sl_feed feed;
     int64_t depth;
+    int64_t minutes; /* of candles */
     char channel[32];
 };
 
 static const struct {
     const char *name;
     sl_feed feed;
-} channels[] = {{"trade", SL_FEED_TRADES}, {"book", SL_FEED_DEPTH}, {"ticker", SL_FEED_BEST}};
+} channels[] = {
+    {"trade", SL_FEED_TRADES}, {"book", SL_FEED_DEPTH}, {"ticker", SL_FEED_BEST}, {"ohlc", SL_FEED_CANDLES}};
+
+static bool is_length(int64_t minutes)
+{
+    static const int64_t lengths[] = {1, 5, 15, 30, 60, 240, 1440, 10080, 21600};
+    size_t at = 0;
+    while (at < sizeof lengths / sizeof *lengths && lengths[at] != minutes) {
+        at++;
+    }
+    return at < sizeof lengths / sizeof *lengths;
+}
 
 static void read_params(sl_json *json, struct question *question)
 {
@@ -87,6 +100,8 @@ static void read_params(sl_json *json, struct question *question)
             (void)snprintf(question->channel, sizeof question->channel, "%.*s", (int)text.size_bytes, text.data);
         } else if (sl_json_is(key, "depth")) {
             (void)!sl_json_get_int64(json, &question->depth);
+        } else if (sl_json_is(key, "interval")) {
+            (void)!sl_json_get_int64(json, &question->minutes);
         }
     }
 }
@@ -124,6 +139,20 @@ static void render_id(const struct question *question, struct sl_render *text)
     sl__write_text(text, ",\"time_in\":\"2024-01-01T00:00:00.000000Z\",\"time_out\":\"2024-01-01T00:00:00.000001Z\"}");
 }
 
+/* One connection has one length of a symbol's candles. */
+static bool has_other_length(const struct sl_dialect_host *host, const struct sl_venue_client *client,
+                             const struct question *question, const sl_instrument *instrument)
+{
+    const struct sl_wish *wish = NULL;
+    for (size_t at = 0; question->feed == SL_FEED_CANDLES && (wish = host->wished(client, at)) != NULL; at++) {
+        if (wish->feed == SL_FEED_CANDLES && wish->instrument == instrument &&
+            wish->interval_ns != question->minutes * MINUTE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* One answer a symbol. */
 static void answer_one(const struct sl_dialect_host *host, struct sl_venue_client *client,
                        const struct question *question, sl_json_text symbol)
@@ -133,9 +162,16 @@ static void answer_one(const struct sl_dialect_host *host, struct sl_venue_clien
         sl_instruments_find(host->instruments, SL_VENUE_KRAKEN, symbol.data, symbol.size_bytes);
     struct sl_render text = {0};
     bool known = found != NULL && found->status != SL_STATUS_DELISTED && question->feed != SL_FEED_NONE;
+    known = known && (question->feed != SL_FEED_CANDLES || is_length(question->minutes));
+    bool other = known && !question->off && has_other_length(host, client, question, found);
     bool refused = known && host->refuse;
-    known = known && !refused;
-    if (refused) {
+    known = known && !refused && !other;
+    if (other) {
+        sl__write_format(&text,
+                         "{\"error\":\"Already subscribed to one ohlc interval on this symbol\",\"method\":\"%s\","
+                         "\"success\":false,\"symbol\":\"%s\"",
+                         method, found->symbol);
+    } else if (refused) {
         sl__write_format(&text,
                          "{\"error\":\"Subscription temporarily unavailable\",\"method\":\"%s\",\"success\":false,"
                          "\"symbol\":\"%s\"",
@@ -148,6 +184,8 @@ static void answer_one(const struct sl_dialect_host *host, struct sl_venue_clien
         sl__write_format(&text, "{\"method\":\"%s\",\"result\":{\"channel\":\"%s\",", method, question->channel);
         if (question->feed == SL_FEED_DEPTH) {
             sl__write_format(&text, "\"depth\":%" PRId64 ",", question->depth);
+        } else if (question->feed == SL_FEED_CANDLES) {
+            sl__write_format(&text, "\"interval\":%" PRId64 ",", question->minutes);
         }
         sl__write_format(&text, "\"snapshot\":true,\"symbol\":\"%s\"},\"success\":true", found->symbol);
     }
@@ -156,6 +194,7 @@ static void answer_one(const struct sl_dialect_host *host, struct sl_venue_clien
     sl__write_done(&text);
     if (known) {
         struct sl_wish wish = {.feed = question->feed, .instrument = found, .depth = (uint32_t)question->depth};
+        wish.interval_ns = question->feed == SL_FEED_CANDLES ? question->minutes * MINUTE : 0;
         (void)host->wish(client, &wish, question->off);
     }
 }
@@ -190,7 +229,7 @@ static void say_too_many(const struct sl_dialect_host *host, struct sl_venue_cli
 static void hear(const struct sl_dialect_host *host, struct sl_venue_client *client, const char *text,
                  size_t size_bytes)
 {
-    struct question question = {.depth = DEPTH};
+    struct question question = {.depth = DEPTH, .minutes = 1};
     bool ping = false;
     if (!read_question(host->json, text, size_bytes, &question, &ping) || ping) {
         struct sl_render answer = {0};
@@ -264,6 +303,26 @@ static void render_trade(const sl_market_event *event, struct sl_render *text)
     sl__write_decimal(text, trade->quantity);
     sl__write_format(text, ",\"ord_type\":\"market\",\"trade_id\":%" PRId64 ",\"timestamp\":\"", trade->id);
     sl__write_time(text, event->venue_time_ns);
+    sl__write_text(text, "\"}]}");
+}
+
+static void render_candle(const struct sl_dialect_host *host, const struct sl_wish *wish,
+                          const struct sl_simulated_candle *candle, enum sl_candle_word word, struct sl_render *text)
+{
+    sl__write_format(text, "{\"channel\":\"ohlc\",\"type\":\"%s\",\"timestamp\":\"",
+                     word == SL_CANDLE_FIRST ? "snapshot" : "update");
+    sl__write_time(text, host->now_ns);
+    sl__write_format(text, "\",\"data\":[{\"symbol\":\"%s\"", wish->instrument->symbol);
+    sl__write_between(text, ",\"open\":", candle->open, "");
+    sl__write_between(text, ",\"high\":", candle->high, "");
+    sl__write_between(text, ",\"low\":", candle->low, "");
+    sl__write_between(text, ",\"close\":", candle->close, "");
+    sl__write_between(text, ",\"vwap\":", candle->close, "");
+    sl__write_between(text, ",\"volume\":", candle->volume, "");
+    sl__write_format(text, ",\"trades\":%" PRIu64 ",\"interval_begin\":\"", candle->trades);
+    sl__write_time(text, candle->open_ns);
+    sl__write_format(text, "\",\"interval\":%" PRId64 ",\"timestamp\":\"", candle->interval_ns / MINUTE);
+    sl__write_time(text, candle->open_ns + candle->interval_ns);
     sl__write_text(text, "\"}]}");
 }
 
@@ -372,6 +431,7 @@ const sl_dialect sl__dialect_kraken = {.venue = SL_VENUE_KRAKEN,
                                        .open = open_path,
                                        .hear = hear,
                                        .change = render_change,
+                                       .candle = render_candle,
                                        .snapshot = render_snapshot,
                                        .heartbeat = render_heartbeat,
                                        .notice = notice,

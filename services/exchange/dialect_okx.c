@@ -34,7 +34,19 @@ static const struct {
 } channels[] = {{"trades-all", SL_FEED_TRADES}, /* single ones; "trades" adds up those of one order */
                 {"trades", SL_FEED_AGG_TRADES},
                 {"books", SL_FEED_DEPTH},
-                {"bbo-tbt", SL_FEED_BEST}};
+                {"bbo-tbt", SL_FEED_BEST},
+                {"candle", SL_FEED_CANDLES}}; /* with its length behind it */
+
+/* From six hours on there are those of Hong Kong's day, and those of UTC's. */
+static const struct sl_candle_length lengths[] = {
+    {"1m", 60},    {"3m", 180},      {"5m", 300},       {"15m", 900},     {"30m", 1800},     {"1H", 3600}, {"2H", 7200},
+    {"4H", 14400}, {"6Hutc", 21600}, {"12Hutc", 43200}, {"1Dutc", 86400}, {"1Wutc", 604800}, {NULL, 0}};
+
+/* Candles and single trades have a path of their own. */
+static bool routed(const char *path, sl_feed feed)
+{
+    return (strcmp(path, "/ws/v5/business") == 0) == (feed == SL_FEED_CANDLES || feed == SL_FEED_TRADES);
+}
 
 static const char *channel_of(sl_feed feed)
 {
@@ -62,19 +74,26 @@ static void answer_one(const struct sl_dialect_host *host, struct sl_venue_clien
     for (size_t at = 0; at < sizeof channels / sizeof *channels; at++) {
         wish.feed = sl_json_is(channel, channels[at].name) ? channels[at].feed : wish.feed;
     }
+    if (channel.size_bytes > 6 && memcmp(channel.data, "candle", 6) == 0) {
+        wish.interval_ns = sl__length_of(lengths, channel.data + 6, channel.size_bytes - 6);
+        wish.feed = wish.interval_ns == 0 ? SL_FEED_NONE : SL_FEED_CANDLES;
+    }
+    (void)snprintf(wish.name, sizeof wish.name, "%s%s", channel_of(wish.feed),
+                   wish.feed == SL_FEED_CANDLES ? sl__length_name(lengths, wish.interval_ns) : "");
     struct sl_render text = {0};
-    bool known = wish.feed != SL_FEED_NONE && wish.instrument != NULL && wish.instrument->status != SL_STATUS_DELISTED;
+    bool known = wish.feed != SL_FEED_NONE && wish.instrument != NULL &&
+                 wish.instrument->status != SL_STATUS_DELISTED && routed(host->path(client), wish.feed);
     bool refused = known && host->refuse;
     known = known && !refused;
     if (refused) {
         sl__write_format(&text,
                          "{\"event\":\"error\",\"code\":\"64004\",\"msg\":\"Subscribe timeout: channel:%s,instId:%s\","
                          "\"connId\":\"a4d3ae55\"}",
-                         channel_of(wish.feed), wish.instrument->symbol);
+                         wish.name, wish.instrument->symbol);
     } else if (known) {
         sl__write_format(&text,
                          "{\"event\":\"%s\",\"arg\":{\"channel\":\"%s\",\"instId\":\"%s\"},\"connId\":\"a4d3ae55\"}",
-                         off ? "unsubscribe" : "subscribe", channel_of(wish.feed), wish.instrument->symbol);
+                         off ? "unsubscribe" : "subscribe", wish.name, wish.instrument->symbol);
     } else {
         sl__write_format(
             &text,
@@ -205,6 +224,19 @@ static void render_trade(sl_feed feed, const sl_market_event *event, struct sl_r
                      MS(event->venue_time_ns));
 }
 
+static void render_candle(const struct sl_dialect_host *host, const struct sl_wish *wish,
+                          const struct sl_simulated_candle *candle, enum sl_candle_word word, struct sl_render *text)
+{
+    (void)host;
+    sl__write_format(text, "{\"arg\":{\"channel\":\"%s\",\"instId\":\"%s\"},\"data\":[[\"%" PRId64 "\"", wish->name,
+                     wish->instrument->symbol, MS(candle->open_ns));
+    const sl_decimal values[] = {candle->open, candle->high, candle->low, candle->close, candle->volume};
+    for (size_t at = 0; at < sizeof values / sizeof *values; at++) {
+        sl__write_between(text, ",\"", values[at], "\"");
+    }
+    sl__write_format(text, ",\"0\",\"0\",\"%d\"]]}", word == SL_CANDLE_CLOSED);
+}
+
 static void render_best(const struct sl_dialect_host *host, const sl_market_event *event, struct sl_render *text)
 {
     sl_truth_state state = sl_truth_look(host->truth, event->instrument);
@@ -321,6 +353,7 @@ const sl_dialect sl__dialect_okx = {.venue = SL_VENUE_OKX,
                                     .open = open_path,
                                     .hear = hear,
                                     .change = render_change,
+                                    .candle = render_candle,
                                     .snapshot = render_snapshot,
                                     .leave = leave,
                                     .notice = notice,

@@ -316,6 +316,9 @@ static int beat(void *arg)
                 sl__release_answers(venue);
             }
             sl__venue_heartbeat(venue, now);
+            if (venue->candle_wishes > 0) {
+                sl__candle_beat(venue);
+            }
             sl__venue_ping(venue, now);
         }
     }
@@ -412,6 +415,7 @@ static int open_venue(sl_simulated *exchange, const sl_dialect *dialect)
                                            .checksums = own->checksums,
                                            .say = sl__client_say,
                                            .wish = sl__client_wish,
+                                           .path = sl__client_path,
                                            .wished = sl__client_wished,
                                            .history = history};
     return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams of the simulated exchange: what clients subscribe to and are sent. */
+#include <stdio.h>
 #include <string.h>
 
 #include "exchange/simulated_internal.h"
@@ -142,6 +143,7 @@ static void free_wish(struct venue *venue, struct wish *wish)
 {
     leave_board(venue, wish);
     venue->exchange->wishes--;
+    venue->candle_wishes -= wish->what.feed == SL_FEED_CANDLES;
     sl__write_done(&wish->held);
     sl__write_done(&wish->copy);
     sl_free(wish);
@@ -164,7 +166,12 @@ static void send_snapshot(struct sl_venue_client *client, const struct sl_wish *
 
 static bool same_wish(const struct sl_wish *a, const struct sl_wish *b)
 {
-    return a->feed == b->feed && a->instrument == b->instrument;
+    return a->feed == b->feed && a->instrument == b->instrument && a->interval_ns == b->interval_ns;
+}
+
+const char *sl__client_path(const struct sl_venue_client *client)
+{
+    return client->path;
 }
 
 const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, size_t index)
@@ -207,6 +214,10 @@ int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *what, 
     if (what->feed == SL_FEED_DEPTH && venue->dialect->snapshot_first) {
         send_snapshot(client, what);
     }
+    if (what->feed == SL_FEED_CANDLES) {
+        venue->candle_wishes++;
+        sl__candle_subscribed(venue, wish);
+    }
     sl_event_set(&venue->exchange->somebody);
     return 1;
 }
@@ -219,8 +230,7 @@ static void keep_text(struct sl_render *kept, const struct sl_render *text)
     sl__write_bytes(kept, text->data, text->size_bytes);
 }
 
-/* One message to one subscriber, with what is wrong just now. */
-static void deliver(struct venue *venue, struct wish *wish, sl_event_kind kind, const struct sl_render *text)
+void sl__client_deliver(struct venue *venue, struct wish *wish, sl_event_kind kind, const struct sl_render *text)
 {
     struct sl_venue_client *client = wish->client;
     const sl_instrument *one = wish->what.instrument;
@@ -271,12 +281,18 @@ void sl__venue_publish(struct venue *venue, const sl_truth_change *change)
     bool silent = sl__fault_holds(venue, SL_FAULT_SILENT, one) || sl__fault_holds(venue, SL_FAULT_HEARTBEATS_ONLY, one);
     for (size_t at = 0; board != NULL && at < board->count && !silent; at++) {
         struct wish *wish = board->wishes[at];
+        if (wish->what.feed == SL_FEED_CANDLES) {
+            if (change->event.kind == SL_EVENT_TRADE) {
+                sl__candle_trade(venue, wish, &change->event);
+            }
+            continue;
+        }
         sl__write_begin(&venue->text);
         venue->host.bad_link = wish->what.feed == SL_FEED_DEPTH && change->event.kind == SL_EVENT_BOOK_DELTA &&
                                sl__fault_take(venue, SL_FAULT_BAD_LINK, one);
         if (!wish->client->gone && !wish->client->mute &&
             venue->dialect->change(&venue->host, &wish->what, change, &venue->text) && venue->text.failed == 0) {
-            deliver(venue, wish, change->event.kind, &venue->text);
+            sl__client_deliver(venue, wish, change->event.kind, &venue->text);
         }
         venue->host.bad_link = false;
     }
@@ -321,7 +337,7 @@ static void forward_one(struct venue *venue, const struct sl_captured_about *abo
             client->told = number;
             frame(venue, &wish->what, message, &venue->text);
             if (venue->text.failed == 0) {
-                deliver(venue, wish, about->kind, &venue->text);
+                sl__client_deliver(venue, wish, about->kind, &venue->text);
             }
         }
     }
@@ -562,6 +578,7 @@ int sl__venue_stream(struct venue *venue, sl_http_exchange *request, const struc
     struct sl_venue_client client = {.venue = venue};
     sl_event_init(&client.filled);
     SL_TRY(sl_ws_accept_with(request, &(struct sl_ws_options){.deflate = {.on = true}}, &client.ws));
+    (void)snprintf(client.path, sizeof client.path, "%s", target->path);
     client.next = venue->clients;
     venue->clients = &client;
     exchange->client_count++;

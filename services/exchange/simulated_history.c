@@ -26,12 +26,6 @@ struct past {
     bool begun; /* a row was written */
 };
 
-struct candle {
-    int64_t open_ns, interval_ns;
-    sl_decimal open, high, low, close, volume;
-    uint64_t trades;
-};
-
 static void comma(struct past *past)
 {
     if (past->begun) {
@@ -81,36 +75,23 @@ static size_t first_id(const struct past *past, int64_t id)
 /* ---- candles ---- */
 
 /* The candle that begins with a trade; the place of the first trade behind it. */
-static size_t make_candle(const struct past *past, size_t at, int64_t interval_ns, struct candle *ret_candle)
+static size_t make_candle(const struct past *past, size_t at, int64_t interval_ns,
+                          struct sl_simulated_candle *ret_candle)
 {
-    const sl_market_event *first = &past->trades[at];
-    struct candle candle = {.open_ns = first->venue_time_ns - first->venue_time_ns % interval_ns,
-                            .interval_ns = interval_ns,
-                            .open = first->as.trade.price,
-                            .high = first->as.trade.price,
-                            .low = first->as.trade.price};
-    for (; at < past->count && past->trades[at].venue_time_ns < candle.open_ns + interval_ns; at++) {
-        const sl_trade *trade = &past->trades[at].as.trade;
-        sl_decimal sum;
-        candle.high = sl_decimal_compare(trade->price, candle.high) > 0 ? trade->price : candle.high;
-        candle.low = sl_decimal_compare(trade->price, candle.low) < 0 ? trade->price : candle.low;
-        candle.close = trade->price;
-        if (sl_decimal_add(candle.volume, trade->quantity, &sum) == 0) {
-            candle.volume = sum;
-        }
-        candle.trades++;
+    *ret_candle = sl__candle_begin(&past->trades[at], interval_ns);
+    for (at++; at < past->count && sl__candle_has(ret_candle, past->trades[at].venue_time_ns); at++) {
+        sl__candle_add(ret_candle, &past->trades[at]);
     }
-    *ret_candle = candle;
     return at;
 }
 
 /* Those that begin from one time to another (without it), oldest first, as the venue writes one. */
 static void put_candles(struct past *past, int64_t interval_ns, int64_t from_ns, int64_t to_ns, size_t most,
-                        void (*put_one)(struct past *past, const struct candle *candle))
+                        void (*put_one)(struct past *past, const struct sl_simulated_candle *candle))
 {
     for (size_t at = first_at(past, from_ns + (interval_ns - from_ns % interval_ns) % interval_ns), rows = 0;
          interval_ns > 0 && at < past->count && rows < most; rows++) {
-        struct candle candle;
+        struct sl_simulated_candle candle;
         at = make_candle(past, at, interval_ns, &candle);
         if (candle.open_ns >= to_ns) {
             return;
@@ -135,7 +116,7 @@ static int64_t interval_of(const char *text)
 /* ---- Binance ---- */
 
 /* The four prices, as most venues write them. */
-static void put_prices(struct past *past, const struct candle *candle)
+static void put_prices(struct past *past, const struct sl_simulated_candle *candle)
 {
     put(past, ",\"", candle->open, "\"");
     put(past, ",\"", candle->high, "\"");
@@ -143,7 +124,7 @@ static void put_prices(struct past *past, const struct candle *candle)
     put(past, ",\"", candle->close, "\"");
 }
 
-static void put_kline(struct past *past, const struct candle *candle)
+static void put_kline(struct past *past, const struct sl_simulated_candle *candle)
 {
     sl__write_format(past->text, "[%" PRId64, candle->open_ns / MS);
     put_prices(past, candle);
@@ -187,7 +168,7 @@ static struct sl_rest_reply binance(struct past *past, const char *what)
 
 /* ---- Coinbase ---- */
 
-static void put_coinbase_candle(struct past *past, const struct candle *candle)
+static void put_coinbase_candle(struct past *past, const struct sl_simulated_candle *candle)
 {
     sl__write_format(past->text, "[%" PRId64, candle->open_ns / SECOND);
     put(past, ",", candle->low, "");
@@ -247,7 +228,7 @@ static struct sl_rest_reply coinbase(struct past *past, const char *what)
 
 /* ---- Kraken ---- */
 
-static void put_kraken_candle(struct past *past, const struct candle *candle)
+static void put_kraken_candle(struct past *past, const struct sl_simulated_candle *candle)
 {
     sl__write_format(past->text, "[%" PRId64, candle->open_ns / SECOND);
     put_prices(past, candle);
@@ -296,7 +277,7 @@ static struct sl_rest_reply kraken(struct past *past, const char *what)
 
 /* ---- Bybit ---- */
 
-static void put_bybit_candle(struct past *past, const struct candle *candle)
+static void put_bybit_candle(struct past *past, const struct sl_simulated_candle *candle)
 {
     sl__write_format(past->text, "[\"%" PRId64 "\"", candle->open_ns / MS);
     put_prices(past, candle);
@@ -335,7 +316,7 @@ static struct sl_rest_reply bybit(struct past *past, const char *what)
 
 /* ---- OKX ---- */
 
-static void put_okx_candle(struct past *past, const struct candle *candle)
+static void put_okx_candle(struct past *past, const struct sl_simulated_candle *candle)
 {
     sl__write_format(past->text, "[\"%" PRId64 "\"", candle->open_ns / MS);
     put_prices(past, candle);
@@ -371,7 +352,7 @@ static struct sl_rest_reply okx(struct past *past, const char *what)
 
 /* ---- Bitstamp ---- */
 
-static void put_bitstamp_candle(struct past *past, const struct candle *candle)
+static void put_bitstamp_candle(struct past *past, const struct sl_simulated_candle *candle)
 {
     sl__write_format(past->text, "{\"timestamp\":\"%" PRId64 "\"", candle->open_ns / SECOND);
     put(past, ",\"open\":\"", candle->open, "\"");

@@ -3,6 +3,7 @@
 #ifndef SLUICE_EXCHANGE_SIMULATED_INTERNAL_H
 #define SLUICE_EXCHANGE_SIMULATED_INTERNAL_H
 
+#include "exchange/candles.h"
 #include "exchange/dialect.h"
 #include "exchange/simulated.h"
 #include "sluice/http.h"
@@ -17,10 +18,11 @@ struct venue;
 struct wish {
     struct sl_wish what;
     struct sl_venue_client *client;
-    struct sl_render held; /* a message that is to go behind the next one */
-    struct sl_render copy; /* one that is to go once more... */
-    unsigned copy_in;      /* ... behind so many others */
-    struct wish *next;     /* of the client */
+    struct sl_render held;             /* a message that is to go behind the next one */
+    struct sl_render copy;             /* one that is to go once more... */
+    unsigned copy_in;                  /* ... behind so many others */
+    struct sl_simulated_candle candle; /* of candles: the one that grows */
+    struct wish *next;                 /* of the client */
 };
 
 /* Who is told of an instrument, and its past trades. */
@@ -58,6 +60,7 @@ struct sl_venue_client {
     sl_time pinged_at; /* not answered yet; 0: none */
     uint64_t pongs;    /* that had come then */
     uint64_t told;     /* the captured message that it was told last */
+    char path[64];     /* that it came by */
     struct sl_venue_client *next;
 };
 
@@ -89,6 +92,7 @@ struct venue {
     struct board *boards; /* by the instrument's index */
     size_t board_count;
     struct sl_venue_client *clients;
+    size_t candle_wishes;
     struct orders orders;
     sl_time leave_at, halted_until; /* 0: neither */
     int64_t skew_ns;                /* of its clock */
@@ -141,9 +145,17 @@ void sl__client_say(struct sl_venue_client *client, const struct sl_render *text
 /* An unasked text to one client. */
 void sl__client_send(struct sl_venue_client *client, const char *text, size_t size_bytes);
 void sl__client_end(struct sl_venue_client *client, bool cut, int close_code);
+/* One message to one subscriber, with what is wrong just now. */
+void sl__client_deliver(struct venue *venue, struct wish *wish, sl_event_kind kind, const struct sl_render *text);
 void sl__release_answers(struct venue *venue);
+const char *sl__client_path(const struct sl_venue_client *client);
 const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, size_t index);
 int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *wish, bool off);
+
+/* candles.c: a subscription to candles has begun; a trade came; some may have ended. */
+void sl__candle_subscribed(struct venue *venue, struct wish *wish);
+void sl__candle_trade(struct venue *venue, struct wish *wish, const sl_market_event *trade);
+void sl__candle_beat(struct venue *venue);
 
 /* simulated_disturb.c: sends what comes before a message when something is wrong; the message as it is to be sent. */
 const struct sl_render *sl__disturb(struct venue *venue, struct sl_venue_client *client, const sl_instrument *one,

@@ -76,11 +76,13 @@ static void note_event(sl_connection *connection)
 static int on_event(void *arg, const sl_market_event *event)
 {
     sl_connection *connection = arg;
+    int64_t interval_ns = event->kind == SL_EVENT_CANDLE ? event->as.candle.interval_ns : 0;
     connection->stats.events++;
     if (connection->quiet_since != connection->stats.last_message_at) {
         note_event(connection);
     }
-    sl_subscriptions_seen(connection->subscriptions, event->feed, event->instrument, connection->stats.last_message_at);
+    sl_subscriptions_seen(connection->subscriptions, event->feed, event->instrument, interval_ns,
+                          connection->stats.last_message_at);
     return connection->options.output.event(connection->options.output.arg, event);
 }
 

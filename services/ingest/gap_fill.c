@@ -90,7 +90,7 @@ static int resolve(const struct sl_history_worker *worker, struct sl_history_job
                    ? 0
                    : sl_fail(SL_ENOENT, "%s is not followed any more", wish->instrument->symbol);
     }
-    sl_tracker_pulse pulse = sl_tracker_get_pulse(worker->tracker, wish->instrument, wish->feed);
+    sl_tracker_pulse pulse = sl_tracker_get_pulse(worker->tracker, wish->instrument, wish->feed, 0);
     int64_t last = sl_tracker_last_id(worker->tracker, wish->instrument, wish->feed);
     int64_t last_at = sl_now_wall() - (sl_now() - pulse.last);
     if (pulse.last == 0 || last_at <= job->gap.seen_time_ns || (wish->from_id > 0 && last <= wish->from_id)) {
@@ -145,7 +145,7 @@ void sl_gap_fill_see(sl_gap_fill *fill, const sl_market_event *event)
         overflow(fill, event->instrument);
         return;
     }
-    sl_tracker_pulse pulse = sl_tracker_get_pulse(fill->worker.tracker, event->instrument, event->feed);
+    sl_tracker_pulse pulse = sl_tracker_get_pulse(fill->worker.tracker, event->instrument, event->feed, 0);
     sl_time ago = pulse.last == 0 ? 0 : sl_now() - pulse.last;
     fill->ready[fill->ready_count++] = (struct sl_history_job){.wish = {.feed = event->feed,
                                                                         .instrument = event->instrument,

@@ -166,7 +166,7 @@ static int wish_for(struct market *market, const sl_subscription *what)
     return 0;
 }
 
-/* One subscription for each channel. */
+/* One subscription for each channel, and each length of candles. */
 static int wish_for_all(const struct sl_program_service *service, const sl_instrument *instrument)
 {
     struct market *market = service->life;
@@ -181,10 +181,11 @@ static int wish_for_all(const struct sl_program_service *service, const sl_instr
     for (size_t at = 0; stream != NULL && at < stream->channels.count; at++) {
         sl_subscription what = {.feed = sl_conf_feed_of(((const int *)stream->channels.items)[at]),
                                 .instrument = instrument};
-        if (what.feed == SL_FEED_CANDLES) {
-            what.interval_ns = stream->candles.count > 0 ? *(const sl_time *)stream->candles.items : SL_MINUTES(1);
+        size_t lengths = what.feed == SL_FEED_CANDLES ? stream->candles.count : 1;
+        for (size_t length = 0; length < lengths; length++) {
+            what.interval_ns = what.feed == SL_FEED_CANDLES ? ((const sl_time *)stream->candles.items)[length] : 0;
+            SL_TRY(wish_for(market, &what));
         }
-        SL_TRY(wish_for(market, &what));
     }
     return 0;
 }

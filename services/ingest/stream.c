@@ -51,6 +51,13 @@ static int take(sl_stream_service *stream, const sl_market_event *event, sl_time
             return 0;
         }
         return stream->books == NULL ? 0 : sl_books_event(stream->books, event, now);
+    case SL_EVENT_CANDLE:
+        if (sl__stream_place_of(stream, event->instrument,
+                                sl__stream_slot(stream, SL_FEED_CANDLES, event->as.candle.interval_ns)) == 0) {
+            stream->unfollowed++;
+            return 0;
+        }
+        break;
     case SL_EVENT_STATUS:
         sl_instruments_set_status(stream->options.instruments, event->instrument, event->as.status);
         break;
@@ -501,11 +508,12 @@ static int spawn_and_bury(sl_stream_service *stream)
  * Whether a feed says nothing although it usually does, or (where the configuration says how long it may) for too long.
  * A book says something with each change; how often that usually is nobody measures.
  */
-static bool is_silent(const sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed, sl_time now)
+static bool is_silent(const sl_stream_service *stream, const sl_instrument *instrument, unsigned slot, sl_time now)
 {
-    sl_tracker_pulse pulse = sl_tracker_get_pulse(stream->tracker, instrument, feed);
+    sl_subscription what = sl__stream_slot_what(stream, instrument, slot);
+    sl_tracker_pulse pulse = sl_tracker_get_pulse(stream->tracker, instrument, what.feed, what.interval_ns);
     sl_time limit = stream->options.stale_after;
-    if (feed == SL_FEED_DEPTH && stream->books != NULL) {
+    if (what.feed == SL_FEED_DEPTH && stream->books != NULL) {
         pulse = (sl_tracker_pulse){.last = sl_books_last(stream->books, instrument), .events = 2};
         limit = limit == 0 ? SL_NEVER : limit;
     }
@@ -523,15 +531,13 @@ static void count_stale(sl_stream_service *stream, sl_time now)
     size_t stale = 0;
     for (size_t at = 0; at < stream->place_count; at++) {
         struct places *places = &stream->places[at];
-        for (int feed = 1; feed < SL_FEED_COUNT; feed++) {
-            if (places->shard[feed] == 0) {
-                places->stale &= ~SL_FEED_BIT(feed);
-                continue;
-            }
-            const sl_instrument *instrument = sl_instruments_at(stream->options.instruments, at);
-            bool silent = is_silent(stream, instrument, (sl_feed)feed, now);
-            stream->stale_events += silent && (places->stale & SL_FEED_BIT(feed)) == 0;
-            places->stale = silent ? places->stale | SL_FEED_BIT(feed) : places->stale & ~SL_FEED_BIT(feed);
+        const sl_instrument *instrument = sl_instruments_at(stream->options.instruments, at);
+        for (unsigned slot = 1; instrument != NULL && slot < sl__stream_slots(stream); slot++) {
+            uint32_t bit = UINT32_C(1) << slot;
+            bool silent =
+                sl__stream_place_of(stream, instrument, slot) != 0 && is_silent(stream, instrument, slot, now);
+            stream->stale_events += silent && (places->stale & bit) == 0;
+            places->stale = silent ? places->stale | bit : places->stale & ~bit;
             stale += silent;
         }
     }
@@ -653,6 +659,7 @@ void sl_stream_service_free(sl_stream_service *stream)
         sl_free(stream->shards[at]);
     }
     sl_free(stream->places);
+    sl_free(stream->more);
     sl_books_free(stream->books);
     sl_tracker_free(stream->tracker);
     sl_free(stream);

@@ -16,6 +16,9 @@
 extern "C" {
 #endif
 
+/* Lengths of candles in one stream. */
+#define SL_STREAM_LENGTHS 16
+
 /* Connections of one stream, and how many may carry the same subscriptions. */
 #define SL_STREAM_CONNECTIONS_MAX 4096
 #define SL_STREAM_REDUNDANCY_MAX 3
@@ -92,14 +95,15 @@ void sl_stream_service_free(sl_stream_service *stream);
 SL_AUTO_DECLARE(sl_stream_service, sl_stream_service_free)
 
 /*
- * Subscribes to one more, running or not: 1, or 0 when it is there (one subscription for each feed of an instrument).
- * SL_EINVAL for a feed that the venue does not stream, SL_EMSGSIZE beyond the limits, SL_ENOMEM. Does not wait.
+ * Subscribes to one more, running or not: 1, or 0 when it is there (one subscription for each feed of an instrument, and
+ * each length of its candles). SL_EINVAL for a feed that the venue does not stream, SL_EMSGSIZE beyond the limits, SL_ENOMEM.
+ * Does not wait.
  */
 SL_MUST_CHECK int sl_stream_add(sl_stream_service *stream, const sl_subscription *what);
 
 /* All that a stream is to follow from now on. */
 struct sl_stream_wanted {
-    const sl_subscription *all; /* one for each feed of an instrument; borrowed for the call */
+    const sl_subscription *all; /* one for each feed of an instrument, and length of candles; borrowed for the call */
     size_t count;
     /* Whether another replica follows the instrument now: what is left is no loss then. NULL: nobody does. */
     bool (*elsewhere)(void *arg, const sl_instrument *instrument);

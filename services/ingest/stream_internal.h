@@ -30,10 +30,19 @@ struct shard {
     size_t bytes; /* of their names, where the venue counts them */
 };
 
-/* Where an instrument's feeds are. */
+/* A feed of an instrument, and each further length of candles, has a slot: the feed's number, then from the last feed on. */
+#define SL_STREAM_SLOTS (SL_FEED_COUNT + SL_STREAM_LENGTHS - 1)
+_Static_assert(SL_STREAM_SLOTS <= 32, "which slots are stale are bits of one word");
+
+/* Where an instrument's feeds are; of candles those of the first length. */
 struct places {
     uint16_t shard[SL_FEED_COUNT]; /* number from 1; 0: not subscribed */
-    unsigned stale;                /* SL_FEED_BIT() of those that are */
+    uint32_t stale;                /* bits of the slots that are */
+};
+
+/* And candles of the further lengths. */
+struct more_places {
+    uint16_t shard[SL_STREAM_LENGTHS - 1];
 };
 
 struct sl_stream_service {
@@ -49,7 +58,10 @@ struct sl_stream_service {
     size_t shard_count;
     size_t leg_count;
     struct places *places;
+    struct more_places *more; /* NULL: candles have one length, or none */
     size_t place_count;
+    int64_t lengths[SL_STREAM_LENGTHS]; /* of candles */
+    unsigned length_count;
     size_t subscriptions;
     size_t stale;
     uint32_t last_number;
@@ -86,11 +98,26 @@ struct sl__stream_visit {
 SL_MUST_CHECK int sl__stream_visit(sl_stream_service *stream, int (*act)(sl_stream_service *stream, void *arg),
                                    void *arg);
 
-/* stream_set.c. The number of the shard that a feed of an instrument is on, from 1; 0: it is not followed. */
+/* The number of the shard that a feed of an instrument is on (of candles: the first length), from 1; 0: not followed. */
 static inline unsigned sl__stream_place(const sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed)
 {
     return instrument->index < stream->place_count ? stream->places[instrument->index].shard[feed] : 0;
 }
+
+/* All slots in use are below it. */
+static inline unsigned sl__stream_slots(const sl_stream_service *stream)
+{
+    return SL_FEED_COUNT + (stream->length_count > 1 ? stream->length_count - 1 : 0);
+}
+
+/* stream_set.c. The slot of a feed, and of candles of a length; SL_STREAM_SLOTS: of a length that nobody wants. */
+unsigned sl__stream_slot(const sl_stream_service *stream, sl_feed feed, int64_t interval_ns);
+
+/* stream_set.c. What a slot is of an instrument, without its depth. */
+sl_subscription sl__stream_slot_what(const sl_stream_service *stream, const sl_instrument *instrument, unsigned slot);
+
+/* stream_set.c. As sl__stream_place(), of a slot. */
+unsigned sl__stream_place_of(const sl_stream_service *stream, const sl_instrument *instrument, unsigned slot);
 
 /* Leaves and subscribes again on one connection, or (0) on each that carries it. False: it is not subscribed. */
 bool sl__stream_renew(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument, uint32_t connection);

@@ -5,6 +5,70 @@
 #include "ingest/stream_internal.h"
 #include "sluice/runtime.h"
 
+/* ---- slots ---- */
+
+unsigned sl__stream_slot(const sl_stream_service *stream, sl_feed feed, int64_t interval_ns)
+{
+    if (feed != SL_FEED_CANDLES) {
+        return feed;
+    }
+    for (unsigned at = 0; at < stream->length_count; at++) {
+        if (stream->lengths[at] == interval_ns) {
+            return at == 0 ? SL_FEED_CANDLES : SL_FEED_COUNT + at - 1;
+        }
+    }
+    return SL_STREAM_SLOTS;
+}
+
+sl_subscription sl__stream_slot_what(const sl_stream_service *stream, const sl_instrument *instrument, unsigned slot)
+{
+    bool more = slot >= SL_FEED_COUNT;
+    sl_subscription what = {.feed = more ? SL_FEED_CANDLES : (sl_feed)slot, .instrument = instrument};
+    what.interval_ns = what.feed == SL_FEED_CANDLES ? stream->lengths[more ? slot - SL_FEED_COUNT + 1 : 0] : 0;
+    return what;
+}
+
+unsigned sl__stream_place_of(const sl_stream_service *stream, const sl_instrument *instrument, unsigned slot)
+{
+    if (instrument->index >= stream->place_count || slot >= sl__stream_slots(stream)) {
+        return 0;
+    }
+    return slot < SL_FEED_COUNT ? stream->places[instrument->index].shard[slot]
+                                : stream->more[instrument->index].shard[slot - SL_FEED_COUNT];
+}
+
+static void set_place(sl_stream_service *stream, const sl_subscription *what, size_t number)
+{
+    unsigned slot = sl__stream_slot(stream, what->feed, what->interval_ns);
+    uint32_t index = what->instrument->index;
+    *(slot < SL_FEED_COUNT ? &stream->places[index].shard[slot] : &stream->more[index].shard[slot - SL_FEED_COUNT]) =
+        (uint16_t)number;
+}
+
+static unsigned place_of(const sl_stream_service *stream, const sl_subscription *what)
+{
+    return sl__stream_place_of(stream, what->instrument, sl__stream_slot(stream, what->feed, what->interval_ns));
+}
+
+/* A length of candles that nobody has wanted before gets a slot. */
+static int learn_length(sl_stream_service *stream, const sl_subscription *what)
+{
+    if (sl__stream_slot(stream, what->feed, what->interval_ns) != SL_STREAM_SLOTS) {
+        return 0;
+    }
+    if (stream->length_count == SL_STREAM_LENGTHS) {
+        return sl_fail(SL_EMSGSIZE, "%s: candles of more than %d lengths", stream->options.name, SL_STREAM_LENGTHS);
+    }
+    if (stream->length_count == 1 && stream->more == NULL) {
+        stream->more = sl_calloc(stream->place_count + 1, sizeof *stream->more);
+        if (stream->more == NULL) {
+            return sl_fail(SL_ENOMEM, "out of memory for %zu instruments", stream->place_count);
+        }
+    }
+    stream->lengths[stream->length_count++] = what->interval_ns;
+    return 0;
+}
+
 /* ---- shards ---- */
 
 static uint32_t shard_limit(const sl_stream_service *stream)
@@ -27,6 +91,19 @@ static size_t name_bytes(sl_stream_service *stream, const sl_subscription *what)
     return count == 1 ? size_bytes : sizeof stream->scratch;
 }
 
+/* Whether what is there of the same instrument lets it onto the connection. */
+static bool fits_its_own(const sl_stream_service *stream, const struct shard *shard, const sl_subscription *what)
+{
+    for (unsigned slot = 1; slot < sl__stream_slots(stream); slot++) {
+        unsigned number = sl__stream_place_of(stream, what->instrument, slot);
+        sl_subscription other = sl__stream_slot_what(stream, what->instrument, slot);
+        if (number != 0 && stream->shards[number - 1] == shard && !stream->options.driver->together(&other, what)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* One that has lost all its subscriptions only waits for its connections to end. */
 static bool fits(const sl_stream_service *stream, const struct shard *shard, const sl_subscription *what, size_t bytes)
 {
@@ -35,7 +112,7 @@ static bool fits(const sl_stream_service *stream, const struct shard *shard, con
         (driver->limits.connection_bytes > 0 && shard->bytes + bytes > driver->limits.connection_bytes)) {
         return false;
     }
-    return driver->together == NULL || driver->together(&shard->like, what);
+    return driver->together == NULL || (driver->together(&shard->like, what) && fits_its_own(stream, shard, what));
 }
 
 static int new_shard(sl_stream_service *stream, const sl_subscription *like, size_t *ret_number)
@@ -84,11 +161,16 @@ static int reserve_place(sl_stream_service *stream, const sl_instrument *instrum
         count *= 2;
     }
     struct places *places = sl_realloc(stream->places, count * sizeof *places);
-    if (places == NULL) {
+    stream->places = places == NULL ? stream->places : places;
+    struct more_places *more = stream->more == NULL ? NULL : sl_realloc(stream->more, count * sizeof *more);
+    stream->more = more == NULL ? stream->more : more;
+    if (places == NULL || (more == NULL && stream->more != NULL)) {
         return sl_fail(SL_ENOMEM, "out of memory for %zu instruments", count);
     }
     memset(places + stream->place_count, 0, (count - stream->place_count) * sizeof *places);
-    stream->places = places;
+    if (more != NULL) {
+        memset(more + stream->place_count, 0, (count - stream->place_count) * sizeof *more);
+    }
     stream->place_count = count;
     return 0;
 }
@@ -122,7 +204,8 @@ int sl_stream_add(sl_stream_service *stream, const sl_subscription *what)
                        sl_feed_name(what->feed));
     }
     SL_TRY(reserve_place(stream, what->instrument));
-    if (sl__stream_place(stream, what->instrument, what->feed) != 0) {
+    SL_TRY(learn_length(stream, what));
+    if (place_of(stream, what) != 0) {
         return 0;
     }
     size_t bytes = name_bytes(stream, what);
@@ -142,7 +225,7 @@ int sl_stream_add(sl_stream_service *stream, const sl_subscription *what)
     shard->count++;
     shard->bytes += bytes;
     stream->subscriptions++;
-    stream->places[what->instrument->index].shard[what->feed] = (uint16_t)number;
+    set_place(stream, what, number);
     return 1;
 }
 
@@ -177,7 +260,7 @@ static int close_feed(sl_stream_service *stream, const sl_subscription *what, bo
     if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
         sl_books_remove(stream->books, what->instrument);
     }
-    sl_tracker_forget(stream->tracker, what->instrument, what->feed);
+    sl_tracker_forget(stream->tracker, what->instrument, what->feed, what->interval_ns);
     return 0;
 }
 
@@ -197,10 +280,10 @@ static void unsubscribe(sl_stream_service *stream, struct shard *shard, const sl
 static int leave(sl_stream_service *stream, const sl_subscription *what, bool elsewhere)
 {
     SL_TRY(sl__stream_lock(stream));
-    unsigned number = sl__stream_place(stream, what->instrument, what->feed);
+    unsigned number = place_of(stream, what);
     int code = number == 0 ? 0 : close_feed(stream, what, elsewhere);
     if (number != 0 && code == 0) {
-        stream->places[what->instrument->index].shard[what->feed] = 0;
+        set_place(stream, what, 0);
         unsubscribe(stream, stream->shards[number - 1], what);
     }
     (void)sl_mutex_unlock(&stream->mutex);
@@ -209,14 +292,22 @@ static int leave(sl_stream_service *stream, const sl_subscription *what, bool el
 
 /* What is to be left: those subscribed that are not in the set, or otherwise than there. */
 struct leaving {
-    uint32_t *in_set; /* by place and feed: where it is in the set, from 1 */
+    uint32_t *in_set; /* by place and slot: where it is in the set, from 1 */
     sl_subscription *all;
     size_t count;
 };
 
-static bool is_kept(const struct leaving *leaving, const struct sl_stream_wanted *wanted, const sl_subscription *what)
+static uint32_t *set_place_of(const sl_stream_service *stream, const struct leaving *leaving,
+                              const sl_subscription *what)
 {
-    uint32_t at = leaving->in_set[(size_t)what->instrument->index * SL_FEED_COUNT + what->feed];
+    return &leaving->in_set[(size_t)what->instrument->index * SL_STREAM_SLOTS +
+                            sl__stream_slot(stream, what->feed, what->interval_ns)];
+}
+
+static bool is_kept(const sl_stream_service *stream, const struct leaving *leaving,
+                    const struct sl_stream_wanted *wanted, const sl_subscription *what)
+{
+    uint32_t at = *set_place_of(stream, leaving, what);
     return at != 0 && wanted->all[at - 1].depth == what->depth && wanted->all[at - 1].interval_ns == what->interval_ns;
 }
 
@@ -229,9 +320,8 @@ static void collect_leaving(const sl_stream_service *stream, const struct sl_str
         const sl_subscriptions *all = leg == NULL ? NULL : sl_connection_subscriptions(leg->connection);
         for (size_t at = 0; all != NULL && at < sl_subscriptions_count(all); at++) {
             const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
-            bool ours =
-                sl__stream_place(stream, what->instrument, what->feed) == number && !sl_subscriptions_leaves(all, at);
-            if (ours && !is_kept(leaving, wanted, what) && leaving->count < stream->subscriptions) {
+            bool ours = place_of(stream, what) == number && !sl_subscriptions_leaves(all, at);
+            if (ours && !is_kept(stream, leaving, wanted, what) && leaving->count < stream->subscriptions) {
                 leaving->all[leaving->count++] = *what;
             }
         }
@@ -242,15 +332,15 @@ static int index_set(sl_stream_service *stream, const struct sl_stream_wanted *w
 {
     for (size_t at = 0; at < wanted->count; at++) {
         SL_TRY(reserve_place(stream, wanted->all[at].instrument));
+        SL_TRY(learn_length(stream, &wanted->all[at]));
     }
-    leaving->in_set = sl_calloc(stream->place_count * SL_FEED_COUNT + 1, sizeof *leaving->in_set);
+    leaving->in_set = sl_calloc(stream->place_count * SL_STREAM_SLOTS + 1, sizeof *leaving->in_set);
     leaving->all = sl_calloc(stream->subscriptions + 1, sizeof *leaving->all);
     if (leaving->in_set == NULL || leaving->all == NULL) {
         return sl_fail(SL_ENOMEM, "out of memory for a set of %zu subscriptions", wanted->count);
     }
     for (size_t at = 0; at < wanted->count; at++) {
-        const sl_subscription *what = &wanted->all[at];
-        leaving->in_set[(size_t)what->instrument->index * SL_FEED_COUNT + what->feed] = (uint32_t)at + 1;
+        *set_place_of(stream, leaving, &wanted->all[at]) = (uint32_t)at + 1;
     }
     return 0;
 }
@@ -286,8 +376,8 @@ int sl_stream_set(sl_stream_service *stream, const struct sl_stream_wanted *want
 bool sl_stream_follows(const sl_stream_service *stream, const sl_instrument *instrument)
 {
     unsigned any = 0;
-    for (int feed = 1; feed < SL_FEED_COUNT; feed++) {
-        any |= sl__stream_place(stream, instrument, (sl_feed)feed);
+    for (unsigned slot = 1; slot < sl__stream_slots(stream); slot++) {
+        any |= sl__stream_place_of(stream, instrument, slot);
     }
     return any != 0;
 }
@@ -315,8 +405,8 @@ void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *
             for (size_t at = 0; !leg->retired && at < sl_subscriptions_count(all); at++) {
                 sl_subscription_state state = SL_SUBSCRIPTION_NONE;
                 const sl_subscription *what = sl_subscriptions_at(all, at, &state);
-                if (sl__stream_place(stream, what->instrument, what->feed) == number &&
-                    !sl_subscriptions_leaves(all, at) && is_pending(stream, leg, what, state)) {
+                if (place_of(stream, what) == number && !sl_subscriptions_leaves(all, at) &&
+                    is_pending(stream, leg, what, state)) {
                     look(arg, what);
                 }
             }
@@ -388,17 +478,24 @@ int sl_stream_resync(sl_stream_service *stream, sl_feed feed, const sl_instrumen
     return sl__stream_visit(stream, resync_book, (void *)instrument);
 }
 
-bool sl__stream_renew(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument, uint32_t connection)
+static bool renew_on(const struct shard *shard, sl_feed feed, const sl_instrument *instrument, uint32_t connection)
 {
-    unsigned number = sl__stream_place(stream, instrument, feed);
-    if (number == 0) {
-        return false;
-    }
     bool found = false;
-    const struct shard *shard = stream->shards[number - 1];
     for (struct leg *leg = shard->legs; leg != NULL; leg = leg->next) {
         if (connection == 0 || connection == sl_connection_number(leg->connection)) {
             found = sl_connection_renew(leg->connection, feed, instrument) > 0 || found;
+        }
+    }
+    return found;
+}
+
+bool sl__stream_renew(sl_stream_service *stream, sl_feed feed, const sl_instrument *instrument, uint32_t connection)
+{
+    bool found = false;
+    for (unsigned slot = 1; slot < sl__stream_slots(stream); slot++) { /* candles may have several */
+        unsigned number = sl__stream_place_of(stream, instrument, slot);
+        if (number != 0 && sl__stream_slot_what(stream, instrument, slot).feed == feed) {
+            found = renew_on(stream->shards[number - 1], feed, instrument, connection) || found;
         }
     }
     return found;

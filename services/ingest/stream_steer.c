@@ -96,11 +96,13 @@ struct sl_stream_place sl_stream_look(const sl_stream_service *stream, const sl_
     if (instrument->index >= stream->place_count) {
         return look;
     }
-    const struct places *places = &stream->places[instrument->index];
-    for (int feed = 1; feed < SL_FEED_COUNT; feed++) {
-        look.feeds |= places->shard[feed] != 0 ? SL_FEED_BIT(feed) : 0;
+    uint32_t stale = stream->places[instrument->index].stale;
+    for (unsigned slot = 1; slot < sl__stream_slots(stream); slot++) {
+        unsigned bit = SL_FEED_BIT(slot < SL_FEED_COUNT ? slot : SL_FEED_CANDLES);
+        bool followed = sl__stream_place_of(stream, instrument, slot) != 0;
+        look.feeds |= followed ? bit : 0;
+        look.stale |= followed && (stale >> slot & 1) != 0 ? bit : 0;
     }
-    look.stale = places->stale & look.feeds;
     if (stream->books != NULL && (look.feeds & SL_FEED_BIT(SL_FEED_DEPTH)) != 0) {
         look.book = sl_books_find(stream->books, instrument, &look.book_stale);
         look.book_stale = look.book_stale || look.book == NULL;

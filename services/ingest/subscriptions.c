@@ -101,16 +101,17 @@ static struct record *find(sl_subscriptions *subscriptions, const sl_subscriptio
     return NULL;
 }
 
-/* The next record, from the hint on, of a feed and an instrument in one of two states. */
+/* The next record, from the hint on, of a feed and an instrument (and a length of candles; 0: any) in a state. */
 static struct record *find_channel(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
-                                   sl_subscription_state one, sl_subscription_state other)
+                                   int64_t interval_ns, sl_subscription_state state)
 {
+    bool any = interval_ns == 0 || feed != SL_FEED_CANDLES;
     for (size_t step = 0; step < subscriptions->count; step++) {
         size_t at = subscriptions->hint + step;
         at = at < subscriptions->count ? at : at - subscriptions->count;
         struct record *record = &subscriptions->records[at];
-        if ((record->state == one || record->state == other) && record->what.instrument == instrument &&
-            (feed == SL_FEED_NONE || record->what.feed == feed)) {
+        if (record->state == state && record->what.instrument == instrument &&
+            (feed == SL_FEED_NONE || record->what.feed == feed) && (any || record->what.interval_ns == interval_ns)) {
             subscriptions->hint = at;
             return record;
         }
@@ -189,18 +190,19 @@ void sl_subscriptions_remove(sl_subscriptions *subscriptions, const sl_subscript
 
 int sl_subscriptions_renew(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument)
 {
-    struct record *record =
-        find_channel(subscriptions, feed, instrument, SL_SUBSCRIPTION_ACTIVE, SL_SUBSCRIPTION_ACTIVE);
-    if (record == NULL || subscriptions->driver->subscribe == NULL) {
-        return 0;
+    struct record *record = NULL;
+    int renewed = 0;
+    while (subscriptions->driver->subscribe != NULL &&
+           (record = find_channel(subscriptions, feed, instrument, 0, SL_SUBSCRIPTION_ACTIVE)) != NULL) {
+        record->again = true;
+        record->leave_sent = false;
+        record->answer_by = 0;
+        record->not_before = 0;
+        record->attempts = 0;
+        set_state(subscriptions, record, SL_SUBSCRIPTION_LEAVING);
+        renewed = 1;
     }
-    record->again = true;
-    record->leave_sent = false;
-    record->answer_by = 0;
-    record->not_before = 0;
-    record->attempts = 0;
-    set_state(subscriptions, record, SL_SUBSCRIPTION_LEAVING);
-    return 1;
+    return renewed;
 }
 
 void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected, sl_time now)
@@ -504,8 +506,8 @@ int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_noti
     }
     if (notice->instrument != NULL) {
         bool off = notice->kind == SL_NOTICE_UNSUBSCRIBED;
-        sl_subscription_state other = off ? SL_SUBSCRIPTION_LEAVING : SL_SUBSCRIPTION_ASKED;
-        struct record *record = find_channel(subscriptions, notice->feed, notice->instrument, other, other);
+        struct record *record = find_channel(subscriptions, notice->feed, notice->instrument, notice->interval_ns,
+                                             off ? SL_SUBSCRIPTION_LEAVING : SL_SUBSCRIPTION_ASKED);
         if (record == NULL || !awaits(record, notice)) {
             return 0;
         }
@@ -515,12 +517,13 @@ int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_noti
     return answer_request(subscriptions, notice, now);
 }
 
-void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument, sl_time now)
+void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
+                           int64_t interval_ns, sl_time now)
 {
     if (subscriptions->stats.count[SL_SUBSCRIPTION_ASKED] == 0) {
         return;
     }
-    struct record *record = find_channel(subscriptions, feed, instrument, SL_SUBSCRIPTION_ASKED, SL_SUBSCRIPTION_ASKED);
+    struct record *record = find_channel(subscriptions, feed, instrument, interval_ns, SL_SUBSCRIPTION_ASKED);
     if (record != NULL) {
         activate(subscriptions, record, now);
     }

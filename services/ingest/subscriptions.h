@@ -59,7 +59,7 @@ SL_MUST_CHECK int sl_subscriptions_add(sl_subscriptions *subscriptions, const sl
 /* Leaves it; no effect when it is not there. */
 void sl_subscriptions_remove(sl_subscriptions *subscriptions, const sl_subscription *what);
 
-/* Leaves an instrument's feed and subscribes to it again: 1, or 0 when there is none that is active. */
+/* Leaves an instrument's feed (candles of all lengths) and subscribes to it again: 1, or 0 when none is active. */
 int sl_subscriptions_renew(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument);
 
 /*
@@ -78,8 +78,9 @@ SL_MUST_CHECK int sl_subscriptions_next(sl_subscriptions *subscriptions, sl_time
 /* A notice came: 1 when it concerned a subscription, else 0. */
 int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_notice *notice, sl_time now);
 
-/* Data came: proof of an answer that is missing. Cheap while none is. */
-void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument, sl_time now);
+/* Data came: proof of an answer that is missing. Cheap while none is. `interval_ns` is of candles; 0: any. */
+void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
+                           int64_t interval_ns, sl_time now);
 
 /* Since when one is ACTIVE; SL_NEVER while it is not. `hint`: its index, if it is known from another connection's. */
 sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what, size_t hint);

@@ -12,6 +12,7 @@
 #define CHUNK_CHANNELS 64
 
 #define WINDOW_WORDS (SL_TRACKER_WINDOW / WORD_BITS)
+#define TABLES (SL_FEED_COUNT + SL_TRACKER_LENGTHS - 1)
 
 /* A share of each new interval in the usual one: 1 / 2^3. */
 #define PULSE_SHIFT 3
@@ -69,8 +70,9 @@ struct table {
 
 struct sl_tracker {
     sl_tracker_options options;
-    struct table feeds[SL_FEED_COUNT];
-    const sl_instrument **with_holes; /* instruments that may have holes */
+    struct table tables[TABLES];         /* by feed, and of candles of further lengths */
+    int64_t lengths[SL_TRACKER_LENGTHS]; /* of candles, in the order they came in; 0: none yet */
+    const sl_instrument **with_holes;    /* instruments that may have holes */
     size_t hole_count, hole_capacity;
     sl_tracker_stats stats;
 };
@@ -106,8 +108,8 @@ void sl_tracker_free(sl_tracker *tracker)
     if (tracker == NULL) {
         return;
     }
-    for (int feed = 0; feed < SL_FEED_COUNT; feed++) {
-        free_table(&tracker->feeds[feed]);
+    for (int at = 0; at < TABLES; at++) {
+        free_table(&tracker->tables[at]);
     }
     sl_free(tracker->with_holes);
     sl_free(tracker);
@@ -131,9 +133,27 @@ static int grow_table(struct table *table, size_t chunk)
     return 0;
 }
 
-static int channel_of(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, struct channel **ret_channel)
+/* The place of a length of candles: where it was first seen, or the next free one, or the last. */
+static unsigned place_of(const sl_tracker *tracker, int64_t interval_ns)
 {
-    struct table *table = &tracker->feeds[feed];
+    unsigned at = 0;
+    while (at < SL_TRACKER_LENGTHS - 1 && tracker->lengths[at] != interval_ns && tracker->lengths[at] != 0) {
+        at++;
+    }
+    return at;
+}
+
+/* The table of a feed. Candles of the first length are in that of their feed. */
+static unsigned table_of(const sl_tracker *tracker, sl_feed feed, int64_t interval_ns)
+{
+    unsigned place = feed == SL_FEED_CANDLES ? place_of(tracker, interval_ns) : 0;
+    return place == 0 ? (unsigned)feed : SL_FEED_COUNT + place - 1;
+}
+
+static int channel_of(sl_tracker *tracker, const sl_instrument *instrument, unsigned place,
+                      struct channel **ret_channel)
+{
+    struct table *table = &tracker->tables[place];
     size_t chunk = instrument->index / CHUNK_CHANNELS;
     if (chunk >= table->count) {
         SL_TRY(grow_table(table, chunk));
@@ -148,9 +168,9 @@ static int channel_of(sl_tracker *tracker, const sl_instrument *instrument, sl_f
     return 0;
 }
 
-static struct channel *look(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
+static struct channel *look(const sl_tracker *tracker, const sl_instrument *instrument, unsigned place)
 {
-    const struct table *table = &tracker->feeds[feed];
+    const struct table *table = &tracker->tables[place];
     size_t chunk = instrument->index / CHUNK_CHANNELS;
     return chunk >= table->count || table->chunks[chunk] == NULL
                ? NULL
@@ -549,7 +569,13 @@ void sl_tracker_prefetch(const sl_tracker *tracker, const sl_instrument *instrum
 int sl_tracker_event(sl_tracker *tracker, const sl_market_event *event, sl_time now)
 {
     struct channel *channel = NULL;
-    SL_TRY(channel_of(tracker, event->instrument, event->feed, &channel));
+    unsigned place = event->feed;
+    if (event->kind == SL_EVENT_CANDLE) {
+        int64_t *length = &tracker->lengths[place_of(tracker, event->as.candle.interval_ns)];
+        place = table_of(tracker, SL_FEED_CANDLES, event->as.candle.interval_ns);
+        *length = *length == 0 ? event->as.candle.interval_ns : *length;
+    }
+    SL_TRY(channel_of(tracker, event->instrument, place, &channel));
     beat(channel, now);
     switch (event->kind) {
     case SL_EVENT_TRADE:
@@ -752,9 +778,9 @@ int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
     return give_disconnected(tracker, instrument, feed, id, wall_ns);
 }
 
-void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
+void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t interval_ns)
 {
-    struct channel *channel = look(tracker, instrument, feed);
+    struct channel *channel = look(tracker, instrument, table_of(tracker, feed, interval_ns));
     if (channel != NULL) {
         sl_free(channel->window);
         sl_free(channel->recent);
@@ -764,19 +790,18 @@ void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_
 
 /* ---- looking ---- */
 
-sl_tracker_pulse sl_tracker_get_pulse(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
+sl_tracker_pulse sl_tracker_get_pulse(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed,
+                                      int64_t interval_ns)
 {
-    const struct channel *channel = look(tracker, instrument, feed);
+    const struct channel *channel = look(tracker, instrument, table_of(tracker, feed, interval_ns));
     return channel == NULL ? (sl_tracker_pulse){0} : channel->pulse;
 }
 
 int64_t sl_tracker_last_id(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed)
 {
     const struct channel *channel = look(tracker, instrument, feed);
-    if (channel == NULL) {
-        return 0;
-    }
-    return channel->window != NULL ? channel->high : channel->recent != NULL ? channel->recent->last_id : 0;
+    const struct recent *recent = channel == NULL ? NULL : channel->recent;
+    return channel != NULL && channel->window != NULL ? channel->high : recent != NULL ? recent->last_id : 0;
 }
 
 const sl_tracker_stats *sl_tracker_get_stats(const sl_tracker *tracker)

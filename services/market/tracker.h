@@ -30,6 +30,9 @@ extern "C" {
 /* How many ids that are not consecutive are remembered for each instrument and feed. */
 #define SL_TRACKER_RECENT 128
 
+/* Candles of so many lengths are told apart; those of further ones are compared with each other. */
+#define SL_TRACKER_LENGTHS 16
+
 /* Holes of one instrument that wait for another connection's copy; beyond that they are told at once. */
 #define SL_TRACKER_HOLES_MAX 16
 
@@ -102,14 +105,15 @@ bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrum
 SL_MUST_CHECK int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, bool elsewhere,
                                   int64_t wall_ns);
 
-/* Forgets all of a feed: what comes next is its beginning. */
-void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed);
+/* Forgets all of a feed (of candles: of those of this length): what comes next is its beginning. */
+void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t interval_ns);
 
 /* Tells the holes whose patience is over; `ret_when`: when to call again, SL_NEVER when there is none. */
 SL_MUST_CHECK int sl_tracker_expire(sl_tracker *tracker, sl_time now, sl_time *ret_when);
 
-/* The pulse of a feed of an instrument; all 0 when nothing came. */
-sl_tracker_pulse sl_tracker_get_pulse(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed);
+/* The pulse of a feed of an instrument (of candles: of those of this length); all 0 when nothing came. */
+sl_tracker_pulse sl_tracker_get_pulse(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed,
+                                      int64_t interval_ns);
 
 /* The last trade's id that was given out, 0: none yet. */
 int64_t sl_tracker_last_id(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed);

@@ -63,8 +63,9 @@ typedef enum sl_notice_kind {
 typedef struct sl_venue_notice {
     sl_notice_kind kind;
     bool permanent;
-    int64_t request_id; /* 0: none */
-    sl_feed feed;       /* SL_FEED_NONE: not told */
+    int64_t request_id;  /* 0: none */
+    sl_feed feed;        /* SL_FEED_NONE: not told */
+    int64_t interval_ns; /* of candles; 0: not told */
     const sl_instrument *instrument;
     sl_json_text symbol; /* as the venue wrote it, when `instrument` is NULL because the table has none */
     int64_t code;        /* the venue's own number, or 0 */

@@ -193,6 +193,9 @@ static int on_notice(void *arg, const sl_venue_notice *notice)
     if (notice->feed != SL_FEED_NONE) {
         put(kit, " %s", sl_feed_name(notice->feed));
     }
+    if (notice->interval_ns != 0) {
+        put(kit, " %" PRId64 "s", notice->interval_ns / 1000000000);
+    }
     if (notice->instrument != NULL) {
         put(kit, " %s", notice->instrument->name);
     } else if (notice->symbol.size_bytes > 0) {

@@ -8,6 +8,7 @@
 
 #define NAME_BYTES_MAX 64
 #define CHANNELS_BYTES 128
+#define CONTROL_BYTES 1024
 #define PATH(...) (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
 
 /* ---- texts ---- */
@@ -239,6 +240,100 @@ static void list_channels(unsigned feeds, char *buffer, size_t size_bytes)
     }
 }
 
+/* Of some instrument: whether the venue's streams, or its history, have such a thing. */
+static bool is_streamed(const sl_venue_driver *driver, sl_subscription what)
+{
+    char text[CONTROL_BYTES];
+    const sl_instrument any = {.symbol = "A", .venue = driver->venue, .type = SL_INSTRUMENT_PERPETUAL};
+    size_t size_bytes = 0;
+    what.instrument = &any;
+    return driver->subscribe(&what, 1, false, 1, text, sizeof text, &size_bytes) > 0;
+}
+
+static bool is_answered(const sl_venue_driver *driver, int64_t interval_ns)
+{
+    char text[256];
+    const sl_instrument any = {.symbol = "A", .venue = driver->venue, .type = SL_INSTRUMENT_PERPETUAL};
+    sl_venue_request request = {.kind = SL_REQUEST_CANDLES, .instrument = &any, .interval_ns = interval_ns};
+    return driver->rest_path(&request, text, sizeof text) >= 0;
+}
+
+static bool has_length(const sl_venue_driver *driver, int64_t interval_ns, bool streamed)
+{
+    return streamed ? is_streamed(driver, (sl_subscription){.feed = SL_FEED_CANDLES, .interval_ns = interval_ns})
+                    : is_answered(driver, interval_ns);
+}
+
+/* "1m, 5m, 15m": of the usual lengths those that the venue has. */
+static void list_lengths(const sl_venue_driver *driver, bool streamed, char *buffer, size_t size_bytes)
+{
+    static const struct {
+        int64_t seconds;
+        const char *name;
+    } usual[] = {{1, "1s"},      {60, "1m"},    {180, "3m"},    {300, "5m"},    {600, "10m"},    {900, "15m"},
+                 {1800, "30m"},  {3600, "1h"},  {7200, "2h"},   {14400, "4h"},  {21600, "6h"},   {28800, "8h"},
+                 {43200, "12h"}, {86400, "1d"}, {259200, "3d"}, {604800, "7d"}, {1296000, "15d"}};
+    size_t used = 0;
+    buffer[0] = '\0';
+    for (size_t i = 0; i < sizeof usual / sizeof *usual && used < size_bytes; i++) {
+        if (has_length(driver, SL_SECONDS(usual[i].seconds), streamed)) {
+            used += (size_t)snprintf(buffer + used, size_bytes - used, "%s%s", used == 0 ? "" : ", ", usual[i].name);
+        }
+    }
+}
+
+static void check_length(sl_config_check *check, const char *name, const char *key, int venue, sl_time length,
+                         bool streamed)
+{
+    const sl_venue_driver *driver = sl_venue_driver_of(sl_conf_venue_of(venue));
+    if (driver != NULL && !has_length(driver, length, streamed)) {
+        char known[CHANNELS_BYTES];
+        list_lengths(driver, streamed, known, sizeof known);
+        sl_config_reject_below(check, PATH("services", name, key), "%s has no candles of %lld s; expected %s",
+                               sl_conf_venue_name(venue), (long long)(length / SL_SECONDS(1)), known);
+    }
+}
+
+static void check_lengths(sl_config_check *check, const char *name, int venue, const struct sl_config_list *channels,
+                          const struct sl_config_list *lengths, bool streamed)
+{
+    bool wanted = false;
+    for (size_t i = 0; i < channels->count; i++) {
+        wanted = wanted || *(const int *)sl_config_list_at(channels, i) == SL_CONF_CHANNEL_CANDLES;
+    }
+    for (size_t i = 0; wanted && i < lengths->count; i++) {
+        check_length(check, name, "candles", venue, *(const sl_time *)sl_config_list_at(lengths, i), streamed);
+    }
+}
+
+/* A depth that the venue's stream does not have would be refused once it runs. */
+static void check_depth(sl_config_check *check, const char *name, const struct sl_conf_book *book)
+{
+    static const uint32_t usual[] = {1, 5, 10, 15, 20, 25, 50, 100, 200, 400, 500, 1000, 5000};
+    const sl_venue_driver *driver = sl_venue_driver_of(sl_conf_venue_of(book->market.venue));
+    char known[CHANNELS_BYTES] = "0";
+    sl_subscription what = {.feed = SL_FEED_DEPTH, .depth = (uint32_t)book->depth, .interval_ns = book->interval};
+    if (driver == NULL || is_streamed(driver, what)) {
+        return;
+    }
+    what.depth = 0;
+    if (!is_streamed(driver, what)) {
+        sl_config_reject_below(check, PATH("services", name, "interval"),
+                               "%s has no books at such an interval; "
+                               "expected 0, the fastest",
+                               sl_conf_venue_name(book->market.venue));
+        return;
+    }
+    for (size_t i = 0, used = 1; i < sizeof usual / sizeof *usual && used < sizeof known; i++) {
+        what.depth = usual[i];
+        if (is_streamed(driver, what)) {
+            used += (size_t)snprintf(known + used, sizeof known - used, ", %u", usual[i]);
+        }
+    }
+    sl_config_reject_below(check, PATH("services", name, "depth"), "%s has no books of %llu levels; expected %s",
+                           sl_conf_venue_name(book->market.venue), (unsigned long long)book->depth, known);
+}
+
 static void check_stream_channels(sl_config_check *check, const char *name, const struct sl_conf_stream *stream)
 {
     const sl_venue_driver *driver = sl_venue_driver_of(sl_conf_venue_of(stream->market.venue));
@@ -252,6 +347,7 @@ static void check_stream_channels(sl_config_check *check, const char *name, cons
             return;
         }
     }
+    check_lengths(check, name, stream->market.venue, &stream->channels, &stream->candles, true);
 }
 
 static void check_history(sl_config_check *check, const char *name, const struct sl_conf_backfill *backfill)
@@ -267,6 +363,7 @@ static void check_history(sl_config_check *check, const char *name, const struct
             return;
         }
     }
+    check_lengths(check, name, backfill->market.venue, &backfill->channels, &backfill->candles, false);
 }
 
 static void check_poll(sl_config_check *check, const char *name, const struct sl_conf_poll *poll)
@@ -284,6 +381,8 @@ static void check_poll(sl_config_check *check, const char *name, const struct sl
         sl_config_reject_below(check, PATH("services", name, "bulk"),
                                "%s has no request for %s of all instruments; expected auto or never",
                                sl_conf_venue_name(poll->market.venue), sl_conf_channel_name(poll->channel));
+    } else if (poll->channel == SL_CONF_CHANNEL_CANDLES) {
+        check_length(check, name, "candle", poll->market.venue, poll->candle, false);
     }
 }
 
@@ -293,6 +392,8 @@ static void check_channels(sl_config_check *check, const struct sl_conf *conf)
         const struct sl_config_variant *service = sl_config_map_at(&conf->services, i);
         if (sl_conf_service_kind(service) == SL_CONF_STREAM) {
             check_stream_channels(check, conf->services.names[i], service->value);
+        } else if (sl_conf_service_kind(service) == SL_CONF_BOOK) {
+            check_depth(check, conf->services.names[i], service->value);
         } else if (sl_conf_service_kind(service) == SL_CONF_POLL) {
             check_poll(check, conf->services.names[i], service->value);
         } else if (sl_conf_service_kind(service) == SL_CONF_BACKFILL) {

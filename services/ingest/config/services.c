@@ -156,7 +156,7 @@ static const struct sl_config_field stream_fields[] = {
      .default_text = "[trades]", .min = "1", .max = "10",
      .help = "What is subscribed to; books have a kind of their own."},
     {SL_CONFIG_AT(struct sl_conf_stream, candles), .type = SL_CONFIG_LIST, .element = &candle, .default_text = "[1m]",
-     .max = "1", .help = "The length of candles, for the channel candles; other lengths want services of their own."},
+     .max = "16", .help = "Lengths of candles, for the channel candles; those that the venue has."},
     CONNECTIONS_FIELD(struct sl_conf_stream),
     STALE_FIELD(struct sl_conf_stream),
     {SL_CONFIG_AT(struct sl_conf_stream, fill_gaps), .type = SL_CONFIG_BOOL, .default_text = "true", LIVE,

@@ -41,6 +41,7 @@ static void take_refused(sl__reading *reading, sl_venue_notice *notice)
     sl__bybit_topic parts = sl__bybit_topic_of(topic);
     if (parts.feed != SL_FEED_NONE) {
         notice->feed = parts.feed;
+        notice->interval_ns = parts.feed == SL_FEED_CANDLES ? sl__bybit_interval_of(parts.parameter) : 0;
         notice->symbol = parts.symbol;
         notice->instrument = sl__find(reading, parts.symbol);
     }

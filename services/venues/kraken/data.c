@@ -209,7 +209,7 @@ static int read_candle(sl__reading *reading, bool snapshot)
         SL_TRY(sl__field_text(reading, &fields, at, &texts[at]));
     }
     SL_TRY(sl__field_int(reading, &fields, INTERVAL, &minutes));
-    if (minutes <= 0 || minutes > sl__kraken_intervals[SL__KRAKEN_INTERVALS - 1] / 60) {
+    if (minutes <= 0 || minutes > SL__KRAKEN_MINUTES_MAX) {
         return sl__bad(reading, SL_ERANGE, "\"interval\" is out of range");
     }
     const sl_instrument *instrument = sl__instrument(reading->decoder, texts[C_SYMBOL]);

@@ -48,6 +48,7 @@ sl_instrument_status sl__kraken_status(sl_json_text status);
 
 /* Lengths of candles in seconds. */
 #define SL__KRAKEN_INTERVALS 9
+#define SL__KRAKEN_MINUTES_MAX 21600 /* of the longest */
 extern const uint32_t sl__kraken_intervals[SL__KRAKEN_INTERVALS];
 
 #endif

@@ -16,12 +16,11 @@ static const sl__name names[COUNT] = {
 };
 
 /* What is said of the subscription in an answer. */
-enum { R_CHANNEL, R_SYMBOL, R_DEPTH, R_TRIGGER, R_COUNT };
+enum { R_CHANNEL, R_SYMBOL, R_DEPTH, R_TRIGGER, R_INTERVAL, R_COUNT };
 static const sl__name result_names[R_COUNT] = {
-    [R_CHANNEL] = SL__NAME("channel", STRING),
-    [R_SYMBOL] = SL__NAME("symbol", STRING),
-    [R_DEPTH] = SL__NAME("depth", NUMBER),
-    [R_TRIGGER] = SL__NAME("event_trigger", STRING),
+    [R_CHANNEL] = SL__NAME("channel", STRING),   [R_SYMBOL] = SL__NAME("symbol", STRING),
+    [R_DEPTH] = SL__NAME("depth", NUMBER),       [R_TRIGGER] = SL__NAME("event_trigger", STRING),
+    [R_INTERVAL] = SL__NAME("interval", NUMBER),
 };
 
 static sl_feed feed_of(sl_json_text channel, bool best)
@@ -48,6 +47,8 @@ static void judge(sl_venue_notice *notice, bool off)
     sl_json_text text = notice->text;
     if (sl__contains(text, "rate")) {
         notice->kind = SL_NOTICE_RATE_LIMITED; /* "Exceeded msg rate" */
+    } else if (sl__contains(text, "one ohlc interval") && !off) {
+        notice->kind = SL_NOTICE_REFUSED; /* "Already subscribed to one ohlc interval on this symbol": to another one */
     } else if (sl__contains(text, "already subscribed") && !off) {
         notice->kind = SL_NOTICE_SUBSCRIBED;
     } else if (off) {
@@ -63,7 +64,7 @@ static int make_answer(sl__reading *reading, const sl__fields *fields, const sl_
 {
     bool off = sl_json_is(method, "unsubscribe");
     sl_venue_notice notice = {.kind = off ? SL_NOTICE_UNSUBSCRIBED : SL_NOTICE_SUBSCRIBED};
-    int64_t depth = 0;
+    int64_t depth = 0, minutes = 0;
     SL_TRY(sl__field_int_if(reading, fields, REQ_ID, &notice.request_id));
     if (sl_json_is(method, "pong")) {
         notice.kind = SL_NOTICE_PONG;
@@ -78,6 +79,8 @@ static int make_answer(sl__reading *reading, const sl__fields *fields, const sl_
     if (has_result) {
         notice.feed = feed_of(sl__field_or_empty(result, R_CHANNEL), sl__field_is(result, R_TRIGGER, "bbo"));
         SL_TRY(sl__field_int_if(reading, result, R_DEPTH, &depth));
+        SL_TRY(sl__field_int_if(reading, result, R_INTERVAL, &minutes));
+        notice.interval_ns = minutes > 0 && minutes <= SL__KRAKEN_MINUTES_MAX ? minutes * 60 * SL__S : 0;
     }
     if (!sl__field_is(fields, SUCCESS, "true")) {
         SL_TRY(sl__field_text(reading, fields, ERROR, &notice.text));

@@ -34,8 +34,7 @@ static int read_arg(sl__reading *reading, struct sl__okx_around *around)
 
 static void take_feed(sl__reading *reading, sl_venue_notice *notice, sl_json_text channel, sl_json_text symbol)
 {
-    int64_t interval_ns = 0;
-    notice->feed = sl__okx_feed_of(channel, &interval_ns);
+    notice->feed = sl__okx_feed_of(channel, &notice->interval_ns);
     notice->symbol = symbol;
     notice->instrument = sl__find(reading, symbol);
 }

@@ -81,7 +81,7 @@ static const struct {
     {"backfill.channels", "[candles]"},
     {"mandatory", "true"},
     {"rabbitmq.confirm", "true"},
-    {"depth", "50"},
+    {"depth", "100"},
     {"backend", "redis"},
     {"coordination.url", "rediss://g"},
     {"sinks.redis.url", "rediss://g"},
@@ -92,6 +92,7 @@ static const struct {
     {"poll.headers", "{a: b}"},
     {"hmac.keys", "{a: fedcba9876543210}"},
     {"poll.channel", "book"},
+    {"poll.candle", "5m"},
     {"poll.bulk", "never"},
     {"kafka.properties", "{a: b}"},
 };

@@ -134,8 +134,9 @@ static void an_answer_by_name_is_for_one(void **state)
     (void)next(&kit, T0);
     assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 0, 1, false, T0), 1);
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 1);
-    sl_subscriptions_seen(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[2], T0 + 5); /* data is an answer, too */
-    sl_subscriptions_seen(kit.subscriptions, SL_FEED_DEPTH, &kit.instruments[0],
+    sl_subscriptions_seen(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[2], 0,
+                          T0 + 5); /* data is an answer, too */
+    sl_subscriptions_seen(kit.subscriptions, SL_FEED_DEPTH, &kit.instruments[0], 0,
                           T0 + 5); /* of another feed it is not */
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 2);
     const sl_subscription first = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[1]},

@@ -289,7 +289,7 @@ static void a_position_that_nobody_knows_is_told_too(void **state)
     assert_int_equal(kit->seen.count, 3);
     assert_int_equal(resume(kit, 0, false), 0); /* it was known too late */
     assert_restart(last(kit), 0, 104);
-    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES);
+    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES, 0);
     assert_int_equal(resume(kit, 0, false), 0);
     int64_t id = -1;
     assert_true(
@@ -357,7 +357,7 @@ static void a_restart_is_told_at_the_latest_when_another_goes_on(void **state)
     assert_int_equal(id, 100);
     assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, true, 9), 0);
     assert_restart(last(kit), 100, 0);
-    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES);
+    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES, 0);
     assert_int_equal(see(kit, 107, 1, 1), 1);
     assert_int_equal(sl_tracker_left(kit->tracker, kit->btc, SL_FEED_TRADES, true, 9), 0);
     assert_int_equal(kit->seen.count, 2); /* the other one goes on from 107 */
@@ -382,7 +382,7 @@ static void what_is_left_is_told_and_begins_anew(void **state)
     assert_int_equal(last(kit)->as.gap.reason, SL_GAP_DISCONNECTED);
     assert_int_equal(last(kit)->as.gap.from_id, 8);
     assert_int_equal(last(kit)->as.gap.to_id, 0);
-    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES);
+    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_TRADES, 0);
     sl_time when = 0;
     assert_int_equal(sl_tracker_expire(kit->tracker, 1000, &when), 0);
     assert_int_equal(see(kit, 50, 1, 1), 1);
@@ -451,11 +451,11 @@ static void a_pulse_knows_the_usual_interval(void **state)
     for (int64_t id = 1; id <= 50; id++) {
         assert_int_equal(see(kit, id, 1, id * 1000), 1);
     }
-    sl_tracker_pulse pulse = sl_tracker_get_pulse(kit->tracker, kit->btc, SL_FEED_TRADES);
+    sl_tracker_pulse pulse = sl_tracker_get_pulse(kit->tracker, kit->btc, SL_FEED_TRADES, 0);
     assert_int_equal(pulse.last, 50000);
     assert_int_equal(pulse.usual, 1000);
     assert_int_equal(pulse.events, 50);
-    assert_int_equal(sl_tracker_get_pulse(kit->tracker, kit->eth, SL_FEED_TRADES).events, 0);
+    assert_int_equal(sl_tracker_get_pulse(kit->tracker, kit->eth, SL_FEED_TRADES, 0).events, 0);
     close_kit(kit);
 }
 

@@ -108,7 +108,7 @@ static const venue_case messages[] = {
      "! subscribed depth BTC-USDT\n"},
     {"{\"id\":\"77\",\"event\":\"unsubscribe\",\"arg\":{\"channel\":\"candle1H\",\"instId\":\"FOO-USDT\"},\"connId\":"
      "\"a\"}",
-     0, "! unsubscribed #77 candles ?FOO-USDT\n"},
+     0, "! unsubscribed #77 candles 3600s ?FOO-USDT\n"},
     {"{\"event\":\"subscribe\",\"arg\":{\"channel\":\"liquidation-orders\",\"instType\":\"SWAP\"},\"id\":\"x1\"}", 0,
      "! subscribed liquidations\n"},
     {"{\"event\":\"error\",\"code\":\"60018\",\"msg\":\"Wrong URL or channel:trades,instId:FOO-USDT doesn't exist. "

@@ -53,13 +53,11 @@ struct recent {
 /* One feed of one instrument. An event of a trade that follows touches no more than the first members. */
 struct channel {
     sl_tracker_pulse pulse;
-    int64_t high;          /* consecutive trades: the newest id; 0: none yet */
-    bool begun;            /* one of them was given out, and nothing before it is to be told of any more */
-    struct window *window; /* of them */
-    struct recent *recent; /* other trades, liquidations */
-    int64_t last_id;       /* state: the newest that was given out */
-    int64_t last_time_ns;
-    uint64_t last_hash;
+    int64_t high;                 /* consecutive trades: the newest id; 0: none yet */
+    bool begun;                   /* one of them was given out, and nothing before it is to be told of any more */
+    struct window *window;        /* of them */
+    struct recent *recent;        /* other trades, liquidations */
+    struct sl__tracker_last last; /* state: what was given out last */
 };
 
 /* The channels of one feed, by the instrument's index, in chunks: those of neighbours lie side by side. */
@@ -544,20 +542,13 @@ static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_mar
 
 static int see_state(sl_tracker *tracker, struct channel *channel, const sl_market_event *event)
 {
-    int64_t id = event->kind == SL_EVENT_BEST ? event->as.best.update_id : 0;
-    uint64_t hash = sl__tracker_state(event);
-    bool old = id != 0 && channel->last_id != 0
-                   ? id <= channel->last_id
-                   : event->venue_time_ns < channel->last_time_ns ||
-                         (event->venue_time_ns == channel->last_time_ns && hash == channel->last_hash);
-    if (old) {
+    struct sl__tracker_last news;
+    if (!sl__tracker_is_news(&channel->last, event, &news)) {
         tracker->stats.repeated++;
         return 0;
     }
     SL_TRY(give(tracker, event));
-    channel->last_id = id;
-    channel->last_time_ns = event->venue_time_ns;
-    channel->last_hash = hash;
+    channel->last = news;
     return 1;
 }
 

@@ -26,7 +26,8 @@ uint64_t sl__tracker_identity(const sl_market_event *event)
     return mix_decimal(mix_decimal(hash, forced->price), forced->quantity);
 }
 
-uint64_t sl__tracker_state(const sl_market_event *event)
+/* Of a state, by its values. */
+static uint64_t hash_state(const sl_market_event *event)
 {
     uint64_t hash = (uint64_t)event->kind;
     switch (event->kind) {
@@ -42,12 +43,6 @@ uint64_t sl__tracker_state(const sl_market_event *event)
         hash = mix_decimal(mix_decimal(hash, ticker->bid.price), ticker->bid.quantity);
         return mix_decimal(mix_decimal(hash, ticker->ask.price), ticker->ask.quantity);
     }
-    case SL_EVENT_CANDLE: {
-        const sl_candle *candle = &event->as.candle;
-        hash = mix(mix(mix(hash, (uint64_t)candle->open_time_ns), (uint64_t)candle->interval_ns), candle->closed);
-        hash = mix_decimal(mix_decimal(mix_decimal(hash, candle->open), candle->high), candle->low);
-        return mix(mix_decimal(mix_decimal(hash, candle->close), candle->volume), candle->trades);
-    }
     case SL_EVENT_FUNDING: {
         const sl_funding *funding = &event->as.funding;
         hash = mix(mix_decimal(mix_decimal(hash, funding->mark_price), funding->index_price),
@@ -59,4 +54,39 @@ uint64_t sl__tracker_state(const sl_market_event *event)
     default:
         return mix(hash, (uint64_t)event->as.status);
     }
+}
+
+/*
+ * A candle grows: its volume tells which of two is the later one, and what is closed does not open again. (Not every
+ * venue tells when it was sent, and one connection may be behind another.)
+ */
+static bool is_newer_candle(const struct sl__tracker_last *last, const sl_candle *candle,
+                            struct sl__tracker_last *ret_news)
+{
+    *ret_news = (struct sl__tracker_last){.id = (int64_t)candle->volume.exponent * 2 + candle->closed,
+                                          .time_ns = candle->open_time_ns,
+                                          .hash = (uint64_t)candle->volume.mantissa};
+    if (candle->open_time_ns != last->time_ns || last->time_ns == 0) {
+        return candle->open_time_ns > last->time_ns || last->time_ns == 0;
+    }
+    bool was_closed = (last->id & 1) != 0;
+    sl_decimal volume = {(int64_t)last->hash, (int32_t)((last->id - was_closed) / 2)};
+    int grown = sl_decimal_compare(candle->volume, volume);
+    return grown > 0 || (grown == 0 && candle->closed && !was_closed);
+}
+
+/* Of two best prices the one with the larger id, unless an older number is newer by its time: the venue counts anew. */
+bool sl__tracker_is_news(const struct sl__tracker_last *last, const sl_market_event *event,
+                         struct sl__tracker_last *ret_news)
+{
+    if (event->kind == SL_EVENT_CANDLE) {
+        return is_newer_candle(last, &event->as.candle, ret_news);
+    }
+    int64_t id = event->kind == SL_EVENT_BEST ? event->as.best.update_id : 0;
+    *ret_news = (struct sl__tracker_last){.id = id, .time_ns = event->venue_time_ns, .hash = hash_state(event)};
+    if (id != 0 && last->id != 0) {
+        return id > last->id || (id < last->id && event->venue_time_ns > last->time_ns);
+    }
+    return event->venue_time_ns > last->time_ns ||
+           (event->venue_time_ns == last->time_ns && ret_news->hash != last->hash);
 }

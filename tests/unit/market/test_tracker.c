@@ -433,6 +433,76 @@ static void of_a_state_only_what_is_newer_counts(void **state)
     close_kit(kit);
 }
 
+/* Numbers of best prices that begin anew (a service that was restarted) are known by their time. */
+static void best_prices_may_be_numbered_anew(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    sl_market_event event = {
+        .kind = SL_EVENT_BEST, .feed = SL_FEED_BEST, .instrument = kit->btc, .venue_time_ns = 1000};
+    event.as.best.update_id = 5000;
+    assert_int_equal(sl_tracker_event(kit->tracker, &event, 1), 1);
+    event.as.best.update_id = 4999; /* a late copy */
+    assert_int_equal(sl_tracker_event(kit->tracker, &event, 1), 0);
+    event.as.best.update_id = 5000;
+    event.venue_time_ns = 1500; /* sent again, as nothing has changed */
+    assert_int_equal(sl_tracker_event(kit->tracker, &event, 1), 0);
+    event.as.best.update_id = 1;
+    event.venue_time_ns = 2000;
+    assert_int_equal(sl_tracker_event(kit->tracker, &event, 1), 1);
+    assert_int_equal(sl_tracker_event(kit->tracker, &event, 1), 0);
+    event.as.best.update_id = 2;
+    assert_int_equal(sl_tracker_event(kit->tracker, &event, 1), 1);
+    close_kit(kit);
+}
+
+static int see_candle(struct kit *kit, int64_t minutes, int64_t open_ns, sl_decimal volume, bool closed)
+{
+    sl_market_event event = {
+        .kind = SL_EVENT_CANDLE, .feed = SL_FEED_CANDLES, .instrument = kit->btc, .venue_time_ns = open_ns};
+    event.as.candle =
+        (sl_candle){.open_time_ns = open_ns, .interval_ns = SL_MINUTES(minutes), .volume = volume, .closed = closed};
+    return sl_tracker_event(kit->tracker, &event, open_ns);
+}
+
+/* Two connections, one of them behind: a candle only grows, and once closed stays so. */
+static void candles_only_grow(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    assert_int_equal(see_candle(kit, 1, 60, (sl_decimal){0, 0}, false), 1);
+    assert_int_equal(see_candle(kit, 1, 60, (sl_decimal){15, -1}, false), 1);
+    assert_int_equal(see_candle(kit, 1, 60, (sl_decimal){9, -1}, false), 0);
+    assert_int_equal(see_candle(kit, 1, 60, (sl_decimal){150, -2}, false), 0); /* the same, written otherwise */
+    assert_int_equal(see_candle(kit, 1, 60, (sl_decimal){2, 0}, false), 1);
+    assert_int_equal(see_candle(kit, 1, 60, (sl_decimal){2, 0}, true), 1);
+    assert_int_equal(see_candle(kit, 1, 60, (sl_decimal){2, 0}, true), 0);
+    assert_int_equal(see_candle(kit, 1, 60, (sl_decimal){2, 0}, false), 0);
+    assert_int_equal(see_candle(kit, 1, 120, (sl_decimal){1, -3}, false), 1); /* the next one */
+    assert_int_equal(see_candle(kit, 1, 60, (sl_decimal){3, 0}, true), 0);
+    close_kit(kit);
+}
+
+static void candles_of_each_length_are_apart(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    for (int64_t minutes = 1; minutes <= SL_TRACKER_LENGTHS; minutes++) {
+        assert_int_equal(see_candle(kit, minutes, 600, (sl_decimal){minutes, 0}, false), 1);
+        assert_int_equal(see_candle(kit, minutes, 600, (sl_decimal){minutes, 0}, false), 0);
+    }
+    for (int64_t minutes = SL_TRACKER_LENGTHS; minutes > 0; minutes--) {
+        assert_int_equal(see_candle(kit, minutes, 600, (sl_decimal){minutes + 1, 0}, false), 1);
+        assert_int_equal(sl_tracker_get_pulse(kit->tracker, kit->btc, SL_FEED_CANDLES, SL_MINUTES(minutes)).events, 3);
+    }
+    sl_tracker_forget(kit->tracker, kit->btc, SL_FEED_CANDLES, SL_MINUTES(3));
+    assert_int_equal(see_candle(kit, 3, 600, (sl_decimal){1, 0}, false), 1);
+    assert_int_equal(see_candle(kit, 2, 600, (sl_decimal){1, 0}, false), 0);
+    (void)see_candle(kit, 1000, 600, (sl_decimal){900, 0}, false); /* one more shares a place: nothing breaks */
+    (void)see_candle(kit, 1001, 660, (sl_decimal){1, 0}, false);
+    close_kit(kit);
+}
+
 static void books_are_not_its_business(void **state)
 {
     (void)state;
@@ -655,8 +725,9 @@ SL_TEST_MAIN(cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_pat
              cmocka_unit_test(a_restart_is_told_at_the_latest_when_another_goes_on),
              cmocka_unit_test(what_is_left_is_told_and_begins_anew),
              cmocka_unit_test(other_ids_are_compared_with_recent_ones),
-             cmocka_unit_test(of_a_state_only_what_is_newer_counts), cmocka_unit_test(books_are_not_its_business),
-             cmocka_unit_test(a_pulse_knows_the_usual_interval), cmocka_unit_test(random_losses_of_two_connections),
-             cmocka_unit_test(one_event_may_be_several_trades), cmocka_unit_test(a_range_may_be_absurd),
-             cmocka_unit_test(a_range_that_was_not_taken_comes_again),
+             cmocka_unit_test(of_a_state_only_what_is_newer_counts), cmocka_unit_test(best_prices_may_be_numbered_anew),
+             cmocka_unit_test(candles_only_grow), cmocka_unit_test(candles_of_each_length_are_apart),
+             cmocka_unit_test(books_are_not_its_business), cmocka_unit_test(a_pulse_knows_the_usual_interval),
+             cmocka_unit_test(random_losses_of_two_connections), cmocka_unit_test(one_event_may_be_several_trades),
+             cmocka_unit_test(a_range_may_be_absurd), cmocka_unit_test(a_range_that_was_not_taken_comes_again),
              cmocka_unit_test(memory_may_be_short_at_any_place))

@@ -90,7 +90,8 @@ static int load(const struct sl_cli_arguments *arguments, sl_config **ret_config
                                        .sets = texts.items,
                                        .set_count = texts.count};
     sl_auto(sl_config_report) *report = NULL;
-    return sl_command_status(sl_config_load(&config, ret_config, &report), report);
+    int code = sl_config_load(&config, ret_config, &report); /* before its report is looked at */
+    return sl_command_status(code, report);
 }
 
 static int run_exchange(const struct sl_cli_arguments *arguments)

@@ -95,19 +95,19 @@ static bool plain(char c)
            c == '.' || c == '~';
 }
 
-/* The URL with a password that was given beside it, other characters as %XX. */
+/* The URL with a password that was given beside it, other characters as %XX; the user is as the URL has it. */
 static int make_url(const char *name, const struct sl_config_url *url, const char *password, char buffer[URL_BYTES])
 {
     const char *behind = strstr(url->text, "://");
-    if (password == NULL || url->password != NULL || behind == NULL) {
+    if (password == NULL || behind == NULL) {
         int size = snprintf(buffer, URL_BYTES, "%s", url->text);
         return size >= 0 && size < URL_BYTES ? 0 : sl_fail(SL_EINVAL, "sinks.%s.url is too long", name);
     }
     behind += 3;
-    const char *host = url->user == NULL ? behind : strchr(behind, '@');
-    host = host == NULL ? behind : host + (url->user != NULL);
-    size_t used = (size_t)snprintf(buffer, URL_BYTES, "%.*s%s:", (int)(behind - url->text), url->text,
-                                   url->user == NULL ? "" : url->user);
+    const char *at = memrchr(behind, '@', strcspn(behind, "/?#"));
+    const char *host = at == NULL ? behind : at + 1;
+    size_t user = at == NULL ? 0 : strcspn(behind, ":@");
+    size_t used = (size_t)snprintf(buffer, URL_BYTES, "%.*s:", (int)(behind - url->text + (ptrdiff_t)user), url->text);
     for (; *password != '\0' && used + 3 < URL_BYTES; password++) {
         used += (size_t)snprintf(buffer + used, URL_BYTES - used, plain(*password) ? "%c" : "%%%02X",
                                  (unsigned char)*password);

@@ -23,10 +23,11 @@ typedef struct sl_kafka_sink {
     rd_kafka_queue_t *events;
     char *text;
     size_t text_capacity;
-    uint64_t waiting;        /* messages whose report is still to come */
-    uint64_t stored, failed; /* of the batch */
-    uint64_t bad;            /* of the failed ones: never to be taken */
-    char problem[SL_SINK_PROBLEM_MAX];
+    uint64_t waiting;                  /* messages whose report is still to come */
+    uint64_t stored, failed;           /* of the batch */
+    uint64_t bad;                      /* of the failed ones: never to be taken */
+    char problem[SL_SINK_PROBLEM_MAX]; /* of a message */
+    char cause[SL_SINK_PROBLEM_MAX];   /* of a connection, which says more than a message that timed out */
 } sl_kafka_sink;
 
 /* ---- opening ---- */
@@ -128,7 +129,7 @@ static void take_events(sl_kafka_sink *sink, int wait_ms)
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
             take_report(sink, event);
         } else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) { /* for people: it goes on trying by itself */
-            (void)snprintf(sink->problem, sizeof(sink->problem), "%s", rd_kafka_event_error_string(event));
+            (void)snprintf(sink->cause, sizeof(sink->cause), "%s", rd_kafka_event_error_string(event));
         }
         rd_kafka_event_destroy(event);
         event = rd_kafka_queue_poll(sink->events, 0);
@@ -139,6 +140,11 @@ static void take_events(sl_kafka_sink *sink, int wait_ms)
 static bool is_stopped(void)
 {
     return sl_offload_cancelled(NULL, 0) == SL_ECANCELED;
+}
+
+static const char *why(const sl_kafka_sink *sink)
+{
+    return sink->bad == 0 && sink->cause[0] != '\0' ? sink->cause : sink->problem;
 }
 
 static int produce(sl_kafka_sink *sink, const sl_market_event *event, sl_stamp stamp, sl_time until)
@@ -190,7 +196,7 @@ static int produce(sl_kafka_sink *sink, const sl_market_event *event, sl_stamp s
             return SL_ECANCELED;
         }
         if (sl_now() >= until) {
-            return sl_fail(SL_ETIMEDOUT, "Kafka: the brokers do not take what is produced: %s", sink->problem);
+            return sl_fail(SL_ETIMEDOUT, "Kafka: the brokers do not take what is produced: %s", why(sink));
         }
     }
 }
@@ -216,6 +222,7 @@ static int kafka_write(sl_sink *base, sl_sink_batch *batch, sl_sink_result *resu
     sink->failed = 0;
     sink->bad = 0;
     sink->problem[0] = '\0';
+    sink->cause[0] = '\0';
     SL_TRY(produce_all(sink, batch, until));
     while (sink->waiting > 0 && sl_now() < until) {
         take_events(sink, POLL_MS);
@@ -226,7 +233,7 @@ static int kafka_write(sl_sink *base, sl_sink_batch *batch, sl_sink_result *resu
     if (sink->waiting > 0 || sink->failed > 0) {
         bool bad = sink->waiting == 0 && sink->failed == sink->bad;
         return sl_fail(bad ? SL_EINVAL : SL_ENOTREADY, "Kafka: %" PRIu64 " messages were not acknowledged: %s",
-                       sink->waiting + sink->failed, sink->problem);
+                       sink->waiting + sink->failed, why(sink));
     }
     result->written = sink->stored;
     return 0;

@@ -87,6 +87,12 @@ static int find_program(void)
 
 int own_rabbitmq_start(struct own_rabbitmq *rabbitmq)
 {
+    return own_rabbitmq_start_with(rabbitmq, "");
+}
+
+int own_rabbitmq_start_with(struct own_rabbitmq *rabbitmq, const char *settings)
+{
+    char conf[4096];
     memset(rabbitmq, 0, sizeof(*rabbitmq));
     if (find_program() < 0) {
         sl_test_skip("no RabbitMQ here");
@@ -96,7 +102,8 @@ int own_rabbitmq_start(struct own_rabbitmq *rabbitmq)
         return -1;
     }
     write_file(rabbitmq, "plugins", "[].\n");
-    write_file(rabbitmq, "rabbitmq.conf", "log.console.level = warning\n");
+    (void)snprintf(conf, sizeof(conf), "log.console.level = warning\n%s", settings);
+    write_file(rabbitmq, "rabbitmq.conf", conf);
     set_path(rabbitmq, 0, "HOME", "");
     set(rabbitmq, 1, "RABBITMQ_NODENAME", "test@localhost");
     set(rabbitmq, 2, "RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1");

@@ -18,6 +18,9 @@ struct own_rabbitmq {
 /* Starts both; skips the case where RabbitMQ is not installed. 0 or -1. Blocks. */
 int own_rabbitmq_start(struct own_rabbitmq *rabbitmq);
 
+/* The same with more lines for rabbitmq.conf. */
+int own_rabbitmq_start_with(struct own_rabbitmq *rabbitmq, const char *settings);
+
 /* The server dies at once (its data stays), and is started again. */
 void own_rabbitmq_kill(struct own_rabbitmq *rabbitmq);
 int own_rabbitmq_restart(struct own_rabbitmq *rabbitmq);

@@ -121,6 +121,14 @@ static void take_report(sl_kafka_sink *sink, rd_kafka_event_t *event)
     }
 }
 
+/* For people: it goes on trying by itself. That all brokers are down is no news behind why they are. */
+static void take_error(sl_kafka_sink *sink, rd_kafka_event_t *event)
+{
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || sink->cause[0] == '\0') {
+        (void)snprintf(sink->cause, sizeof(sink->cause), "%s", rd_kafka_event_error_string(event));
+    }
+}
+
 /* Takes what librdkafka has to say, waiting a little for it. */
 static void take_events(sl_kafka_sink *sink, int wait_ms)
 {
@@ -128,8 +136,8 @@ static void take_events(sl_kafka_sink *sink, int wait_ms)
     while (event != NULL) {
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
             take_report(sink, event);
-        } else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) { /* for people: it goes on trying by itself */
-            (void)snprintf(sink->cause, sizeof(sink->cause), "%s", rd_kafka_event_error_string(event));
+        } else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
+            take_error(sink, event);
         }
         rd_kafka_event_destroy(event);
         event = rd_kafka_queue_poll(sink->events, 0);

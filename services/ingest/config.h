@@ -417,7 +417,7 @@ struct sl_conf_coordination {
     const char *replica;   /* this one's name; NULL: host name and process id */
     uint64_t partitions;   /* 0: 1 when local, 64 with Redis; see sl_conf_partitions() */
     sl_time ttl;           /* of leases: a killed replica's work moves after so long */
-    sl_time drain;         /* a partition that moves is drained for so long at most */
+    sl_time drain;         /* one that stops follows its partitions for so long at most */
     int on_loss;           /* enum sl_conf_on_loss: when Redis is away for longer than ttl */
     const char *positions; /* with the backend `local`: the file of how far feeds are; NULL: nobody remembers */
     struct sl_conf_client_tls tls;

@@ -9,7 +9,7 @@
  *     goes on for SL_REPLICAS_OVERLAP, leaves
  *     it, says how far the sinks have it       compares that with what came first here: a gap is told, if there is any
  *
- * So both write for a while: sinks know the doubles by their identity, which is why writes carry no fencing token. An owner that
+ * So both write for a while: sinks know the doubles by their identity, which is why events carry no fencing token (docs/decisions/stale-owners.md). An owner that
  * dies has stored how far its sinks were a moment ago; the next one begins there, and tells what is missing as a gap.
  * A lease may change hands again before the one before the last has left. Whoever has one says so before it follows
  * anything, and takes that back only when it leaves in order: the next owner waits for all who are handing over, and

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "own_postgresql.h"
 #include "own_rabbitmq.h"
 #include "own_server.h"
 #include "sl_test.h"
@@ -42,7 +43,8 @@ struct world {
     struct own_server redis, exchange;
     struct redis_arguments redis_arguments;
     struct own_rabbitmq rabbitmq;
-    bool bus, local, go_on; /* go_on: without Redis */
+    struct own_postgresql postgresql;
+    bool bus, store, local, go_on; /* go_on: without Redis */
     char exchange_line[LINE_BYTES];
     const char *exchange_arguments[4];
     struct replica replicas[REPLICAS];
@@ -71,16 +73,21 @@ static void write_config(const struct world *world, const struct replica *replic
     assert_non_null(file);
     int port = world->exchange.port;
     const char *fill = world->local ? "false" : "true";
-    const char *sinks = world->bus ? "[file, bus]" : "[file]";
+    const char *sinks = world->bus ? "[file, bus]" : world->store ? "[file, store]" : "[file]";
     (void)fprintf(file,
                   "services:\n"
                   "  trades: { kind: stream, venue: binance-usdm, instruments: [\"*\"], exclude: [%s], sinks: %s, "
                   "fill_gaps: %s }\n"
                   "  other: { kind: stream, venue: okx, instruments: [\"*\"], sinks: %s, fill_gaps: %s }\n"
-                  "  books: { kind: book, venue: binance-usdm, instruments: [\"*\"], sinks: [file] }\n"
+                  "  books: { kind: book, venue: binance-usdm, instruments: [\"*\"], sinks: %s }\n"
                   "sinks:\n"
                   "  file: { kind: file, path: \"%s/out\" }\n",
-                  world->exclude, sinks, fill, sinks, fill, replica->server.folder.path);
+                  world->exclude, sinks, fill, sinks, fill, world->store ? sinks : "[file]",
+                  replica->server.folder.path);
+    if (world->store) {
+        (void)fprintf(file, "  store: { kind: postgresql, url: \"postgresql://postgres@127.0.0.1:%d/postgres\" }\n",
+                      world->postgresql.server.port);
+    }
     if (world->bus) {
         (void)fprintf(file,
                       "  bus: { kind: rabbitmq, url: \"%s\", exchange: market, exchange_type: topic, "
@@ -159,6 +166,9 @@ static int tear_down(void **state)
     own_server_end(&world->redis);
     if (world->bus) {
         own_rabbitmq_end(&world->rabbitmq);
+    }
+    if (world->store) {
+        own_postgresql_end(&world->postgresql);
     }
     free(world);
     return 0;
@@ -452,6 +462,117 @@ static void what_is_killed_or_reloaded_loses_nothing_untold(void **state)
     compare(world, "gaps", path);
 }
 
+/* ---- a stale owner ---- */
+
+static int set_up_store(void **state)
+{
+    struct world *world = NULL;
+    if (set_up(state) < 0) {
+        return -1;
+    }
+    world = *state;
+    if (own_postgresql_start(&world->postgresql) < 0) {
+        return -1;
+    }
+    world->store = true;
+    (void)own_postgresql_ask(&world->postgresql, "ALTER SYSTEM SET track_commit_timestamp = on");
+    own_server_stop(&world->postgresql.server, SIGINT);
+    for (size_t at = 0; at < REPLICAS; at++) {
+        write_config(world, &world->replicas[at]);
+    }
+    return own_server_start(&world->postgresql.server);
+}
+
+/* The tables as the lines of a file sink. */
+static const char as_lines[] =
+    "COPY (SELECT json_build_object('kind', 'trade', 'venue', venue, 'symbol', symbol, 'id', trade_id, 'price', "
+    "price::text, 'quantity', quantity::text, 'taker', taker) FROM trades UNION ALL "
+    "SELECT json_build_object('kind', 'book_delta', 'venue', venue, 'symbol', symbol, 'last_id', last_id) "
+    "FROM book_deltas UNION ALL SELECT json_build_object('kind', 'book_snapshot', 'venue', venue, 'symbol', symbol, "
+    "'last_id', last_id) FROM book_snapshots UNION ALL "
+    "SELECT json_build_object('kind', 'gap', 'venue', venue, 'symbol', symbol, 'feed', channel, 'reason', reason, "
+    "'from_id', from_id, 'to_id', to_id, 'healed', healed, 'healed_id', coalesce(healed_id, 0)) FROM gaps) TO ";
+
+/*
+ * docs/decisions/stale-owners.md: what a replica writes after it was frozen for longer than its leases last is refused by no sink,
+ * and need not be: it is true, it doubles no trade, and it replaces nothing that is newer.
+ */
+static void what_a_stale_owner_writes_is_true(void **state)
+{
+    struct world *world = *state;
+    struct own_postgresql *store = &world->postgresql;
+    char command[sizeof as_lines + SCRATCH_PATH_MAX + 64], path[SCRATCH_PATH_MAX + 32];
+    start_all(world);
+    pause_ms(1500);
+    fault_freeze(world, &world->replicas[1]);
+    pause_ms(500);
+    end_all(world);
+    (void)snprintf(command, sizeof command, "grep -q 'of .test. was lost' %s/log",
+                   world->replicas[1].server.folder.path);
+    assert_int_equal(system(command), 0);
+    (void)snprintf(path, sizeof path, "%s/events", store->data);
+    (void)snprintf(command, sizeof command, "%s'%s'", as_lines, path);
+    assert_string_equal(own_postgresql_ask(store, command), "");
+    compare_files(world, "gaps");
+    compare(world, "gaps", path);
+    /* Trades of that time the heir has had from the venue's history meanwhile: then the late ones found their places taken. */
+    const char *late = own_postgresql_ask(store, "SELECT count(*) FROM book_deltas WHERE extract(epoch FROM "
+                                                 "pg_xact_commit_timestamp(xmin)) - venue_time_ns / 1e9 > 3");
+    (void)printf("changes that an owner wrote that had been none for long: %s\n", late);
+    assert_true(strtol(late, NULL, 10) > 0);
+    assert_string_equal(own_postgresql_ask(store,
+                                           "SELECT count(*) - count(DISTINCT (venue, symbol, channel, trade_id)) "
+                                           "FROM trades"),
+                        "0");
+    assert_string_equal(
+        own_postgresql_ask(store,
+                           "SELECT count(*) FROM (SELECT 1 FROM book_deltas GROUP BY venue, symbol, last_id HAVING "
+                           "count(DISTINCT (first_id, bids::text, asks::text)) > 1) AS differ"),
+        "0");
+}
+
+/* ---- the dashboards ---- */
+
+static void prepare_browser(void)
+{
+    assert_int_equal(system("cd " SL_TEST_SOURCE_DIR " && scripts/fetch-npm browser tests/browser"), 0);
+    assert_int_equal(setenv("NODE_PATH", SL_TEST_SOURCE_DIR "/build/npm/browser/node_modules", 1), 0);
+}
+
+/* Each of those that run shows in a browser who owns what: tests/browser/replicas.js. */
+static void browse(const struct world *world, const char *name)
+{
+    char command[2048];
+    size_t size = (size_t)snprintf(command, sizeof command,
+                                   "node " SL_TEST_SOURCE_DIR "/tests/browser/replicas.js " SL_TEST_BUILD_DIR
+                                   "/screenshots %s %d",
+                                   name, PARTITIONS);
+    for (size_t at = 0; at < REPLICAS; at++) {
+        const struct own_server *server = &world->replicas[at].server;
+        if (server->pid != 0) {
+            size += (size_t)snprintf(command + size, sizeof command - size, " http://127.0.0.1:%d", server->port);
+        }
+    }
+    assert_int_equal(system(command), 0);
+}
+
+static void each_dashboard_shows_who_owns_what(void **state)
+{
+    struct world *world = *state;
+    double took = 0;
+    prepare_browser();
+    start_all(world);
+    browse(world, "three");
+    assert_int_equal(end(&world->replicas[2], SIGKILL, &took), 128 + SIGKILL);
+    wait_until_settled(world);
+    browse(world, "one-killed");
+    start(&world->replicas[2]);
+    wait_until_settled(world);
+    browse(world, "three-again");
+    end_all(world);
+    compare_files(world, "gaps");
+}
+
 /* One process without Redis: what it missed between two lives is told, from where its sinks were. */
 static void restart_alone(struct world *world, int signal, int status)
 {
@@ -515,6 +636,8 @@ static void without_redis_it_goes_on_if_that_is_wanted(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test_setup_teardown(a_rolling_restart_loses_nothing, set_up, tear_down),
              cmocka_unit_test_setup_teardown(what_is_killed_or_reloaded_loses_nothing_untold, set_up_bus, tear_down),
+             cmocka_unit_test_setup_teardown(what_a_stale_owner_writes_is_true, set_up_store, tear_down),
+             cmocka_unit_test_setup_teardown(each_dashboard_shows_who_owns_what, set_up, tear_down),
              cmocka_unit_test_setup_teardown(a_process_alone_tells_exactly_what_it_missed, set_up_local, tear_down),
              cmocka_unit_test_setup_teardown(a_process_alone_that_is_killed_tells_at_least_what_it_missed, set_up_local,
                                              tear_down),

@@ -112,7 +112,7 @@ static const struct sl_config_field coordination_fields[] = {
     {SL_CONFIG_AT(struct sl_conf_coordination, ttl), .type = SL_CONFIG_DURATION, .default_text = "10s", .min = "3s",
      .max = "10m", .help = "The work of a replica that was killed moves after so long."},
     {SL_CONFIG_AT(struct sl_conf_coordination, drain), .type = SL_CONFIG_DURATION, .default_text = "5s", .max = "10m",
-     .help = "The old owner of a partition that moves goes on until the new one has all of it, for so long at most."},
+     .help = "A replica that stops follows its partitions until others have all of them, for so long at most."},
     {SL_CONFIG_AT(struct sl_conf_coordination, on_loss), .type = SL_CONFIG_ENUM, SL__CHOICES(losses),
      .default_text = "stop",
      .help = "When Redis is away for longer than ttl; continue: only for sinks to which repeats are harmless."},

@@ -310,8 +310,35 @@ C_TEST_REAL_FEW(nobody_leaves_for_a_newcomer_that_never_has_all,
     return end(&scope, &tasks, &two);
 }
 
+C_TEST_REAL_FEW(a_stale_owner_stores_nothing,
+                "given an owner whose partition another one has by a newer token, though it does not know, then it "
+                "changes nothing of what is stored",
+                "docs/decisions/stale-owners.md")
+{
+    SL_SCOPE(scope);
+    SL_SCOPE(tasks);
+    static struct two two;
+    CHECK_EQ(begin(&scope, &tasks, &two), 0);
+    two.second.pending = two.first.pending = false;
+    UNTIL(!owns(&two.first));
+    UNTIL_STORED(two.redis, 1000);
+    static const char *const newer[] = {"HSET", "sluice:{test}:position:0", "@fence", "9007199254740991", NULL};
+    CHECK_EQ(sl_redis_send(two.redis, &(struct sl_redis_request){.texts = newer}, NULL), 0);
+    two.second.id = 5000;
+    int64_t stored = 0;
+    CHECK_EQ(sl_sleep(2 * SL_REPLICAS_STORE_EVERY + SL_MILLISECONDS(500)), 0);
+    CHECK_EQ(number(two.redis, "books BTCUSDT depth", &stored), 0);
+    CHECK_EQ(stored, 1000);
+    CHECK_EQ(sl_scope_stop(two.second.scope, SL_SECONDS(10)), 0); /* nor with its last word */
+    UNTIL(two.second.ended);
+    CHECK_EQ(number(two.redis, "books BTCUSDT depth", &stored), 0);
+    CHECK_EQ(stored, 1000);
+    return end(&scope, &tasks, &two);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(a_lease_that_comes_back_may_have_been_anothers),
              cmocka_unit_test(a_lease_that_comes_back_in_order_has_no_gap),
              cmocka_unit_test(a_replica_that_dies_before_it_is_alone_leaves_a_trace),
              cmocka_unit_test(a_change_of_owner_in_order_is_seamless),
-             cmocka_unit_test(nobody_leaves_for_a_newcomer_that_never_has_all))
+             cmocka_unit_test(nobody_leaves_for_a_newcomer_that_never_has_all),
+             cmocka_unit_test(a_stale_owner_stores_nothing))

@@ -519,7 +519,7 @@ static void what_a_stale_owner_writes_is_true(void **state)
     const char *late = own_postgresql_ask(store, "SELECT count(*) FROM book_deltas WHERE extract(epoch FROM "
                                                  "pg_xact_commit_timestamp(xmin)) - venue_time_ns / 1e9 > 3");
     (void)printf("changes that an owner wrote that had been none for long: %s\n", late);
-    assert_true(strtol(late, NULL, 10) > 0);
+    assert_true(late[0] >= '1' && late[0] <= '9');
     assert_string_equal(own_postgresql_ask(store,
                                            "SELECT count(*) - count(DISTINCT (venue, symbol, channel, trade_id)) "
                                            "FROM trades"),

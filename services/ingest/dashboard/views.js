@@ -179,9 +179,8 @@ function showSinks(data) {
 
 function showPartitions(data) {
   byId("partitions-facts").textContent = "Backend " + data.backend + "; this is " + data.replica + ".";
-  fillTable("replicas-table", ["replica", "#partitions", "#seen"],
-    data.replicas.map((replica) => [replica.id, replica.partitions, replica.age_seconds === undefined ? "-" : formatSeconds(replica.age_seconds)]), "No replica.");
-  byId("partitions-grid").replaceChildren(...data.partitions.map((partition) => make("div", { class: partition.owner === data.replica ? "mine" : "", title: (partition.owner || "nobody") + (partition.instruments === undefined ? "" : ", " + partition.instruments + " instruments") }, partition.id + " " + (partition.owner || "-"))));
+  fillTable("replicas-table", ["replica", "#partitions"], data.replicas.map((replica) => [replica.id, replica.partitions]), "No replica.");
+  byId("partitions-grid").replaceChildren(...data.partitions.map((partition) => make("div", { class: partition.owner === data.replica ? "mine" : "", title: (partition.owner || "nobody") + ", " + partition.state + (partition.instruments === undefined ? "" : ", " + partition.instruments + " instruments") }, partition.id + " " + (partition.owner || "-"))));
 }
 
 function clock(milliseconds) {

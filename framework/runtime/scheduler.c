@@ -218,6 +218,10 @@ void sl__loop_run(sl_runtime *runtime)
             wait_for_world(runtime, sl__timers_next_exact(&runtime->timers));
             continue;
         }
+        if (runtime->turn_now - runtime->quiet_since < runtime->options.spin) {
+            wait_for_world(runtime, 0);
+            continue;
+        }
         sl_time trim = trim_stacks(runtime);
         sl_time timer = runtime->timers.earliest;
         wait_for_world(runtime, trim < timer ? trim : timer);

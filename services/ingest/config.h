@@ -443,6 +443,7 @@ struct sl_conf_log {
 struct sl_conf_runtime {
     uint64_t stack_bytes;  /* of a task; 0: SL_STACK_BYTES */
     sl_time watchdog;      /* 0: off */
+    sl_time spin;          /* before the thread sleeps */
     sl_time drain;         /* from the first SIGTERM to the end, at most */
     uint64_t memory_bytes; /* /readyz tells more than this; 0: no bound */
 };

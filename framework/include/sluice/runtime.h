@@ -50,9 +50,10 @@ struct sl_run_options {
     uint32_t batch;        /* steps between two polls of the event loop; 0: SL_BATCH */
     uint64_t shuffle_seed; /* not 0: run ready tasks in an order drawn from this seed (tests) */
     sl_time watchdog;      /* name the task that holds the loop longer than this; 0: SL_WATCHDOG; SL_NEVER: off */
-    bool signals;          /* SIGINT and SIGTERM stop, then cancel; SIGUSR1 prints the task tree */
-    sl_time grace;         /* from the first signal to the cancellation; 0: SL_GRACE */
-    bool strict;           /* abort with the task tree on misuse, instead of returning SL_EMISUSE */
+    sl_time spin;  /* look for input for so long before the thread sleeps: spends a core to wake sooner; 0: not */
+    bool signals;  /* SIGINT and SIGTERM stop, then cancel; SIGUSR1 prints the task tree */
+    sl_time grace; /* from the first signal to the cancellation; 0: SL_GRACE */
+    bool strict;   /* abort with the task tree on misuse, instead of returning SL_EMISUSE */
     const struct sl_simulation_options *simulation; /* NULL: the real world */
     sl_log_fn log;                                  /* NULL: standard error, warnings and errors only */
     void *log_context;

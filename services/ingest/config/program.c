@@ -197,6 +197,9 @@ static const struct sl_config_field runtime_fields[] = {
      .max = "8MiB", .help = "Of a task; 0: 64KiB."},
     {SL_CONFIG_AT(struct sl_conf_runtime, watchdog), .type = SL_CONFIG_DURATION, .default_text = "50ms", .max = "1m",
      .help = "A task that holds the thread for longer is named; 0: none is."},
+    {SL_CONFIG_AT(struct sl_conf_runtime, spin), .type = SL_CONFIG_DURATION, .default_text = "0", .max = "100ms",
+     .help =
+         "Input is looked for so long before the thread sleeps: it wakes sooner and spends a core of its own; 0: not."},
     {SL_CONFIG_AT(struct sl_conf_runtime, drain), .type = SL_CONFIG_DURATION, .default_text = "20s", .max = "30m",
      .help = "From the first SIGTERM until all is cut short."},
     {SL_CONFIG_KEY("memory", struct sl_conf_runtime, memory_bytes), .type = SL_CONFIG_SIZE, .default_text = "0",

@@ -170,6 +170,7 @@ void sl_conf_run_options(const struct sl_conf *conf, struct sl_run_options *ret_
     *ret_options =
         (struct sl_run_options){.stack_bytes = conf->runtime.stack_bytes,
                                 .watchdog = conf->runtime.watchdog == 0 ? SL_NEVER : conf->runtime.watchdog,
+                                .spin = conf->runtime.spin,
                                 .signals = true,
                                 .grace = conf->runtime.drain == 0 ? SL_MILLISECONDS(1) : conf->runtime.drain};
 }

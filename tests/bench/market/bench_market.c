@@ -5,16 +5,16 @@
  *   bench_market trades|depth|books|latency PORT SECONDS INSTRUMENTS [tls]
  * "depth" only decodes: a connection without books. TLS trusts the certificate in the file that SL_BENCH_CA names.
  * Prints messages a second, calls of the heap a message (Sluice's, and all; after the first tenth of the time, when each
- * instrument was seen), and, for "latency", times from the sender's write to the sink.
+ * instrument was seen), and, for "latency", microseconds from the readable socket to the sink (stamps.h); there the loop spins
+ * for SL_BENCH_SPIN_US before it sleeps.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "../net/latency.h"
 #include "ingest/stream.h"
 #include "sluice/sluice.h"
+#include "stamps.h"
 
-#define SENT_FROM_NS INT64_C(10000000000000000) /* as in feed.c */
 #define LOOKS_AT_CLOCK 1024
 
 struct bench {
@@ -34,7 +34,8 @@ struct bench {
     uint64_t heap_calls;
     int64_t own_calls; /* Sluice's share of them */
     double busy;       /* processor time, as heap_calls: of what was counted */
-    struct latency latency;
+    stamp_ns *stamps;  /* "latency" */
+    struct stamped latency;
 };
 
 /* ---- the heap, counted for the whole process ---- */
@@ -110,7 +111,8 @@ static void note_latency(struct bench *bench, const sl_market_event *event)
     for (int exponent = sent.exponent; exponent > -9; exponent--) {
         sent_ns *= 10;
     }
-    latency_add_ns(&bench->latency, (uint64_t)(sent_ns - SENT_FROM_NS));
+    size_t number = (size_t)(event->as.trade.price.mantissa / 100 - STAMPS_PRICE);
+    stamped_add(&bench->latency, bench->stamps, number, (uint64_t)(sent_ns - SENT_FROM_NS));
 }
 
 static int sink(void *arg, const sl_market_event *event)
@@ -119,7 +121,7 @@ static int sink(void *arg, const sl_market_event *event)
     if (event->kind == SL_EVENT_GAP) {
         return sl_fail(SL_EPROTO, "a gap in a feed without any");
     }
-    if (bench->timed) {
+    if (bench->timed && bench->warm) {
         note_latency(bench, event);
     }
     if (bench->received++ % LOOKS_AT_CLOCK == 0) {
@@ -218,7 +220,7 @@ static int run(void *arg)
                      (double)counted / bench->busy, (double)bench->own_calls / (double)counted,
                      (double)bench->heap_calls / (double)counted);
         if (bench->timed) {
-            latency_print(&bench->latency);
+            stamped_print(&bench->latency);
         }
         (void)printf("\n");
     }
@@ -241,5 +243,13 @@ int main(int argc, char **argv)
     bench.instrument_count = (size_t)strtod(argv[4], NULL);
     bench.tls = argc > 5;
     bench.timed = strcmp(bench.mode, "latency") == 0;
-    return sl_main(run, &bench);
+    bench.stamps = bench.timed ? stamps_open() : NULL;
+    if (bench.timed && bench.stamps == NULL) {
+        (void)fprintf(stderr, "bench_market: \"latency\" wants a file for the feed's times (SL_BENCH_STAMPS)\n");
+        return 2;
+    }
+    const char *spin_us = getenv("SL_BENCH_SPIN_US");
+    struct sl_run_options options = {.signals = true,
+                                     .spin = spin_us == NULL ? 0 : SL_MICROSECONDS((sl_time)strtod(spin_us, NULL))};
+    return sl_main_with(&options, run, &bench);
 }

@@ -7,11 +7,13 @@
  * A trade's quantity is the time it was sent, in seconds of the monotonic clock, when there is a rate.
  */
 #include "../net/wire.h"
+#include "stamps.h"
 
 #define ID_DIGITS 11
 #define TIME_DIGITS 9      /* behind the point */
 #define TIME_WHOLE 8       /* before it */
 #define TIME_FROM 10000000 /* seconds that are added: no number begins with zeros */
+#define PRICE_DIGITS 7     /* of STAMPS_PRICE */
 #define PASS_MIN 2000
 #define LEVELS 10        /* a side */
 #define BOOK_LEVELS 100  /* likewise, of a whole one */
@@ -24,8 +26,9 @@ struct feed {
     size_t instruments, count; /* messages of a pass */
     char *bytes;
     size_t *ends;
-    uint16_t ids[3], time; /* where the numbers stand, from a message's begin */
+    uint16_t ids[3], time, price; /* where the numbers stand, from a message's begin */
     size_t id_count;
+    stamp_ns *stamps; /* when writes have ended; NULL: nobody wants to know */
 };
 
 static void put_digits(char *at, uint64_t value, int digits)
@@ -56,8 +59,9 @@ static size_t make_text(const struct feed *feed, size_t message, char *text)
         return (size_t)snprintf(text, MESSAGE_BYTES,
                                 "{\"e\":\"trade\",\"E\":1723161256322,\"T\":1723161256321,\"s\":\"S%05zuUSDT\","
                                 "\"t\":%0*d,\"p\":\"%u.%02u\",\"q\":\"%s\",\"X\":\"MARKET\",\"m\":%s}",
-                                index, ID_DIGITS, 0, (unsigned)(61000 + message % 1000), (unsigned)(message % 100),
-                                feed->paced ? "10000000.000000014" : "0.01400000", message % 2 == 0 ? "true" : "false");
+                                index, ID_DIGITS, 0, feed->paced ? STAMPS_PRICE : (unsigned)(61000 + message % 1000),
+                                (unsigned)(message % 100), feed->paced ? "10000000.000000014" : "0.01400000",
+                                message % 2 == 0 ? "true" : "false");
     }
     size_t length =
         (size_t)snprintf(text, MESSAGE_BYTES,
@@ -107,6 +111,7 @@ static void find_places(struct feed *feed, const char *text)
         feed->ids[at] = place_of(text, feed->depth ? names[at] : "\"t\":");
     }
     feed->time = feed->depth ? 0 : place_of(text, "\"q\":\"");
+    feed->price = feed->depth ? 0 : place_of(text, "\"p\":\"");
 }
 
 static void make_pass(struct feed *feed)
@@ -146,10 +151,12 @@ static void number_message(const struct feed *feed, uint64_t pass, size_t messag
     put_digits(text + feed->ids[2], first + id * 5 - 5, ID_DIGITS);
 }
 
-static void stamp(const struct feed *feed, size_t message)
+static void stamp(const struct feed *feed, size_t message, uint64_t sent)
 {
     size_t begin = message == 0 ? 0 : feed->ends[message - 1];
-    char *text = feed->bytes + begin + (feed->ends[message] - begin - 4 < 126 ? 2 : 4) + feed->time;
+    char *start = feed->bytes + begin + (feed->ends[message] - begin - 4 < 126 ? 2 : 4);
+    char *text = start + feed->time;
+    put_digits(start + feed->price, STAMPS_PRICE + sent % STAMPS, PRICE_DIGITS);
     uint64_t now = nanoseconds();
     put_digits(text, TIME_FROM + now / 1000000000, TIME_WHOLE);
     put_digits(text + TIME_WHOLE + 1, now % 1000000000, TIME_DIGITS);
@@ -183,14 +190,17 @@ static void send_all(const struct feed *feed, struct wire *wire, double rate)
             if (rate > 0) {
                 while (seconds() < since + (double)sent / rate) {
                 }
-                sent++;
-                stamp(feed, message);
+                stamp(feed, message, sent);
             } else if (feed->ends[message] - begin < WRITE_BYTES && message + 1 < feed->count) {
                 continue;
             }
             if (!wire_write_all(wire, feed->bytes + begin, feed->ends[message] - begin)) {
                 return;
             }
+            if (rate > 0 && feed->stamps != NULL) {
+                atomic_store_explicit(&feed->stamps[sent % STAMPS], nanoseconds(), memory_order_release);
+            }
+            sent++;
             begin = feed->ends[message];
         }
     }
@@ -208,6 +218,7 @@ int main(int argc, char **argv)
                         .instruments = (size_t)number(argv[3])};
     double rate = number(argv[4]);
     feed.paced = rate > 0;
+    feed.stamps = feed.paced ? stamps_open() : NULL;
     if (feed.instruments < 1 || feed.instruments > 100000 || (feed.depth && rate > 0)) {
         (void)fprintf(stderr, "feed: 1 to 100000 instruments; a rate is for trades\n");
         return 2;

@@ -16,15 +16,19 @@ struct latency {
     uint64_t count;
 };
 
-/* `sent`: nanoseconds of the monotonic clock. */
-static inline void latency_add_ns(struct latency *latency, uint64_t sent)
+/* Both: nanoseconds of the monotonic clock. */
+static inline void latency_add_between(struct latency *latency, uint64_t sent, uint64_t now)
 {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    uint64_t now = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
     uint64_t slot = now > sent ? (now - sent) / LATENCY_SLOT_NS : 0;
     latency->slots[slot < LATENCY_SLOTS ? slot : LATENCY_SLOTS - 1]++;
     latency->count++;
+}
+
+static inline uint64_t latency_now(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
 static inline void latency_add(struct latency *latency, const char *message)
@@ -33,7 +37,7 @@ static inline void latency_add(struct latency *latency, const char *message)
     for (int i = 0; i < LATENCY_DIGITS; i++) {
         sent = sent * 10 + (uint64_t)(message[i] - '0');
     }
-    latency_add_ns(latency, sent);
+    latency_add_between(latency, sent, latency_now());
 }
 
 /* All whole unmasked frames with payloads of 126 to 65 535 bytes. */

@@ -279,10 +279,12 @@ static void the_runtime_gets_its_options(void **state)
 {
     (void)state;
     struct sl_run_options options;
-    sl_auto(sl_config) *config = conf_loaded(CONF_LEAST "runtime: {stack_size: 128KiB, watchdog: 0, drain: 7s}\n");
+    sl_auto(sl_config) *config =
+        conf_loaded(CONF_LEAST "runtime: {stack_size: 128KiB, watchdog: 0, spin: 100us, drain: 7s}\n");
     sl_conf_run_options(conf_of(config), &options);
     assert_int_equal(options.stack_bytes, 131072);
     assert_int_equal(options.watchdog, SL_NEVER);
+    assert_int_equal(options.spin, SL_MICROSECONDS(100));
     assert_int_equal(options.grace, SL_SECONDS(7));
     assert_true(options.signals);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Go with gorilla and encoding/json: "market trades|depth|books PORT SECONDS INSTRUMENTS". As beast.cc; books are sorted slices.
+// Go with gorilla and encoding/json, as its users write it: the default dialer, structs with tags, a map of instruments, books as sorted slices.
+// "market trades|depth|books PORT SECONDS INSTRUMENTS". What is done with a message is what market.hpp does: prices and
+// quantities exactly, in units of 10^-8, the time of receiving, repeats dropped, gaps counted by each symbol's ids.
 package main
 
 import (
@@ -9,6 +11,7 @@ import (
 	"os"
 	"sort"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,17 +44,19 @@ type depth struct {
 	} `json:"data"`
 }
 
-type level struct{ price, quantity float64 }
+type level struct{ price, quantity int64 }
 
 type instrument struct {
 	last       int64
+	received   time.Time
 	bids, asks []level
 }
 
 var (
 	instruments = map[string]*instrument{}
 	gaps        uint64
-	volume      float64
+	repeated    uint64
+	volume      int64
 )
 
 func find(symbol string) *instrument {
@@ -63,27 +68,47 @@ func find(symbol string) *instrument {
 	return one
 }
 
-func number(text string) float64 {
-	value, err := strconv.ParseFloat(text, 64)
+func number(text string) int64 {
+	whole, fraction, _ := strings.Cut(text, ".")
+	if len(fraction) > 8 {
+		panic("a number: " + text)
+	}
+	value, err := strconv.ParseInt(whole, 10, 64)
 	if err != nil {
 		panic(err)
 	}
-	return value
+	places := int64(0)
+	if fraction != "" {
+		if places, err = strconv.ParseInt(fraction, 10, 64); err != nil {
+			panic(err)
+		}
+	}
+	for at := 0; at < 8; at++ {
+		value *= 10
+		if at >= len(fraction) {
+			places *= 10
+		}
+	}
+	return value + places
 }
 
-func onTrade(data []byte) {
+func onTrade(data []byte, now time.Time) {
 	var event trade
 	if err := json.Unmarshal(data, &event); err != nil {
 		panic(err)
 	}
 	one := find(event.Symbol)
+	price, quantity := number(event.Price), number(event.Quantity)
+	if one.last != 0 && event.ID <= one.last {
+		repeated++
+		return
+	}
 	if one.last != 0 && event.ID != one.last+1 {
 		gaps++
 	}
-	one.last = event.ID
-	price, quantity := number(event.Price), number(event.Quantity)
-	if event.Maker && event.Sent >= event.Happened {
-		volume += price * quantity
+	one.last, one.received = event.ID, now
+	if event.Maker && event.Sent >= event.Happened && price > 0 {
+		volume += quantity
 	}
 }
 
@@ -110,17 +135,21 @@ func apply(book []level, changes [][2]string, keep bool) []level {
 	return book
 }
 
-func onDepth(data []byte, keep bool) {
+func onDepth(data []byte, now time.Time, keep bool) {
 	var message depth
 	if err := json.Unmarshal(data, &message); err != nil {
 		panic(err)
 	}
 	event := &message.Data
 	one := find(event.Symbol)
+	if one.last != 0 && event.Last <= one.last {
+		repeated++
+		return
+	}
 	if one.last != 0 && event.Previous != one.last {
 		gaps++
 	}
-	one.last = event.Last
+	one.last, one.received = event.Last, now
 	one.bids = apply(one.bids, event.Bids, keep)
 	one.asks = apply(one.asks, event.Asks, keep)
 	if keep && len(one.bids) > 0 && len(one.asks) > 0 && one.bids[len(one.bids)-1].price >= one.asks[0].price {
@@ -138,8 +167,7 @@ func main() {
 	mode := os.Args[1]
 	lasts, _ := strconv.ParseFloat(os.Args[3], 64)
 	wanted, _ := strconv.Atoi(os.Args[4])
-	dialer := websocket.Dialer{ReadBufferSize: 256 * 1024}
-	socket, _, err := dialer.Dial("ws://127.0.0.1:"+os.Args[2]+"/", nil)
+	socket, _, err := websocket.DefaultDialer.Dial("ws://127.0.0.1:"+os.Args[2]+"/", nil)
 	if err != nil {
 		panic(err)
 	}
@@ -160,13 +188,14 @@ func main() {
 		if err != nil {
 			panic(err)
 		}
+		now := time.Now()
 		if mode == "trades" {
-			onTrade(data)
+			onTrade(data, now)
 		} else {
-			onDepth(data, mode == "books")
+			onDepth(data, now, mode == "books")
 		}
 	}
 	counted := float64(count - from)
-	fmt.Printf("rate %.0f rate_cpu %.0f gaps %d volume %.0f\n", counted/time.Since(since).Seconds(),
-		counted/(busy()-busySince), gaps, volume)
+	fmt.Printf("rate %.0f rate_cpu %.0f gaps %d volume %d\n", counted/time.Since(since).Seconds(),
+		counted/(busy()-busySince), gaps+repeated, volume)
 }

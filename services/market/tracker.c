@@ -398,16 +398,16 @@ static int see_late(sl_tracker *tracker, const struct channel *channel, const sl
 {
     struct window *window = settle(channel);
     int64_t oldest = channel->high - SL_TRACKER_WINDOW + 1;
-    bool new = false;
-    for (int64_t id = ids.first > oldest ? ids.first : oldest; id <= ids.last; id++) {
-        new = new || !seen(window, id);
+    int64_t first = ids.first > oldest ? ids.first : oldest, id = first;
+    while (id <= ids.last && seen(window, id)) {
+        id++;
     }
-    if (!new) {
+    if (id > ids.last) {
         tracker->stats.repeated++;
         return 0;
     }
     SL_TRY(give(tracker, event));
-    for (int64_t id = ids.first > oldest ? ids.first : oldest; id <= ids.last; id++) {
+    for (id = first; id <= ids.last; id++) {
         mark(window, id, true);
     }
     tracker->stats.late++;
@@ -778,8 +778,6 @@ void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_
         *channel = (struct channel){0};
     }
 }
-
-/* ---- looking ---- */
 
 sl_tracker_pulse sl_tracker_get_pulse(const sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed,
                                       int64_t interval_ns)

@@ -291,8 +291,8 @@ int sl__read_levels(sl_venue_decoder *decoder, struct sl__venue_side *side)
         SL_TRY(sl__levels_add(decoder, side, &level));
         SL_TRY(parse_level_number(decoder, price, &level->price));
         SL_TRY(parse_level_number(decoder, quantity, &level->quantity));
-        if (level->quantity.mantissa < 0) {
-            return sl__refuse(decoder, SL_EPROTO, "a negative quantity before byte %zu", sl_json_here(json));
+        if ((level->price.mantissa | level->quantity.mantissa) < 0) {
+            return sl__refuse(decoder, SL_EPROTO, "a negative quantity or price before byte %zu", sl_json_here(json));
         }
         code = 0;
     }
@@ -317,10 +317,42 @@ const sl_instrument *sl__instrument(sl_venue_decoder *decoder, sl_json_text symb
     return instrument;
 }
 
+/* Whether a price, quantity or id is negative: that is nothing the venue can mean. (Rates of funding may be.) */
+static bool is_negative(const sl_market_event *event)
+{
+    const sl_trade *trade = &event->as.trade;
+    const sl_best *best = &event->as.best;
+    const sl_ticker *ticker = &event->as.ticker;
+    const sl_candle *candle = &event->as.candle;
+    switch (event->kind) {
+    case SL_EVENT_TRADE:
+        return (trade->id | trade->price.mantissa | trade->quantity.mantissa) < 0;
+    case SL_EVENT_BEST:
+        return (best->bid.price.mantissa | best->bid.quantity.mantissa | best->ask.price.mantissa |
+                best->ask.quantity.mantissa) < 0;
+    case SL_EVENT_TICKER:
+        return (ticker->last.mantissa | ticker->open.mantissa | ticker->high.mantissa | ticker->low.mantissa |
+                ticker->volume.mantissa | ticker->quote_volume.mantissa | ticker->bid.price.mantissa |
+                ticker->bid.quantity.mantissa | ticker->ask.price.mantissa | ticker->ask.quantity.mantissa) < 0;
+    case SL_EVENT_CANDLE:
+        return (candle->open.mantissa | candle->high.mantissa | candle->low.mantissa | candle->close.mantissa |
+                candle->volume.mantissa | candle->open_time_ns | candle->interval_ns) < 0;
+    case SL_EVENT_FUNDING:
+        return (event->as.funding.mark_price.mantissa | event->as.funding.index_price.mantissa) < 0;
+    case SL_EVENT_LIQUIDATION:
+        return (event->as.liquidation.price.mantissa | event->as.liquidation.quantity.mantissa) < 0;
+    case SL_EVENT_OPEN_INTEREST:
+        return (event->as.open_interest.quantity.mantissa | event->as.open_interest.value.mantissa) < 0;
+    default:
+        return false; /* levels are looked at as they are read */
+    }
+}
+
 int sl__give_event(sl_venue_decoder *decoder, const sl_venue_output *output, const sl_market_event *event)
 {
-    if (event->kind == SL_EVENT_TRADE && event->as.trade.id < 0) {
-        return sl__refuse(decoder, SL_EPROTO, "a trade with the id %" PRId64, event->as.trade.id);
+    if (is_negative(event)) {
+        return sl__refuse(decoder, SL_EPROTO, "a %s of %s has a negative id, price or quantity",
+                          sl_event_kind_name(event->kind), event->instrument->symbol);
     }
     decoder->gave_event = true;
     decoder->stats.events++;

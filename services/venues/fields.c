@@ -239,6 +239,13 @@ int sl__field_decimal_if(sl__reading *reading, const sl__fields *fields, unsigne
     return sl__field_told(fields, field) ? sl__field_decimal(reading, fields, field, ret_value) : 0;
 }
 
+int sl__field_derived_if(sl__reading *reading, const sl__fields *fields, unsigned field, sl_decimal *ret_value)
+{
+    sl_json_text text = sl__field_or_empty(fields, field);
+    bool too_long = text.size_bytes > 0 && sl_decimal_parse(text.data, text.size_bytes, ret_value) == SL_ERANGE;
+    return too_long ? 0 : sl__field_decimal_if(reading, fields, field, ret_value);
+}
+
 int sl__field_time_if(sl__reading *reading, const sl__fields *fields, unsigned field, int64_t unit_ns, int64_t *ret_ns)
 {
     return sl__field_told(fields, field) ? sl__field_time(reading, fields, field, unit_ns, ret_ns) : 0;

@@ -136,6 +136,12 @@ SL_MUST_CHECK int sl__text_when(sl__reading *reading, const char *name, sl_json_
 SL_MUST_CHECK int sl__field_int_if(sl__reading *reading, const sl__fields *fields, unsigned field, int64_t *ret_value);
 SL_MUST_CHECK int sl__field_decimal_if(sl__reading *reading, const sl__fields *fields, unsigned field,
                                        sl_decimal *ret_value);
+/*
+ * Likewise, and one with more digits than can be represented leaves the value as it is, too: for figures that the venue
+ * derives from others, which are not worth the message.
+ */
+SL_MUST_CHECK int sl__field_derived_if(sl__reading *reading, const sl__fields *fields, unsigned field,
+                                       sl_decimal *ret_value);
 SL_MUST_CHECK int sl__field_time_if(sl__reading *reading, const sl__fields *fields, unsigned field, int64_t unit_ns,
                                     int64_t *ret_ns);
 

@@ -86,7 +86,7 @@ static int read_row(sl__rest *rest, const sl__name names[SL__QUOTES], int64_t un
         break;
     default:
         SL_TRY(sl__field_quantity(reading, &fields, SL__QUOTE_INTEREST, &event.as.open_interest.quantity));
-        SL_TRY(sl__field_decimal_if(reading, &fields, SL__QUOTE_VALUE, &event.as.open_interest.value));
+        SL_TRY(sl__field_derived_if(reading, &fields, SL__QUOTE_VALUE, &event.as.open_interest.value));
         break;
     }
     return sl__give(reading, &event);

@@ -86,8 +86,8 @@ static int read_changes(sl__reading *reading)
         SL_TRY(sl__levels_add(decoder, side == SL_SIDE_BUY ? &decoder->bids : &decoder->asks, &level));
         SL_TRY(sl__text_decimal(decoder, reading->what, "price", price, &level->price));
         SL_TRY(sl__text_decimal(decoder, reading->what, "size", size, &level->quantity));
-        if (level->quantity.mantissa < 0) {
-            return sl__bad(reading, SL_EPROTO, "a negative size before byte %zu", sl_json_here(decoder->json));
+        if ((level->price.mantissa | level->quantity.mantissa) < 0) {
+            return sl__bad(reading, SL_EPROTO, "a negative size or price before byte %zu", sl_json_here(decoder->json));
         }
         code = sl_json_leave(decoder->json);
         code = code < 0 ? sl__bad_json(reading, code) : code;

@@ -33,7 +33,7 @@ static int read_level(sl__reading *reading, sl_level *level)
     if (code < 0) {
         return sl__bad_json(reading, code);
     }
-    if (seen != 3 || level->quantity.mantissa < 0) {
+    if (seen != 3 || (level->price.mantissa | level->quantity.mantissa) < 0) {
         return sl__bad(reading, SL_EPROTO,
                        "a level without \"price\" or \"qty\", or with a negative one, before byte %zu",
                        reading->origin + sl_json_behind(json));

@@ -177,7 +177,7 @@ int sl__okx_read_interest(sl__reading *reading, sl_market_event *ret_event)
     *ret_event = sl__event_of(reading, SL_EVENT_OPEN_INTEREST, SL_FEED_OPEN_INTEREST, NULL);
     SL_TRY(sl__fields_read(reading, &fields, interest_names, O_COUNT));
     SL_TRY(sl__field_time(reading, &fields, TIME, SL__MS, &ret_event->venue_time_ns));
-    SL_TRY(sl__field_decimal_if(reading, &fields, VALUE, &ret_event->as.open_interest.value));
+    SL_TRY(sl__field_derived_if(reading, &fields, VALUE, &ret_event->as.open_interest.value));
     return sl__field_quantity(reading, &fields, QUANTITY, &ret_event->as.open_interest.quantity);
 }
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define TRADES 3000
-#define SEEDS 20
+#define SEEDS 4
 
 /* How a venue writes the trade number `id`; of aggregates also the number of the first one in it. */
 struct style {

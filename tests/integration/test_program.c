@@ -11,11 +11,6 @@
 
 #define OUTPUT_BYTES ((size_t)2 << 20)
 #define PROGRAM SL_TEST_BUILD_DIR "/sluice"
-#ifdef __SANITIZE_ADDRESS__
-#define SLOWER 5 /* what the sanitizers cost; their memory is not ours */
-#else
-#define SLOWER 1
-#endif
 
 static char folder[64];
 static char *output;
@@ -173,8 +168,8 @@ static void expect_refusal(const char *line, const char *part)
     long peak_kib;
     double took = measure(line, 78, part, &peak_kib);
     print_message("%-50.50s  %.3f s, at most %ld KiB\n", part, took, peak_kib);
-    assert_true(took < SLOWER);
-    assert_true(SLOWER > 1 || peak_kib <= 65536);
+    assert_true(took < SL_TEST_SLOWER);
+    assert_true(SL_TEST_SLOWER > 1 || peak_kib <= 65536);
 }
 
 static void bombs_are_refused(void **state)
@@ -230,7 +225,7 @@ static void a_large_configuration_loads_quickly(void **state)
         best = took < best ? took : best;
     }
     print_message("5 000 lines in %.1f ms, with the start of the process\n", best * 1e3);
-    assert_true(best < 0.05 * SLOWER);
+    assert_true(best < 0.05 * SL_TEST_SLOWER);
 }
 
 /* ---- about itself ---- */

@@ -26,6 +26,15 @@
 
 #include <cmocka.h>
 
+/* How much slower the sanitizers make the code, for limits of time; 1: none of them, so that memory counts too. */
+#if defined(__SANITIZE_THREAD__)
+#define SL_TEST_SLOWER 20
+#elif defined(__SANITIZE_ADDRESS__)
+#define SL_TEST_SLOWER 5
+#else
+#define SL_TEST_SLOWER 1
+#endif
+
 /* The main function of a test program; its arguments are cmocka_unit_test...() entries. No semicolon behind it. */
 #define SL_TEST_MAIN(...)                                                                                              \
     int main(int argc, char **argv)                                                                                    \

@@ -12,11 +12,6 @@
 #define SECONDS_MAX 1.0
 #define MEMORY_KIB_MAX 65536L
 #define HUGE_BYTES 100000000L
-#ifdef __SANITIZE_ADDRESS__
-#define SLOWER 5 /* what the sanitizers cost; their memory is not ours */
-#else
-#define SLOWER 1
-#endif
 
 struct big {
     char *text;
@@ -81,8 +76,8 @@ static void measure(struct big *big, const char *part)
     double took = seconds() - begin;
     long peak = memory_peak() - before;
     print_message("%s: %.3f s, %ld KiB\n", part == NULL ? "loaded" : part, took, peak);
-    assert_true(took < SECONDS_MAX * SLOWER);
-    assert_true(SLOWER > 1 || peak < MEMORY_KIB_MAX);
+    assert_true(took < SECONDS_MAX * SL_TEST_SLOWER);
+    assert_true(SL_TEST_SLOWER > 1 || peak < MEMORY_KIB_MAX);
     free(big->text);
     *big = (struct big){NULL, 0, 0};
 }
@@ -214,7 +209,7 @@ static void variables_that_multiply(void **state)
                                                                 .env_arg = value},
                                     &config, &report),
                      SL_EINVAL);
-    assert_true(seconds() - begin < SECONDS_MAX * SLOWER);
+    assert_true(seconds() - begin < SECONDS_MAX * SL_TEST_SLOWER);
     assert_non_null(strstr(sl_config_report_text(report),
                            "the configuration is too large; expected one that takes at most 32 MiB"));
     sl_config_report_free(report);
@@ -247,7 +242,7 @@ static void files_that_are_none(void **state)
             sl_config_load(&(struct sl_config_options){.root = &program_section, .sources = &source, .source_count = 1},
                            &config, &report),
             SL_EINVAL);
-        assert_true(seconds() - begin < SECONDS_MAX * SLOWER);
+        assert_true(seconds() - begin < SECONDS_MAX * SL_TEST_SLOWER);
         assert_non_null(strstr(sl_config_report_text(report), rows[i].part));
         sl_config_report_free(report);
     }

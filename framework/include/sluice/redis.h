@@ -265,7 +265,7 @@ SL_AUTO_DECLARE(sl_redis_reply, sl_redis_reply_free)
 /* The whole reply as a value (NIL for NULL); valid, like all values within, until it is freed. */
 struct sl_redis_value sl_redis_reply_value(const sl_redis_reply *reply);
 
-/* The values inside, in order: while (sl_redis_value_next(&list, &item)) {...} begins again after the last. */
+/* The values inside, in order: while (sl_redis_list_next(&list, &item)) {...} begins again after the last. */
 struct sl_redis_list {
     const char *next; /* private, both */
     size_t left;

@@ -91,7 +91,7 @@ struct sl_retry_budget_policy {
 
 #define SL_NO_RESERVE UINT32_MAX
 
-/* One for all calls to one origin. Private members. */
+/* One for all calls to one origin. Private members. Made by sl_retry_budget_init(): 0, or SL_EINVAL naming the field. */
 typedef struct sl_retry_budget {
     struct sl_retry_budget_policy policy;
     double tokens;
@@ -156,7 +156,7 @@ typedef struct sl_hedge {
     sl_time next; /* when the next request goes if none has answered; SL_NEVER: none does */
 } sl_hedge;
 
-/* `idempotent` false: there will be no second request. The first one goes now. */
+/* The first request goes now; no second one unless `idempotent`. `budget` is borrowed, may be NULL. 0, SL_EINVAL. */
 SL_MUST_CHECK int sl_hedge_begin(sl_hedge *hedge, const struct sl_hedge_policy *policy, sl_retry_budget *budget,
                                  bool idempotent, sl_time now);
 

@@ -38,10 +38,10 @@ struct sl_hooks {
 /* A simulated world: virtual time that jumps when all tasks are blocked, and one seed for every choice. */
 struct sl_simulation_options {
     uint64_t seed;
-    sl_time start; /* first value of the clock; 0: one second */
-    sl_time
-        autojump; /* all tasks blocked for this long of real time: jump to the next deadline. 0: at once; SL_NEVER: never */
-    double rate; /* virtual seconds a real second; 0: the clock stands still between jumps */
+    sl_time start;    /* first value of the clock; 0: one second */
+    sl_time autojump; /* jump to the next deadline when all tasks were blocked for so long of real time; */
+                      /* 0: at once; SL_NEVER: never */
+    double rate;      /* virtual seconds a real second; 0: the clock stands still between jumps */
 };
 
 struct sl_run_options {
@@ -77,18 +77,18 @@ struct sl_run_options {
 
 /*
  * Runs fn(arg) as the main task of a new runtime on this thread, until it and all it started have
- * ended. `options` may be NULL. Returns the main task's result; SL_EMISUSE when this thread runs a
- * runtime already; SL_ENOMEM; SL_EINTERRUPTED when a signal ended it; SL_EINTERNAL when a part of the
- * runtime failed. `reterr_error` (may be NULL) gets the error tree, to be released by the caller.
+ * ended. `options` may be NULL. Returns the main task's result; SL_EINVAL without `fn`; SL_EMISUSE when this thread
+ * runs a runtime already; SL_ENOMEM; SL_EINTERRUPTED when a signal ended it; SL_EINTERNAL when a part of the runtime
+ * failed. `reterr_error` (may be NULL) gets the error tree, for sl_error_unref().
  */
 SL_MUST_CHECK int sl_run(const struct sl_run_options *options, sl_task_fn fn, void *arg, sl_error **reterr_error);
 
 /*
- * For main(): sl_run() with signals on and unlimited waiting off; prints the error tree to standard
- * error. Returns the exit status: 0, 1 for a failure, 130 or 143 when SIGINT or SIGTERM ended it.
+ * For main(): sl_run() with signals on; prints the error tree of a failure to standard error. Returns the exit
+ * status: 0, 1 for a failure, 130 or 143 when SIGINT or SIGTERM ended it.
  */
 int sl_main(sl_task_fn fn, void *arg);
-/* The same with options, which say themselves whether signals are on. */
+/* The same with options (may be NULL), which say themselves whether signals are on. */
 int sl_main_with(const struct sl_run_options *options, sl_task_fn fn, void *arg);
 
 /* What the scheduler holds just now. */

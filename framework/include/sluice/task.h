@@ -49,7 +49,7 @@ uint64_t sl_task_parent_id(sl_task_ref ref);
 const char *sl_task_name(sl_task_ref ref);
 size_t sl_task_path(sl_task_ref ref, char *buffer, size_t size_bytes);
 
-/* Renames the running task. Returns 0 or SL_ENOTASK. */
+/* Renames the running task; the name is copied (31 bytes), NULL: "task". Returns 0 or SL_ENOTASK. */
 int sl_task_rename(const char *name);
 
 /*

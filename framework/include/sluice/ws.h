@@ -80,9 +80,9 @@ struct sl_ws_options {
 
 /*
  * Connects and shakes hands. Waits. `options.stream` is taken over, also when the call fails. 0; SL_EINVAL for a
- * bad URL or option; SL_EPROTO when the answer is not a proper
- * upgrade (the message has the status, a redirect's goal and the beginning of the body); SL_ETIMEDOUT; what
- * sl_connect(), sl_tls_client() and the stream give.
+ * bad URL or option; SL_EPROTO when the answer is not a proper upgrade (the message has the status, a redirect's goal
+ * and the beginning of the body); SL_ETIMEDOUT after handshake_timeout; what sl_connect(), sl_tls_client() and the
+ * stream give.
  */
 SL_MUST_CHECK int sl_ws_connect_with(const struct sl_ws_options *options, sl_ws **ret_ws);
 /* The same with the URL alone. */
@@ -109,9 +109,9 @@ bool sl_ws_compresses(const sl_ws *ws);
 SL_MUST_CHECK int sl_ws_receive(sl_ws *ws, struct sl_ws_message *ret_message);
 
 /*
- * Sends one message. Waits while the peer does not read, and for other senders. Nothing is kept of it. 0;
- * SL_EINVAL for text that is not UTF-8 (nothing was sent); SL_EPIPE once a close frame was sent or the connection broke; SL_ENOMEM: nothing was sent; what
- * the stream gives. A send that is cancelled while the peer does not read breaks the connection for sending.
+ * Sends one message. Waits while the peer does not read, and for other senders. Nothing is kept of it. 0; SL_EINVAL for
+ * text that is not UTF-8, SL_ENOMEM: nothing was sent; SL_EPIPE once a close frame was sent or the connection broke;
+ * what the stream gives. A send that is cancelled while the peer does not read breaks the connection for sending.
  */
 SL_MUST_CHECK int sl_ws_send(sl_ws *ws, enum sl_ws_kind kind, const void *data, size_t size_bytes);
 

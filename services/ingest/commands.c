@@ -63,5 +63,6 @@ int sl_command_status(int code, const sl_config_report *report)
 int sl_command_load_or_tell(const struct sl_cli_arguments *arguments, sl_config **ret_config)
 {
     sl_auto(sl_config_report) *report = NULL;
-    return sl_command_status(sl_command_load(arguments, ret_config, &report), report);
+    int code = sl_command_load(arguments, ret_config, &report); /* before its report is looked at */
+    return sl_command_status(code, report);
 }

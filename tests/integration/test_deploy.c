@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What is in deploy/, to the liking of the tools that it is for. */
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "scratch_folder.h"
 #include "shell_run.h"
 #include "sl_test.h"
-
-static struct scratch_folder folder;
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = scratch_folder_make();
-    return chdir(folder.path);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_folder_remove(&folder);
-    return chdir("/");
-}
+#include <stdlib.h>
 
 /* ---- systemd ---- */
 
@@ -106,10 +88,7 @@ static void images_have_what_the_build_knows(void **state)
     shell_expect("$SLUICE health --admin http://127.0.0.1:1 2>&1", 1, "127.0.0.1");
 }
 
-SL_TEST_MAIN(cmocka_unit_test_setup_teardown(images_have_what_the_build_knows, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(systemd_knows_all_of_the_unit, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(the_unit_exposes_little, set_up, tear_down),
-             cmocka_unit_test(yaml_is_tidy),
-             cmocka_unit_test_setup_teardown(alerts_fire_when_they_should, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(metrics_that_are_looked_at_are_there, set_up, tear_down),
+SL_TEST_MAIN(SCRATCH_CASE(images_have_what_the_build_knows), SCRATCH_CASE(systemd_knows_all_of_the_unit),
+             SCRATCH_CASE(the_unit_exposes_little), cmocka_unit_test(yaml_is_tidy),
+             SCRATCH_CASE(alerts_fire_when_they_should), SCRATCH_CASE(metrics_that_are_looked_at_are_there),
              cmocka_unit_test(compose_points_at_what_is_there))

@@ -5,48 +5,23 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "scratch_folder.h"
+#include "shell_run.h"
 #include "sl_test.h"
 
-#define OUTPUT_BYTES ((size_t)1 << 20)
+static const char *output;
 
-static struct scratch_folder folder;
-static char output[OUTPUT_BYTES];
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = scratch_folder_make();
-    return setenv("SLUICE", SL_TEST_BUILD_DIR "/sluice", 1) < 0 ||
-                   setenv("TRUTH", SL_TEST_SOURCE_DIR "/tests/integration/truth.py", 1) < 0 || chdir(folder.path) < 0
-               ? -1
-               : 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    int code = chdir("/");
-    scratch_folder_remove(&folder);
-    return code;
-}
-
+/* Runs a line of the shell in the folder; its status, and what it wrote in `output`. */
 static int shell(const char *line)
 {
-    FILE *pipe = popen(line, "r");
-    assert_non_null(pipe);
-    size_t bytes = fread(output, 1, OUTPUT_BYTES - 1, pipe);
-    output[bytes] = '\0';
-    int status = pclose(pipe);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return shell_run(line, &output);
 }
 
 /* Functions of the shell: an exchange in the background, a worker of some venues, waiting. */
 #define TOOLS                                                                                                          \
+    "TRUTH=$SOURCE/tests/integration/truth.py\n"                                                                       \
     "start() { $SLUICE exchange \"$@\" >ex 2>&1 & exchange=$!\n"                                                       \
     "  for i in $(seq 300); do grep -q 'ws://' ex && break; sleep 0.1; done\n"                                         \
     "  port=$(sed -n 's/listening on 127.0.0.1://p' ex); }\n"                                                          \
@@ -215,7 +190,6 @@ static void bad_use_is_told(void **state)
     }
 }
 
-#define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
-SL_TEST_MAIN(CASE(bad_use_is_told), CASE(sinks_hold_the_truth_after_a_bad_day), CASE(two_connections_lose_nothing),
-             CASE(a_recording_is_served_as_its_venues), CASE(a_captured_file_is_served_as_a_venue))
+SL_TEST_MAIN(SCRATCH_CASE(bad_use_is_told), SCRATCH_CASE(sinks_hold_the_truth_after_a_bad_day),
+             SCRATCH_CASE(two_connections_lose_nothing), SCRATCH_CASE(a_recording_is_served_as_its_venues),
+             SCRATCH_CASE(a_captured_file_is_served_as_a_venue))

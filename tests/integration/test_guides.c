@@ -1,26 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Every command in the guides is run, as it stands there. */
-#include <unistd.h>
-
 #include "scratch_folder.h"
 #include "shell_run.h"
 #include "sl_test.h"
-
-static struct scratch_folder folder;
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = scratch_folder_make();
-    return chdir(folder.path);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_folder_remove(&folder);
-    return chdir("/");
-}
 
 static void the_first_ten_minutes(void **state)
 {
@@ -84,11 +66,6 @@ static void guides_that_lie(void **state)
                  64, "fly");
 }
 
-SL_TEST_MAIN(cmocka_unit_test_setup_teardown(the_first_ten_minutes, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(operating, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(troubleshooting, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(writing_a_worker, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(retry_and_limits, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(replicas, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(sending_events, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(guides_that_lie, set_up, tear_down))
+SL_TEST_MAIN(SCRATCH_CASE(the_first_ten_minutes), SCRATCH_CASE(operating), SCRATCH_CASE(troubleshooting),
+             SCRATCH_CASE(writing_a_worker), SCRATCH_CASE(retry_and_limits), SCRATCH_CASE(replicas),
+             SCRATCH_CASE(sending_events), SCRATCH_CASE(guides_that_lie))

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The chart in deploy/helm: rendered with several values, to the liking of Kubernetes' own schemas and of sluice check. */
-#include <unistd.h>
-
 #include "scratch_folder.h"
 #include "shell_run.h"
 #include "sl_test.h"
@@ -10,22 +8,6 @@
 #define CHART "$SOURCE/deploy/helm/sluice "
 #define README "$SOURCE/deploy/helm/sluice/README.md"
 #define VALUES "$SOURCE/tests/deploy/helm/values/"
-
-static struct scratch_folder folder;
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = scratch_folder_make();
-    return chdir(folder.path);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_folder_remove(&folder);
-    return chdir("/");
-}
 
 static void as_it_is(void **state)
 {
@@ -125,6 +107,5 @@ static void broken_charts(void **state)
     }
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-SL_TEST_MAIN(CASE(as_it_is), CASE(with_everything), CASE(other_ways), CASE(wrong_values), CASE(broken_charts))
+SL_TEST_MAIN(SCRATCH_CASE(as_it_is), SCRATCH_CASE(with_everything), SCRATCH_CASE(other_ways),
+             SCRATCH_CASE(wrong_values), SCRATCH_CASE(broken_charts))

@@ -14,22 +14,6 @@
 
 #define STATES_MAX 2000 /* that pass before the expected one: signs of life */
 
-static struct scratch_folder folder;
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = scratch_folder_make();
-    return chdir(folder.path);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_folder_remove(&folder);
-    return chdir("/");
-}
-
 /* A service whose venue cannot be reached, and a sink: enough to be ready. */
 static void write_config(const char *name, const char *extra)
 {
@@ -123,7 +107,7 @@ static void by_a_file(void **state)
 {
     (void)state;
     char path[SCRATCH_PATH_MAX + 8];
-    (void)snprintf(path, sizeof path, "%s/notify", folder.path);
+    (void)snprintf(path, sizeof path, "%s/notify", scratch_folder_entered());
     a_life_is_told(path);
 }
 
@@ -140,7 +124,7 @@ static void no_signs_of_life_for_another(void **state)
 {
     (void)state;
     char path[SCRATCH_PATH_MAX + 8], text[64] = "";
-    (void)snprintf(path, sizeof path, "%s/notify", folder.path);
+    (void)snprintf(path, sizeof path, "%s/notify", scratch_folder_entered());
     write_config("a.yaml", "");
     int descriptor = listen_at(path);
     pid_t pid = start(path, "1000", "1");
@@ -158,7 +142,7 @@ static void sockets_that_are_none(void **state)
 {
     (void)state;
     char path[SCRATCH_PATH_MAX + 8];
-    (void)snprintf(path, sizeof path, "%s/notify", folder.path);
+    (void)snprintf(path, sizeof path, "%s/notify", scratch_folder_entered());
     write_config("a.yaml", "");
     int descriptor = listen_at(path);
     pid_t pid = start(path, "20000", "");
@@ -170,7 +154,5 @@ static void sockets_that_are_none(void **state)
     assert_int_equal(end_of(start("notify", "0", "")), 1);
 }
 
-SL_TEST_MAIN(cmocka_unit_test_setup_teardown(by_a_file, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(by_a_name_without_a_file, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(no_signs_of_life_for_another, set_up, tear_down),
-             cmocka_unit_test_setup_teardown(sockets_that_are_none, set_up, tear_down))
+SL_TEST_MAIN(SCRATCH_CASE(by_a_file), SCRATCH_CASE(by_a_name_without_a_file),
+             SCRATCH_CASE(no_signs_of_life_for_another), SCRATCH_CASE(sockets_that_are_none))

@@ -1,26 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What is installed is enough for projects outside; `sluice new worker` writes one. `./dev package check` does more. */
-#include <unistd.h>
-
 #include "scratch_folder.h"
 #include "shell_run.h"
 #include "sl_test.h"
-
-static struct scratch_folder folder;
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = scratch_folder_make();
-    return chdir(folder.path);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_folder_remove(&folder);
-    return chdir("/");
-}
 
 static void projects_outside_build_against_what_is_installed(void **state)
 {
@@ -92,7 +74,6 @@ static void names_that_are_none(void **state)
     shell_expect("ls", 0, "said\n");
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-SL_TEST_MAIN(CASE(projects_outside_build_against_what_is_installed), CASE(what_does_not_fit_is_not_found),
-             CASE(a_new_worker_is_written), CASE(nothing_is_written_over), CASE(names_that_are_none))
+SL_TEST_MAIN(SCRATCH_CASE(projects_outside_build_against_what_is_installed),
+             SCRATCH_CASE(what_does_not_fit_is_not_found), SCRATCH_CASE(a_new_worker_is_written),
+             SCRATCH_CASE(nothing_is_written_over), SCRATCH_CASE(names_that_are_none))

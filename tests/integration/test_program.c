@@ -4,33 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "scratch_folder.h"
+#include "shell_run.h"
 #include "sl_test.h"
 
-#define OUTPUT_BYTES ((size_t)2 << 20)
 #define PROGRAM SL_TEST_BUILD_DIR "/sluice"
 
-static char folder[64];
-static char *output;
-
-static int set_up(void **state)
-{
-    (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/sluice-program-XXXXXX");
-    output = calloc(1, OUTPUT_BYTES);
-    return mkdtemp(folder) == NULL || chdir(folder) < 0 || output == NULL ? -1 : 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    char line[128];
-    free(output);
-    (void)snprintf(line, sizeof line, "rm -rf %s", folder);
-    return chdir("/") < 0 || system(line) != 0 ? -1 : 0;
-}
+static const char *output;
 
 static void write_file(const char *name, const char *text)
 {
@@ -40,27 +21,15 @@ static void write_file(const char *name, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-/* Runs a line of the shell in the folder, $SLUICE being the program; its status, and what it wrote in `output`. */
+/* Runs a line of the shell in the folder; its status, and what it wrote in `output`. */
 static int shell(const char *line)
 {
-    assert_int_equal(setenv("SLUICE", PROGRAM, 1), 0);
-    FILE *pipe = popen(line, "r");
-    assert_non_null(pipe);
-    size_t bytes = fread(output, 1, OUTPUT_BYTES - 1, pipe);
-    output[bytes] = '\0';
-    int status = pclose(pipe);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return shell_run(line, &output);
 }
 
 static void expect(const char *line, int status, const char *part)
 {
-    int got = shell(line);
-    if (got != status || strstr(output, part) == NULL) {
-        print_error("%s\nexit status %d, expected %d with \"%s\":\n%s\n", line, got, status, part, output);
-    }
-    assert_int_equal(got, status);
-    assert_non_null(strstr(output, part));
+    output = shell_expect(line, status, part);
 }
 
 static const char good[] = "services:\n"
@@ -297,9 +266,8 @@ static void the_page_is_valid(void **state)
     assert_non_null(strstr(output, "--lock-ttl DURATION"));
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-SL_TEST_MAIN(CASE(check_says_what_is_good), CASE(check_says_all_that_is_wrong),
-             CASE(dump_shows_origins_and_hides_secrets), CASE(schema_has_two_forms), CASE(bombs_are_refused),
-             CASE(a_large_configuration_loads_quickly), CASE(venues_are_listed), CASE(completion_works_in_bash),
-             CASE(completion_is_valid_in_zsh_and_fish), CASE(the_page_is_valid))
+SL_TEST_MAIN(SCRATCH_CASE(check_says_what_is_good), SCRATCH_CASE(check_says_all_that_is_wrong),
+             SCRATCH_CASE(dump_shows_origins_and_hides_secrets), SCRATCH_CASE(schema_has_two_forms),
+             SCRATCH_CASE(bombs_are_refused), SCRATCH_CASE(a_large_configuration_loads_quickly),
+             SCRATCH_CASE(venues_are_listed), SCRATCH_CASE(completion_works_in_bash),
+             SCRATCH_CASE(completion_is_valid_in_zsh_and_fish), SCRATCH_CASE(the_page_is_valid))

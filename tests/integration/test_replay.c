@@ -5,42 +5,17 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "scratch_folder.h"
+#include "shell_run.h"
 #include "sl_test.h"
 
-#define OUTPUT_BYTES ((size_t)1 << 20)
+static const char *output;
 
-static struct scratch_folder folder;
-static char output[OUTPUT_BYTES];
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = scratch_folder_make();
-    return setenv("SLUICE", SL_TEST_BUILD_DIR "/sluice", 1) < 0 || chdir(folder.path) < 0 ? -1 : 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    int code = chdir("/");
-    scratch_folder_remove(&folder);
-    return code;
-}
-
-/* Runs a line of the shell in the folder, $SLUICE being the program; its status, and what it wrote in `output`. */
+/* Runs a line of the shell in the folder; its status, and what it wrote in `output`. */
 static int shell(const char *line)
 {
-    FILE *pipe = popen(line, "r");
-    assert_non_null(pipe);
-    size_t bytes = fread(output, 1, OUTPUT_BYTES - 1, pipe);
-    output[bytes] = '\0';
-    int status = pclose(pipe);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return shell_run(line, &output);
 }
 
 /* The names of captures, by spaces, as absolute paths. */
@@ -270,8 +245,7 @@ static void venues_are_listed(void **state)
     assert_string_equal(output, "10 True\n");
 }
 
-#define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
-SL_TEST_MAIN(CASE(hftbacktest_sessions), CASE(cryptofeed_binance), CASE(cryptofeed_others),
-             CASE(unknown_form_is_told_of), CASE(speed_changes_nothing), CASE(holes_are_told), CASE(bad_use),
-             CASE(sinks_of_a_configuration), CASE(recording_gives_the_same_events), CASE(venues_are_listed))
+SL_TEST_MAIN(SCRATCH_CASE(hftbacktest_sessions), SCRATCH_CASE(cryptofeed_binance), SCRATCH_CASE(cryptofeed_others),
+             SCRATCH_CASE(unknown_form_is_told_of), SCRATCH_CASE(speed_changes_nothing), SCRATCH_CASE(holes_are_told),
+             SCRATCH_CASE(bad_use), SCRATCH_CASE(sinks_of_a_configuration),
+             SCRATCH_CASE(recording_gives_the_same_events), SCRATCH_CASE(venues_are_listed))

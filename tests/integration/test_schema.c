@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ingest/config.h"
+#include "scratch_folder.h"
+#include "shell_run.h"
 #include "sl_test.h"
 
 #define OUTPUT_BYTES ((size_t)1 << 20)
@@ -17,35 +18,12 @@
 #define CONFIGS SL_TEST_SOURCE_DIR "/deploy/config"
 #define MODULES SL_TEST_SOURCE_DIR "/build/npm/schema/node_modules"
 
-static char folder[64];
-static char *output;
+static const char *output;
 
-static int set_up(void **state)
-{
-    (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/sluice-schema-XXXXXX");
-    output = calloc(1, OUTPUT_BYTES);
-    return mkdtemp(folder) == NULL || chdir(folder) < 0 || output == NULL ? -1 : 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    char line[128];
-    free(output);
-    (void)snprintf(line, sizeof line, "rm -rf %s", folder);
-    return chdir("/") < 0 || system(line) != 0 ? -1 : 0;
-}
-
+/* Runs a line of the shell in the folder; its status, and what it wrote in `output`. */
 static int shell(const char *line)
 {
-    FILE *pipe = popen(line, "r");
-    assert_non_null(pipe);
-    size_t bytes = fread(output, 1, OUTPUT_BYTES - 1, pipe);
-    output[bytes] = '\0';
-    int status = pclose(pipe);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return shell_run(line, &output);
 }
 
 static char *contents(const char *path)
@@ -88,13 +66,16 @@ static void the_pages_are_up_to_date(void **state)
         fail_msg("docs/reference/configuration.md is not what the tables say; run ./dev docs");
     }
     assert_int_equal(shell(PROGRAM " schema"), 0);
-    squeeze(output);
+    char *shown = strdup(output);
+    assert_non_null(shown);
+    squeeze(shown);
     squeeze(schema);
-    if (strcmp(output, schema) != 0) {
+    if (strcmp(shown, schema) != 0) {
         fail_msg("docs/reference/configuration.schema.json is not what the tables say; run ./dev docs");
     }
     free(page);
     free(schema);
+    free(shown);
     page = contents(SL_TEST_SOURCE_DIR "/docs/reference/scenario.md");
     assert_int_equal(shell(PROGRAM " schema --of scenario --format markdown"), 0);
     if (strcmp(output, page) != 0) {
@@ -234,7 +215,5 @@ static void ajv_refuses_the_bad_ones(void **state)
     assert_int_equal(ajv("good.yaml"), 0);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-SL_TEST_MAIN(CASE(the_pages_are_up_to_date), CASE(ready_files_are_good), CASE(ajv_agrees_on_the_ready_files),
-             CASE(ajv_refuses_the_bad_ones))
+SL_TEST_MAIN(SCRATCH_CASE(the_pages_are_up_to_date), SCRATCH_CASE(ready_files_are_good),
+             SCRATCH_CASE(ajv_agrees_on_the_ready_files), SCRATCH_CASE(ajv_refuses_the_bad_ones))

@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct scratch_folder scratch_folder_make(void)
 {
@@ -36,4 +37,26 @@ void scratch_folder_remove(const struct scratch_folder *folder)
     if (getenv("SL_TEST_KEEP") == NULL) { /* what a failure has left is to be looked at */
         scratch_remove(folder->path);
     }
+}
+
+static struct scratch_folder entered;
+
+int scratch_folder_enter(void **state)
+{
+    (void)state;
+    entered = scratch_folder_make();
+    return chdir(entered.path);
+}
+
+const char *scratch_folder_entered(void)
+{
+    return entered.path;
+}
+
+int scratch_folder_leave(void **state)
+{
+    (void)state;
+    int code = chdir("/");
+    scratch_folder_remove(&entered);
+    return code;
 }

@@ -25,7 +25,7 @@ int shell_run(const char *line, const char **ret_output)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-void shell_expect(const char *line, int status, const char *part)
+const char *shell_expect(const char *line, int status, const char *part)
 {
     const char *output;
     int got = shell_run(line, &output);
@@ -34,4 +34,5 @@ void shell_expect(const char *line, int status, const char *part)
     }
     assert_int_equal(got, status);
     assert_non_null(strstr(output, part));
+    return output;
 }

@@ -3,7 +3,7 @@
 #ifndef SHELL_RUN_H
 #define SHELL_RUN_H
 
-#define SHELL_OUTPUT_BYTES ((size_t)1 << 20)
+#define SHELL_OUTPUT_BYTES ((size_t)2 << 20)
 
 /*
  * Runs a line by sh, with $SLUICE the built program, $SOURCE the project's folder and $BUILD the build's. What it wrote on standard
@@ -11,7 +11,7 @@
  */
 int shell_run(const char *line, const char **ret_output);
 
-/* Fails the case, and shows the output, when the line ends otherwise or the output has not the part. */
-void shell_expect(const char *line, int status, const char *part);
+/* Fails the case, and shows the output, when the line ends otherwise or the output has not the part. The output, as above. */
+const char *shell_expect(const char *line, int status, const char *part);
 
 #endif

@@ -360,7 +360,9 @@ static int make(sl_stream *inner, sl_tls_config *config, const char *name, struc
 {
     size_t length = strlen(name);
     struct tls_stream *self = sl_calloc(1, sizeof *self + length + 1);
+    (void)pthread_mutex_lock(&config->lock);
     SSL *ssl = SSL_new(config->context);
+    (void)pthread_mutex_unlock(&config->lock);
     BIO *bio = BIO_new(config->wire);
     struct sl__tls_session *session = config->server ? NULL : sl__tls_session_new(name, inner);
     if (self == NULL || ssl == NULL || bio == NULL || (!config->server && session == NULL) ||
@@ -473,6 +475,11 @@ int sl_tls_server(sl_stream *inner, sl_tls_config *config, sl_stream **ret_strea
     if (!config->server) {
         sl_stream_close(inner);
         return sl_fail(SL_EINVAL, "sl_tls_server(): the configuration is for clients");
+    }
+    int code = sl__tls_renew(config);
+    if (code < 0) {
+        sl_stream_close(inner);
+        return code;
     }
     return handshake(inner, config, "the client", ret_stream);
 }

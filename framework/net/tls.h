@@ -16,9 +16,20 @@ struct sl__tls_session {
     char key[];
 };
 
+/* Of a server whose certificate may be renewed; `certificate` NULL: it stays as it is. */
+struct sl__tls_files {
+    char *certificate, *key, *ca; /* `ca` NULL: clients need none */
+    enum sl_tls_client_certificates clients;
+    enum sl_tls_version oldest;
+    uint64_t state; /* of the files when they were read last */
+    bool looking;   /* under the lock, as what follows */
+    sl_time looked_at;
+};
+
 struct sl_tls_config {
     atomic_uint references;
-    SSL_CTX *context;
+    SSL_CTX *context; /* of a server: under the lock */
+    struct sl__tls_files files;
     BIO_METHOD *wire; /* OpenSSL's way to the inner stream */
     bool server;
     bool insecure;
@@ -31,6 +42,15 @@ struct sl_tls_config {
 };
 
 void sl__tls_config_ref(sl_tls_config *config);
+
+/* tls_config.c: what OpenSSL makes of the options, for this configuration. */
+int sl__tls_context_new(sl_tls_config *config, const struct sl_tls_options *options, SSL_CTX **ret_context);
+
+/* tls_renew.c. SL_ENOMEM. */
+int sl__tls_files_keep(struct sl__tls_files *files, const struct sl_tls_options *options);
+void sl__tls_files_free(struct sl__tls_files *files);
+/* Looks at a server's files if that is due. 0, SL_ECANCELED. Waits. */
+int sl__tls_renew(sl_tls_config *config);
 
 /* What OpenSSL's callbacks and the words for its errors need to know of a connection; SSL_get_app_data(). */
 struct sl__tls_peer {

@@ -198,15 +198,14 @@ static int choose_alpn(SSL *ssl, const unsigned char **ret_name, unsigned char *
     return SSL_TLSEXT_ERR_OK;
 }
 
-static int set_alpn(sl_tls_config *config, const struct sl_tls_options *options)
+static int set_alpn(sl_tls_config *config, SSL_CTX *context)
 {
-    if (options->alpn == NULL || options->alpn[0] == NULL) {
+    if (config->alpn == NULL) {
         return 0;
     }
-    SL_TRY(copy_alpn(config, options->alpn));
-    if (options->server) {
-        SSL_CTX_set_alpn_select_cb(config->context, choose_alpn, config);
-    } else if (SSL_CTX_set_alpn_protos(config->context, config->alpn, (unsigned int)config->alpn_bytes) != 0) {
+    if (config->server) {
+        SSL_CTX_set_alpn_select_cb(context, choose_alpn, config);
+    } else if (SSL_CTX_set_alpn_protos(context, config->alpn, (unsigned int)config->alpn_bytes) != 0) {
         return sl_fail(SL_ENOMEM, "no memory for a TLS configuration");
     }
     return 0;
@@ -243,9 +242,8 @@ static int on_client_certificate(SSL *ssl, X509 **ret_certificate, EVP_PKEY **re
 
 /* ---- the configuration ---- */
 
-static int configure(sl_tls_config *config, const struct sl_tls_options *options)
+static int configure(SSL_CTX *context, const struct sl_tls_options *options)
 {
-    SSL_CTX *context = config->context;
     int oldest = options->min_version == SL_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
     if (SSL_CTX_set_min_proto_version(context, oldest) != 1) {
         return sl_fail(SL_ETLS, "OpenSSL does not take TLS 1.2 as its oldest version");
@@ -263,8 +261,22 @@ static int configure(sl_tls_config *config, const struct sl_tls_options *options
         SSL_CTX_set_client_cert_cb(context, on_client_certificate);
     }
     SL_TRY(set_trust(context, options));
-    SL_TRY(set_own_certificate(context, options));
-    return set_alpn(config, options);
+    return set_own_certificate(context, options);
+}
+
+int sl__tls_context_new(sl_tls_config *config, const struct sl_tls_options *options, SSL_CTX **ret_context)
+{
+    ERR_clear_error();
+    SSL_CTX *context = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
+    int code = context == NULL ? sl_fail(SL_ENOMEM, "no memory for TLS") : configure(context, options);
+    code = code == 0 ? set_alpn(config, context) : code;
+    ERR_clear_error();
+    if (code < 0) {
+        SSL_CTX_free(context);
+        return code;
+    }
+    *ret_context = context;
+    return 0;
 }
 
 static void destroy(sl_tls_config *config)
@@ -277,6 +289,7 @@ static void destroy(sl_tls_config *config)
     SSL_CTX_free(config->context);
     BIO_meth_free(config->wire);
     (void)pthread_mutex_destroy(&config->lock);
+    sl__tls_files_free(&config->files);
     sl_free(config->alpn);
     sl_free(config);
 }
@@ -304,12 +317,11 @@ int sl_tls_config_open(const struct sl_tls_options *options, sl_tls_config **ret
     config->server = options->server;
     config->insecure = options->insecure_accept_any_certificate;
     config->sessions_max = options->sessions_max == 0 ? SL_TLS_SESSIONS_MAX : options->sessions_max;
-    ERR_clear_error();
-    config->context = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
     config->wire = sl__tls_wire_new();
-    int code = config->context == NULL || config->wire == NULL ? sl_fail(SL_ENOMEM, "no memory for TLS")
-                                                               : configure(config, options);
-    ERR_clear_error();
+    int code = config->wire == NULL ? sl_fail(SL_ENOMEM, "no memory for TLS") : 0;
+    code = code == 0 ? sl__tls_files_keep(&config->files, options) : code; /* before they are read */
+    code = code == 0 && options->alpn != NULL && options->alpn[0] != NULL ? copy_alpn(config, options->alpn) : code;
+    code = code == 0 ? sl__tls_context_new(config, options, &config->context) : code;
     if (code < 0) {
         destroy(config);
         return code;

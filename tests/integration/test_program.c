@@ -104,6 +104,9 @@ static void dump_shows_origins_and_hides_secrets(void **state)
            "$SLUICE config dump --json b.yaml | sed 's/,\"origins.*//' >2 && cmp 1 2 && echo the same",
            0, "the same\n");
     expect("$SLUICE config dump none.yaml 2>&1", 78, "cannot be read");
+    expect("$SLUICE run none.yaml 2>&1", 78, "cannot be read");
+    expect("$SLUICE run --quiet none.yaml 2>&1", 78, "cannot be read");
+    expect("$SLUICE record --to x.rec none.yaml 2>&1", 78, "cannot be read");
 }
 
 static void schema_has_two_forms(void **state)

@@ -25,6 +25,9 @@ enum sl_tls_client_certificates {
     SL_TLS_CLIENTS_MUST_CERTIFY
 };
 
+/* A server looks at its files so often, when clients come, whether they were renewed. */
+#define SL_TLS_RENEW_CHECK SL_SECONDS(5)
+
 #define SL_TLS_ALPN_MAX 16
 #define SL_TLS_ALPN_BYTES_MAX 64 /* of one protocol's name, with the NUL */
 #define SL_TLS_SESSIONS_MAX 128
@@ -47,7 +50,8 @@ struct sl_tls_options {
 };
 
 /*
- * Makes a configuration. Reads the files (blocking: call it at the start). 0; SL_EINVAL for options that do
+ * Makes a configuration. Reads the files (blocking: call it at the start). A server whose certificate, key and authority
+ * come from files takes them anew when they have changed, see SL_TLS_RENEW_CHECK; what cannot be used is logged. 0; SL_EINVAL for options that do
  * not fit together, with a message; SL_ECERTIFICATE for a certificate or key that cannot be used; the system's
  * codes for files; SL_ENOMEM. Any thread.
  */

@@ -259,6 +259,11 @@ static int follow(struct sl_program_service *service, const sl_instrument *instr
 
 /* ---- its life ---- */
 
+static const char *next_address(void *arg)
+{
+    return sl_access_local_address(((const struct sl_program_service *)arg)->access);
+}
+
 static int make_stream(struct sl_program_service *service, sl_stream_service **ret_stream)
 {
     const struct sl_conf_connections *connections = connections_of(service);
@@ -272,7 +277,7 @@ static int make_stream(struct sl_program_service *service, sl_stream_service **r
         .redundancy = (unsigned)connections->redundancy,
         .per_connection = (uint32_t)connections->max_streams,
         .tls = sl_access_tls(access),
-        .local_address = sl_access_local_address(access),
+        .local_address = next_address,
         .proxy = sl_access_proxy(access),
         .deflate = connections->compression,
         .silence = connections->silence,

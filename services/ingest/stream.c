@@ -361,7 +361,7 @@ int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg)
         .origin = options->origin,
         .number = ++stream->last_number,
         .tls = options->tls,
-        .local_address = options->local_address,
+        .local_address = options->local_address == NULL ? NULL : options->local_address(options->arg),
         .proxy = options->proxy,
         .deflate = options->deflate,
         .silence = options->silence,

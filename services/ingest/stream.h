@@ -45,7 +45,7 @@ struct sl_stream_options {
     unsigned redundancy;     /* connections for each subscription: 1 to SL_STREAM_REDUNDANCY_MAX; 0: 1 */
     uint32_t per_connection; /* subscriptions; 0: as many as the venue allows */
     sl_tls_config *tls;      /* NULL: the default */
-    const char *local_address, *proxy;
+    const char *proxy;
     bool deflate;
     sl_time silence;           /* 0: the venue's */
     sl_time connect_timeout;   /* 0: SL_CONNECTION_TIMEOUT */
@@ -67,6 +67,8 @@ struct sl_stream_options {
                  int64_t receive_time_ns);
     /* For recordings, too: the answer to a request for a snapshot, before it is used; what an ended connection carried. */
     int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns);
+    /* The address that the next connection comes from; NULL, or what gives NULL: the system's choice. */
+    const char *(*local_address)(void *arg);
     int (*lost)(void *arg, const sl_connection *connection, const sl_subscription *what, bool last);
 };
 

@@ -110,7 +110,7 @@ case_a_connection_has_its_time_and_its_offer() {
     pids+=($!)
     until_true is_open "$mute"
     config "$exchange" "$mute" <<END
-services: { okx: { kind: stream, venue: okx, instruments: ["*"], channels: [trades], sinks: [file], connections: { connect_timeout: 100ms, compression: true } } }
+services: { okx: { kind: stream, venue: okx, instruments: ["*"], channels: [trades], sinks: [file], connections: { connect_timeout: 100ms, compression: true, max_streams: 1 } } }
 retry: { default: { initial: 10ms, max: 10ms } }
 admin: { enabled: false }
 END

@@ -28,6 +28,7 @@ struct replica {
     sl_partitions *partitions;
     bool refuse_once; /* the first owner says that a sink has refused it */
     bool stubborn;    /* does not heed a stop */
+    bool slow_one;    /* the next owner that is told to stop does not */
     bool brief;       /* returns at once, with 0 */
     int fail;
     int code; /* 1: it runs */
@@ -55,6 +56,10 @@ static inline int serve(void *arg, const struct sl_partition *partition)
     }
     world->owners[i]++;
     int code = replica->stubborn ? sl_sleep(SL_SECONDS(60)) : sl_stop_wait();
+    if (code == 0 && replica->slow_one) {
+        replica->slow_one = false;
+        code = sl_sleep(SL_SECONDS(60));
+    }
     world->owners[i]--;
     world->ended[i] = sl_now();
     return code;

@@ -373,7 +373,7 @@ C_TEST_REAL_FEW(lock_silent_server_ends_the_work_in_time,
     return 0;
 }
 
-C_TEST_REAL_FEW(lock_late_answer_is_no_lock,
+C_TEST_REAL_FEW(lock_b35_late_answer_is_no_lock,
                 "given an answer that comes when the TTL is over, then it is given back and "
                 "asked for again",
                 "coordination 1.4.35")
@@ -403,4 +403,5 @@ SL_TEST_MAIN(cmocka_unit_test(lock_b15_anothers_lock_stays), cmocka_unit_test(lo
              cmocka_unit_test(lock_b24_adding_and_setting), cmocka_unit_test(lock_b25_extending_anothers),
              cmocka_unit_test(lock_b26_a_renewal_is_tried_again), cmocka_unit_test(lock_b27_the_last_failure_shows),
              cmocka_unit_test(lock_b28_not_ours_ends_it_at_once), cmocka_unit_test(lock_b29_the_callers_deadline),
-             cmocka_unit_test(lock_silent_server_ends_the_work_in_time), cmocka_unit_test(lock_late_answer_is_no_lock))
+             cmocka_unit_test(lock_silent_server_ends_the_work_in_time),
+             cmocka_unit_test(lock_b35_late_answer_is_no_lock))

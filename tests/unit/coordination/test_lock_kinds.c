@@ -573,7 +573,7 @@ static int look_at_rows(void *arg)
     return sl_scope_wait(&scope);
 }
 
-static void lock_b49_a_frozen_holder(void **state)
+static void lock_b49_f02_a_frozen_holder(void **state)
 {
     (void)state;
     int ends[2];
@@ -611,4 +611,4 @@ SL_TEST_MAIN(cmocka_unit_test(lock_b31_all_keys_or_none), cmocka_unit_test(lock_
              cmocka_unit_test(lock_b43_permits_come_back), cmocka_unit_test(lock_b44_an_expired_permit),
              cmocka_unit_test(lock_b45_handed_over), cmocka_unit_test(lock_b46_b47_forced),
              cmocka_unit_test(lock_b48_ttls), cmocka_unit_test(lock_max_hold),
-             cmocka_unit_test(lock_b50_one_of_many_is_lost), cmocka_unit_test(lock_b49_a_frozen_holder))
+             cmocka_unit_test(lock_b50_one_of_many_is_lost), cmocka_unit_test(lock_b49_f02_a_frozen_holder))

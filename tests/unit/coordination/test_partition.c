@@ -164,7 +164,7 @@ C_TEST_REAL_FEW(partition_cancelled_gives_back,
     return sl_scope_wait(&scope);
 }
 
-C_TEST_REAL_FEW(partition_b05_data_lost,
+C_TEST_REAL_FEW(partition_f05_data_lost,
                 "given replicas that own, when Redis loses all it knows, then each stays with its share, with larger "
                 "tokens, and an owner whose lease is gone is cancelled",
                 "coordination 4.6.5, 4.6.14")
@@ -195,7 +195,7 @@ C_TEST_REAL_FEW(partition_b05_data_lost,
     return sl_scope_wait(&scope);
 }
 
-C_TEST_REAL_FEW(partition_b12_standby, "given more replicas than partitions, then some stand by, without an error",
+C_TEST_REAL_FEW(partition_f12_standby, "given more replicas than partitions, then some stand by, without an error",
                 "coordination 4.6.12, 4.6.13")
 {
     SL_SCOPE(scope);
@@ -234,4 +234,4 @@ C_TEST_REAL_FEW(partition_b12_standby, "given more replicas than partitions, the
 
 SL_TEST_MAIN(cmocka_unit_test(partition_alone), cmocka_unit_test(partition_errors),
              cmocka_unit_test(partition_shared_and_handed_over), cmocka_unit_test(partition_cancelled_gives_back),
-             cmocka_unit_test(partition_b05_data_lost), cmocka_unit_test(partition_b12_standby))
+             cmocka_unit_test(partition_f05_data_lost), cmocka_unit_test(partition_f12_standby))

@@ -140,6 +140,41 @@ C_TEST_REAL_FEW(rate_b29_shared_revisions,
     return close_two(&scope, two);
 }
 
+C_TEST_REAL_FEW(
+    rate_b29_two_tell_at_once,
+    "given two replicas with newer limits, when the one with the older of them comes second, then Redis keeps "
+    "the newest, and the second takes it over",
+    "coordination 2.6.29")
+{
+    const struct sl_rate first = bucket(100), second = bucket(50), third = bucket(10);
+    SL_SCOPE(scope);
+    sl_redis *redis = NULL, *proxied = NULL;
+    struct redis_proxy proxy = {.delay = SL_MILLISECONDS(120)};
+    struct replica two[2] = {0};
+    struct sl_rate_state state;
+    CHECK_EQ(kit_begin_proxied(&scope, &proxy, &redis, &proxied), 0);
+    CHECK_EQ(replica_make(&scope, kit_url, &first, 1, &two[0]), 0);
+    CHECK_EQ(replica_make(&scope, proxy.url, &first, 1, &two[1]), 0);
+    CHECK_GOES(&two[0], true);
+    CHECK_GOES(&two[1], true);
+    proxy.counts[REDIS_PROXY_OTHER] = 0;
+    proxy.plan[REDIS_PROXY_OTHER][0] = REDIS_PROXY_DELAY; /* that Redis has the first still, and then it has not */
+    CHECK_EQ(sl_limiter_change(two[1].limiter, &third, 1, SL_CARRY_PROPORTIONAL, 4), 0);
+    KIT_UNTIL(proxy.counts[REDIS_PROXY_OTHER] == 1);
+    CHECK_EQ(sl_limiter_change(two[0].limiter, &second, 1, SL_CARRY_PROPORTIONAL, 5), 0);
+    CHECK_EQ(await_revision(redis, "5"), 0);
+    KIT_UNTIL(proxy.counts[REDIS_PROXY_OTHER] >= 2); /* it tells Redis of the older */
+    CHECK_GOES(&two[1], true);
+    CHECK_EQ(sl_limiter_look(two[1].limiter, 0, &state), 0);
+    CHECK_EQ(state.rate.count, 50);
+    sl_auto(sl_redis_reply) *reply = NULL;
+    CHECK_EQ(sl_redis_do(redis, &reply, "GET", "sluice:{test}:rates"), 0);
+    CHECK(strncmp(sl_redis_reply_value(reply).text, "5 ", 2) == 0);
+    CHECK_EQ(close_two(&scope, two), 0);
+    redis_proxy_end(&proxy);
+    return 0;
+}
+
 struct waiter {
     const struct replica *replica;
     int code; /* 1: it waits */
@@ -236,4 +271,4 @@ C_TEST_REAL_FEW(shared_limits_several_change,
 SL_TEST_MAIN(cmocka_unit_test(rate_b25_shared_lowered_while_waiting),
              cmocka_unit_test(rate_b26_shared_raised_while_waiting), cmocka_unit_test(rate_b27_shared_proportional),
              cmocka_unit_test(rate_b28_shared_other_carries), cmocka_unit_test(rate_b29_shared_revisions),
-             cmocka_unit_test(shared_limits_several_change))
+             cmocka_unit_test(rate_b29_two_tell_at_once), cmocka_unit_test(shared_limits_several_change))

@@ -90,7 +90,8 @@ C_TEST_REAL_FEW(many_tasks_share_a_connection, "their commands go out together, 
     return sl_scope_wait(&scope);
 }
 
-C_TEST_REAL_FEW(scripts, "EVALSHA, and the script itself to a server that lost it", "coordination 4.6.14")
+C_TEST_REAL_FEW(redis_f14_script_forgotten, "EVALSHA, and the script itself to a server that lost it",
+                "coordination 4.6.14")
 {
     static const char script[] = "return {KEYS[1], ARGV[1], #KEYS}";
     SL_SCOPE(scope);
@@ -118,4 +119,4 @@ C_TEST_REAL_FEW(scripts, "EVALSHA, and the script itself to a server that lost i
 }
 
 SL_TEST_MAIN(cmocka_unit_test(commands_and_replies), cmocka_unit_test(many_tasks_share_a_connection),
-             cmocka_unit_test(scripts))
+             cmocka_unit_test(redis_f14_script_forgotten))

@@ -8,6 +8,7 @@
 #include "redis_server.h"
 #include "sl_conformance.h"
 #include "sluice/lock.h"
+#include "sluice/net.h"
 #include "sluice/work_queue.h"
 
 #define NODES 3
@@ -350,5 +351,60 @@ C_TEST_REAL_FEW(sentinel_failover, "the master dies: its replica is found, locks
     return sl_scope_wait(&scope);
 }
 
+/* A sentinel that always names the same server. */
+struct liar {
+    sl_listener *listener;
+    int port;
+};
+
+static int name_it(void *arg)
+{
+    struct liar *liar = arg;
+    for (;;) {
+        sl_auto(sl_stream) *client = NULL;
+        struct sl_view view;
+        char text[64], digits[8];
+        SL_TRY(sl_listener_accept(liar->listener, &client));
+        int length = snprintf(digits, sizeof digits, "%d", liar->port);
+        int bytes = snprintf(text, sizeof text, "*2\r\n$9\r\n127.0.0.1\r\n$%d\r\n%s\r\n", length, digits);
+        int code = sl_stream_peek(client, 1, &view);
+        code = code == 0 ? sl_stream_write(client, text, (size_t)bytes) : code;
+        if (code == SL_ECANCELED) {
+            return code;
+        }
+    }
+}
+
+C_TEST_REAL_FEW(
+    sentinel_names_no_master,
+    "a sentinel that names a server which is a replica, as after a failover it has not heard of: nothing is "
+    "asked of that one, until it is a master",
+    "")
+{
+    SL_SCOPE(scope);
+    sl_redis *direct = NULL, *redis = NULL;
+    struct liar liar = {.port = redis_server_port()};
+    char url[64];
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", liar.port);
+    CHECK_EQ(sl_redis_open(&scope, &(struct sl_redis_options){.url = url}, &direct), 0);
+    CHECK_EQ(sl_redis_do(direct, NULL, "REPLICAOF", "127.0.0.1", "1"), 0);
+    CHECK_EQ(sl_listener_open("127.0.0.1", 0, &liar.listener), 0);
+    CHECK_EQ(sl_spawn(&scope, name_it, &liar, .daemon = true), 0);
+    (void)snprintf(url, sizeof url, "redis+sentinel://127.0.0.1:%d/md", sl_listener_port(liar.listener));
+    const struct sl_redis_options options = {.url = url,
+                                             .timeout = SL_MILLISECONDS(500),
+                                             .backoff = {.initial = SL_MILLISECONDS(5), .max = SL_MILLISECONDS(20)}};
+    CHECK_EQ(sl_redis_open(&scope, &options, &redis), 0);
+    CHECK_EQ(sl_redis_do(redis, NULL, "GET", "k"), SL_ENOTREADY);
+    CHECK(strstr(sl_error_message(sl_error_last()), "master") != NULL);
+    CHECK_EQ(sl_redis_do(direct, NULL, "REPLICAOF", "NO", "ONE"), 0);
+    while (sl_redis_do(redis, NULL, "SET", "k", "v") != 0) { /* the case's time bounds it */
+        CHECK_EQ(sl_checkpoint(), 0);
+    }
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    sl_listener_close(liar.listener);
+    return 0;
+}
+
 SL_TEST_MAIN(cmocka_unit_test(slots), cmocka_unit_test(cluster), cmocka_unit_test(cluster_moves),
-             cmocka_unit_test(sentinel_failover))
+             cmocka_unit_test(sentinel_failover), cmocka_unit_test(sentinel_names_no_master))

@@ -16,15 +16,27 @@
 /* An index has at least twice as many places as instruments. */
 #define PLACES_FIRST 64
 
+/* Memory is fetched by lines of so many bytes. */
+#define LINE_BYTES 64
+
 #define NS_PER_SECOND INT64_C(1000000000)
 
-/* A place of an index; `instrument` NULL: free. */
+#define PLACE_TEXT_BYTES 16
+
+/*
+ * A place of an index; `instrument` NULL: free. Short texts stand in it, so that what is looked up among many touches one
+ * line of memory and not the instrument's, too.
+ */
 struct place {
-    uint32_t hash;
     sl_instrument *instrument;
+    uint32_t hash;
+    uint16_t venue, size_bytes; /* of the text */
+    char text[PLACE_TEXT_BYTES];
 };
+_Static_assert(sizeof(struct place) == 32 && SL_VENUE_COUNT <= UINT16_MAX, "two places in a line");
 
 struct index {
+    void *memory; /* of the places, which begin at a line */
     struct place *places;
     size_t mask;
 };
@@ -50,17 +62,28 @@ static uint64_t load8(const char *data)
     return word;
 }
 
+/* Less than eight bytes as one word, which differs where they do. */
+static uint64_t load_few(const char *text, size_t size_bytes)
+{
+    if (size_bytes >= 4) {
+        uint32_t first, last;
+        memcpy(&first, text, sizeof first);
+        memcpy(&last, text + size_bytes - sizeof last, sizeof last);
+        return (uint64_t)last << 32 | first;
+    }
+    const unsigned char *bytes = (const unsigned char *)text;
+    return size_bytes == 0
+               ? 0
+               : (uint64_t)bytes[0] | (uint64_t)bytes[size_bytes / 2] << 8 | (uint64_t)bytes[size_bytes - 1] << 16;
+}
+
 /* Of short texts, eight bytes at a step; the last step overlaps the one before. */
 static uint32_t hash_of(sl_venue venue, const char *text, size_t size_bytes)
 {
     static const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
     uint64_t hash = ((uint64_t)venue << 32 | (uint32_t)size_bytes) * factor;
     if (size_bytes < 8) {
-        uint64_t word = 0;
-        for (size_t at = 0; at < size_bytes; at++) {
-            word = word << 8 | (unsigned char)text[at];
-        }
-        hash = (hash ^ word) * factor;
+        hash = (hash ^ load_few(text, size_bytes)) * factor;
     } else {
         for (size_t at = 0; at + 8 < size_bytes; at += 8) {
             hash = (hash ^ load8(text + at)) * factor;
@@ -71,14 +94,40 @@ static uint32_t hash_of(sl_venue venue, const char *text, size_t size_bytes)
     return (uint32_t)(hash >> 32) ^ (uint32_t)hash;
 }
 
-/* Puts an instrument into an index that has a free place. */
-static void put(struct index *index, uint32_t hash, sl_instrument *instrument)
+/* Whether two texts of one length are equal, compared as they are hashed. */
+static bool is_same(const char *one, const char *other, size_t size_bytes)
+{
+    if (size_bytes < 8) {
+        return load_few(one, size_bytes) == load_few(other, size_bytes);
+    }
+    for (size_t at = 0; at + 8 < size_bytes; at += 8) {
+        if (load8(one + at) != load8(other + at)) {
+            return false;
+        }
+    }
+    return load8(one + size_bytes - 8) == load8(other + size_bytes - 8);
+}
+
+/* The first free place from that of the hash on; there is one. */
+static struct place *free_place(const struct index *index, uint32_t hash)
 {
     size_t at = hash & index->mask;
     while (index->places[at].instrument != NULL) {
         at = (at + 1) & index->mask;
     }
-    index->places[at] = (struct place){hash, instrument};
+    return &index->places[at];
+}
+
+/* Puts an instrument under one of its texts into an index that has a free place. */
+static void put(struct index *index, sl_instrument *instrument, const char *text)
+{
+    size_t size_bytes = strlen(text);
+    struct place place = {.instrument = instrument,
+                          .hash = hash_of(instrument->venue, text, size_bytes),
+                          .venue = (uint16_t)instrument->venue,
+                          .size_bytes = (uint16_t)size_bytes};
+    memcpy(place.text, text, size_bytes < sizeof(place.text) ? size_bytes : sizeof(place.text));
+    *free_place(index, place.hash) = place;
 }
 
 /* Makes sure that half of the index stays free with one more instrument. */
@@ -88,33 +137,21 @@ static int reserve(struct index *index, size_t count)
     if ((count + 1) * 2 <= size) {
         return 0;
     }
-    struct index bigger = {NULL, (size == 0 ? PLACES_FIRST : size * 2) - 1};
-    bigger.places = sl_calloc(bigger.mask + 1, sizeof(*bigger.places));
-    if (bigger.places == NULL) {
+    struct index bigger = {.mask = (size == 0 ? PLACES_FIRST : size * 2) - 1};
+    bigger.memory = sl_calloc(bigger.mask + 1 + LINE_BYTES / sizeof(*bigger.places), sizeof(*bigger.places));
+    if (bigger.memory == NULL) {
         return SL_ENOMEM;
     }
+    size_t past = (size_t)((uintptr_t)bigger.memory % LINE_BYTES);
+    bigger.places = (struct place *)(void *)((char *)bigger.memory + (past == 0 ? 0 : LINE_BYTES - past));
     for (size_t at = 0; at < size; at++) {
         if (index->places[at].instrument != NULL) {
-            put(&bigger, index->places[at].hash, index->places[at].instrument);
+            *free_place(&bigger, index->places[at].hash) = index->places[at];
         }
     }
-    sl_free(index->places);
+    sl_free(index->memory);
     *index = bigger;
     return 0;
-}
-
-/* Whether a symbol is this text, compared as it is hashed. */
-static inline bool is_symbol(const char *symbol, const char *text, size_t size_bytes)
-{
-    if (symbol[size_bytes] != '\0' || size_bytes < 8) {
-        return symbol[size_bytes] == '\0' && memcmp(symbol, text, size_bytes) == 0;
-    }
-    for (size_t at = 0; at + 8 < size_bytes; at += 8) {
-        if (load8(symbol + at) != load8(text + at)) {
-            return false;
-        }
-    }
-    return load8(symbol + size_bytes - 8) == load8(text + size_bytes - 8);
 }
 
 static sl_instrument *find_symbol(const sl_instruments *table, sl_venue venue, const char *symbol, size_t size_bytes)
@@ -128,8 +165,8 @@ static sl_instrument *find_symbol(const sl_instruments *table, sl_venue venue, c
         if (place->instrument == NULL) {
             return NULL;
         }
-        if (place->hash == hash && place->instrument->venue == venue &&
-            is_symbol(place->instrument->symbol, symbol, size_bytes)) {
+        if (place->hash == hash && place->venue == (uint16_t)venue && place->size_bytes == size_bytes &&
+            is_same(size_bytes <= PLACE_TEXT_BYTES ? place->text : place->instrument->symbol, symbol, size_bytes)) {
             return place->instrument;
         }
     }
@@ -242,8 +279,8 @@ static int add_new(sl_instruments *table, const sl_instrument *definition, const
     if (instrument->name[0] == '\0') {
         make_name(instrument);
     }
-    put(&table->symbols, hash_of(instrument->venue, instrument->symbol, strlen(instrument->symbol)), instrument);
-    put(&table->names, hash_of(instrument->venue, instrument->name, strlen(instrument->name)), instrument);
+    put(&table->symbols, instrument, instrument->symbol);
+    put(&table->names, instrument, instrument->name);
     table->count++;
     *ret_instrument = instrument;
     return 1;
@@ -363,8 +400,8 @@ void sl_instruments_free(sl_instruments *table)
         sl_free(table->chunks[at]);
     }
     sl_free(table->chunks);
-    sl_free(table->symbols.places);
-    sl_free(table->names.places);
+    sl_free(table->symbols.memory);
+    sl_free(table->names.memory);
     sl_free(table);
 }
 

@@ -123,6 +123,30 @@ static void many_keep_their_places(void **state)
     test_free(addresses);
 }
 
+/* Symbols are compared by words: each length, and each place where two of them may differ. */
+static void each_character_counts(void **state)
+{
+    (void)state;
+    char symbol[SL_SYMBOL_MAX] = "";
+    sl_auto(sl_instruments) *table = NULL;
+    assert_int_equal(sl_instruments_new(0, &table), 0);
+    for (size_t length = 1; length < SL_SYMBOL_MAX; length++) {
+        memset(symbol, 'A', length);
+        symbol[length] = '\0';
+        sl_instrument definition = definition_of(SL_VENUE_OKX, symbol);
+        const sl_instrument *plain = add(table, &definition, 1);
+        assert_ptr_equal(sl_instruments_find(table, SL_VENUE_OKX, symbol, length), plain);
+        assert_null(sl_instruments_find(table, SL_VENUE_KRAKEN, symbol, length));
+        for (size_t at = 0; at < length; at++) {
+            symbol[at] = 'B';
+            assert_null(sl_instruments_find(table, SL_VENUE_OKX, symbol, length));
+            definition = definition_of(SL_VENUE_OKX, symbol);
+            assert_ptr_equal(add(table, &definition, 1), sl_instruments_find(table, SL_VENUE_OKX, symbol, length));
+            symbol[at] = 'A';
+        }
+    }
+}
+
 static void bad_definitions_are_refused(void **state)
 {
     (void)state;
@@ -243,5 +267,5 @@ static void what_is_not_on_the_next_list_is_delisted(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(what_is_not_on_the_next_list_is_delisted), cmocka_unit_test(names_are_made),
              cmocka_unit_test(a_second_definition_updates), cmocka_unit_test(many_keep_their_places),
-             cmocka_unit_test(bad_definitions_are_refused), cmocka_unit_test(patterns),
-             cmocka_unit_test(survives_every_failed_allocation))
+             cmocka_unit_test(each_character_counts), cmocka_unit_test(bad_definitions_are_refused),
+             cmocka_unit_test(patterns), cmocka_unit_test(survives_every_failed_allocation))

@@ -141,7 +141,8 @@ static void each_character_counts(void **state)
             symbol[at] = 'B';
             assert_null(sl_instruments_find(table, SL_VENUE_OKX, symbol, length));
             definition = definition_of(SL_VENUE_OKX, symbol);
-            assert_ptr_equal(add(table, &definition, 1), sl_instruments_find(table, SL_VENUE_OKX, symbol, length));
+            const sl_instrument *other = add(table, &definition, 1);
+            assert_ptr_equal(sl_instruments_find(table, SL_VENUE_OKX, symbol, length), other);
             symbol[at] = 'A';
         }
     }

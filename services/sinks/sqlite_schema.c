@@ -5,10 +5,16 @@
  */
 #include "sqlite_schema.h"
 
-/* What all tables begin with, and what the stamps' tables end with. */
+/*
+ * What tables begin with, and what the stamps' tables end with. Where a column may be NULL, those of the key come first: of
+ * others PRAGMA integrity_check of SQLite 3.40 says that NOT NULL columns are NULL, which are not.
+ */
 #define HEAD                                                                                                           \
     " venue TEXT NOT NULL, instrument TEXT NOT NULL, channel TEXT NOT NULL, venue_time_ns INTEGER NOT NULL,"           \
     " receive_time_ns INTEGER NOT NULL, run INTEGER NOT NULL, number INTEGER NOT NULL,"
+#define STAMPED                                                                                                        \
+    " run INTEGER NOT NULL, number INTEGER NOT NULL, venue TEXT NOT NULL, instrument TEXT NOT NULL,"                   \
+    " channel TEXT NOT NULL, venue_time_ns INTEGER NOT NULL, receive_time_ns INTEGER NOT NULL,"
 #define BY_STAMP " PRIMARY KEY (run, number)) STRICT, WITHOUT ROWID;"
 
 const char *const sl__sqlite_schema[] = {
@@ -20,11 +26,11 @@ const char *const sl__sqlite_schema[] = {
     "CREATE TABLE top_of_book (" HEAD " update_id INTEGER NOT NULL, bid_price TEXT NOT NULL,"
     " bid_quantity TEXT NOT NULL, ask_price TEXT NOT NULL, ask_quantity TEXT NOT NULL,"
     " PRIMARY KEY (venue, instrument, channel, update_id, run, number)) STRICT, WITHOUT ROWID;",
-    "CREATE TABLE book_deltas (" HEAD " first_id INTEGER NOT NULL, last_id INTEGER NOT NULL, previous_id INTEGER,"
+    "CREATE TABLE book_deltas (" STAMPED " first_id INTEGER NOT NULL, last_id INTEGER NOT NULL, previous_id INTEGER,"
     " checksum INTEGER, depth INTEGER NOT NULL, bids TEXT NOT NULL, asks TEXT NOT NULL," BY_STAMP,
-    "CREATE TABLE book_snapshots (" HEAD " last_id INTEGER NOT NULL, checksum INTEGER, depth INTEGER NOT NULL,"
+    "CREATE TABLE book_snapshots (" STAMPED " last_id INTEGER NOT NULL, checksum INTEGER, depth INTEGER NOT NULL,"
     " bids TEXT NOT NULL, asks TEXT NOT NULL," BY_STAMP,
-    "CREATE TABLE tickers (" HEAD
+    "CREATE TABLE tickers (" STAMPED
     " last TEXT NOT NULL, open TEXT NOT NULL, high TEXT NOT NULL, low TEXT NOT NULL, volume TEXT NOT NULL,"
     " quote_volume TEXT NOT NULL, bid_price TEXT NOT NULL, bid_quantity TEXT NOT NULL, ask_price TEXT NOT NULL,"
     " ask_quantity TEXT NOT NULL," BY_STAMP,
@@ -32,13 +38,13 @@ const char *const sl__sqlite_schema[] = {
     " interval_ns INTEGER NOT NULL, open_time_ns INTEGER NOT NULL, open TEXT NOT NULL, high TEXT NOT NULL,"
     " low TEXT NOT NULL, close TEXT NOT NULL, volume TEXT NOT NULL, trades INTEGER NOT NULL, closed INTEGER NOT NULL,"
     " PRIMARY KEY (venue, instrument, interval_ns, open_time_ns)) STRICT, WITHOUT ROWID;",
-    "CREATE TABLE funding (" HEAD " mark_price TEXT, index_price TEXT, rate TEXT, next_time_ns INTEGER," BY_STAMP,
-    "CREATE TABLE liquidations (" HEAD " side TEXT NOT NULL, price TEXT NOT NULL, quantity TEXT NOT NULL," BY_STAMP,
-    "CREATE TABLE open_interest (" HEAD " quantity TEXT NOT NULL, value TEXT NOT NULL," BY_STAMP,
-    "CREATE TABLE instrument_status (" HEAD " status TEXT NOT NULL," BY_STAMP,
+    "CREATE TABLE funding (" STAMPED " mark_price TEXT, index_price TEXT, rate TEXT, next_time_ns INTEGER," BY_STAMP,
+    "CREATE TABLE liquidations (" STAMPED " side TEXT NOT NULL, price TEXT NOT NULL, quantity TEXT NOT NULL," BY_STAMP,
+    "CREATE TABLE open_interest (" STAMPED " quantity TEXT NOT NULL, value TEXT NOT NULL," BY_STAMP,
+    "CREATE TABLE instrument_status (" STAMPED " status TEXT NOT NULL," BY_STAMP,
     "CREATE TABLE gaps (venue TEXT NOT NULL, instrument TEXT NOT NULL, channel TEXT NOT NULL,"
-    " from_id INTEGER NOT NULL, to_id INTEGER NOT NULL, reason TEXT NOT NULL,"
-    " seen_time_ns INTEGER NOT NULL, healed_time_ns INTEGER, healed_id INTEGER, incident INTEGER NOT NULL,"
+    " from_id INTEGER NOT NULL, incident INTEGER NOT NULL, to_id INTEGER NOT NULL, reason TEXT NOT NULL,"
+    " seen_time_ns INTEGER NOT NULL, healed_time_ns INTEGER, healed_id INTEGER,"
     " PRIMARY KEY (venue, instrument, channel, from_id, incident)) STRICT, WITHOUT ROWID;",
     NULL};
 

@@ -201,6 +201,48 @@ static int brokers_away(void *arg)
     return 0;
 }
 
+/* How long it takes until 20 events count as written, with brokers that answer after 700 ms. */
+static int time_of_writing(sl_kafka_options options, sl_time *ret_time)
+{
+    struct setting setting;
+    more = options;
+    CHECK_EQ(begin(&setting, "all", SL_SECONDS(20)), 0);
+    more = (sl_kafka_options){0};
+    CHECK_EQ(rd_kafka_mock_topic_create(setting.cluster, "all", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, setting.rig.outlet), 0);
+    CHECK_EQ(sink_rig_feed(&setting.rig, 20), 0); /* it knows the brokers then */
+    CHECK_EQ(sink_rig_settle(&setting.rig, SL_SECONDS(30)), 0);
+    for (int broker = 1; broker <= 3; broker++) {
+        (void)rd_kafka_mock_broker_set_rtt(setting.cluster, broker, 700);
+    }
+    sl_time began = sl_now();
+    CHECK_EQ(sink_rig_feed(&setting.rig, 20), 0);
+    CHECK_EQ(sink_rig_settle(&setting.rig, SL_SECONDS(30)), 0);
+    *ret_time = sl_now() - began;
+    for (int broker = 1; broker <= 3; broker++) {
+        (void)rd_kafka_mock_broker_set_rtt(setting.cluster, broker, 0);
+    }
+    sl_outlet_end(setting.rig.outlet);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    end(&setting);
+    return 0;
+}
+
+/* acks decides whether an answer is waited for, linger how long a batch waits to be filled. */
+static int waits_that_are_asked_for(void *arg)
+{
+    sl_time all = 0, none = 0, lingering = 0;
+    (void)arg;
+    CHECK_EQ(time_of_writing((sl_kafka_options){.linger = -1}, &all), 0);
+    CHECK_EQ(time_of_writing((sl_kafka_options){.linger = -1, .acks = "0", .repeats = true}, &none), 0);
+    CHECK_EQ(time_of_writing((sl_kafka_options){.linger = SL_SECONDS(1), .acks = "0", .repeats = true}, &lingering), 0);
+    CHECK(all >= SL_MILLISECONDS(700));
+    CHECK(none < SL_MILLISECONDS(700));
+    CHECK(lingering >= SL_SECONDS(1));
+    return 0;
+}
+
 /* A message too large for the client or the brokers is left out, told and counted; all others arrive. */
 static int too_large_for_kafka(void *arg)
 {
@@ -319,6 +361,7 @@ REAL_RUN(all_arrives)
 REAL_RUN(all_arrives_otherwise)
 REAL_RUN(errors_that_pass)
 REAL_RUN(brokers_away)
+REAL_RUN(waits_that_are_asked_for)
 REAL_RUN(too_large_for_kafka)
 REAL_RUN(refused_by_brokers)
 REAL_RUN(stop_without_brokers)
@@ -326,5 +369,6 @@ REAL_RUN(bad_settings)
 
 SL_TEST_MAIN(cmocka_unit_test(all_arrives_case), cmocka_unit_test(all_arrives_otherwise_case),
              cmocka_unit_test(errors_that_pass_case), cmocka_unit_test(brokers_away_case),
-             cmocka_unit_test(too_large_for_kafka_case), cmocka_unit_test(refused_by_brokers_case),
-             cmocka_unit_test(stop_without_brokers_case), cmocka_unit_test(bad_settings_case))
+             cmocka_unit_test(waits_that_are_asked_for_case), cmocka_unit_test(too_large_for_kafka_case),
+             cmocka_unit_test(refused_by_brokers_case), cmocka_unit_test(stop_without_brokers_case),
+             cmocka_unit_test(bad_settings_case))

@@ -32,7 +32,6 @@
 #include "sluice/amqp.h"
 #include "sluice/redis.h"
 #include "sluice/runtime.h"
-#include "sluice/thread.h"
 #include "sluice/ws.h"
 
 static struct scratch_folder folder;
@@ -184,9 +183,13 @@ static int feed(void *arg)
 {
     struct world *world = arg;
     uint64_t rate = setting("SL_OUTAGE_RATE", 2000);
-    sl_time began = sl_now();
+    sl_time last = sl_now();
+    sl_time fed_for = 0;
     while (!world->enough) {
-        uint64_t due = (uint64_t)((sl_now() - began) / SL_MILLISECONDS(1)) * rate / 1000;
+        sl_time now = sl_now();
+        fed_for += now - last < SL_MILLISECONDS(100) ? now - last : SL_MILLISECONDS(100); /* a server was started */
+        last = now;
+        uint64_t due = (uint64_t)(fed_for / SL_MILLISECONDS(1)) * rate / 1000;
         for (int count = 0; world->fed < due && count < 200; count++) {
             sl_market_event event = sample_event(world->fed);
             event.receive_time_ns = sl_now_wall();
@@ -234,7 +237,7 @@ static void set_brokers(const struct world *world, bool up)
     }
 }
 
-/* Away, and back; standing still, or dead. Starting a server again blocks: on a worker thread. */
+/* Away, and back; standing still, or dead. */
 static int begin_outage(struct world *world, int which, bool dead)
 {
     switch (which) {
@@ -259,31 +262,24 @@ static int begin_outage(struct world *world, int which, bool dead)
     }
 }
 
-struct ending {
-    struct world *world;
-    int which;
-    bool dead;
-};
-
-static int end_outage(void *arg)
+/* Blocks the loop while a server starts: one that a worker thread started would end with that. */
+static int end_outage(struct world *world, int which, bool dead)
 {
-    const struct ending *ending = arg;
-    struct world *world = ending->world;
-    switch (ending->which) {
+    switch (which) {
     case A_REDIS:
-        if (ending->dead) {
+        if (dead) {
             return own_server_start(&world->redis);
         }
         stop_group(&world->redis, SIGCONT);
         return 0;
     case A_RABBITMQ:
-        if (ending->dead) {
+        if (dead) {
             return own_rabbitmq_restart(&world->rabbitmq);
         }
         stop_group(&world->rabbitmq.server, SIGCONT);
         return 0;
     case A_POSTGRESQL:
-        if (ending->dead) {
+        if (dead) {
             return own_server_start(&world->postgresql.server);
         }
         own_postgresql_signal(&world->postgresql, SIGCONT);
@@ -313,8 +309,7 @@ static int outage(struct world *world, int which, bool dead)
     }
     sl_time behind[SINKS]; /* what it takes to catch up afterwards is not waiting */
     memcpy(behind, world->behind, sizeof(behind));
-    struct ending ending = {world, which, dead};
-    CHECK_EQ(sl_offload(end_outage, &ending), 0);
+    CHECK_EQ(end_outage(world, which, dead), 0);
     CHECK_EQ(settle(world), 0);
     world->victim = SINKS;
     const sl_outlet_stats *stats = sl_outlet_get_stats(world->outlets[which]);

@@ -13,6 +13,7 @@
 
 #include <zstd.h>
 
+#include "disk_sync.h"
 #include "event_reader.h"
 #include "sample_events.h"
 #include "scratch_folder.h"
@@ -327,6 +328,32 @@ static void a_full_disk(void **state)
     }
 }
 
+/* What a disk says that it has not kept is not there, and comes again. */
+static void a_batch_is_on_the_disk_if_that_is_asked_for(void **state)
+{
+    (void)state;
+    for (int sync = 0; sync < 2; sync++) {
+        struct place place = make_place();
+        sl_sink *sink = make_sink(&place, (sl_file_options){.sync = sync == 1});
+        sl_sink_result result;
+        int before = disk_syncs;
+        assert_int_equal(sink->driver->open(sink, NULL), 0);
+        write_and_expect(sink, 7, 0, 20, 20);
+        write_and_expect(sink, 7, 20, 40, 20);
+        assert_int_equal(disk_syncs - before, 2 * sync);
+        disk_sync_errno = sync == 1 ? EIO : 0;
+        assert_int_equal(write_batch(sink, 7, 40, 60, &result), sync == 1 ? -EIO : 0);
+        disk_sync_errno = 0;
+        sink->driver->close(sink);
+        assert_holds(&place, sync == 1 ? 40 : 60, 1);
+        assert_int_equal(sink->driver->open(sink, NULL), 0);
+        write_and_expect(sink, 7, 40, 60, sync == 1 ? 20 : 0);
+        sl_sink_free(sink);
+        assert_holds(&place, 60, 1);
+        scratch_folder_remove(&place.folder);
+    }
+}
+
 static void what_cannot_be_opened(void **state)
 {
     (void)state;
@@ -383,5 +410,5 @@ static void memory_may_be_short(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(plain_lines), cmocka_unit_test(packed_lines), cmocka_unit_test(files_by_size),
              cmocka_unit_test(an_empty_new_file), cmocka_unit_test(files_by_age), cmocka_unit_test(every_torn_end),
-             cmocka_unit_test(a_full_disk), cmocka_unit_test(what_cannot_be_opened),
-             cmocka_unit_test(memory_may_be_short))
+             cmocka_unit_test(a_full_disk), cmocka_unit_test(a_batch_is_on_the_disk_if_that_is_asked_for),
+             cmocka_unit_test(what_cannot_be_opened), cmocka_unit_test(memory_may_be_short))

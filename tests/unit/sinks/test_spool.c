@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk_sync.h"
 #include "sample_events.h"
 #include "scratch_folder.h"
 #include "sinks/spool.h"
@@ -225,6 +226,29 @@ static void a_full_disk_leaves_nothing_half_written(void **state)
     scratch_folder_remove(&folder);
 }
 
+static void it_is_on_the_disk_if_that_is_asked_for(void **state)
+{
+    (void)state;
+    for (int sync = 0; sync < 2; sync++) {
+        struct scratch_folder folder = scratch_folder_make();
+        sl_spool *spool = NULL;
+        sl_spool_options options = {.folder = folder.path, .sync = sync == 1};
+        assert_int_equal(sl_spool_open(&options, &spool), 0);
+        int before = disk_syncs;
+        append(spool, 0, 14);
+        assert_int_equal(disk_syncs - before, 2 * sync);
+        struct sl__slots slots = {0};
+        add(&slots, 14);
+        disk_sync_errno = EIO;
+        assert_int_equal(sl_spool_append(spool, &slots), sync == 1 ? -EIO : 0);
+        disk_sync_errno = 0;
+        assert_int_equal(take(spool, 0, SIZE_MAX, NULL), sync == 1 ? 14 : 15);
+        sl__slots_free(&slots);
+        sl_spool_close(spool);
+        scratch_folder_remove(&folder);
+    }
+}
+
 /* ---- damage ---- */
 
 struct image {
@@ -427,6 +451,7 @@ static void memory_may_be_short(void **state)
 SL_TEST_MAIN(cmocka_unit_test(order_over_many_turns), cmocka_unit_test(another_life_goes_on),
              cmocka_unit_test(what_was_read_comes_again_until_it_is_done_with), cmocka_unit_test(one_process_at_a_time),
              cmocka_unit_test(it_is_bounded), cmocka_unit_test(a_full_disk_leaves_nothing_half_written),
-             cmocka_unit_test(every_torn_end), cmocka_unit_test(every_byte_flipped),
-             cmocka_unit_test(every_damage_to_the_cursor), cmocka_unit_test(segments_that_vanish_are_passed_over),
-             cmocka_unit_test(a_large_record), cmocka_unit_test(memory_may_be_short))
+             cmocka_unit_test(it_is_on_the_disk_if_that_is_asked_for), cmocka_unit_test(every_torn_end),
+             cmocka_unit_test(every_byte_flipped), cmocka_unit_test(every_damage_to_the_cursor),
+             cmocka_unit_test(segments_that_vanish_are_passed_over), cmocka_unit_test(a_large_record),
+             cmocka_unit_test(memory_may_be_short))

@@ -11,6 +11,7 @@
 
 #include <sqlite3.h>
 
+#include "disk_sync.h"
 #include "exchange/captured.h"
 #include "market/event_json.h"
 #include "market_kit.h"
@@ -249,6 +250,44 @@ static void an_error_undoes_the_batch(void **state)
     assert_int_equal(sl_sqlite_pending(sink), 1);
     sl_sqlite_close(sink);
     assert_answer(&place, "SELECT count(*) FROM trades", "3");
+    remove_place(&place);
+}
+
+static int write_samples(sl_sink *sink, uint64_t from, uint64_t to, sl_sink_result *ret_result);
+
+static void a_commit_is_on_the_disk_if_that_is_asked_for(void **state)
+{
+    (void)state;
+    for (int sync = 0; sync < 2; sync++) {
+        struct place place = new_place();
+        sl_sqlite *sink = NULL;
+        sl_sqlite_options options = {.path = place.path, .sync_full = sync == 1};
+        assert_int_equal(sl_sqlite_open(&options, &sink, NULL), 0);
+        int before = disk_syncs;
+        for (int64_t id = 1; id <= 5; id++) {
+            sl_market_event event = trade_event(id);
+            assert_int_equal(sl_sqlite_write(sink, &event, 1), 0);
+            assert_int_equal(sl_sqlite_flush(sink), 0);
+        }
+        assert_true(sync == 1 ? disk_syncs - before >= 5 : disk_syncs == before);
+        sl_sqlite_close(sink);
+        remove_place(&place);
+    }
+}
+
+/* Also of rows in which something may be missing: a person who checks the file gets a plain ok. */
+static void the_databases_own_check_finds_nothing(void **state)
+{
+    (void)state;
+    struct place place = new_place();
+    sl_sink *sink = NULL;
+    sl_sink_result result;
+    assert_int_equal(sl_sqlite_sink_new(&(sl_sqlite_options){.path = place.path}, &sink), 0);
+    assert_int_equal(sink->driver->open(sink, NULL), 0);
+    assert_int_equal(write_samples(sink, 0, 550, &result), 0);
+    sl_sink_free(sink);
+    assert_answer(&place, "SELECT count(*) > 0 FROM gaps WHERE healed_id IS NULL", "1");
+    assert_answer(&place, "PRAGMA integrity_check", "ok");
     remove_place(&place);
 }
 
@@ -560,7 +599,9 @@ static void captured_session_is_stored_whole(void **state)
 SL_TEST_MAIN(cmocka_unit_test(rows_are_exact), cmocka_unit_test(repeats_are_harmless),
              cmocka_unit_test(gaps_are_completed_when_healed), cmocka_unit_test(what_has_no_table_is_counted),
              cmocka_unit_test(an_error_undoes_the_batch),
-             cmocka_unit_test(a_row_that_is_refused_is_no_failure_of_the_file), cmocka_unit_test(a_locked_file_is_busy),
+             cmocka_unit_test(a_row_that_is_refused_is_no_failure_of_the_file),
+             cmocka_unit_test(a_commit_is_on_the_disk_if_that_is_asked_for),
+             cmocka_unit_test(the_databases_own_check_finds_nothing), cmocka_unit_test(a_locked_file_is_busy),
              cmocka_unit_test(sqlites_words_are_passed_on), cmocka_unit_test(a_full_disk_is_told_and_survived),
              cmocka_unit_test(files_of_others_are_refused), cmocka_unit_test(what_was_flushed_survives_a_kill),
              cmocka_unit_test(every_kind_is_stored_once), cmocka_unit_test(a_candle_grows_until_it_is_closed),

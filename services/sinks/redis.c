@@ -133,7 +133,7 @@ static int call_for(sl_redis_sink *sink, const sl_market_event *event, sl_stamp 
     SL_TRY(grow(&sink->calls, &sink->call_capacity, sink->call_count + 1, sizeof(struct call)));
     for (bool fresh = sink->call_count == 0;; fresh = true) {
         struct call *call = &sink->calls[sink->call_count - (fresh ? 0 : 1)];
-        if (!fresh && (call->events == CALL_EVENTS || call->run != stamp.run)) {
+        if (!fresh && call->events == CALL_EVENTS) {
             continue;
         }
         if (fresh) {

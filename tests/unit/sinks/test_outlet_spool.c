@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "cancel_steps.h"
+#include "disk_sync.h"
 #include "outlet_rig.h"
 #include "sluice/sync.h"
 
@@ -211,6 +212,76 @@ C_TEST_REAL_FEW(without_a_disk_the_queue_is_what_there_is, "", "")
     return 0;
 }
 
+/* What the disk has lost of the spool is told, and nothing else is lost with it. */
+C_TEST_REAL_FEW(a_spool_that_is_damaged_is_told, "", "")
+{
+    struct spooling spooling;
+    char path[SCRATCH_PATH_MAX + 64];
+    begin_spooling(&spooling);
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    rig.sink->down = true;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(outlet_rig_feed(&rig, 500), 0);
+    while (sl_outlet_get_stats(rig.outlet)->spooled < 500) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
+    }
+    (void)snprintf(path, sizeof(path), "%s/0000000000000001.spool", spooling.path);
+    FILE *file = fopen(path, "r+");
+    CHECK(file != NULL);
+    CHECK_EQ(fseek(file, 20000, SEEK_SET), 0);
+    for (int byte = 0; byte < 1000; byte++) {
+        (void)fputc('x', file);
+    }
+    CHECK_EQ(fclose(file), 0);
+    rig.sink->down = false;
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
+    CHECK(stats->dropped_damaged > 0 && stats->dropped_damaged < 50);
+    CHECK_EQ(stats->written + stats->dropped_damaged, 500);
+    CHECK_EQ(memory_sink_once(rig.sink, 500), stats->written);
+    CHECK_EQ(rig.sink->disorder + rig.sink->wrong, 0);
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
+/* A disk that does not come back is waited for once, not for each event; then what has no room is dropped. */
+C_TEST_REAL_FEW(a_disk_that_hangs_holds_up_the_feed_once, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    spooling.options.spool.sync = true;
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    rig.sink->down = true;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
+    disk_sync_hangs = true;
+    int fed = outlet_rig_feed(&rig, 3000);
+    int sum = outlet_rig_check_sum(&rig);
+    uint64_t blocked = sl_outlet_get_stats(rig.outlet)->blocked;
+    uint64_t dropped = sl_outlet_get_stats(rig.outlet)->dropped_spool;
+    disk_sync_hangs = false; /* before anything may end the case */
+    rig.sink->down = false;
+    CHECK_EQ(fed + sum, 0);
+    CHECK(blocked >= 1 && blocked <= 4); /* some room there is until the disk has its batch */
+    CHECK(dropped > 0);
+    while (sl_outlet_get_stats(rig.outlet)->spooling) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
+    }
+    CHECK_EQ(outlet_rig_feed(&rig, 100), 0); /* and it is as before */
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->dropped_spool, dropped);
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->written, 3100 - dropped);
+    CHECK_EQ(rig.sink->disorder, 0);
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
 /* ---- memory that is short, and cancellation ---- */
 
 /* An outage and its end, with everything that an outlet does. What fails is told; what came in is not lost. */
@@ -369,5 +440,6 @@ SL_TEST_MAIN(cmocka_unit_test(an_outage_goes_over_the_disk_and_back), cmocka_uni
              cmocka_unit_test(a_spool_of_somebody_else_stops_the_outlet),
              cmocka_unit_test(a_full_spool_drops_what_comes_and_keeps_what_it_has),
              cmocka_unit_test(without_a_disk_the_queue_is_what_there_is),
-             cmocka_unit_test(memory_may_be_short_anywhere), cmocka_unit_test(it_may_be_cancelled_at_each_step),
-             cmocka_unit_test(trouble_at_random_loses_nothing))
+             cmocka_unit_test(a_spool_that_is_damaged_is_told),
+             cmocka_unit_test(a_disk_that_hangs_holds_up_the_feed_once), cmocka_unit_test(memory_may_be_short_anywhere),
+             cmocka_unit_test(it_may_be_cancelled_at_each_step), cmocka_unit_test(trouble_at_random_loses_nothing))

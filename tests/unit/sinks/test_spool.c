@@ -226,6 +226,41 @@ static void a_full_disk_leaves_nothing_half_written(void **state)
     scratch_folder_remove(&folder);
 }
 
+/* What an earlier life left and what this one has put behind it come apart: sinks know repeats by the run. */
+static void a_batch_is_of_one_run(void **state)
+{
+    (void)state;
+    struct scratch_folder folder = scratch_folder_make();
+    sl_auto(sl_spool) *spool = open_spool(&folder, 0);
+    struct sl__slots slots = {0};
+    uint8_t record[4096];
+    for (uint64_t run = 7; run < 9; run++) {
+        slots.size_bytes = 0;
+        slots.count = 0;
+        for (uint64_t number = 1; number <= 5; number++) {
+            size_t size = make_record(number, record);
+            sl_record_set_stamp(record, (sl_stamp){run, number});
+            assert_int_equal(sl__slots_reserve(&slots, slots.size_bytes + size + SL__SLOT_HEAD_BYTES), 0);
+            sl__slots_add(&slots, record, size);
+        }
+        assert_int_equal(sl_spool_append(spool, &slots), 0);
+    }
+    assert_int_equal(sl__slots_reserve(&slots, 65536), 0);
+    for (uint64_t run = 7; run < 9; run++) {
+        size_t at = 0;
+        size_t size = 0;
+        assert_int_equal(sl_spool_read(spool, &slots), 1);
+        assert_int_equal(slots.count, 5);
+        for (const uint8_t *one = NULL; (one = sl__slots_next(&slots, &at, &size)) != NULL;) {
+            assert_int_equal(sl__slot_stamp(one, size).run, run);
+        }
+        assert_int_equal(sl_spool_advance(spool), 0);
+    }
+    assert_true(sl_spool_empty(spool));
+    sl__slots_free(&slots);
+    scratch_folder_remove(&folder);
+}
+
 static void it_is_on_the_disk_if_that_is_asked_for(void **state)
 {
     (void)state;
@@ -451,7 +486,7 @@ static void memory_may_be_short(void **state)
 SL_TEST_MAIN(cmocka_unit_test(order_over_many_turns), cmocka_unit_test(another_life_goes_on),
              cmocka_unit_test(what_was_read_comes_again_until_it_is_done_with), cmocka_unit_test(one_process_at_a_time),
              cmocka_unit_test(it_is_bounded), cmocka_unit_test(a_full_disk_leaves_nothing_half_written),
-             cmocka_unit_test(it_is_on_the_disk_if_that_is_asked_for), cmocka_unit_test(every_torn_end),
-             cmocka_unit_test(every_byte_flipped), cmocka_unit_test(every_damage_to_the_cursor),
-             cmocka_unit_test(segments_that_vanish_are_passed_over), cmocka_unit_test(a_large_record),
-             cmocka_unit_test(memory_may_be_short))
+             cmocka_unit_test(it_is_on_the_disk_if_that_is_asked_for), cmocka_unit_test(a_batch_is_of_one_run),
+             cmocka_unit_test(every_torn_end), cmocka_unit_test(every_byte_flipped),
+             cmocka_unit_test(every_damage_to_the_cursor), cmocka_unit_test(segments_that_vanish_are_passed_over),
+             cmocka_unit_test(a_large_record), cmocka_unit_test(memory_may_be_short))

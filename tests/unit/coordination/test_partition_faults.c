@@ -7,21 +7,16 @@
 
 #define SHORT_TTL SL_MILLISECONDS(1200)
 
-/* Two replicas of which the first is behind the proxy; each has its half. */
-static int two_replicas(sl_scope *scope, sl_scope *tasks, struct redis_proxy *proxy, struct world *world,
-                        sl_redis **ret_redis, struct host hosts[2])
-{
-    sl_redis *proxied = NULL;
-    SL_TRY(kit_begin_proxied(scope, proxy, ret_redis, &proxied));
-    hosts[0] = (struct host)HOST(world, proxied, "a");
-    hosts[1] = (struct host)HOST(world, *ret_redis, "b");
-    for (int i = 0; i < 2; i++) {
-        hosts[i].replica.ttl = SHORT_TTL;
-        SL_TRY(sl_spawn(tasks, host, &hosts[i]));
-    }
-    KIT_UNTIL(owned(&hosts[0].replica) == COUNT / 2 && owned(&hosts[1].replica) == COUNT / 2);
-    return 0;
-}
+/* Two replicas of which the first is behind the proxy. */
+struct two {
+    struct redis_proxy proxy;
+    struct world *world;
+    struct host hosts[2];
+    sl_redis *redis;
+};
+
+#define EACH_HAS_HALF(two)                                                                                             \
+    (owned(&(two)->hosts[0].replica) == COUNT / 2 && owned(&(two)->hosts[1].replica) == COUNT / 2)
 
 static int stop_both(struct host hosts[2])
 {
@@ -34,33 +29,65 @@ static int stop_both(struct host hosts[2])
     return 0;
 }
 
+/* Each has its half; what happens then; each has its half again, nobody had anything twice, and all is given back. */
+static int with_two(int (*happens)(struct two *two))
+{
+    SL_SCOPE(scope);
+    struct two two = {.world = sl_calloc(1, sizeof *two.world)};
+    sl_redis *proxied = NULL;
+    SL_SCOPE(tasks);
+    CHECK_EQ(kit_begin_proxied(&scope, &two.proxy, &two.redis, &proxied), 0);
+    two.hosts[0] = (struct host)HOST(two.world, proxied, "a");
+    two.hosts[1] = (struct host)HOST(two.world, two.redis, "b");
+    for (int i = 0; i < 2; i++) {
+        two.hosts[i].replica.ttl = SHORT_TTL;
+        CHECK_EQ(sl_spawn(&tasks, host, &two.hosts[i]), 0);
+    }
+    KIT_UNTIL(EACH_HAS_HALF(&two));
+    CHECK_EQ(happens(&two), 0);
+    KIT_UNTIL(EACH_HAS_HALF(&two));
+    CHECK_EQ(two.world->doubled + two.world->stale, 0);
+    CHECK_EQ(stop_both(two.hosts), 0);
+    for (int i = 0; i < COUNT; i++) {
+        char key[48];
+        (void)snprintf(key, sizeof key, "sluice:{test}:p:%d", i);
+        CHECK_NUMBER(two.redis, "EXISTS", key, 0);
+    }
+    CHECK_EQ(sl_scope_wait(&tasks), 0);
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    redis_proxy_end(&two.proxy);
+    sl_free(two.world);
+    return 0;
+}
+
+static int is_cut_off(struct two *two)
+{
+    sl_time before = sl_now();
+    two->proxy.deaf = two->proxy.refuse = true;
+    KIT_UNTIL(owned(&two->hosts[1].replica) == COUNT);
+    CHECK_BETWEEN(sl_now() - before, SHORT_TTL / 2, SHORT_TTL + SL_SECONDS(1));
+    CHECK_EQ(owned(&two->hosts[0].replica), 0);
+    CHECK_EQ(two->world->doubled + two->world->stale, 0);
+    two->proxy.deaf = two->proxy.refuse = false;
+    return 0;
+}
+
 C_TEST_REAL_FEW(partition_f03_cut_off_from_redis,
                 "given a replica that alone does not reach Redis, then it has stopped before another owns its "
                 "partitions, and gets its share back afterwards",
                 "coordination 4.6.3")
 {
-    SL_SCOPE(scope);
-    struct world *world = sl_calloc(1, sizeof *world);
-    struct redis_proxy proxy = {0};
-    struct host hosts[2];
-    sl_redis *redis = NULL;
-    SL_SCOPE(tasks);
-    CHECK_EQ(two_replicas(&scope, &tasks, &proxy, world, &redis, hosts), 0);
-    sl_time before = sl_now();
-    proxy.deaf = proxy.refuse = true;
-    KIT_UNTIL(owned(&hosts[1].replica) == COUNT);
-    CHECK_BETWEEN(sl_now() - before, SHORT_TTL / 2, SHORT_TTL + SL_SECONDS(1));
-    CHECK_EQ(owned(&hosts[0].replica), 0);
-    CHECK_EQ(world->doubled + world->stale, 0);
-    proxy.deaf = proxy.refuse = false;
-    KIT_UNTIL(owned(&hosts[0].replica) == COUNT / 2 && owned(&hosts[1].replica) == COUNT / 2);
-    CHECK_EQ(world->doubled + world->stale, 0);
-    CHECK_EQ(stop_both(hosts), 0);
-    CHECK_EQ(sl_scope_wait(&tasks), 0);
-    sl_scope_cancel(&scope, NULL);
-    CHECK_EQ(sl_scope_wait(&scope), 0);
-    redis_proxy_end(&proxy);
-    sl_free(world);
+    return with_two(is_cut_off);
+}
+
+static int hears_nothing(struct two *two)
+{
+    two->proxy.mute = true;
+    KIT_UNTIL(owned(&two->hosts[0].replica) == 0);
+    CHECK_EQ(sl_sleep(SHORT_TTL), 0); /* takes whose outcome it cannot know */
+    CHECK_EQ(two->world->doubled + two->world->stale, 0);
+    two->proxy.mute = false;
     return 0;
 }
 
@@ -69,31 +96,17 @@ C_TEST_REAL_FEW(partition_f04_one_way,
                 "it owns, and what it does not know it has taken is found by its token and given back",
                 "coordination 4.6.4")
 {
-    SL_SCOPE(scope);
-    struct world *world = sl_calloc(1, sizeof *world);
-    struct redis_proxy proxy = {0};
-    struct host hosts[2];
-    sl_redis *redis = NULL;
-    SL_SCOPE(tasks);
-    CHECK_EQ(two_replicas(&scope, &tasks, &proxy, world, &redis, hosts), 0);
-    proxy.mute = true;
-    KIT_UNTIL(owned(&hosts[0].replica) == 0);
-    CHECK_EQ(sl_sleep(SHORT_TTL), 0); /* takes whose outcome it cannot know */
-    CHECK_EQ(world->doubled + world->stale, 0);
-    proxy.mute = false;
-    KIT_UNTIL(owned(&hosts[0].replica) == COUNT / 2 && owned(&hosts[1].replica) == COUNT / 2);
-    CHECK_EQ(world->doubled + world->stale, 0);
-    CHECK_EQ(stop_both(hosts), 0);
-    for (int i = 0; i < COUNT; i++) {
-        char key[48];
-        (void)snprintf(key, sizeof key, "sluice:{test}:p:%d", i);
-        CHECK_NUMBER(redis, "EXISTS", key, 0);
-    }
-    CHECK_EQ(sl_scope_wait(&tasks), 0);
-    sl_scope_cancel(&scope, NULL);
-    CHECK_EQ(sl_scope_wait(&scope), 0);
-    redis_proxy_end(&proxy);
-    sl_free(world);
+    return with_two(hears_nothing);
+}
+
+static int pauses(struct two *two)
+{
+    sl_time before = sl_now();
+    CHECK_EQ(sl_redis_do(two->redis, NULL, "CLIENT", "PAUSE", "2000"), 0);
+    KIT_UNTIL(owned(&two->hosts[0].replica) == 0 && owned(&two->hosts[1].replica) == 0);
+    CHECK_BETWEEN(sl_now() - before, 0, SHORT_TTL);
+    KIT_UNTIL(EACH_HAS_HALF(two));
+    CHECK_BETWEEN(sl_now() - before, SL_MILLISECONDS(1900), SL_MILLISECONDS(2000) + SHORT_TTL + SL_SECONDS(1));
     return 0;
 }
 
@@ -103,27 +116,7 @@ C_TEST_REAL_FEW(
     "goes on",
     "coordination 4.6.8")
 {
-    SL_SCOPE(scope);
-    struct world *world = sl_calloc(1, sizeof *world);
-    struct redis_proxy proxy = {0};
-    struct host hosts[2];
-    sl_redis *redis = NULL;
-    SL_SCOPE(tasks);
-    CHECK_EQ(two_replicas(&scope, &tasks, &proxy, world, &redis, hosts), 0);
-    sl_time before = sl_now();
-    CHECK_EQ(sl_redis_do(redis, NULL, "CLIENT", "PAUSE", "2000"), 0);
-    KIT_UNTIL(owned(&hosts[0].replica) == 0 && owned(&hosts[1].replica) == 0);
-    CHECK_BETWEEN(sl_now() - before, 0, SHORT_TTL);
-    KIT_UNTIL(owned(&hosts[0].replica) == COUNT / 2 && owned(&hosts[1].replica) == COUNT / 2);
-    CHECK_BETWEEN(sl_now() - before, SL_MILLISECONDS(1900), SL_MILLISECONDS(2000) + SHORT_TTL + SL_SECONDS(1));
-    CHECK_EQ(world->doubled + world->stale, 0);
-    CHECK_EQ(stop_both(hosts), 0);
-    CHECK_EQ(sl_scope_wait(&tasks), 0);
-    sl_scope_cancel(&scope, NULL);
-    CHECK_EQ(sl_scope_wait(&scope), 0);
-    redis_proxy_end(&proxy);
-    sl_free(world);
-    return 0;
+    return with_two(pauses);
 }
 
 #define MANY 16

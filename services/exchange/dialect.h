@@ -84,6 +84,11 @@ typedef struct sl_dialect {
     bool parts_limited;             /* hear() itself answers a message that is one too many, by host->limit */
     unsigned messages;              /* of one client in messages_ns; 0: as many as it likes */
     int64_t messages_ns;
+    unsigned streams;     /* of one connection; it is closed for one more. 0: any */
+    size_t names_bytes;   /* of their names together */
+    size_t message_bytes; /* of one message of a client; it is closed for more */
+    unsigned connects;    /* new connections in connects_ns; 0: any */
+    int64_t connects_ns;
     bool snapshot_first;   /* the stream of a book begins with a snapshot */
     int64_t ping_every_ns; /* WebSocket pings that it sends; 0: none */
     int64_t heartbeat_ns;  /* time between two heartbeat() messages; 0: none */

@@ -330,9 +330,9 @@ static void too_many(struct sl_render *text)
 #define BYBIT(which, with_uuids)                                                                                       \
     {                                                                                                                  \
         .venue = (which), .levels = DEPTH, .consecutive = true, .renumbers = true, .uuids = (with_uuids),              \
-        .snapshot_first = true, .define = define, .too_many = too_many, .open = open_path, .hear = hear,               \
-        .change = render_change, .candle = render_candle, .snapshot = render_snapshot, .rest = rest,                   \
-        .limited = limited                                                                                             \
+        .names_bytes = 21000, .connects = 500, .connects_ns = INT64_C(300000000000), .snapshot_first = true,           \
+        .define = define, .too_many = too_many, .open = open_path, .hear = hear, .change = render_change,              \
+        .candle = render_candle, .snapshot = render_snapshot, .rest = rest, .limited = limited                         \
     }
 
 const sl_dialect sl__dialect_bybit_spot = BYBIT(SL_VENUE_BYBIT_SPOT, false);

@@ -436,6 +436,8 @@ const sl_dialect sl__dialect_kraken = {.venue = SL_VENUE_KRAKEN,
                                        .heartbeat = render_heartbeat,
                                        .notice = notice,
                                        .parts_limited = true,
+                                       .connects = 150,
+                                       .connects_ns = 10 * MINUTE,
                                        .too_many = too_many,
                                        .rest = rest,
                                        .limited = limited};

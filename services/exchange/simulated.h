@@ -45,6 +45,7 @@ struct sl_simulated_options {
     sl_captured *captured; /* is played instead of a market that is made up; borrowed; NULL: none */
     double speed;          /* of it, times real time; 0: as fast as the slowest client reads */
     unsigned trade_weight; /* see sl_truth_options */
+    bool strict;           /* new connections are limited, as the venue says */
     size_t history;        /* trades of each instrument that requests find, at least; 0: SL_HISTORY_TRADES */
     struct sl_simulated_venue venues[SL_VENUE_COUNT]; /* how each differs from what is usual; all 0: not at all */
     void *arg;

@@ -142,6 +142,8 @@ static int join_board(struct venue *venue, struct wish *wish)
 static void free_wish(struct venue *venue, struct wish *wish)
 {
     leave_board(venue, wish);
+    wish->client->wish_count--;
+    wish->client->names_bytes -= strlen(wish->what.name);
     venue->exchange->wishes--;
     venue->candle_wishes -= wish->what.feed == SL_FEED_CANDLES;
     sl__write_done(&wish->held);
@@ -183,6 +185,14 @@ const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, si
     return wish == NULL ? NULL : &wish->what;
 }
 
+/* The venue's limits of one connection. */
+static bool is_one_stream_too_many(const struct sl_venue_client *client, const struct sl_wish *what)
+{
+    const sl_dialect *dialect = client->venue->dialect;
+    return (dialect->streams > 0 && client->wish_count >= dialect->streams) ||
+           (dialect->names_bytes > 0 && client->names_bytes + strlen(what->name) > dialect->names_bytes);
+}
+
 int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *what, bool off)
 {
     struct venue *venue = client->venue;
@@ -199,6 +209,11 @@ int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *what, 
     if (off) {
         return 0;
     }
+    if (is_one_stream_too_many(client, what)) {
+        venue->exchange->stats.limited++;
+        sl__client_end(client, false, 1008);
+        return SL_EBUSY;
+    }
     struct wish *wish = sl_calloc(1, sizeof *wish);
     if (wish == NULL) {
         return SL_ENOMEM;
@@ -210,6 +225,8 @@ int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *what, 
         return code;
     }
     client->wishes = wish;
+    client->wish_count++;
+    client->names_bytes += strlen(what->name);
     venue->exchange->wishes++;
     if (what->feed == SL_FEED_DEPTH && venue->dialect->snapshot_first) {
         send_snapshot(client, what);
@@ -452,6 +469,11 @@ static void hear(struct sl_venue_client *client, const struct sl_ws_message *mes
     bool about = has(message, "subscribe", "SUBSCRIBE");
     bool begins = about && !has(message, "unsubscribe", "UNSUBSCRIBE");
     venue->host.now_ns = sl__venue_wall(venue);
+    if (venue->dialect->message_bytes > 0 && message->size_bytes > venue->dialect->message_bytes) {
+        venue->exchange->stats.limited++;
+        sl__client_end(client, false, 1009);
+        return;
+    }
     venue->host.limit = is_one_too_many(client, about);
     if (venue->host.limit && !(venue->dialect->parts_limited && begins)) {
         refuse_message(client);
@@ -568,12 +590,29 @@ static int serve_client(struct sl_venue_client *client)
     return code == SL_EPIPE || code == SL_ECONNRESET || code == SL_EOF || code == SL_ETIMEDOUT ? 0 : code;
 }
 
+/* Whether the venue takes no more new connections just now. */
+static bool is_one_connection_too_many(struct venue *venue)
+{
+    const sl_dialect *dialect = venue->dialect;
+    sl_time now = sl_now();
+    if (venue->connects == 0 || now - venue->connects_from >= dialect->connects_ns) {
+        venue->connects_from = now;
+        venue->connects = 0;
+    }
+    venue->connects++;
+    return venue->exchange->options.strict && dialect->connects > 0 && venue->connects > dialect->connects;
+}
+
 int sl__venue_stream(struct venue *venue, sl_http_exchange *request, const struct sl_rest_question *target)
 {
     sl_simulated *exchange = venue->exchange;
     if (sl__fault_holds(venue, SL_FAULT_REFUSE, NULL) || exchange->client_count == SL_SIMULATED_CLIENTS_MAX) {
         exchange->stats.refused++;
         return sl_http_respond(request, 503, "text/plain", "not now\n", 8);
+    }
+    if (is_one_connection_too_many(venue)) {
+        exchange->stats.limited++;
+        return sl_http_respond(request, 429, "text/plain", "too many connections\n", 21);
     }
     struct sl_venue_client client = {.venue = venue};
     sl_event_init(&client.filled);

@@ -46,6 +46,7 @@ struct sl_venue_client {
     sl_ws *ws;
     sl_scope *scope;
     struct wish *wishes;
+    size_t wish_count, names_bytes;
     struct outbox outbox;
     struct outbox late; /* answers that wait */
     sl_event filled;
@@ -99,7 +100,9 @@ struct venue {
     uint32_t listed;                /* by orders */
     uint32_t hostile;               /* which form is next */
     sl_time heartbeat_at;
-    sl_time window_from; /* of the requests' weight: a minute */
+    sl_time connects_from; /* the window of new connections */
+    unsigned connects;     /* in it */
+    sl_time window_from;   /* of the requests' weight: a minute */
     uint64_t window_weight;
     uint64_t over_limit;  /* requests in spite of 429 */
     sl_time banned_until; /* for those */

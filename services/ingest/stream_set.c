@@ -79,16 +79,24 @@ static uint32_t shard_limit(const sl_stream_service *stream)
     return limit == 0 ? SL_SUBSCRIPTIONS_MAX : limit;
 }
 
-/* What a subscription's name takes on a connection, where the venue counts that: at most its own message. */
+/* The size of the message that subscribes to it so many times. */
+static size_t message_bytes(sl_stream_service *stream, const sl_subscription *what, int times)
+{
+    const sl_subscription both[] = {*what, *what};
+    size_t size_bytes = 0;
+    int count = stream->options.driver->subscribe(both, (size_t)times, false, 1, stream->scratch,
+                                                  sizeof stream->scratch, &size_bytes);
+    return count == times ? size_bytes : sizeof stream->scratch;
+}
+
+/* What a subscription's name takes on a connection, where the venue counts that: what a message grows by. */
 static size_t name_bytes(sl_stream_service *stream, const sl_subscription *what)
 {
     if (stream->options.driver->limits.connection_bytes == 0) {
         return 0;
     }
-    size_t size_bytes = 0;
-    int count =
-        stream->options.driver->subscribe(what, 1, false, 1, stream->scratch, sizeof stream->scratch, &size_bytes);
-    return count == 1 ? size_bytes : sizeof stream->scratch;
+    size_t once = message_bytes(stream, what, 1), twice = message_bytes(stream, what, 2);
+    return twice > once && twice < sizeof stream->scratch ? twice - once : once; /* some write a repeat once */
 }
 
 /* Whether what is there of the same instrument lets it onto the connection. */

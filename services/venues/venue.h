@@ -161,11 +161,12 @@ typedef struct sl_venue_answer {
 
 /* The limits of a venue's streams. 0: none known. */
 typedef struct sl_venue_stream_limits {
-    uint32_t per_connection;           /* subscriptions */
-    uint32_t per_message;              /* subscriptions in one control message */
-    size_t message_bytes;              /* of one control message */
-    size_t connection_bytes;           /* of all subscriptions' names on one connection (Bybit) */
-    uint32_t messages, messages_burst; /* control messages per `messages_per` of one connection */
+    uint32_t per_connection; /* subscriptions */
+    uint32_t per_message;    /* subscriptions in one control message */
+    size_t message_bytes;    /* of one control message */
+    size_t connection_bytes; /* of all subscriptions' names on one connection (Bybit) */
+    uint32_t messages,
+        messages_burst; /* control messages per `messages_per` of one connection; the burst is part of them */
     sl_time messages_per;
     uint32_t connects; /* new connections per `connects_per` of one address */
     sl_time connects_per;

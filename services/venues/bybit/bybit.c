@@ -260,7 +260,7 @@ static int path_inverse(const sl_venue_request *request, char *buffer, size_t si
                    .connection_bytes = 21000,                                                                          \
                    .messages = 10,                                                                                     \
                    .messages_per = SL_SECONDS(1),                                                                      \
-                   .messages_burst = 10,                                                                               \
+                   .messages_burst = 2,                                                                                \
                    .connects = 500,                                                                                    \
                    .connects_per = SL_MINUTES(5),                                                                      \
                    .ping_every = SL_SECONDS(20),                                                                       \

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sluice/log_record.h"
 #include "sluice/runtime.h"
 
 #define ORIGIN_BYTES 512
@@ -352,6 +353,8 @@ int sl_access_list(sl_access *access)
     size_t listed = 0;
     bool more = true;
     uint32_t list = sl_instruments_begin_list(access->instruments);
+    const sl_instrument *clash = NULL;
+    size_t clashes = sl_instruments_clashes(access->instruments, NULL);
     for (int page = 0; more && page < SL_ACCESS_PAGES_MAX; page++) {
         int rows = list_page(access, &request, &more);
         if (rows < 0) {
@@ -363,6 +366,10 @@ int sl_access_list(sl_access *access)
     }
     access->stats.lists++;
     access->stats.listed = listed;
+    if (sl_instruments_clashes(access->instruments, &clash) > clashes) {
+        sl_log_with(SL_LOG_WARNING, "two instruments of a venue come to one name: one goes by its symbol",
+                    sl_field_text("venue", sl_venue_name(clash->venue)), sl_field_text("symbol", clash->symbol));
+    }
     if (!more && listed > 0) { /* all pages: what is not on them is gone */
         access->stats.delisted += sl_instruments_end_list(access->instruments, access->driver->venue, list);
     }

@@ -549,6 +549,7 @@ static int perform(void *arg)
     struct sl_simulated_options exchange;
     SL_TRY(sl_scenario_prepare(&play->scenario, play->theirs, &exchange));
     exchange.wait = (size_t)2 * SL_SIMULATE_INSTRUMENTS * options->redundancy;
+    exchange.strict = true;
     exchange.arg = play;
     exchange.record = on_truth;
     SL_TRY(sl_simulated_open(&exchange, &play->exchange));

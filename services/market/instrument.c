@@ -48,6 +48,8 @@ struct sl_instruments {
     size_t chunk_count, chunk_capacity;
     struct index symbols, names;
     uint32_t list; /* the newest that was begun */
+    size_t clashes;
+    const sl_instrument *clash; /* the last one */
 };
 
 static const char *const venue_names[SL_VENUE_COUNT] = {"none",          "binance", "binance-usdm", "binance-coinm",
@@ -241,6 +243,22 @@ static void make_name(sl_instrument *instrument)
     to_upper(instrument->name);
 }
 
+/* Whether another one of the venue, on the list that is read now (or there without any list), has this name. */
+static bool is_taken(const sl_instruments *table, const sl_instrument *instrument)
+{
+    uint32_t hash = hash_of(instrument->venue, instrument->name, strlen(instrument->name));
+    for (size_t at = hash & table->names.mask;
+         table->names.places != NULL && table->names.places[at].instrument != NULL; at = (at + 1) & table->names.mask) {
+        const sl_instrument *other = table->names.places[at].instrument;
+        if (table->names.places[at].hash == hash && other->venue == instrument->venue && other->list == table->list &&
+            other->status != SL_STATUS_DELISTED && strcmp(other->name, instrument->name) == 0 &&
+            strcmp(other->symbol, instrument->symbol) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Room for one more instrument; its address. */
 static sl_instrument *reserve_instrument(sl_instruments *table)
 {
@@ -276,8 +294,17 @@ static int add_new(sl_instruments *table, const sl_instrument *definition, const
     *instrument = *definition;
     instrument->index = (uint32_t)table->count;
     instrument->list = table->list;
+    bool taken = false;
     if (instrument->name[0] == '\0') {
         make_name(instrument);
+        taken = is_taken(table, instrument);
+    }
+    if (taken) {
+        memset(instrument->name, 0, sizeof(instrument->name));
+        memcpy(instrument->name, instrument->symbol, strlen(instrument->symbol));
+        to_upper(instrument->name);
+        table->clashes++;
+        table->clash = instrument;
     }
     put(&table->symbols, instrument, instrument->symbol);
     put(&table->names, instrument, instrument->name);
@@ -365,6 +392,14 @@ size_t sl_instruments_end_list(sl_instruments *table, sl_venue venue, uint32_t l
 void sl_instruments_set_status(sl_instruments *table, const sl_instrument *instrument, sl_instrument_status status)
 {
     table->chunks[instrument->index / CHUNK_INSTRUMENTS][instrument->index % CHUNK_INSTRUMENTS].status = status;
+}
+
+size_t sl_instruments_clashes(const sl_instruments *table, const sl_instrument **ret_last)
+{
+    if (ret_last != NULL && table->clash != NULL) {
+        *ret_last = table->clash;
+    }
+    return table->clashes;
 }
 
 size_t sl_instruments_count(const sl_instruments *table)

@@ -91,7 +91,7 @@ SL_AUTO_DECLARE(sl_instruments, sl_instruments_free)
 /*
  * Adds an instrument, or updates what is known of the one with this venue and symbol: what the definition leaves
  * open (0, "", UNKNOWN) stays, and so do index, address and name. An empty name is made from base, quote, settle
- * and expiry, or from the symbol. 0 when it was there, 1 when it is new; SL_EINVAL (no venue, no symbol, spaces or
+ * and expiry, or from the symbol (which it is, too, where another one on the list has that name). 0 when it was there, 1 when it is new; SL_EINVAL (no venue, no symbol, spaces or
  * unprintable characters), SL_EMSGSIZE (over the limit), SL_ENOMEM. `ret_instrument` may be NULL.
  */
 SL_MUST_CHECK int sl_instruments_add(sl_instruments *table, const sl_instrument *definition,
@@ -103,6 +103,12 @@ SL_MUST_CHECK int sl_instruments_add(sl_instruments *table, const sl_instrument 
  */
 uint32_t sl_instruments_begin_list(sl_instruments *table);
 size_t sl_instruments_end_list(sl_instruments *table, sl_venue venue, uint32_t list);
+
+/*
+ * How often an instrument came to a normalised name that another one of the venue's list has: a new one goes by its symbol
+ * then. The last one of them in `ret_last`, if that is not NULL and there is one.
+ */
+size_t sl_instruments_clashes(const sl_instruments *table, const sl_instrument **ret_last);
 
 /* Sets the status; the instrument must be of this table. */
 void sl_instruments_set_status(sl_instruments *table, const sl_instrument *instrument, sl_instrument_status status);

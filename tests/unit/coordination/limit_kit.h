@@ -13,21 +13,23 @@ struct replica {
     sl_shared_limit *shared;
     struct sl_limiter_options options; /* of the limiter; `shared` is how it asks */
     sl_limiter *limiter;
+    sl_time timeout; /* 0: 200 ms */
 };
 
 static inline int replica_make(sl_scope *scope, const char *url, const struct sl_rate *rates, size_t rate_count,
                                struct replica *replica)
 {
     SL_TRY(kit_client(scope, url, &replica->redis));
-    SL_TRY(sl_shared_limit_open(scope,
-                                &(struct sl_shared_limit_options){.redis = replica->redis,
-                                                                  .name = "test",
-                                                                  .rates = rates,
-                                                                  .rate_count = rate_count,
-                                                                  .share = 0.5,
-                                                                  .timeout = SL_MILLISECONDS(200),
-                                                                  .probe = SL_MILLISECONDS(100)},
-                                &replica->shared));
+    SL_TRY(sl_shared_limit_open(
+        scope,
+        &(struct sl_shared_limit_options){.redis = replica->redis,
+                                          .name = "test",
+                                          .rates = rates,
+                                          .rate_count = rate_count,
+                                          .share = 0.5,
+                                          .timeout = replica->timeout != 0 ? replica->timeout : SL_MILLISECONDS(200),
+                                          .probe = SL_MILLISECONDS(100)},
+        &replica->shared));
     replica->options.rates = rates;
     replica->options.rate_count = rate_count;
     replica->options.max_wait = replica->options.max_wait != 0 ? replica->options.max_wait : SL_SECONDS(60);

@@ -149,8 +149,8 @@ C_TEST_REAL_FEW(
     const struct sl_rate first = bucket(100), second = bucket(50), third = bucket(10);
     SL_SCOPE(scope);
     sl_redis *redis = NULL, *proxied = NULL;
-    struct redis_proxy proxy = {.delay = SL_MILLISECONDS(120)};
-    struct replica two[2] = {0};
+    struct redis_proxy proxy = {.delay = SL_MILLISECONDS(700)};
+    struct replica two[2] = {{0}, {.timeout = SL_SECONDS(10)}};
     struct sl_rate_state state;
     CHECK_EQ(kit_begin_proxied(&scope, &proxy, &redis, &proxied), 0);
     CHECK_EQ(replica_make(&scope, kit_url, &first, 1, &two[0]), 0);

@@ -181,7 +181,8 @@ int sl_decimal_parse(const char *text, size_t size_bytes, sl_decimal *ret_decima
 int sl_decimal_parse_padded(const char *text, size_t size_bytes, sl_decimal *ret_decimal)
 {
     sl_decimal decimal = {0, 0};
-    if (sl__decimal_read_short(text, size_bytes, ret_decimal)) {
+    if (sl__decimal_read_short(text, size_bytes, &decimal)) {
+        *ret_decimal = decimal;
         return 0;
     }
     if (sl__decimal_scan(text, &decimal) != text + size_bytes) {

@@ -46,32 +46,44 @@ static inline const char *sl__decimal_scan(const char *text, sl_decimal *ret_dec
     return text + whole + 1 + fraction;
 }
 
+/* Whether the word, a text's last `digits` characters in its upper bytes, 1 to 8 of them, is nothing but digits. */
+static inline bool sl__decimal_is_digits(uint64_t word, size_t digits)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t values = (word ^ (each * '0' << (64 - 8 * digits))); /* 0 to 9 for digits, and where nothing is */
+    return ((values | ((values & each * 0x7f) + each * (0x7f - 9))) & each * 0x80) == 0;
+}
+
 /*
- * Reads "61800.20": up to eight digits around a point, all of the text; false for every other form. What it reads is what
- * sl_decimal_parse() reads, in one word without the point, in which what is no digit is seen at once. `text` needs
+ * Reads "61800.20", all of the text: up to eight digits on each side of a point; false for every other form. What it reads
+ * is what sl_decimal_parse() reads: where they are eight at most, as one word without the point. `text` needs
  * SL_DECIMAL_PADDING readable bytes, of any value.
  */
 static inline bool sl__decimal_read_short(const char *text, size_t size_bytes, sl_decimal *ret_decimal)
 {
     const uint64_t each = UINT64_C(0x0101010101010101);
-    size_t digits = size_bytes - 1;
     uint64_t word = sl_digits_load(text);
     uint64_t points = word ^ each * '.';
     points = (points - each) & ~points & each * 0x80;
-    if (points == 0 || digits - 1 >= 8) {
+    if (points == 0) {
         return false;
     }
-    unsigned before = (unsigned)__builtin_ctzll(points) & ~7u; /* bits before the point */
-    if (before == 0 || before >= 8 * digits || (*text == '0' && before != 8)) {
+    size_t whole = (size_t)__builtin_ctzll(points) / 8, fraction = size_bytes - whole - 1, digits = whole + fraction;
+    if (whole == 0 || fraction - 1 >= 8 || (*text == '0' && whole != 1)) {
         return false;
     }
-    word = (word & ((UINT64_C(1) << before) - 1)) | sl_digits_load(text + before / 8 + 1) << before;
-    word = (word ^ each * '0') << (64 - 8 * digits); /* 0 to 9 for digits, which are the last ones now */
-    if (((word | ((word & each * 0x7f) + each * (0x7f - 9))) & each * 0x80) != 0) {
-        return false;
+    uint64_t behind = sl_digits_load(text + whole + 1);
+    if (digits <= 8) {
+        word = ((word & ((UINT64_C(1) << 8 * whole) - 1)) | behind << 8 * whole) << (64 - 8 * digits);
+        *ret_decimal = (sl_decimal){(int64_t)sl_digits_value8(word), -(int32_t)fraction};
+        return sl__decimal_is_digits(word, digits);
     }
-    *ret_decimal = (sl_decimal){(int64_t)sl_digits_value8(word), -(int32_t)(digits - before / 8)};
-    return true;
+    word <<= 64 - 8 * whole;
+    behind <<= 64 - 8 * fraction;
+    *ret_decimal =
+        (sl_decimal){(int64_t)(sl_digits_value8(word) * sl__decimal_powers[fraction] + sl_digits_value8(behind)),
+                     -(int32_t)fraction};
+    return sl__decimal_is_digits(word, whole) && sl__decimal_is_digits(behind, fraction);
 }
 
 #ifdef __cplusplus

@@ -320,7 +320,7 @@ static const char *read_object(struct reader *reader, const char *at, bool outer
         if (at == NULL || at >= reader->end) {
             return NULL;
         }
-        if (*at == '{' || *at == '[') {
+        if ((*at | 0x20) == '{') { /* or a bracket */
             at = read_container(reader, key, slot, at, outermost);
         } else {
             struct sl__binance_field *field = &fields->fields[slot];

@@ -27,6 +27,9 @@ extern "C" {
 #define SL_TRACKER_STRAYS 10
 #define SL_TRACKER_FAR 1000000
 
+/* The same of states that have only the venue's time; of one's own connection any that is older counts. */
+#define SL_TRACKER_FAR_TIME SL_SECONDS(60)
+
 /* How many ids that are not consecutive are remembered for each instrument and feed. */
 #define SL_TRACKER_RECENT 128
 

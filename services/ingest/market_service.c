@@ -328,8 +328,11 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
     /* Others may have all instruments. */
     bool idle = service->wanted == 0 && sl_replicas_shared(sl_program_replicas(service->parts));
     *ret_look = (struct sl_service_look){
-        .works = stream.live > 0 || idle,
-        .reason = stream.live > 0 || idle ? NULL : "no connection is live",
+        .works = stream.live > 0 || stream.active > 0 || idle,
+        .reason = stream.live > 0 || idle ? NULL
+                  : stream.active > 0     ? "subscriptions wait for their turn, or for the venue's word"
+                                          : "no connection is live",
+        .degraded = stream.live == 0 && stream.active > 0 && !idle,
         .quiet_for = idle ? 0 : QUIET_FOR,
         .messages = stream.messages,
         .bytes = stream.bytes,

@@ -148,19 +148,18 @@ bool sl__stream_open_now(const struct leg *leg)
     return state == SL_CONNECTION_LIVE || state == SL_CONNECTION_SUBSCRIBING;
 }
 
-/* Since when a leg has carried a subscription that all of the shard have at the same place; SL_NEVER: it does not. */
-static sl_time carries_since(const struct leg *leg, const sl_subscription *what, size_t at)
+/* Since when a leg has carried a subscription; SL_NEVER: it does not. */
+static sl_time carries_since(const struct leg *leg, const sl_subscription *what)
 {
-    return sl__stream_open_now(leg)
-               ? sl_subscriptions_active_since(sl_connection_subscriptions(leg->connection), what, at)
-               : SL_NEVER;
+    return sl__stream_open_now(leg) ? sl_subscriptions_active_since(sl_connection_subscriptions(leg->connection), what)
+                                    : SL_NEVER;
 }
 
 /* Whether another leg of the shard carries the subscription now: being open is not enough, it may be refused there. */
-static bool carried(const struct leg *lost, const sl_subscription *what, size_t at)
+static bool carried(const struct leg *lost, const sl_subscription *what)
 {
     for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
-        if (leg != lost && carries_since(leg, what, at) != SL_NEVER) {
+        if (leg != lost && carries_since(leg, what) != SL_NEVER) {
             return true;
         }
     }
@@ -179,27 +178,27 @@ struct loss {
  * Whether one that carries it now did so already then: it brought what the lost one has not since. Where that one fell
  * silent, another one that says nothing either is no proof.
  */
-static bool covered(const struct loss *loss, const sl_subscription *what, size_t at)
+static bool covered(const struct loss *loss, const sl_subscription *what)
 {
     for (const struct leg *leg = loss->leg->shard->legs; leg != NULL; leg = leg->next) {
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
         bool speaks = !loss->silent || stats->last_event_at > loss->since;
-        if (leg != loss->leg && speaks && carries_since(leg, what, at) <= loss->since) {
+        if (leg != loss->leg && speaks && carries_since(leg, what) <= loss->since) {
             return true;
         }
     }
     return false;
 }
 
-static int tell_lost_one(const struct loss *loss, const sl_subscription *what, size_t at)
+static int tell_lost_one(const struct loss *loss, const sl_subscription *what)
 {
     const struct leg *leg = loss->leg;
     sl_stream_service *stream = leg->shard->stream;
     uint32_t number = sl_connection_number(leg->connection);
-    bool last = !carried(leg, what, at);
+    bool last = !carried(leg, what);
     if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
         SL_TRY(sl_books_lost(stream->books, what->instrument, number, last, sl_now()));
-    } else if (!covered(loss, what, at)) {
+    } else if (!covered(loss, what)) {
         SL_TRY(sl_tracker_lost(stream->tracker, what->instrument, what->feed, sl_now(), sl_now_wall()));
     }
     return stream->options.lost == NULL ? 0 : stream->options.lost(stream->options.arg, leg->connection, what, last);
@@ -218,7 +217,7 @@ static int tell_lost_all(struct loss *loss)
         size_t at = loss->left - 1;
         if (at < sl_subscriptions_count(all)) {
             sl_subscription what = *sl_subscriptions_at(all, at, NULL);
-            code = tell_lost_one(loss, &what, at);
+            code = tell_lost_one(loss, &what);
         }
     }
     (void)sl_mutex_unlock(&stream->mutex);
@@ -427,7 +426,7 @@ static bool is_as_good(const struct leg *old, const struct leg *other)
     const sl_subscriptions *all = sl_connection_subscriptions(old->connection);
     for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
         const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
-        if (carries_since(old, what, at) != SL_NEVER && carries_since(other, what, at) == SL_NEVER) {
+        if (carries_since(old, what) != SL_NEVER && carries_since(other, what) == SL_NEVER) {
             return false;
         }
     }
@@ -682,6 +681,8 @@ struct sl_stream_stats sl_stream_get_stats(const sl_stream_service *stream)
         for (const struct leg *leg = stream->shards[at]->legs; leg != NULL; leg = leg->next) {
             const struct sl_connection_stats *one = sl_connection_get_stats(leg->connection);
             stats.live += one->state == SL_CONNECTION_LIVE;
+            stats.active +=
+                sl_subscriptions_get_stats(sl_connection_subscriptions(leg->connection))->count[SL_SUBSCRIPTION_ACTIVE];
             stats.messages += one->messages;
             stats.bytes += one->bytes;
             stats.bad += one->bad;

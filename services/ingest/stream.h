@@ -75,6 +75,7 @@ struct sl_stream_options {
 struct sl_stream_stats {
     size_t connections, live; /* now */
     size_t subscriptions;
+    size_t active;       /* of them, counted on each connection: the venue sends them, as far as is known */
     size_t stale;        /* feeds of instruments, now */
     uint64_t reconnects; /* connections that ended and were made anew */
     uint64_t rotations;  /* connections replaced before they ended */

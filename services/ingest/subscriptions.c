@@ -18,8 +18,11 @@ struct record {
     sl_time answer_by;  /* LEAVING before its message went out: the question's answer was due then; 0: it was ACTIVE */
     sl_time active_since;
     unsigned attempts;
-    bool alone; /* asked for in a message of its own: one of those that it was asked for with may be refused */
+    bool alone;    /* asked for in a message of its own: one of those that it was asked for with may be refused */
+    uint32_t next; /* another one of an instrument with the same head; NONE */
 };
+
+#define NONE UINT32_MAX
 
 /* Those that go into one message. */
 struct batch {
@@ -32,19 +35,23 @@ struct sl_subscriptions {
     const sl_venue_driver *driver;
     struct batch batch;
     struct record *records;
+    uint32_t *heads; /* as many as `capacity`: the first record of the instruments whose index ends so; NONE */
     size_t count, capacity;
-    size_t hint; /* where the last answer's record was: answers come in the order of the questions */
     int64_t last_request_id;
     bool connected;
     sl_rates rates;
     sl_subscriptions_stats stats;
 };
 
-/* The venue counts the messages of each connection anew. */
+/*
+ * The venue counts the messages of each connection anew. Half of a burst at once: whoever used all of it might send no
+ * more than one each period from then on, and tens of thousands of subscriptions are hundreds of messages.
+ */
 static int reset_rates(sl_subscriptions *subscriptions)
 {
     const sl_venue_stream_limits *limits = &subscriptions->driver->limits;
-    struct sl_rate rate = {.count = limits->messages, .period = limits->messages_per, .burst = limits->messages_burst};
+    uint32_t burst = limits->messages_burst > 2 ? limits->messages_burst / 2 + 1 : limits->messages_burst;
+    struct sl_rate rate = {.count = limits->messages, .period = limits->messages_per, .burst = burst};
     return sl_rates_init(&subscriptions->rates, &rate, limits->messages > 0 ? 1 : 0);
 }
 
@@ -68,6 +75,7 @@ void sl_subscriptions_free(sl_subscriptions *subscriptions)
 {
     if (subscriptions != NULL) {
         sl_free(subscriptions->records);
+        sl_free(subscriptions->heads);
         sl_free(subscriptions);
     }
 }
@@ -91,39 +99,99 @@ static bool same(const sl_subscription *a, const sl_subscription *b)
            a->interval_ns == b->interval_ns;
 }
 
-static struct record *find(sl_subscriptions *subscriptions, const sl_subscription *what)
+/* ---- by instrument ---- */
+
+static uint32_t *head_of(const sl_subscriptions *subscriptions, const sl_instrument *instrument)
 {
-    for (size_t at = 0; at < subscriptions->count; at++) {
-        if (same(&subscriptions->records[at].what, what)) {
-            return &subscriptions->records[at];
-        }
-    }
-    return NULL;
+    return &subscriptions->heads[instrument->index & (subscriptions->capacity - 1)];
 }
 
-/* The next record, from the hint on, of a feed and an instrument (and a length of candles; 0: any) in a state. */
-static struct record *find_channel(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
+static void link_record(sl_subscriptions *subscriptions, uint32_t at)
+{
+    struct record *record = &subscriptions->records[at];
+    uint32_t *head = head_of(subscriptions, record->what.instrument);
+    record->next = *head;
+    *head = at;
+}
+
+static void unlink_record(sl_subscriptions *subscriptions, uint32_t at)
+{
+    uint32_t *link = head_of(subscriptions, subscriptions->records[at].what.instrument);
+    while (*link != at) {
+        link = &subscriptions->records[*link].next;
+    }
+    *link = subscriptions->records[at].next;
+}
+
+static struct record *next_of(const sl_subscriptions *subscriptions, uint32_t at)
+{
+    return at == NONE ? NULL : &subscriptions->records[at];
+}
+
+static struct record *first_of(const sl_subscriptions *subscriptions, const sl_instrument *instrument)
+{
+    return subscriptions->count == 0 ? NULL : next_of(subscriptions, *head_of(subscriptions, instrument));
+}
+
+static struct record *find(const sl_subscriptions *subscriptions, const sl_subscription *what)
+{
+    struct record *record = first_of(subscriptions, what->instrument);
+    while (record != NULL && !same(&record->what, what)) {
+        record = next_of(subscriptions, record->next);
+    }
+    return record;
+}
+
+/* The record of a feed (any: SL_FEED_NONE) and an instrument (and a length of candles; 0: any) in a state. */
+static struct record *find_channel(const sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
                                    int64_t interval_ns, sl_subscription_state state)
 {
     bool any = interval_ns == 0 || feed != SL_FEED_CANDLES;
-    for (size_t step = 0; step < subscriptions->count; step++) {
-        size_t at = subscriptions->hint + step;
-        at = at < subscriptions->count ? at : at - subscriptions->count;
-        struct record *record = &subscriptions->records[at];
-        if (record->state == state && record->what.instrument == instrument &&
-            (feed == SL_FEED_NONE || record->what.feed == feed) && (any || record->what.interval_ns == interval_ns)) {
-            subscriptions->hint = at;
-            return record;
-        }
+    struct record *record = first_of(subscriptions, instrument);
+    while (record != NULL &&
+           (record->state != state || record->what.instrument != instrument ||
+            (feed != SL_FEED_NONE && record->what.feed != feed) || (!any && record->what.interval_ns != interval_ns))) {
+        record = next_of(subscriptions, record->next);
     }
-    return NULL;
+    return record;
 }
 
 static void drop(sl_subscriptions *subscriptions, struct record *record)
 {
+    uint32_t at = (uint32_t)(record - subscriptions->records), last = (uint32_t)subscriptions->count - 1;
     subscriptions->stats.count[record->state]--;
-    *record = subscriptions->records[--subscriptions->count];
-    subscriptions->hint = 0;
+    unlink_record(subscriptions, at);
+    if (at != last) { /* the last one takes its place */
+        unlink_record(subscriptions, last);
+        subscriptions->records[at] = subscriptions->records[last];
+        link_record(subscriptions, at);
+    }
+    subscriptions->count--;
+}
+
+/* Room for one more. */
+static int reserve(sl_subscriptions *subscriptions)
+{
+    if (subscriptions->count < subscriptions->capacity) {
+        return 0;
+    }
+    if (subscriptions->count >= SL_SUBSCRIPTIONS_MAX) {
+        return sl_fail(SL_EMSGSIZE, "more than %d subscriptions of one connection", SL_SUBSCRIPTIONS_MAX);
+    }
+    size_t capacity = subscriptions->capacity == 0 ? 16 : subscriptions->capacity * 2; /* a power of two */
+    struct record *records = sl_realloc(subscriptions->records, capacity * sizeof *records);
+    subscriptions->records = records == NULL ? subscriptions->records : records;
+    uint32_t *heads = records == NULL ? NULL : sl_realloc(subscriptions->heads, capacity * sizeof *heads);
+    if (heads == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for %zu subscriptions", capacity);
+    }
+    subscriptions->heads = heads;
+    subscriptions->capacity = capacity;
+    memset(heads, 0xff, capacity * sizeof *heads); /* NONE */
+    for (size_t at = 0; at < subscriptions->count; at++) {
+        link_record(subscriptions, (uint32_t)at);
+    }
+    return 0;
 }
 
 /* One that was leaving is wanted after all. What the venue has not answered is no more certain than before. */
@@ -150,19 +218,9 @@ int sl_subscriptions_add(sl_subscriptions *subscriptions, const sl_subscription 
         }
         return 0;
     }
-    if (subscriptions->count == subscriptions->capacity) {
-        if (subscriptions->count >= SL_SUBSCRIPTIONS_MAX) {
-            return sl_fail(SL_EMSGSIZE, "more than %d subscriptions of one connection", SL_SUBSCRIPTIONS_MAX);
-        }
-        size_t capacity = subscriptions->capacity == 0 ? 16 : subscriptions->capacity * 2;
-        struct record *records = sl_realloc(subscriptions->records, capacity * sizeof *records);
-        if (records == NULL) {
-            return sl_fail(SL_ENOMEM, "out of memory for %zu subscriptions", capacity);
-        }
-        subscriptions->records = records;
-        subscriptions->capacity = capacity;
-    }
-    subscriptions->records[subscriptions->count++] = (struct record){.what = *what, .state = SL_SUBSCRIPTION_WANTED};
+    SL_TRY(reserve(subscriptions));
+    subscriptions->records[subscriptions->count] = (struct record){.what = *what, .state = SL_SUBSCRIPTION_WANTED};
+    link_record(subscriptions, (uint32_t)subscriptions->count++);
     subscriptions->stats.count[SL_SUBSCRIPTION_WANTED]++;
     return 1;
 }
@@ -265,19 +323,30 @@ static void expire(sl_subscriptions *subscriptions, sl_time now)
     }
 }
 
-/* Those that one message could carry, in `state` and due; and when the next of them is. */
+static bool is_alike(const sl_subscription *a, const sl_subscription *b)
+{
+    return a->feed == b->feed && a->depth == b->depth && a->interval_ns == b->interval_ns;
+}
+
+/*
+ * Those that one message could carry, in `state` and due; and when the next of them is. Those like the first one come
+ * first: a venue may have one channel in a message, and takes of the batch what fits.
+ */
 static void collect(sl_subscriptions *subscriptions, sl_subscription_state state, sl_time now, sl_time *ret_when)
 {
     struct batch *batch = &subscriptions->batch;
     size_t limit = subscriptions->driver->limits.per_message;
     limit = limit == 0 || limit > BATCH_MAX ? BATCH_MAX : limit;
     batch->count = 0;
-    for (size_t at = 0; at < subscriptions->count && batch->count < limit; at++) {
+    for (size_t step = 0; step < 2 * subscriptions->count && batch->count < limit; step++) {
+        size_t at = step % subscriptions->count;
+        bool others = step >= subscriptions->count; /* the second time */
         const struct record *record = &subscriptions->records[at];
-        if (batch->count > 0 && (record->alone || subscriptions->records[batch->index[0]].alone)) {
+        if (record->state != state || (state == SL_SUBSCRIPTION_LEAVING && record->leave_sent) ||
+            (batch->count == 0 ? others : is_alike(&record->what, &batch->what[0]) == others)) {
             continue;
         }
-        if (record->state != state || (state == SL_SUBSCRIPTION_LEAVING && record->leave_sent)) {
+        if (batch->count > 0 && (record->alone || subscriptions->records[batch->index[0]].alone)) {
             continue;
         }
         if (record->not_before > now) {
@@ -529,16 +598,10 @@ void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const 
     }
 }
 
-sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what, size_t hint)
+sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what)
 {
-    for (size_t step = 0; step < subscriptions->count; step++) {
-        size_t at = (hint + step) % subscriptions->count;
-        const struct record *record = &subscriptions->records[at];
-        if (same(&record->what, what)) {
-            return record->state == SL_SUBSCRIPTION_ACTIVE ? record->active_since : SL_NEVER;
-        }
-    }
-    return SL_NEVER;
+    const struct record *record = find(subscriptions, what);
+    return record != NULL && record->state == SL_SUBSCRIPTION_ACTIVE ? record->active_since : SL_NEVER;
 }
 
 bool sl_subscriptions_settled(const sl_subscriptions *subscriptions)

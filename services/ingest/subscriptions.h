@@ -82,8 +82,8 @@ int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_noti
 void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
                            int64_t interval_ns, sl_time now);
 
-/* Since when one is ACTIVE; SL_NEVER while it is not. `hint`: its index, if it is known from another connection's. */
-sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what, size_t hint);
+/* Since when one is ACTIVE; SL_NEVER while it is not. */
+sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what);
 
 /* Whether none is WANTED or ASKED any more. */
 bool sl_subscriptions_settled(const sl_subscriptions *subscriptions);

@@ -3,6 +3,7 @@
 #include "ingest/subscriptions.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sl_test.h"
@@ -142,11 +143,9 @@ static void an_answer_by_name_is_for_one(void **state)
     const sl_subscription first = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[1]},
                           second = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[2]},
                           third = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[0]};
-    for (size_t hint = 0; hint < 5; hint++) { /* whatever the hint */
-        assert_int_equal(sl_subscriptions_active_since(kit.subscriptions, &first, hint), T0);
-        assert_int_equal(sl_subscriptions_active_since(kit.subscriptions, &second, hint), T0 + 5);
-        assert_true(sl_subscriptions_active_since(kit.subscriptions, &third, hint) == SL_NEVER);
-    }
+    assert_int_equal(sl_subscriptions_active_since(kit.subscriptions, &first), T0);
+    assert_int_equal(sl_subscriptions_active_since(kit.subscriptions, &second), T0 + 5);
+    assert_true(sl_subscriptions_active_since(kit.subscriptions, &third) == SL_NEVER);
     close_kit(&kit);
 }
 
@@ -390,6 +389,84 @@ static void one_that_cannot_be_written_harms_no_other(void **state)
     close_kit(&kit);
 }
 
+/* One channel a message, as Kraken has it. */
+static int write_one_channel(const sl_subscription *subscriptions, size_t count, bool off, int64_t id, char *buffer,
+                             size_t capacity, size_t *ret_size_bytes)
+{
+    size_t same = 1;
+    while (same < count && subscriptions[same].feed == subscriptions[0].feed) {
+        same++;
+    }
+    return write_message(subscriptions, same, off, id, buffer, capacity, ret_size_bytes);
+}
+
+static void channels_of_many_instruments_do_not_part_their_messages(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 0);
+    kit.driver.subscribe = write_one_channel;
+    for (size_t at = 0; at < 8; at++) { /* as services want them: all channels of one, then of the next */
+        sl_subscription what = {.feed = at % 2 == 0 ? SL_FEED_TRADES : SL_FEED_TICKER,
+                                .instrument = &kit.instruments[at / 2]};
+        assert_int_equal(sl_subscriptions_add(kit.subscriptions, &what), 1);
+    }
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    assert_string_equal(next(&kit, T0), "+1 S0 S1 S2"); /* trades */
+    assert_string_equal(next(&kit, T0), "+2 S0 S1 S2");
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(1)), "+3 S3");
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(2)), "+4 S3");
+    close_kit(&kit);
+}
+
+#define MANY 15000
+
+/* As many as one connection may have: each is found at once, whatever comes and goes, also for each event meanwhile. */
+static void tens_of_thousands_are_found_at_once(void **state)
+{
+    (void)state;
+    static const sl_feed feeds[] = {SL_FEED_TRADES, SL_FEED_TICKER, SL_FEED_BEST, SL_FEED_DEPTH};
+    struct kit kit;
+    open_kit(&kit, 0);
+    sl_instrument *many = calloc(MANY, sizeof *many);
+    bool *there = calloc((size_t)MANY * 4, sizeof *there);
+    assert_true(many != NULL && there != NULL);
+    uint64_t seed = 7, count = 0;
+    for (size_t step = 0; step < 300000; step++) {
+        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+        size_t at = (size_t)(seed >> 33) % (MANY * 4);
+        many[at / 4].index = (uint32_t)(at / 4 * 3);
+        sl_subscription what = {.feed = feeds[at % 4], .instrument = &many[at / 4]};
+        if (step % 5 < 3) {
+            assert_int_equal(sl_subscriptions_add(kit.subscriptions, &what), !there[at]);
+            there[at] = true;
+        } else {
+            sl_subscriptions_remove(kit.subscriptions, &what);
+            there[at] = false;
+        }
+    }
+    for (size_t at = 0; at < (size_t)MANY * 4; at++) {
+        count += there[at];
+    }
+    assert_int_equal(sl_subscriptions_count(kit.subscriptions), count);
+    assert_true(count > MANY);
+    kit.driver.limits.messages = 0;
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    char *text = calloc(1, 1 << 20);
+    size_t size_bytes = 0;
+    for (int message = 0; message < 3; message++) { /* some are asked for: events may be what answers that */
+        assert_int_equal(sl_subscriptions_next(kit.subscriptions, T0, text, 1 << 20, &size_bytes, &kit.when), 1);
+    }
+    for (size_t event = 0; event < 3000000; event++) {
+        sl_subscriptions_seen(kit.subscriptions, SL_FEED_TRADES, &many[event % MANY], 0, T0);
+    }
+    assert_true(count_of(&kit, SL_SUBSCRIPTION_ASKED) < 9);
+    free(text);
+    free(there);
+    free(many);
+    close_kit(&kit);
+}
+
 static void a_venue_that_answers_nothing_is_believed(void **state)
 {
     (void)state;
@@ -418,4 +495,6 @@ SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
              cmocka_unit_test(a_renewal_survives_being_left_and_wanted_again),
 
              cmocka_unit_test(one_that_cannot_be_written_harms_no_other),
+             cmocka_unit_test(tens_of_thousands_are_found_at_once),
+             cmocka_unit_test(channels_of_many_instruments_do_not_part_their_messages),
              cmocka_unit_test(a_venue_that_answers_nothing_is_believed))

@@ -500,269 +500,271 @@ static void candles_of_each_length_are_apart(void **state)
     assert_int_equal(see_candle(kit, 2, 600, (sl_decimal){1, 0}, false), 0);
     (void)see_candle(kit, 1000, 600, (sl_decimal){900, 0}, false); /* one more shares a place: nothing breaks */
     (void)see_candle(kit, 1001, 660, (sl_decimal){1, 0}, false);
-    /* The venue's clock is set back, or its numbers begin anew: what follows is no repeat of what there was. */
-    static void states_that_begin_anew_are_heard_again(void **state)
-    {
-        (void)state;
-        struct kit *kit = open_kit(true, 0);
-        sl_market_event ticker = {.kind = SL_EVENT_TICKER,
-                                  .feed = SL_FEED_TICKER,
-                                  .connection = 1,
-                                  .instrument = kit->btc,
-                                  .venue_time_ns = SL_SECONDS(1000)};
-        sl_market_event best = {.kind = SL_EVENT_BEST, .feed = SL_FEED_BEST, .connection = 1, .instrument = kit->btc};
-        best.as.best.update_id = 5000;
-        assert_int_equal(sl_tracker_event(kit->tracker, &ticker, 1), 1);
-        assert_int_equal(sl_tracker_event(kit->tracker, &best, 1), 1);
-        for (int64_t at = 1; at <= 3 * SL_TRACKER_STRAYS; at++) {
-            ticker.venue_time_ns = SL_SECONDS(900) + at;
-            best.as.best.update_id = at;
-            bool heard = at >= SL_TRACKER_STRAYS;
-            assert_int_equal(sl_tracker_event(kit->tracker, &ticker, 1), heard);
-            assert_int_equal(sl_tracker_event(kit->tracker, &best, 1), heard);
-            assert_int_equal(heard ? sl_tracker_event(kit->tracker, &best, 1) : 0, 0);
-        }
-        for (int64_t at = 1; at <= 3 * SL_TRACKER_STRAYS;
-             at++) { /* copies by another connection that is behind a little */
-            ticker.connection = best.connection = 2;
-            ticker.venue_time_ns = SL_SECONDS(899) + at;
-            best.as.best.update_id = at;
-            assert_int_equal(sl_tracker_event(kit->tracker, &ticker, 1), 0);
-            assert_int_equal(sl_tracker_event(kit->tracker, &best, 1), 0);
-        }
-        for (int64_t at = 1; at <= SL_TRACKER_STRAYS; at++) { /* far behind they are no copies */
-            ticker.venue_time_ns = SL_SECONDS(100) + at;
-            assert_int_equal(sl_tracker_event(kit->tracker, &ticker, 1), at == SL_TRACKER_STRAYS);
-        }
-        close_kit(kit);
-    }
+    close_kit(kit);
+}
 
-    static void books_are_not_its_business(void **state)
-    {
-        (void)state;
-        struct kit *kit = open_kit(true, 0);
-        sl_market_event event = {.kind = SL_EVENT_BOOK_DELTA, .feed = SL_FEED_DEPTH, .instrument = kit->btc};
-        assert_int_equal(sl_tracker_event(kit->tracker, &event, 1), SL_EINVAL);
-        sl_market_event bad = trade(kit, -1, 1);
-        assert_int_equal(sl_tracker_event(kit->tracker, &bad, 1), SL_EINVAL);
-        close_kit(kit);
+/* The venue's clock is set back, or its numbers begin anew: what follows is no repeat of what there was. */
+static void states_that_begin_anew_are_heard_again(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    sl_market_event ticker = {.kind = SL_EVENT_TICKER,
+                              .feed = SL_FEED_TICKER,
+                              .connection = 1,
+                              .instrument = kit->btc,
+                              .venue_time_ns = SL_SECONDS(1000)};
+    sl_market_event best = {.kind = SL_EVENT_BEST, .feed = SL_FEED_BEST, .connection = 1, .instrument = kit->btc};
+    best.as.best.update_id = 5000;
+    assert_int_equal(sl_tracker_event(kit->tracker, &ticker, 1), 1);
+    assert_int_equal(sl_tracker_event(kit->tracker, &best, 1), 1);
+    for (int64_t at = 1; at <= 3 * SL_TRACKER_STRAYS; at++) {
+        ticker.venue_time_ns = SL_SECONDS(900) + at;
+        best.as.best.update_id = at;
+        bool heard = at >= SL_TRACKER_STRAYS;
+        assert_int_equal(sl_tracker_event(kit->tracker, &ticker, 1), heard);
+        assert_int_equal(sl_tracker_event(kit->tracker, &best, 1), heard);
+        assert_int_equal(heard ? sl_tracker_event(kit->tracker, &best, 1) : 0, 0);
     }
-
-    static void a_pulse_knows_the_usual_interval(void **state)
-    {
-        (void)state;
-        struct kit *kit = open_kit(true, 0);
-        for (int64_t id = 1; id <= 50; id++) {
-            assert_int_equal(see(kit, id, 1, id * 1000), 1);
-        }
-        sl_tracker_pulse pulse = sl_tracker_get_pulse(kit->tracker, kit->btc, SL_FEED_TRADES, 0);
-        assert_int_equal(pulse.last, 50000);
-        assert_int_equal(pulse.usual, 1000);
-        assert_int_equal(pulse.events, 50);
-        assert_int_equal(sl_tracker_get_pulse(kit->tracker, kit->eth, SL_FEED_TRADES, 0).events, 0);
-        close_kit(kit);
+    for (int64_t at = 1; at <= 3 * SL_TRACKER_STRAYS; at++) { /* copies by another connection that is behind a little */
+        ticker.connection = best.connection = 2;
+        ticker.venue_time_ns = SL_SECONDS(899) + at;
+        best.as.best.update_id = at;
+        assert_int_equal(sl_tracker_event(kit->tracker, &ticker, 1), 0);
+        assert_int_equal(sl_tracker_event(kit->tracker, &best, 1), 0);
     }
-
-    /* ---- random sequences: each id is given out once, or told missing, and never both or neither ---- */
-
-    static uint64_t next_random(uint64_t * seed)
-    {
-        *seed ^= *seed << 13;
-        *seed ^= *seed >> 7;
-        *seed ^= *seed << 17;
-        return *seed;
+    for (int64_t at = 1; at <= SL_TRACKER_STRAYS; at++) { /* far behind they are no copies */
+        ticker.venue_time_ns = SL_SECONDS(100) + at;
+        assert_int_equal(sl_tracker_event(kit->tracker, &ticker, 1), at == SL_TRACKER_STRAYS);
     }
+    close_kit(kit);
+}
+
+static void books_are_not_its_business(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    sl_market_event event = {.kind = SL_EVENT_BOOK_DELTA, .feed = SL_FEED_DEPTH, .instrument = kit->btc};
+    assert_int_equal(sl_tracker_event(kit->tracker, &event, 1), SL_EINVAL);
+    sl_market_event bad = trade(kit, -1, 1);
+    assert_int_equal(sl_tracker_event(kit->tracker, &bad, 1), SL_EINVAL);
+    close_kit(kit);
+}
+
+static void a_pulse_knows_the_usual_interval(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    for (int64_t id = 1; id <= 50; id++) {
+        assert_int_equal(see(kit, id, 1, id * 1000), 1);
+    }
+    sl_tracker_pulse pulse = sl_tracker_get_pulse(kit->tracker, kit->btc, SL_FEED_TRADES, 0);
+    assert_int_equal(pulse.last, 50000);
+    assert_int_equal(pulse.usual, 1000);
+    assert_int_equal(pulse.events, 50);
+    assert_int_equal(sl_tracker_get_pulse(kit->tracker, kit->eth, SL_FEED_TRADES, 0).events, 0);
+    close_kit(kit);
+}
+
+/* ---- random sequences: each id is given out once, or told missing, and never both or neither ---- */
+
+static uint64_t next_random(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
 
 #define IDS 800
 
-    static void check_all(const struct kit *kit, const bool *sent, uint64_t seed)
-    {
-        int given[IDS + 2] = {0};
-        uint64_t missing = 0, gaps = 0;
-        for (size_t at = 0; at < kit->seen.count; at++) {
-            const sl_market_event *event = &kit->seen.events[at];
-            if (event->kind == SL_EVENT_TRADE) {
-                given[event->as.trade.id]++;
-            } else {
-                gaps++;
-            }
-        }
-        for (int64_t id = 1; id <= IDS; id++) {
-            if (given[id] != (sent[id] ? 1 : 0)) {
-                fail_msg("seed %llu: id %lld was given %d times", (unsigned long long)seed, (long long)id, given[id]);
-            }
-            missing += !sent[id] && id < sl_tracker_last_id(kit->tracker, kit->btc, SL_FEED_TRADES);
-        }
-        assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, missing);
-        assert_int_equal(sl_tracker_get_stats(kit->tracker)->gaps, gaps);
-    }
-
-    /* Two connections carry the same trades; each loses some and is late by up to 20. */
-    static void random_losses_of_two_connections(void **state)
-    {
-        (void)state;
-        for (uint64_t seed = 1; seed <= 300; seed++) {
-            struct kit *kit = open_kit(true, 200);
-            uint64_t random = seed * 2654435761u + 1;
-            bool sent[IDS + 2] = {false};
-            int64_t at[2] = {1, 1};
-            sl_time now = 1, when = 0;
-            while (at[0] <= IDS || at[1] <= IDS) {
-                size_t leg = next_random(&random) % 2;
-                if (at[leg] > IDS || at[leg] > at[1 - leg] + 20) {
-                    leg = 1 - leg;
-                }
-                int64_t id = at[leg]++;
-                if (id > 1 && next_random(&random) % 10 == 0) {
-                    continue; /* lost */
-                }
-                sent[id] = true;
-                assert_true(see(kit, id, (uint32_t)leg, now++) >= 0);
-                assert_int_equal(sl_tracker_expire(kit->tracker, now, &when), 0);
-            }
-            assert_int_equal(sl_tracker_expire(kit->tracker, now + 1000, &when), 0);
-            assert_int_equal(when, SL_NEVER);
-            check_all(kit, sent, seed);
-            close_kit(kit);
+static void check_all(const struct kit *kit, const bool *sent, uint64_t seed)
+{
+    int given[IDS + 2] = {0};
+    uint64_t missing = 0, gaps = 0;
+    for (size_t at = 0; at < kit->seen.count; at++) {
+        const sl_market_event *event = &kit->seen.events[at];
+        if (event->kind == SL_EVENT_TRADE) {
+            given[event->as.trade.id]++;
+        } else {
+            gaps++;
         }
     }
-
-    /* ---- events of several ids ---- */
-
-    static struct kit *open_ranges(sl_time patience)
-    {
-        struct kit *kit = open_kit(true, patience);
-        sl_tracker_free(kit->tracker);
-        sl_tracker_options options = {.consecutive_trades = true,
-                                      .trade_ranges = SL_FEED_BIT(SL_FEED_AGG_TRADES),
-                                      .patience = patience,
-                                      .arg = &kit->seen,
-                                      .event = take};
-        assert_int_equal(sl_tracker_new(&options, &kit->tracker), 0);
-        return kit;
+    for (int64_t id = 1; id <= IDS; id++) {
+        if (given[id] != (sent[id] ? 1 : 0)) {
+            fail_msg("seed %llu: id %lld was given %d times", (unsigned long long)seed, (long long)id, given[id]);
+        }
+        missing += !sent[id] && id < sl_tracker_last_id(kit->tracker, kit->btc, SL_FEED_TRADES);
     }
+    assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, missing);
+    assert_int_equal(sl_tracker_get_stats(kit->tracker)->gaps, gaps);
+}
 
-    static int see_range(struct kit * kit, int64_t first, int64_t last_id, sl_time now)
-    {
-        sl_market_event event = trade(kit, last_id, 1);
-        event.feed = SL_FEED_AGG_TRADES;
-        event.as.trade.first_id = first;
-        return sl_tracker_event(kit->tracker, &event, now);
+/* Two connections carry the same trades; each loses some and is late by up to 20. */
+static void random_losses_of_two_connections(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct kit *kit = open_kit(true, 200);
+        uint64_t random = seed * 2654435761u + 1;
+        bool sent[IDS + 2] = {false};
+        int64_t at[2] = {1, 1};
+        sl_time now = 1, when = 0;
+        while (at[0] <= IDS || at[1] <= IDS) {
+            size_t leg = next_random(&random) % 2;
+            if (at[leg] > IDS || at[leg] > at[1 - leg] + 20) {
+                leg = 1 - leg;
+            }
+            int64_t id = at[leg]++;
+            if (id > 1 && next_random(&random) % 10 == 0) {
+                continue; /* lost */
+            }
+            sent[id] = true;
+            assert_true(see(kit, id, (uint32_t)leg, now++) >= 0);
+            assert_int_equal(sl_tracker_expire(kit->tracker, now, &when), 0);
+        }
+        assert_int_equal(sl_tracker_expire(kit->tracker, now + 1000, &when), 0);
+        assert_int_equal(when, SL_NEVER);
+        check_all(kit, sent, seed);
+        close_kit(kit);
     }
+}
 
-    static void one_event_may_be_several_trades(void **state)
-    {
-        (void)state;
+/* ---- events of several ids ---- */
+
+static struct kit *open_ranges(sl_time patience)
+{
+    struct kit *kit = open_kit(true, patience);
+    sl_tracker_free(kit->tracker);
+    sl_tracker_options options = {.consecutive_trades = true,
+                                  .trade_ranges = SL_FEED_BIT(SL_FEED_AGG_TRADES),
+                                  .patience = patience,
+                                  .arg = &kit->seen,
+                                  .event = take};
+    assert_int_equal(sl_tracker_new(&options, &kit->tracker), 0);
+    return kit;
+}
+
+static int see_range(struct kit *kit, int64_t first, int64_t last_id, sl_time now)
+{
+    sl_market_event event = trade(kit, last_id, 1);
+    event.feed = SL_FEED_AGG_TRADES;
+    event.as.trade.first_id = first;
+    return sl_tracker_event(kit->tracker, &event, now);
+}
+
+static void one_event_may_be_several_trades(void **state)
+{
+    (void)state;
+    struct kit *kit = open_ranges(0);
+    assert_int_equal(see_range(kit, 5, 7, 1), 1);
+    assert_int_equal(see_range(kit, 8, 8, 2), 1);
+    assert_int_equal(see_range(kit, 5, 7, 3), 0);
+    assert_int_equal(kit->seen.count, 2);
+    assert_int_equal(see_range(kit, 12, 13, 4), 1); /* 9 to 11 are missing */
+    const sl_market_event *gap = &kit->seen.events[2];
+    assert_int_equal(gap->kind, SL_EVENT_GAP);
+    assert_int_equal(gap->as.gap.from_id, 8);
+    assert_int_equal(gap->as.gap.to_id, 12);
+    assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, 3);
+    assert_int_equal(see_range(kit, 10, 12, 5), 1); /* of these two are new */
+    assert_int_equal(see_range(kit, 10, 11, 6), 0);
+    assert_int_equal(see_range(kit, 13, 15, 7), 1); /* one is known: what is new is not lost */
+    assert_int_equal(see_range(kit, 16, 16, 8), 1);
+    assert_int_equal(sl_tracker_get_stats(kit->tracker)->gaps, 1);
+    assert_int_equal(see_range(kit, 9, 8, 9), SL_EINVAL);
+    assert_int_equal(see_range(kit, 18, 17, 9), SL_EINVAL);
+    assert_int_equal(see_range(kit, 0, 17, 9), SL_EINVAL);
+    assert_int_equal(see(kit, 5, 1, 10), 1); /* the other feed counts by itself */
+    close_kit(kit);
+}
+
+/* Numbers that no venue has cost no time and break nothing that comes behind them. */
+static void a_range_may_be_absurd(void **state)
+{
+    (void)state;
+    struct kit *kit = open_ranges(10);
+    assert_int_equal(see_range(kit, 5, 7, 1), 1);
+    assert_int_equal(see_range(kit, 1, INT64_MAX / 100, 2), 1);
+    assert_int_equal(see_range(kit, 1, INT64_MAX / 100, 2), 0);
+    for (int64_t id = 8; id < 8 + SL_TRACKER_STRAYS + 1; id++) {
+        (void)see_range(kit, id, id, 3);
+    }
+    size_t count = kit->seen.count;
+    assert_int_equal(see_range(kit, 100, 103, 4), 1);
+    assert_true(kit->seen.count > count);
+    close_kit(kit);
+}
+
+static void a_range_that_was_not_taken_comes_again(void **state)
+{
+    (void)state;
+    for (int64_t skipped = 0; skipped < 2; skipped++) {
         struct kit *kit = open_ranges(0);
-        assert_int_equal(see_range(kit, 5, 7, 1), 1);
-        assert_int_equal(see_range(kit, 8, 8, 2), 1);
-        assert_int_equal(see_range(kit, 5, 7, 3), 0);
-        assert_int_equal(kit->seen.count, 2);
-        assert_int_equal(see_range(kit, 12, 13, 4), 1); /* 9 to 11 are missing */
-        const sl_market_event *gap = &kit->seen.events[2];
-        assert_int_equal(gap->kind, SL_EVENT_GAP);
-        assert_int_equal(gap->as.gap.from_id, 8);
-        assert_int_equal(gap->as.gap.to_id, 12);
-        assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, 3);
-        assert_int_equal(see_range(kit, 10, 12, 5), 1); /* of these two are new */
-        assert_int_equal(see_range(kit, 10, 11, 6), 0);
-        assert_int_equal(see_range(kit, 13, 15, 7), 1); /* one is known: what is new is not lost */
-        assert_int_equal(see_range(kit, 16, 16, 8), 1);
-        assert_int_equal(sl_tracker_get_stats(kit->tracker)->gaps, 1);
-        assert_int_equal(see_range(kit, 9, 8, 9), SL_EINVAL);
-        assert_int_equal(see_range(kit, 18, 17, 9), SL_EINVAL);
-        assert_int_equal(see_range(kit, 0, 17, 9), SL_EINVAL);
-        assert_int_equal(see(kit, 5, 1, 10), 1); /* the other feed counts by itself */
+        assert_int_equal(see_range(kit, 1, 3, 1), 1);
+        kit->seen.refuse = SL_ECANCELED;
+        assert_int_equal(see_range(kit, 4 + skipped, 9, 2), SL_ECANCELED);
+        kit->seen.refuse = 0;
+        assert_int_equal(see_range(kit, 4 + skipped, 9, 3), 1);
+        assert_int_equal(see_range(kit, 4 + skipped, 9, 4), 0);
+        assert_int_equal(see_range(kit, 10, 10, 5), 1);
+        assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, (uint64_t)skipped);
         close_kit(kit);
     }
+}
 
-    /* Numbers that no venue has cost no time and break nothing that comes behind them. */
-    static void a_range_may_be_absurd(void **state)
-    {
-        (void)state;
-        struct kit *kit = open_ranges(10);
-        assert_int_equal(see_range(kit, 5, 7, 1), 1);
-        assert_int_equal(see_range(kit, 1, INT64_MAX / 100, 2), 1);
-        assert_int_equal(see_range(kit, 1, INT64_MAX / 100, 2), 0);
-        for (int64_t id = 8; id < 8 + SL_TRACKER_STRAYS + 1; id++) {
-            (void)see_range(kit, id, id, 3);
-        }
-        size_t count = kit->seen.count;
-        assert_int_equal(see_range(kit, 100, 103, 4), 1);
-        assert_true(kit->seen.count > count);
-        close_kit(kit);
+static int scenario(sl_instruments *instruments, const sl_instrument *btc)
+{
+    (void)instruments;
+    struct seen *seen = calloc(1, sizeof *seen);
+    assert_non_null(seen);
+    sl_tracker *tracker = NULL;
+    sl_tracker_options options = {.consecutive_trades = true, .patience = 10, .arg = seen, .event = take};
+    int code = sl_tracker_new(&options, &tracker);
+    const struct kit kit = {.btc = btc};
+    for (int64_t id = 1; code >= 0 && id < 40; id += id % 7 == 0 ? 3 : 1) {
+        sl_market_event event = trade(&kit, id, 1);
+        code = sl_tracker_event(tracker, &event, id);
     }
+    sl_tracker_free(tracker);
+    free(seen);
+    return code;
+}
 
-    static void a_range_that_was_not_taken_comes_again(void **state)
-    {
-        (void)state;
-        for (int64_t skipped = 0; skipped < 2; skipped++) {
-            struct kit *kit = open_ranges(0);
-            assert_int_equal(see_range(kit, 1, 3, 1), 1);
-            kit->seen.refuse = SL_ECANCELED;
-            assert_int_equal(see_range(kit, 4 + skipped, 9, 2), SL_ECANCELED);
-            kit->seen.refuse = 0;
-            assert_int_equal(see_range(kit, 4 + skipped, 9, 3), 1);
-            assert_int_equal(see_range(kit, 4 + skipped, 9, 4), 0);
-            assert_int_equal(see_range(kit, 10, 10, 5), 1);
-            assert_int_equal(sl_tracker_get_stats(kit->tracker)->missing, (uint64_t)skipped);
-            close_kit(kit);
-        }
+static void memory_may_be_short_at_any_place(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(true, 0);
+    int failed = 0;
+    for (int64_t at = 0; at < 100; at++) {
+        sl_memory_fail_after(at);
+        int code = scenario(kit->instruments, kit->btc);
+        sl_memory_fail_after(-1);
+        assert_true(code >= 0 || code == SL_ENOMEM);
+        failed += code == SL_ENOMEM;
     }
+    assert_true(failed >= 4);
+    close_kit(kit);
+}
 
-    static int scenario(sl_instruments * instruments, const sl_instrument *btc)
-    {
-        (void)instruments;
-        struct seen *seen = calloc(1, sizeof *seen);
-        assert_non_null(seen);
-        sl_tracker *tracker = NULL;
-        sl_tracker_options options = {.consecutive_trades = true, .patience = 10, .arg = seen, .event = take};
-        int code = sl_tracker_new(&options, &tracker);
-        const struct kit kit = {.btc = btc};
-        for (int64_t id = 1; code >= 0 && id < 40; id += id % 7 == 0 ? 3 : 1) {
-            sl_market_event event = trade(&kit, id, 1);
-            code = sl_tracker_event(tracker, &event, id);
-        }
-        sl_tracker_free(tracker);
-        free(seen);
-        return code;
-    }
-
-    static void memory_may_be_short_at_any_place(void **state)
-    {
-        (void)state;
-        struct kit *kit = open_kit(true, 0);
-        int failed = 0;
-        for (int64_t at = 0; at < 100; at++) {
-            sl_memory_fail_after(at);
-            int code = scenario(kit->instruments, kit->btc);
-            sl_memory_fail_after(-1);
-            assert_true(code >= 0 || code == SL_ENOMEM);
-            failed += code == SL_ENOMEM;
-        }
-        assert_true(failed >= 4);
-        close_kit(kit);
-    }
-
-    SL_TEST_MAIN(
-        cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_patience_a_hole_is_a_gap_at_once),
-        cmocka_unit_test(numbers_that_begin_anew_are_followed),
-        cmocka_unit_test(with_patience_another_connection_fills_a_hole),
-        cmocka_unit_test(what_nobody_filled_is_told_when_patience_is_over),
-        cmocka_unit_test(a_large_hole_is_counted_whole), cmocka_unit_test(an_event_that_was_not_taken_comes_again),
-        cmocka_unit_test(a_heartbeat_tells_of_trades_that_did_not_come),
-        cmocka_unit_test(a_new_worker_goes_on_where_the_old_one_stood),
-        cmocka_unit_test(a_new_worker_that_began_before_the_old_one_ended_tells_only_what_is_missing),
-        cmocka_unit_test(a_position_that_nobody_knows_is_told_too),
-        cmocka_unit_test(who_had_it_before_may_have_been_ahead),
-        cmocka_unit_test(without_consecutive_ids_a_restart_is_always_a_gap),
-        cmocka_unit_test(what_is_lost_before_the_first_event_of_a_feed_that_was_taken_over_is_told),
-        cmocka_unit_test(a_restart_is_told_at_the_latest_when_another_goes_on),
-        cmocka_unit_test(what_is_left_is_told_and_begins_anew),
-        cmocka_unit_test(other_ids_are_compared_with_recent_ones),
-        cmocka_unit_test(of_a_state_only_what_is_newer_counts), cmocka_unit_test(best_prices_may_be_numbered_anew),
-        cmocka_unit_test(states_that_begin_anew_are_heard_again), cmocka_unit_test(candles_only_grow),
-        cmocka_unit_test(candles_of_each_length_are_apart), cmocka_unit_test(books_are_not_its_business),
-        cmocka_unit_test(a_pulse_knows_the_usual_interval), cmocka_unit_test(random_losses_of_two_connections),
-        cmocka_unit_test(one_event_may_be_several_trades), cmocka_unit_test(a_range_may_be_absurd),
-        cmocka_unit_test(a_range_that_was_not_taken_comes_again), cmocka_unit_test(memory_may_be_short_at_any_place))
+SL_TEST_MAIN(cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_patience_a_hole_is_a_gap_at_once),
+             cmocka_unit_test(numbers_that_begin_anew_are_followed),
+             cmocka_unit_test(with_patience_another_connection_fills_a_hole),
+             cmocka_unit_test(what_nobody_filled_is_told_when_patience_is_over),
+             cmocka_unit_test(a_large_hole_is_counted_whole), cmocka_unit_test(an_event_that_was_not_taken_comes_again),
+             cmocka_unit_test(a_heartbeat_tells_of_trades_that_did_not_come),
+             cmocka_unit_test(a_new_worker_goes_on_where_the_old_one_stood),
+             cmocka_unit_test(a_new_worker_that_began_before_the_old_one_ended_tells_only_what_is_missing),
+             cmocka_unit_test(a_position_that_nobody_knows_is_told_too),
+             cmocka_unit_test(who_had_it_before_may_have_been_ahead),
+             cmocka_unit_test(without_consecutive_ids_a_restart_is_always_a_gap),
+             cmocka_unit_test(what_is_lost_before_the_first_event_of_a_feed_that_was_taken_over_is_told),
+             cmocka_unit_test(a_restart_is_told_at_the_latest_when_another_goes_on),
+             cmocka_unit_test(what_is_left_is_told_and_begins_anew),
+             cmocka_unit_test(other_ids_are_compared_with_recent_ones),
+             cmocka_unit_test(of_a_state_only_what_is_newer_counts), cmocka_unit_test(best_prices_may_be_numbered_anew),
+             cmocka_unit_test(states_that_begin_anew_are_heard_again), cmocka_unit_test(candles_only_grow),
+             cmocka_unit_test(candles_of_each_length_are_apart), cmocka_unit_test(books_are_not_its_business),
+             cmocka_unit_test(a_pulse_knows_the_usual_interval), cmocka_unit_test(random_losses_of_two_connections),
+             cmocka_unit_test(one_event_may_be_several_trades), cmocka_unit_test(a_range_may_be_absurd),
+             cmocka_unit_test(a_range_that_was_not_taken_comes_again),
+             cmocka_unit_test(memory_may_be_short_at_any_place))

@@ -57,9 +57,7 @@ struct channel {
     bool begun;                   /* one of them was given out, and nothing before it is to be told of any more */
     struct window *window;        /* of them */
     struct recent *recent;        /* other trades, liquidations */
-    struct sl__tracker_last last; /* state: what was given out last, */
-    uint32_t last_connection;     /* by which connection, */
-    uint32_t strays;              /* and older ones in a row since then that are no copies */
+    struct sl__tracker_last last; /* state: what was given out last */
 };
 
 /* The channels of one feed, by the instrument's index, in chunks: those of neighbours lie side by side. */
@@ -542,33 +540,15 @@ static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_mar
 
 /* ---- state: only what is newer ---- */
 
-/*
- * Whether an older state is one too many: the venue's clock was set back, or its ids begin anew, and all that follows would
- * be taken for repeats. Another connection's copies may be behind a little; one's own messages are not.
- */
-static bool is_set_back(struct channel *channel, const sl_market_event *event, const struct sl__tracker_last *older)
-{
-    if (event->kind == SL_EVENT_CANDLE) { /* known by when it began, wherever the clock is */
-        return false;
-    }
-    bool by_id = older->id != 0 && channel->last.id != 0;
-    int64_t by = by_id ? channel->last.id - older->id : channel->last.time_ns - older->time_ns;
-    bool far = by >= (by_id ? SL_TRACKER_FAR : SL_TRACKER_FAR_TIME);
-    channel->strays += by > 0 && (far || event->connection == channel->last_connection);
-    return by > 0 && channel->strays >= SL_TRACKER_STRAYS;
-}
-
 static int see_state(sl_tracker *tracker, struct channel *channel, const sl_market_event *event)
 {
     struct sl__tracker_last news;
-    if (!sl__tracker_is_news(&channel->last, event, &news) && !is_set_back(channel, event, &news)) {
+    if (!sl__tracker_is_news(&channel->last, event, &news)) {
         tracker->stats.repeated++;
         return 0;
     }
     SL_TRY(give(tracker, event));
     channel->last = news;
-    channel->last_connection = event->connection;
-    channel->strays = 0;
     return 1;
 }
 

@@ -2,6 +2,8 @@
 /* What makes an event another one than the last. See tracker_hash.h. */
 #include "tracker_hash.h"
 
+#include "tracker.h"
+
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash ^= value + UINT64_C(0x9e3779b97f4a7c15) + (hash << 6) + (hash >> 2);
@@ -76,17 +78,31 @@ static bool is_newer_candle(const struct sl__tracker_last *last, const sl_candle
 }
 
 /* Of two best prices the one with the larger id, unless an older number is newer by its time: the venue counts anew. */
-bool sl__tracker_is_news(const struct sl__tracker_last *last, const sl_market_event *event,
-                         struct sl__tracker_last *ret_news)
+static bool is_newer(const struct sl__tracker_last *last, const struct sl__tracker_last *news)
 {
-    if (event->kind == SL_EVENT_CANDLE) {
+    if (news->id != 0 && last->id != 0) {
+        return news->id > last->id || (news->id < last->id && news->time_ns > last->time_ns);
+    }
+    return news->time_ns > last->time_ns || (news->time_ns == last->time_ns && news->hash != last->hash);
+}
+
+static bool is_set_back(struct sl__tracker_last *last, const struct sl__tracker_last *older)
+{
+    bool by_id = older->id != 0 && last->id != 0;
+    int64_t by = by_id ? last->id - older->id : last->time_ns - older->time_ns;
+    bool far = by >= (by_id ? SL_TRACKER_FAR : SL_TRACKER_FAR_TIME);
+    last->strays += by > 0 && (far || older->connection == last->connection);
+    return by > 0 && last->strays >= SL_TRACKER_STRAYS;
+}
+
+bool sl__tracker_is_news(struct sl__tracker_last *last, const sl_market_event *event, struct sl__tracker_last *ret_news)
+{
+    if (event->kind == SL_EVENT_CANDLE) { /* known by when it began, wherever the clock is */
         return is_newer_candle(last, &event->as.candle, ret_news);
     }
-    int64_t id = event->kind == SL_EVENT_BEST ? event->as.best.update_id : 0;
-    *ret_news = (struct sl__tracker_last){.id = id, .time_ns = event->venue_time_ns, .hash = hash_state(event)};
-    if (id != 0 && last->id != 0) {
-        return id > last->id || (id < last->id && event->venue_time_ns > last->time_ns);
-    }
-    return event->venue_time_ns > last->time_ns ||
-           (event->venue_time_ns == last->time_ns && ret_news->hash != last->hash);
+    *ret_news = (struct sl__tracker_last){.id = event->kind == SL_EVENT_BEST ? event->as.best.update_id : 0,
+                                          .time_ns = event->venue_time_ns,
+                                          .hash = hash_state(event),
+                                          .connection = event->connection};
+    return is_newer(last, ret_news) || is_set_back(last, ret_news);
 }

@@ -13,10 +13,16 @@ struct sl__tracker_last {
     int64_t id;
     int64_t time_ns;
     uint64_t hash;
+    uint32_t connection; /* that brought it */
+    uint32_t strays;     /* older ones in a row since then that are no copies */
 };
 
-/* Whether a state is newer than the last one (all 0: there was none); if so what is the last one then. */
-bool sl__tracker_is_news(const struct sl__tracker_last *last, const sl_market_event *event,
+/*
+ * Whether a state is newer than the last one (all 0: there was none), or one too many that is older: the venue's clock was
+ * set back, or its ids begin anew, and all that follows would be taken for repeats. If so what is the last one then; if not
+ * older ones are counted. Another connection's copies may be behind a little; one's own messages are not.
+ */
+bool sl__tracker_is_news(struct sl__tracker_last *last, const sl_market_event *event,
                          struct sl__tracker_last *ret_news);
 
 #endif

@@ -159,6 +159,9 @@ int sl__report_new(struct sl_config_report **ret_report);
 int sl__report_finish(struct sl__load *load);
 size_t sl__report_errors(const struct sl_config_report *report); /* without the warnings */
 
+/* Reads a source and finds its lines; what cannot be read is reported, and empty. Adds to all bytes. 0 or SL_ENOMEM. */
+int sl__source_read(struct sl__load *load, uint16_t index, size_t *total_bytes);
+
 /* Offsets of the lines of a source, by libyaml's idea of line breaks. */
 int sl__source_index(struct sl__source *source);
 

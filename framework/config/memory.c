@@ -150,3 +150,11 @@ void sl__path_index(struct sl__text *path, size_t index)
 {
     sl__text_printf(path, "[%zu]", index);
 }
+
+int sl__load_short(struct sl__load *load)
+{
+    if (load->code == 0) {
+        load->code = load->arena->code;
+    }
+    return load->code;
+}

@@ -8,6 +8,7 @@ const { spawn } = require("node:child_process");
 const fs = require("node:fs");
 const path = require("node:path");
 const { chromium } = require("playwright-core");
+const access = require("./access.js");
 const { problems } = require("./schema.js");
 
 const [program, folder, chosen] = process.argv.slice(2);
@@ -127,7 +128,17 @@ async function showAll(browser, address, look) {
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     check(wide <= look.width, tab + " fits " + look.width + " pixels");
     await shoot(page, `${look.theme}-${look.width}-${tab}`);
+    const barriers = [...(await page.evaluate(access.look)), ...(await access.walk(page, 25))];
+    check(barriers.length === 0, tab + " keeps nobody out " + JSON.stringify([...new Set(barriers)].slice(0, 12)));
   }
+  await page.evaluate(() => {
+    document.querySelector("main").insertAdjacentHTML("beforeend", "<p>faint</p><button></button><p id=twice></p><p id=twice></p>");
+    const faint = [...document.querySelectorAll("main > p")].find((one) => one.textContent === "faint");
+    faint.style.color = "#999"; // by script: the page's policy takes no styles in HTML
+    faint.style.backgroundColor = "#aaa";
+  });
+  const planted = (await page.evaluate(access.look)).join();
+  check(/contrast of 1\.\d+: p "faint".*without a name: button.*twice: #twice/.test(planted), "what keeps people out is found: " + planted);
   const paper = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number)[0]);
   check(look.theme === "dark" ? paper < 60 : paper > 200, "the theme is " + look.theme);
   await page.keyboard.press("Escape");

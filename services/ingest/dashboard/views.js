@@ -22,8 +22,9 @@ function byId(id) {
   return document.getElementById(id);
 }
 
+/* What tells two values takes a line of its own, whatever they are just now. */
 function facts(pairs) {
-  return make("dl", {}, ...pairs.filter(([, value]) => value !== undefined).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  return make("dl", {}, ...pairs.filter(([, value]) => value !== undefined).map(([name, value]) => make("div", { class: name.includes(" / ") ? "wide" : "" }, make("dt", {}, name), make("dd", {}, value))));
 }
 
 function stateText(state, reason) {
@@ -68,9 +69,10 @@ function feedCard(feed, past) {
     make("header", {}, make("h3", {}, feed.id), stateText(feed.state, feed.reason)),
     sparkline(past.history),
     facts([
+      ["lag p50 / p99", formatSeconds(lag.p50) + " / " + formatSeconds(lag.p99)],
+      ["done / all", feed.jobs === undefined ? undefined : feed.jobs - feed.jobs_left + " / " + feed.jobs + " (" + Math.floor(100 * feed.progress) + " %)"],
       ["rate", formatCount(past.rate) + "/s"],
       ["messages", formatCount(feed.messages)],
-      ["lag p50 / p99", formatSeconds(lag.p50) + " / " + formatSeconds(lag.p99)],
       ["instruments", feed.instruments],
       ["books stale", feed.books === undefined ? undefined : feed.stale_books + " / " + feed.books],
       ["gaps", feed.gaps],
@@ -162,10 +164,10 @@ function showSinks(data) {
     make("header", {}, make("h3", {}, sink.id), stateText(sink.state, sink.reason)),
     sink.queue_capacity ? bar(sink.queued / sink.queue_capacity, sink.queued + " of " + sink.queue_capacity + " queued") : null,
     facts([
+      ["latency p50 / p99", sink.latency_seconds === undefined ? "-" : formatSeconds(sink.latency_seconds.p50) + " / " + formatSeconds(sink.latency_seconds.p99)],
       ["kind", sink.kind],
       ["written", formatCount(sink.written)],
       ["queued", formatCount(sink.queued)],
-      ["latency p50 / p99", sink.latency_seconds === undefined ? "-" : formatSeconds(sink.latency_seconds.p50) + " / " + formatSeconds(sink.latency_seconds.p99)],
       ["repeated", sink.repeated],
       ["dropped", sink.dropped],
       ["commits", sink.commits],

@@ -98,7 +98,10 @@ static int prepare_sink(void *arg, const struct sl_reload_entry *entry, void **r
     (void)snprintf(sink->name, sizeof sink->name, "%s", entry->name);
     int code = sl__sink_kit_new(entry->after, &sink->kit);
     code = code == 0 ? sl__make_outlet(sink->kit, entry->name, entry->new_value, sink, &sink->outlet) : code;
-    if (code < 0) {
+    if (code < 0) { /* whose certificate it was that is not there, say; the code alone tells nobody */
+        const char *reason = sl_error_message(sl_error_last());
+        sl_log_with(SL_LOG_ERROR, "a sink cannot be made", sl_field_text("sink", entry->name),
+                    sl_field_text("reason", *reason == '\0' ? sl_strerror(code) : reason));
         sl__sink_kit_free(sink->kit);
         sl_free(sink);
         return code;

@@ -10,10 +10,13 @@
 
 #include "market/event_json.h"
 #include "sinks/sqlite_schema.h"
+#include "sluice/thread.h"
 #include "sluice/time.h"
 
 /* PRAGMA application_id: "SLUI". */
 #define APPLICATION_ID 0x534c5549
+
+#define BUSY_PAUSE_MS 10
 
 /* Decimals of one row, at most: a ticker's. */
 #define NUMBERS_MAX 10
@@ -23,6 +26,7 @@ struct sl_sqlite {
     sqlite3_stmt *statements[SL__SQLITE_STATEMENTS];
     size_t batch_events;
     bool in_transaction;
+    int busy_ms;
     size_t new_rows; /* in the open transaction */
     size_t old_rows;
     sl_stamp stamp;        /* for events that come without one */
@@ -144,6 +148,17 @@ static int prepare(sl_sqlite *sink, enum sl__sqlite_statement index)
     return status == SQLITE_OK ? 0 : fail(sink, "cannot prepare a statement", status);
 }
 
+/* Somebody else has the file: another try after a little while, until the time is over or a stop wants us back. */
+static int wait_while_busy(void *arg, int tries)
+{
+    const sl_sqlite *sink = arg;
+    bool again = tries < sink->busy_ms / BUSY_PAUSE_MS && sl_offload_cancelled(NULL, 0) != SL_ECANCELED;
+    if (again) {
+        (void)sqlite3_sleep(BUSY_PAUSE_MS);
+    }
+    return again;
+}
+
 static int set_up(sl_sqlite *sink, const sl_sqlite_options *options)
 {
     /* One thread at a time is the contract, so that SQLite need not lock. */
@@ -153,8 +168,8 @@ static int set_up(sl_sqlite *sink, const sl_sqlite_options *options)
         return fail(sink, "cannot open the file", status);
     }
     (void)sqlite3_extended_result_codes(sink->database, 1);
-    int busy_ms = options->busy_timeout_ms == 0 ? SL_SQLITE_BUSY_DEFAULT_MS : options->busy_timeout_ms;
-    (void)sqlite3_busy_timeout(sink->database, busy_ms);
+    sink->busy_ms = options->busy_timeout_ms == 0 ? SL_SQLITE_BUSY_DEFAULT_MS : options->busy_timeout_ms;
+    (void)sqlite3_busy_handler(sink->database, wait_while_busy, sink);
     SL_TRY(inspect(sink)); /* before anything in the file is changed */
     SL_TRY(execute(sink, "PRAGMA journal_mode = WAL"));
     SL_TRY(execute(sink, "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8192"));

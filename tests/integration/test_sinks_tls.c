@@ -16,6 +16,7 @@
 #include "own_postgresql.h"
 #include "own_rabbitmq.h"
 #include "peer_process.h"
+#include "shell_run.h"
 #include "sl_test.h"
 #include "sluice/tls.h"
 #include "sluice/ws.h"
@@ -327,6 +328,31 @@ static void kafka_over_tls(void **state)
     own_server_end(&server);
 }
 
+/* A file that is not there: whose it is, and which. */
+static void files_that_are_missing_are_told(void **state)
+{
+    const char *output = NULL;
+    (void)state;
+    static const char *const sinks[] = {
+        "{kind: redis, url: rediss://127.0.0.1:1, tls: {ca: /nowhere/ca}}",
+        "{kind: rabbitmq, exchange: e, url: amqps://127.0.0.1:1, tls: {ca: /nowhere/ca}}",
+        "{kind: websocket, listen: 127.0.0.1:1, tls: {certificate: /nowhere/ca, key: /nowhere/key}}",
+    };
+    for (size_t at = 0; at < sizeof sinks / sizeof sinks[0]; at++) {
+        char line[1024];
+        (void)snprintf(
+            line, sizeof line,
+            "f=$(mktemp) && printf '%%s\\n' 'services: {s: {kind: stream, venue: okx, instruments: [A], sinks: "
+            "[bus]}}' 'sinks: {bus: %s}' >$f; timeout 20 $SLUICE run $f 2>&1; rm $f",
+            sinks[at]);
+        (void)shell_run(line, &output);
+        if (strstr(output, "\"a sink cannot be made\",\"sink\":\"bus\",\"reason\":\"") == NULL ||
+            strstr(output, "'/nowhere/ca': not found") == NULL) {
+            fail_msg("expected a sink's name and the file in: %s", output);
+        }
+    }
+}
+
 /* ---- wss ---- */
 
 struct visit {
@@ -385,4 +411,4 @@ static void websocket_over_tls(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(redis_over_tls), cmocka_unit_test(rabbitmq_over_tls),
              cmocka_unit_test(postgresql_over_tls), cmocka_unit_test(kafka_over_tls),
-             cmocka_unit_test(websocket_over_tls))
+             cmocka_unit_test(websocket_over_tls), cmocka_unit_test(files_that_are_missing_are_told))

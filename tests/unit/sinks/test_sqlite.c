@@ -16,8 +16,10 @@
 #include "market/event_json.h"
 #include "market_kit.h"
 #include "sample_events.h"
+#include "sinks/outlet.h"
 #include "sinks/slots.h"
 #include "sinks/sqlite.h"
+#include "sluice/runtime.h"
 
 /* A database file in a folder of its own, because SQLite puts others beside it. */
 struct place {
@@ -334,6 +336,42 @@ static void a_locked_file_is_busy(void **state)
     remove_place(&place);
 }
 
+static int stop_while_locked(void *arg)
+{
+    sl_outlet *outlet = arg;
+    sl_market_event event = trade_event(1);
+    uint8_t record[4096];
+    SL_SCOPE(scope);
+    SL_TRY(sl_outlet_put(outlet, record, sl_record_encode(&event, record)));
+    SL_TRY(sl_spawn(&scope, sl_outlet_run, outlet));
+    SL_TRY(sl_sleep(SL_MILLISECONDS(200)));
+    sl_outlet_end(outlet);
+    return sl_scope_wait(&scope);
+}
+
+/* Somebody else has the file for long, and we are to wait for long: but not after a stop. */
+static void a_stop_waits_for_no_lock(void **state)
+{
+    (void)state;
+    struct place place = new_place();
+    sl_sink *sink = NULL;
+    sl_outlet *outlet = NULL;
+    sqlite3 *other = NULL;
+    sl_sqlite_close(open_sink(&place, 0)); /* the tables are there */
+    assert_int_equal(sqlite3_open(place.path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sl_sqlite_sink_new(&(sl_sqlite_options){.path = place.path, .busy_timeout_ms = 600000}, &sink), 0);
+    sl_outlet_options options = {.name = "db", .drain = SL_MILLISECONDS(200)};
+    assert_int_equal(sl_outlet_new(&options, sink, &outlet), 0);
+    sl_time began = sl_now();
+    assert_int_equal(sl_run(NULL, stop_while_locked, outlet, NULL), 0);
+    assert_true(sl_now() - began < SL_SECONDS(20));
+    assert_int_equal(sl_outlet_get_stats(outlet)->queued + sl_outlet_get_stats(outlet)->in_batch, 1);
+    sl_outlet_free(outlet);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    remove_place(&place);
+}
+
 static void sqlites_words_are_passed_on(void **state)
 {
     (void)state;
@@ -602,7 +640,7 @@ SL_TEST_MAIN(cmocka_unit_test(rows_are_exact), cmocka_unit_test(repeats_are_harm
              cmocka_unit_test(a_row_that_is_refused_is_no_failure_of_the_file),
              cmocka_unit_test(a_commit_is_on_the_disk_if_that_is_asked_for),
              cmocka_unit_test(the_databases_own_check_finds_nothing), cmocka_unit_test(a_locked_file_is_busy),
-             cmocka_unit_test(sqlites_words_are_passed_on), cmocka_unit_test(a_full_disk_is_told_and_survived),
-             cmocka_unit_test(files_of_others_are_refused), cmocka_unit_test(what_was_flushed_survives_a_kill),
-             cmocka_unit_test(every_kind_is_stored_once), cmocka_unit_test(a_candle_grows_until_it_is_closed),
-             cmocka_unit_test(captured_session_is_stored_whole))
+             cmocka_unit_test(a_stop_waits_for_no_lock), cmocka_unit_test(sqlites_words_are_passed_on),
+             cmocka_unit_test(a_full_disk_is_told_and_survived), cmocka_unit_test(files_of_others_are_refused),
+             cmocka_unit_test(what_was_flushed_survives_a_kill), cmocka_unit_test(every_kind_is_stored_once),
+             cmocka_unit_test(a_candle_grows_until_it_is_closed), cmocka_unit_test(captured_session_is_stored_whole))

@@ -141,7 +141,7 @@ static int give_back(sl_replicas *replicas, struct sl__replica_part *part)
     sl_partitions_stats_get(replicas->partitions, &stats);
     replicas->members = stats.members;
     part->state = SL__PART_LEAVING;
-    part->leave_by = SL_NEVER;
+    part->leave_by = sl_time_add(sl_now(), replicas->conf->drain + SL_REPLICAS_PATIENCE);
     part->alone = stats.members < 2;
     part->heir = 0;
     part->leave_from = 0;

@@ -46,8 +46,8 @@ extern "C" {
 /* A new owner waits for the old one's last word so much longer than that may take; */
 #define SL_REPLICAS_MARGIN SL_SECONDS(2)
 
-/* and before it has all of it itself so much longer still. */
-#define SL_REPLICAS_PATIENCE SL_MINUTES(1)
+/* and before it has all of it itself so much longer still, as the old one does: a book that nobody changes never becomes whole. */
+#define SL_REPLICAS_PATIENCE SL_MINUTES(10)
 
 typedef struct sl_replicas sl_replicas;
 struct sl_program_parts;

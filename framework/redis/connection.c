@@ -320,7 +320,7 @@ static void write_wave(struct sl__redis_connection *connection)
     connection->stats->writes++;
     connection->stats->written_bytes += sent;
     out->size_bytes -= sent;
-    if (out->size_bytes > 0) {
+    if (sent > 0 && out->size_bytes > 0) {
         memmove(out->data, out->data + sent, out->size_bytes);
     }
 }
@@ -442,13 +442,12 @@ static int write_all(void *arg)
         connection->out = connection->writing;
         connection->writing = writing;
         connection->handed = connection->numbered;
-        if (writing.size_bytes == 0) {
-            continue;
+        if (writing.size_bytes > 0) { /* else waves have taken all */
+            connection->stats->writes++;
+            connection->stats->written_bytes += writing.size_bytes;
+            SL_TRY(sl_stream_write(connection->stream, writing.data, writing.size_bytes));
+            connection->writing.size_bytes = 0;
         }
-        connection->stats->writes++;
-        connection->stats->written_bytes += writing.size_bytes;
-        SL_TRY(sl_stream_write(connection->stream, writing.data, writing.size_bytes));
-        connection->writing.size_bytes = 0;
         if (writing.capacity > BUFFER_KEPT_BYTES) {
             sl_free(writing.data);
             connection->writing = (struct sl__redis_buffer){0};

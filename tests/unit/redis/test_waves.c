@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "redis/client.h"
 #include "redis_server.h"
 #include "sl_conformance.h"
 #include "sluice/redis.h"
@@ -64,6 +65,24 @@ static int echo_all(void *arg)
     return code;
 }
 
+/* The large buffers do not stay. */
+static int check_buffers(sl_redis *redis)
+{
+    CHECK(redis->main->out.capacity + redis->main->writing.capacity <= (size_t)2 * 256 * 1024);
+    return 0;
+}
+
+static int echo_together(sl_redis *redis, int rounds, size_t bytes)
+{
+    struct worker workers[TASKS];
+    set_up(workers, redis, rounds, bytes);
+    SL_SCOPE(tasks);
+    for (int i = 0; i < TASKS; i++) {
+        CHECK_EQ(sl_spawn(&tasks, echo_all, &workers[i]), 0);
+    }
+    return sl_scope_wait(&tasks);
+}
+
 C_TEST_REAL_FEW(waves,
                 "a quarter of what is under way is written as soon as it is there; a few wait for the turn's end", "")
 {
@@ -99,6 +118,8 @@ C_TEST_REAL_FEW(waves,
             CHECK_EQ(workers[j].done, 1);
         }
     }
+    CHECK_EQ(echo_together(redis, 1, (size_t)16 * 1024), 0);
+    CHECK_EQ(check_buffers(redis), 0);
     return sl_scope_wait(&scope);
 }
 
@@ -124,7 +145,7 @@ static int too_much(const struct redis_process *server, sl_redis *redis)
     sl_redis_stats_get(redis, &stats);
     CHECK_EQ(stats.connects, 1);
     CHECK_EQ(stats.retried, 0);
-    return 0;
+    return check_buffers(redis);
 }
 
 C_TEST_REAL_FEW(waves_larger_than_the_socket, "a wave that the system takes in part is whole in the end", "")

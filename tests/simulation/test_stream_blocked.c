@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "exchange/simulated.h"
+#include "ingest/stream_internal.h"
 #include "sl_test.h"
 #include "sluice/memory.h"
 #include "sluice/runtime.h"
@@ -95,6 +96,14 @@ static int open_stream(struct play *play, char *stream_origin, char *rest_origin
     return 0;
 }
 
+static void look(void *arg, const sl_instrument *instrument, sl_feed feed, int64_t id)
+{
+    (void)arg;
+    (void)instrument;
+    (void)feed;
+    (void)id;
+}
+
 static int run_stream(void *arg)
 {
     struct play *play = arg;
@@ -105,6 +114,8 @@ static int run_stream(void *arg)
     play->scope = NULL;
     code = sl_scope_close(&scope, code);
     sl_stream_service_close(play->stream);
+    bool closed = sl_stream_positions(play->stream, look, NULL) == SL_ECLOSED;
+    code = closed ? code : sl_fail(SL_EINTERNAL, "somebody was let in");
     sl_stream_service_free(play->stream);
     play->stream = NULL;
     return code;
@@ -115,6 +126,7 @@ static int perform(void *arg)
     struct play *play = arg;
     char stream_origin[80], rest_origin[80];
     SL_TRY(sl_network_simulate());
+    SL_TRY(sl_network_link(NULL, NULL, &(struct sl_link_options){.latency = SL_MILLISECONDS(100)}));
     struct sl_simulated_options exchange = {.instruments = play->theirs, .seed = 5, .rate = 40};
     SL_TRY(sl_simulated_open(&exchange, &play->exchange));
     SL_TRY(open_stream(play, stream_origin, rest_origin, sizeof stream_origin));
@@ -175,15 +187,53 @@ static void a_sink_that_makes_wait_is_no_silence_of_the_venue(void **state)
     run(SL_VENUE_KRAKEN, wait_long, &play);
 }
 
-/* ---- visits ---- */
+/* ---- what is left ---- */
 
-static void look(void *arg, const sl_instrument *instrument, sl_feed feed, int64_t id)
+static int follow_one(struct play *play)
 {
-    (void)arg;
-    (void)instrument;
-    (void)feed;
-    (void)id;
+    sl_subscription depth = {.feed = SL_FEED_DEPTH, .instrument = sl_instruments_at(play->ours, 0)};
+    return sl_stream_set(play->stream, &(struct sl_stream_wanted){.all = &depth, .count = 1}, NULL);
 }
+
+/* A connection is replaced while the venue has not yet heard that an instrument is left: the new one never asks for it. */
+static int leave_and_rotate(struct play *play)
+{
+    size_t count = 0;
+    SL_TRY(until_passed(play, 100));
+    SL_TRY(sl_simulated_order(play->exchange, &(struct sl_fault_order){.fault = SL_FAULT_LEAVE}));
+    SL_TRY(follow_one(play)); /* the venue's notice comes before its answer to that */
+    for (int wait = 0; wait < 400 && sl_stream_get_stats(play->stream).connections < 2; wait++) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(5)));
+    }
+    for (const struct leg *leg = play->stream->shards[0]->legs; leg != NULL; leg = leg->next) {
+        count += sl_subscriptions_count(sl_connection_subscriptions(leg->connection));
+    }
+    return count == 3 ? 0 : sl_fail(SL_EINTERNAL, "%zu subscriptions on both", count);
+}
+
+/* What a book came to is counted also when it is left. */
+static int count_and_leave(struct play *play)
+{
+    const struct sl_books_stats *stats = sl_books_get_stats(sl_stream_books(play->stream));
+    SL_TRY(until_passed(play, 100));
+    int code = sl_stream_resync(play->stream, SL_FEED_DEPTH, sl_instruments_at(play->ours, 1));
+    SL_TRY(code);
+    SL_TRY(sl_sleep(SL_SECONDS(3)));
+    uint64_t gaps = stats->gaps, applied = stats->applied;
+    SL_TRY(follow_one(play));
+    SL_TRY(sl_sleep(SL_SECONDS(3)));
+    return gaps > 0 && stats->gaps >= gaps && stats->applied >= applied ? 0 : sl_fail(SL_EINTERNAL, "it is forgotten");
+}
+
+static void what_is_left_is_left_and_counted(void **state)
+{
+    (void)state;
+    struct play play;
+    run(SL_VENUE_BINANCE_SPOT, leave_and_rotate, &play);
+    run(SL_VENUE_BINANCE_SPOT, count_and_leave, &play);
+}
+
+/* ---- visits ---- */
 
 static int ask_positions(void *arg)
 {
@@ -265,4 +315,5 @@ static void visits_of_one_that_runs_give_what_they_are_for(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(a_sink_that_makes_wait_is_no_silence_of_the_venue),
              cmocka_unit_test(whoever_waits_in_a_stream_that_ends_leaves_it_first),
+             cmocka_unit_test(what_is_left_is_left_and_counted),
              cmocka_unit_test(visits_of_one_that_runs_give_what_they_are_for))

@@ -212,6 +212,8 @@ static void a_full_disk_leaves_no_half_lines(void **state)
         end = strchr(at, '\n');
         assert_non_null(end);
         assert_true(at[0] == '{' && end[-1] == '}');
+        const char *second = strstr(at + 1, "{\"time\"");
+        assert_true(second == NULL || second > end);
     }
     assert_in_range(lines, 14, 20);
     assert_non_null(strstr(file, "line 39."));

@@ -169,10 +169,10 @@ struct sl_runtime {
     pthread_mutex_t log_lock; /* for the watchdog's thread, which uses the sink, and the loop's, which may change it */
     sl_log_sink_fn log_sink;
     void *log_sink_context;
-    enum sl_log_level log_level; /* what is less important goes nowhere */
-    bool fail_threads;           /* tests: no worker thread can be started */
-    size_t external; /* operations that the outside world will finish (threads, sockets): no autojump meanwhile */
-    void *net;       /* for framework/net */
+    atomic_int log_level; /* enum sl_log_level; what is less important goes nowhere; the watchdog reads it, too */
+    bool fail_threads;    /* tests: no worker thread can be started */
+    size_t external;      /* operations that the outside world will finish (threads, sockets): no autojump meanwhile */
+    void *net;            /* for framework/net */
     void (*net_free)(void *net);
 };
 

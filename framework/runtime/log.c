@@ -28,7 +28,7 @@ static void log_to_stderr(void *context, enum sl_log_level level, const char *te
 void sl__log_open(sl_runtime *runtime)
 {
     (void)pthread_mutex_init(&runtime->log_lock, NULL);
-    runtime->log_level = SL_LOG_DEBUG;
+    atomic_init(&runtime->log_level, SL_LOG_DEBUG);
     runtime->options.log = runtime->options.log == NULL ? log_to_stderr : runtime->options.log;
 }
 
@@ -46,7 +46,7 @@ int sl_log_sink_set(sl_log_sink_fn sink, void *context, enum sl_log_level level)
     (void)pthread_mutex_lock(&runtime->log_lock);
     runtime->log_sink = sink;
     runtime->log_sink_context = context;
-    runtime->log_level = level;
+    atomic_store_explicit(&runtime->log_level, (int)level, memory_order_relaxed);
     (void)pthread_mutex_unlock(&runtime->log_lock);
     return 0;
 }
@@ -137,11 +137,16 @@ static void log_about(sl_runtime *runtime, sl_task *task, const struct sl_log_re
     emit(runtime, &whole);
 }
 
+static bool is_wanted(sl_runtime *runtime, enum sl_log_level level)
+{
+    return (int)level <= atomic_load_explicit(&runtime->log_level, memory_order_relaxed);
+}
+
 SL_PRINTF(3, 0)
 static void log_format(sl_runtime *runtime, enum sl_log_level level, const char *format, va_list arguments)
 {
     char line[LINE_BYTES];
-    if (level > runtime->log_level) {
+    if (!is_wanted(runtime, level)) {
         return;
     }
     (void)vsnprintf(line, sizeof line, format, arguments);
@@ -169,7 +174,7 @@ void sl_log(enum sl_log_level level, const char *format, ...)
 void sl_log_fields(enum sl_log_level level, const char *message, const struct sl_log_field *fields, size_t count)
 {
     sl_runtime *runtime = sl__runtime;
-    if (runtime != NULL && level <= runtime->log_level) {
+    if (runtime != NULL && is_wanted(runtime, level)) {
         log_about(runtime, sl__self(),
                   &(struct sl_log_record){
                       .level = level, .site = message, .message = message, .fields = fields, .field_count = count});

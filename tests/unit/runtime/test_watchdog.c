@@ -167,5 +167,32 @@ static void it_wakes_with_the_loop(void **state)
     assert_int_equal(sl_run(&own, sleep_and_work, NULL, NULL), 0);
 }
 
+static void swallow(void *context, const struct sl_log_record *record)
+{
+    (void)context;
+    (void)record;
+}
+
+static int changes_the_sink(void *arg)
+{
+    for (int i = 0; i < 20; i++) {
+        hold_for(SL_MILLISECONDS(5)); /* the watchdog speaks of it */
+        SL_TRY(sl_log_sink_set(swallow, arg, i % 2 == 0 ? SL_LOG_DEBUG : SL_LOG_ERROR));
+        hold_for(SL_MILLISECONDS(1));
+        sl_log_sink_clear(arg);
+        SL_TRY(sl_checkpoint());
+    }
+    return 0;
+}
+
+/* ThreadSanitizer sees whether both threads may touch it. */
+static void the_sink_changes_while_it_speaks(void **state)
+{
+    (void)state;
+    const struct sl_run_options options = watched(&(struct sl_run_options){0}, SL_MILLISECONDS(2));
+    assert_int_equal(sl_run(&options, changes_the_sink, &logged, NULL), 0);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(a_hog_is_named_while_it_holds_the_loop), cmocka_unit_test(the_path_is_cut_at_its_start),
-             cmocka_unit_test(no_task_is_blamed_for_a_call_or_a_wait), cmocka_unit_test(it_wakes_with_the_loop))
+             cmocka_unit_test(no_task_is_blamed_for_a_call_or_a_wait), cmocka_unit_test(it_wakes_with_the_loop),
+             cmocka_unit_test(the_sink_changes_while_it_speaks))

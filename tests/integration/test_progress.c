@@ -131,6 +131,9 @@ static void a_backfill_shows_how_far_it_is(void **state)
                                                          "TERM=xterm script -qefc \"$SLUICE top --once --admin "
                                                          "$ADMIN\" "
                                                          "/dev/null </dev/null >top.screen\n"
+                                                         "TERM=xterm script -qefc \"stty cols 80; $SLUICE feeds "
+                                                         "--admin $ADMIN\" /dev/null </dev/null >narrow.screen\n"
+                                                         "$SLUICE top --once --json --admin $ADMIN >top.json\n"
                                                          "$SLUICE feeds --json --admin $ADMIN >feeds.json\n"
                                                          "until grep -aq 'all history is there' screen; do sleep 0.1; "
                                                          "done\n"
@@ -150,6 +153,9 @@ static void a_backfill_shows_how_far_it_is(void **state)
     expect(top, " %");
     expect_no_bar(top);
     expect(output_of("cat top.screen", 0), "[#");
+    (void)output_of("python3 -m json.tool top.json >/dev/null && test $(wc -l <top.json) = 1 && "
+                    "awk '{ if (length($0) > 81) { print; exit 1 } }' narrow.screen && grep -q 'past' narrow.screen",
+                    0);
     (void)output_of("python3 -c '\n"
                     "import json\n"
                     "feed = json.load(open(\"feeds.json\"))[\"feeds\"][0]\n"

@@ -145,11 +145,11 @@ static void commands_show_and_steer_a_demo(void **state)
 
 /* ---- tables ---- */
 
-static const struct sl_table_column columns[] = {{"A", "a", SL_TABLE_TEXT},
-                                                 {"N", "n", SL_TABLE_COUNT},
-                                                 {"P", "q.p", SL_TABLE_SECONDS},
-                                                 {"B", "b", SL_TABLE_BYTES},
-                                                 {"R", "n", SL_TABLE_RATE}};
+static const struct sl_table_column columns[] = {{"A", "a", SL_TABLE_TEXT, 0},
+                                                 {"N", "n", SL_TABLE_COUNT, 0},
+                                                 {"P", "q.p", SL_TABLE_SECONDS, 0},
+                                                 {"B", "b", SL_TABLE_BYTES, 0},
+                                                 {"R", "n", SL_TABLE_RATE, 0}};
 
 static int table(const char *json, char text[1024])
 {

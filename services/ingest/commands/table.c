@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "sluice/memory.h"
 
@@ -24,7 +25,9 @@ struct table {
     size_t count, capacity;
     struct sl_table_memory *memory, next;
     sl_time now;
-    bool bars; /* it goes to a terminal */
+    bool bars;    /* it goes to a terminal */
+    size_t width; /* of it; 0: whatever is needed */
+    bool left_out[SL_TABLE_COLUMNS_MAX];
 };
 
 void sl_table_memory_free(struct sl_table_memory *memory)
@@ -278,9 +281,11 @@ static void print_cell(FILE *out, const char *text, size_t indent, size_t width,
                   last ? "\n" : "  ");
 }
 
-/* The last column always is. */
 static bool shown(const struct table *table, size_t column)
 {
+    if (table->left_out[column]) {
+        return false;
+    }
     bool any = table->columns[column].kind != SL_TABLE_SHARE;
     for (size_t r = 0; r < table->count && !any; r++) {
         any = table->rows[r].cells[column][0] != '\0';
@@ -288,7 +293,34 @@ static bool shown(const struct table *table, size_t column)
     return any;
 }
 
-static void print_table(const struct table *table, FILE *out)
+/* The columns that there is no room for. */
+static void leave_out(struct table *table, const size_t widths[SL_TABLE_COLUMNS_MAX])
+{
+    for (size_t dropped = 0; dropped < table->column_count; dropped++) {
+        size_t total = 0;
+        size_t most = table->column_count;
+        for (size_t i = 0; i < table->column_count; i++) {
+            if (!shown(table, i)) {
+                continue;
+            }
+            total += widths[i] + (total == 0 ? 0 : 2);
+            unsigned spare = table->columns[i].spare;
+            most = spare > 0 && (most == table->column_count || spare > table->columns[most].spare) ? i : most;
+        }
+        if (total <= table->width || most == table->column_count) {
+            return;
+        }
+        table->left_out[most] = true;
+    }
+}
+
+static size_t width_of(FILE *out)
+{
+    struct winsize size = {.ws_col = 0};
+    return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+static void print_table(struct table *table, FILE *out)
 {
     size_t widths[SL_TABLE_COLUMNS_MAX];
     for (size_t i = 0; i < table->column_count; i++) {
@@ -301,10 +333,16 @@ static void print_table(const struct table *table, FILE *out)
             widths[i] = length > widths[i] ? length : widths[i];
         }
     }
+    if (table->width > 0) {
+        leave_out(table, widths);
+    }
+    size_t last = 0;
+    for (size_t i = 0; i < table->column_count; i++) {
+        last = shown(table, i) ? i : last;
+    }
     for (size_t i = 0; i < table->column_count; i++) {
         if (shown(table, i)) {
-            print_cell(out, table->columns[i].title, 0, widths[i], is_number(table->columns[i].kind),
-                       i + 1 == table->column_count);
+            print_cell(out, table->columns[i].title, 0, widths[i], is_number(table->columns[i].kind), i == last);
         }
     }
     for (size_t r = 0; r < table->count; r++) {
@@ -314,7 +352,7 @@ static void print_table(const struct table *table, FILE *out)
                 continue;
             }
             print_cell(out, row->cells[i][0] == '\0' ? "-" : row->cells[i], indent_of(table, row, i), widths[i],
-                       is_number(table->columns[i].kind), i + 1 == table->column_count);
+                       is_number(table->columns[i].kind), i == last);
         }
     }
 }
@@ -339,7 +377,8 @@ int sl_table_print(const char *text, size_t bytes, const char *name, const struc
                           .column_count = column_count,
                           .memory = memory,
                           .now = sl_now(),
-                          .bars = sl_progress_wanted(fileno(out))};
+                          .bars = sl_progress_wanted(fileno(out)),
+                          .width = width_of(out)};
     sl_auto(sl_json) *json = NULL;
     SL_TRY(sl_json_new(0, &json));
     int code = read_all(&table, json, text, bytes, name);

@@ -26,6 +26,7 @@ struct sl_table_column {
     const char *title;
     const char *key; /* a member of the row; "lag_seconds.p99": a member of a member */
     enum sl_table_kind kind;
+    unsigned spare; /* a terminal that is too narrow goes without the columns with the largest first; 0: never */
 };
 
 #define SL_TABLE_COLUMNS_MAX 12

@@ -30,42 +30,43 @@ struct session {
     sl_http_client *client;
     char authorization[HEADER_BYTES];
     struct sl_table_memory feeds, instruments;
+    bool inside; /* of an object that is being printed */
 };
 
-static const struct sl_table_column feed_columns[] = {{"FEED", "id", SL_TABLE_TEXT},
-                                                      {"STATE", "state", SL_TABLE_TEXT},
-                                                      {"MSG/S", "messages", SL_TABLE_RATE},
-                                                      {"BYTES", "bytes", SL_TABLE_BYTES},
-                                                      {"LAG P99", "lag_seconds.p99", SL_TABLE_SECONDS},
-                                                      {"AGE", "age_seconds", SL_TABLE_SECONDS},
-                                                      {"GAPS", "gaps", SL_TABLE_COUNT},
-                                                      {"LOST", "lost", SL_TABLE_COUNT},
-                                                      {"RESYNCS", "resyncs", SL_TABLE_COUNT},
-                                                      {"RECONNECTS", "reconnects", SL_TABLE_COUNT},
-                                                      {"DONE", "progress", SL_TABLE_SHARE},
-                                                      {"WHY", "reason", SL_TABLE_TEXT}};
-static const struct sl_table_column instrument_columns[] = {{"SERVICE", "service", SL_TABLE_TEXT},
-                                                            {"SYMBOL", "symbol", SL_TABLE_TEXT},
-                                                            {"STATE", "state", SL_TABLE_TEXT},
-                                                            {"EVENTS/S", "events", SL_TABLE_RATE},
-                                                            {"LAG", "lag_seconds", SL_TABLE_SECONDS},
-                                                            {"AGE", "age_seconds", SL_TABLE_SECONDS},
-                                                            {"GAPS", "gaps", SL_TABLE_COUNT},
-                                                            {"BID", "bid", SL_TABLE_TEXT},
-                                                            {"ASK", "ask", SL_TABLE_TEXT}};
-static const struct sl_table_column sink_columns[] = {{"SINK", "id", SL_TABLE_TEXT},
-                                                      {"KIND", "kind", SL_TABLE_TEXT},
-                                                      {"STATE", "state", SL_TABLE_TEXT},
-                                                      {"WRITTEN", "written", SL_TABLE_COUNT},
-                                                      {"QUEUED", "queued", SL_TABLE_COUNT},
-                                                      {"DROPPED", "dropped", SL_TABLE_COUNT},
-                                                      {"TO SINK P99", "latency_seconds.p99", SL_TABLE_SECONDS},
-                                                      {"SPOOL", "spool_bytes", SL_TABLE_BYTES}};
+static const struct sl_table_column feed_columns[] = {{"FEED", "id", SL_TABLE_TEXT, 0},
+                                                      {"STATE", "state", SL_TABLE_TEXT, 0},
+                                                      {"MSG/S", "messages", SL_TABLE_RATE, 0},
+                                                      {"BYTES", "bytes", SL_TABLE_BYTES, 8},
+                                                      {"LAG P99", "lag_seconds.p99", SL_TABLE_SECONDS, 0},
+                                                      {"AGE", "age_seconds", SL_TABLE_SECONDS, 5},
+                                                      {"GAPS", "gaps", SL_TABLE_COUNT, 0},
+                                                      {"LOST", "lost", SL_TABLE_COUNT, 4},
+                                                      {"RESYNCS", "resyncs", SL_TABLE_COUNT, 9},
+                                                      {"RECONNECTS", "reconnects", SL_TABLE_COUNT, 7},
+                                                      {"DONE", "progress", SL_TABLE_SHARE, 0},
+                                                      {"WHY", "reason", SL_TABLE_TEXT, 6}};
+static const struct sl_table_column instrument_columns[] = {{"SERVICE", "service", SL_TABLE_TEXT, 0},
+                                                            {"SYMBOL", "symbol", SL_TABLE_TEXT, 0},
+                                                            {"STATE", "state", SL_TABLE_TEXT, 0},
+                                                            {"EVENTS/S", "events", SL_TABLE_RATE, 1},
+                                                            {"LAG", "lag_seconds", SL_TABLE_SECONDS, 3},
+                                                            {"AGE", "age_seconds", SL_TABLE_SECONDS, 0},
+                                                            {"GAPS", "gaps", SL_TABLE_COUNT, 2},
+                                                            {"BID", "bid", SL_TABLE_TEXT, 0},
+                                                            {"ASK", "ask", SL_TABLE_TEXT, 0}};
+static const struct sl_table_column sink_columns[] = {{"SINK", "id", SL_TABLE_TEXT, 0},
+                                                      {"KIND", "kind", SL_TABLE_TEXT, 2},
+                                                      {"STATE", "state", SL_TABLE_TEXT, 0},
+                                                      {"WRITTEN", "written", SL_TABLE_COUNT, 0},
+                                                      {"QUEUED", "queued", SL_TABLE_COUNT, 0},
+                                                      {"DROPPED", "dropped", SL_TABLE_COUNT, 0},
+                                                      {"TO SINK P99", "latency_seconds.p99", SL_TABLE_SECONDS, 0},
+                                                      {"SPOOL", "spool_bytes", SL_TABLE_BYTES, 3}};
 static const struct sl_table_column task_columns[] = {
-    {"TASK", "name", SL_TABLE_TREE},          {"STATE", "state", SL_TABLE_TEXT},
-    {"WAITS ON", "wait", SL_TABLE_TEXT},      {"FOR", "wait_seconds", SL_TABLE_SECONDS},
-    {"RESTARTS", "restarts", SL_TABLE_COUNT}, {"STACK", "stack_bytes", SL_TABLE_BYTES},
-    {"SCOPE", "scope", SL_TABLE_TEXT}};
+    {"TASK", "name", SL_TABLE_TREE, 0},          {"STATE", "state", SL_TABLE_TEXT, 0},
+    {"WAITS ON", "wait", SL_TABLE_TEXT, 0},      {"FOR", "wait_seconds", SL_TABLE_SECONDS, 6},
+    {"RESTARTS", "restarts", SL_TABLE_COUNT, 7}, {"STACK", "stack_bytes", SL_TABLE_BYTES, 8},
+    {"SCOPE", "scope", SL_TABLE_TEXT, 9}};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -119,6 +120,17 @@ static int ask(struct session *session, const char *path, const char *body, sl_r
                     ret_response);
 }
 
+/* An answer as one line; line feeds are nothing but space in JSON. Inside of a larger object the caller ends the line. */
+static int put_json(const struct session *session, const char *body, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at++) {
+        if (body[at] != '\n' && putchar(body[at]) == EOF) {
+            return SL_EPIPE;
+        }
+    }
+    return !session->inside && putchar('\n') == EOF ? SL_EPIPE : 0;
+}
+
 /* A view as a table, or as it came. */
 static int show(struct session *session, const char *path, const char *name, const struct sl_table_column *columns,
                 size_t column_count, struct sl_table_memory *memory)
@@ -128,7 +140,7 @@ static int show(struct session *session, const char *path, const char *name, con
     SL_TRY(ask(session, path, NULL, &response));
     const char *body = sl_response_body(response, &bytes);
     if (session->options->json) {
-        return printf("%s\n", body) < 0 ? SL_EPIPE : 0;
+        return put_json(session, body, bytes);
     }
     return sl_table_print(body, bytes, name, columns, column_count, memory, stdout);
 }
@@ -164,10 +176,10 @@ static int show_tasks(struct session *session)
 /* One line about the process: "running, up 12.3 s, 24 tasks, ...". */
 static int show_runtime(struct session *session)
 {
-    static const struct sl_table_column columns[] = {{"uptime_seconds", "up", SL_TABLE_SECONDS},
-                                                     {"tasks", "tasks", SL_TABLE_COUNT},
-                                                     {"restarts", "restarts", SL_TABLE_COUNT},
-                                                     {"resident_bytes", "memory", SL_TABLE_BYTES}};
+    static const struct sl_table_column columns[] = {{"uptime_seconds", "up", SL_TABLE_SECONDS, 0},
+                                                     {"tasks", "tasks", SL_TABLE_COUNT, 0},
+                                                     {"restarts", "restarts", SL_TABLE_COUNT, 0},
+                                                     {"resident_bytes", "memory", SL_TABLE_BYTES, 0}};
     sl_auto(sl_response) *response = NULL;
     sl_auto(sl_json) *json = NULL;
     sl_json_text key;
@@ -176,7 +188,7 @@ static int show_runtime(struct session *session)
     SL_TRY(ask(session, "/api/runtime", NULL, &response));
     const char *body = sl_response_body(response, &bytes);
     if (session->options->json) {
-        return printf("%s\n", body) < 0 ? SL_EPIPE : 0;
+        return put_json(session, body, bytes);
     }
     SL_TRY(sl_json_new(0, &json));
     SL_TRY(sl_json_open(json, body, bytes, 0));
@@ -196,15 +208,36 @@ static int show_runtime(struct session *session)
     return more;
 }
 
+static int show_sinks(struct session *session)
+{
+    return show(session, "/api/sinks", "sinks", sink_columns, COUNT(sink_columns), NULL);
+}
+
+/* One object a look: {"runtime": ..., "feeds": ..., "sinks": ...}. */
+static int show_top_as_json(struct session *session)
+{
+    session->inside = true;
+    (void)fputs("{\"runtime\":", stdout);
+    SL_TRY(show_runtime(session));
+    (void)fputs(",\"feeds\":", stdout);
+    SL_TRY(show_feeds(session));
+    (void)fputs(",\"sinks\":", stdout);
+    SL_TRY(show_sinks(session));
+    return puts("}") == EOF ? SL_EPIPE : 0;
+}
+
 static int show_top(struct session *session)
 {
-    if (!session->options->json && isatty(STDOUT_FILENO) != 0) {
+    if (session->options->json) {
+        return show_top_as_json(session);
+    }
+    if (isatty(STDOUT_FILENO) != 0) {
         printf("\033[H\033[2J");
     }
     SL_TRY(show_runtime(session));
     SL_TRY(show_feeds(session));
     printf("\n");
-    return show(session, "/api/sinks", "sinks", sink_columns, COUNT(sink_columns), NULL);
+    return show_sinks(session);
 }
 
 static int cancel_on_stop(void *scope)
@@ -387,7 +420,7 @@ static int run_health(const struct sl_cli_arguments *arguments)
         {SL_CLI_OPTION("token", struct watch, token), .type = SL_CLI_TEXT,                                             \
          .help = "of the endpoint; better in the variable " TOKEN_VARIABLE},                                           \
     {                                                                                                                  \
-        SL_CLI_OPTION("json", struct watch, json), .type = SL_CLI_FLAG, .help = "answers as they come, one a line"     \
+        SL_CLI_OPTION("json", struct watch, json), .type = SL_CLI_FLAG, .help = "as JSON, a line for each look"        \
     }
 
 #define EVERY                                                                                                          \

@@ -179,7 +179,7 @@ int sl__compose(sl__put_fn put, const sl__batch *batch, char *buffer, size_t siz
     if (batch->count == 0) {
         return SL_EINVAL;
     }
-    for (size_t tried = batch->count < batch->most ? batch->count : batch->most; tried > 0; tried /= 2) {
+    for (size_t tried = batch->count < batch->most ? batch->count : batch->most; tried > 0; tried = tried * 3 / 4) {
         struct sl__writer writer = sl__writer(buffer, limited ? batch->message_bytes + 1 : size_bytes);
         SL_TRY(put(&writer, batch->subscriptions, tried, batch->off, batch->request_id));
         if (!writer.full) {

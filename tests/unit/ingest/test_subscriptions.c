@@ -126,6 +126,45 @@ static void an_answer_by_id_is_for_all_of_its_message(void **state)
     close_kit(&kit);
 }
 
+/* Candles of several lengths are several subscriptions: an answer, or data, that tells the length is for that one. */
+static void an_answer_may_tell_the_length_of_candles(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 0);
+    sl_subscription lengths[3];
+    for (int at = 0; at < 3; at++) {
+        lengths[at] = (sl_subscription){
+            .feed = SL_FEED_CANDLES, .instrument = &kit.instruments[0], .interval_ns = SL_MINUTES(at + 1)};
+        assert_int_equal(sl_subscriptions_add(kit.subscriptions, &lengths[at]), 1);
+    }
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    (void)next(&kit, T0);
+    sl_venue_notice notice = {.kind = SL_NOTICE_REFUSED,
+                              .permanent = true,
+                              .feed = SL_FEED_CANDLES,
+                              .instrument = &kit.instruments[0],
+                              .interval_ns = SL_MINUTES(2)};
+    assert_int_equal(sl_subscriptions_notice(kit.subscriptions, &notice, T0), 1);
+    assert_int_equal(sl_subscriptions_notice(kit.subscriptions, &notice, T0), 0);
+    sl_subscriptions_seen(kit.subscriptions, SL_FEED_CANDLES, &kit.instruments[0], SL_MINUTES(2), T0 + 1);
+    sl_subscriptions_seen(kit.subscriptions, SL_FEED_CANDLES, &kit.instruments[0], SL_MINUTES(3), T0 + 2);
+    sl_subscriptions_seen(kit.subscriptions, SL_FEED_CANDLES, &kit.instruments[0], SL_MINUTES(3), T0 + 3);
+    assert_true(sl_subscriptions_active_since(kit.subscriptions, &lengths[0], 0) == SL_NEVER);
+    assert_true(sl_subscriptions_active_since(kit.subscriptions, &lengths[1], 0) == SL_NEVER);
+    assert_int_equal(sl_subscriptions_active_since(kit.subscriptions, &lengths[2], 0), T0 + 2);
+    notice = (sl_venue_notice){.kind = SL_NOTICE_SUBSCRIBED,
+                               .feed = SL_FEED_CANDLES,
+                               .instrument = &kit.instruments[0],
+                               .interval_ns = SL_MINUTES(1)};
+    assert_int_equal(sl_subscriptions_notice(kit.subscriptions, &notice, T0 + 4), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ACTIVE), 2);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 1);
+    assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_CANDLES, &kit.instruments[0]), 1);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_LEAVING), 2); /* all that are active */
+    close_kit(&kit);
+}
+
 static void an_answer_by_name_is_for_one(void **state)
 {
     (void)state;
@@ -483,7 +522,7 @@ static void a_venue_that_answers_nothing_is_believed(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
              cmocka_unit_test(an_answer_by_id_is_for_all_of_its_message),
-             cmocka_unit_test(an_answer_by_name_is_for_one),
+             cmocka_unit_test(an_answer_by_name_is_for_one), cmocka_unit_test(an_answer_may_tell_the_length_of_candles),
              cmocka_unit_test(what_is_not_answered_is_asked_again_later_and_later),
              cmocka_unit_test(a_refusal_is_for_good_or_for_now), cmocka_unit_test(a_refusal_for_now_is_never_for_ever),
              cmocka_unit_test(a_message_that_is_refused_is_asked_in_parts),

@@ -110,6 +110,9 @@ static const venue_case messages[] = {
     {"{\"success\":false,\"ret_msg\":\"Invalid symbol "
      ":[publicTrade.BTCUSDT]\",\"req_id\":\"abc\",\"op\":\"subscribe\"}",
      0, "! refused for good trades BTC-USDT-USDT \"Invalid symbol :[publicTrade.BTCUSDT]\"\n"},
+    {"{\"success\":false,\"ret_msg\":\"error:handler not found,topic:kline.60.FOOUSDT\",\"req_id\":\"17\","
+     "\"op\":\"subscribe\"}",
+     0, "! refused for good #17 candles 3600s ?FOOUSDT \"error:handler not found,topic:kline.60.FOOUSDT\"\n"},
     {"{\"success\":false,\"ret_msg\":\"error:already subscribed,topic:tickers.BTCUSDT\",\"req_id\":\"15\","
      "\"op\":\"subscribe\"}",
      0, "! subscribed #15 ticker BTC-USDT-USDT \"error:already subscribed,topic:tickers.BTCUSDT\"\n"},

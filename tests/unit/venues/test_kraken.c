@@ -24,6 +24,13 @@ static const venue_case messages[] = {
      "\"symbol\":\"MATIC/USD\"},\"success\":true,\"time_in\":\"2023-10-06T17:35:55.219022Z\","
      "\"time_out\":\"2023-10-06T17:35:55.219067Z\"}",
      0, "! subscribed #5 depth MATIC-USD\n"},
+    {"{\"method\":\"subscribe\",\"result\":{\"channel\":\"ohlc\",\"interval\":5,\"snapshot\":true,\"symbol\":\"BTC/"
+     "USD\"},"
+     "\"success\":true,\"req_id\":9}",
+     0, "! subscribed #9 candles 300s BTC-USD\n"},
+    {"{\"method\":\"subscribe\",\"result\":{\"channel\":\"ohlc\",\"interval\":99999999999,\"symbol\":\"BTC/USD\"},"
+     "\"success\":true,\"req_id\":9}",
+     0, "! subscribed #9 candles BTC-USD\n"},
     {"{\"method\":\"subscribe\",\"result\":{\"channel\":\"ticker\",\"event_trigger\":\"bbo\",\"symbol\":\"BTC/USD\"},"
      "\"success\":true}",
      0, "! subscribed best BTC-USD\n"},

@@ -150,9 +150,9 @@ static void an_answer_may_tell_the_length_of_candles(void **state)
     sl_subscriptions_seen(kit.subscriptions, SL_FEED_CANDLES, &kit.instruments[0], SL_MINUTES(2), T0 + 1);
     sl_subscriptions_seen(kit.subscriptions, SL_FEED_CANDLES, &kit.instruments[0], SL_MINUTES(3), T0 + 2);
     sl_subscriptions_seen(kit.subscriptions, SL_FEED_CANDLES, &kit.instruments[0], SL_MINUTES(3), T0 + 3);
-    assert_true(sl_subscriptions_active_since(kit.subscriptions, &lengths[0], 0) == SL_NEVER);
-    assert_true(sl_subscriptions_active_since(kit.subscriptions, &lengths[1], 0) == SL_NEVER);
-    assert_int_equal(sl_subscriptions_active_since(kit.subscriptions, &lengths[2], 0), T0 + 2);
+    assert_true(sl_subscriptions_active_since(kit.subscriptions, &lengths[0]) == SL_NEVER);
+    assert_true(sl_subscriptions_active_since(kit.subscriptions, &lengths[1]) == SL_NEVER);
+    assert_int_equal(sl_subscriptions_active_since(kit.subscriptions, &lengths[2]), T0 + 2);
     notice = (sl_venue_notice){.kind = SL_NOTICE_SUBSCRIBED,
                                .feed = SL_FEED_CANDLES,
                                .instrument = &kit.instruments[0],

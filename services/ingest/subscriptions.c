@@ -339,8 +339,8 @@ static void collect(sl_subscriptions *subscriptions, sl_subscription_state state
     limit = limit == 0 || limit > BATCH_MAX ? BATCH_MAX : limit;
     batch->count = 0;
     for (size_t step = 0; step < 2 * subscriptions->count && batch->count < limit; step++) {
-        size_t at = step % subscriptions->count;
         bool others = step >= subscriptions->count; /* the second time */
+        size_t at = others ? step - subscriptions->count : step;
         const struct record *record = &subscriptions->records[at];
         if (record->state != state || (state == SL_SUBSCRIPTION_LEAVING && record->leave_sent) ||
             (batch->count == 0 ? others : is_alike(&record->what, &batch->what[0]) == others)) {

@@ -111,6 +111,31 @@ bool sl__service_elsewhere(const struct sl_program_service *service, const sl_in
     return market->partitioned && !sl_replicas_follows(sl_program_replicas(service->parts), instrument);
 }
 
+/* A name that the venue does not have, or no longer: its owner may wait for it for long. */
+static void tell_unmatched(struct sl_program_service *service)
+{
+    const sl_instruments *table = sl_program_instruments(service->parts);
+    const struct sl_conf_market *market = sl_conf_market(service->variant);
+    const char *first = "";
+    size_t unmatched = 0;
+    for (size_t at = 0; at < market->instruments.count; at++) {
+        const char *pattern = ((const char *const *)market->instruments.items)[at];
+        bool found = false;
+        for (size_t i = 0; i < sl_instruments_count(table) && !found; i++) {
+            const sl_instrument *instrument = sl_instruments_at(table, i);
+            found = instrument->venue == sl_access_venue(market->venue) && instrument->status != SL_STATUS_DELISTED &&
+                    sl_instrument_matches(instrument, pattern);
+        }
+        first = !found && unmatched == 0 ? pattern : first;
+        unmatched += !found;
+    }
+    if (unmatched > 0 && unmatched != service->unmatched) {
+        sl_log_with(SL_LOG_WARNING, "the venue lists no such instrument", sl_field_text("service", service->name),
+                    sl_field_text("instrument", first), sl_field_uint("others", unmatched - 1));
+    }
+    service->unmatched = unmatched;
+}
+
 /* What is wanted is followed, what is not is left. */
 static int choose(struct sl_program_service *service,
                   int (*follow)(struct sl_program_service *service, const sl_instrument *instrument, bool wanted))
@@ -132,6 +157,7 @@ static int choose(struct sl_program_service *service,
                     sl_field_uint("instruments", wanted));
     }
     service->wanted = wanted;
+    tell_unmatched(service);
     SL_TRY(follow(service, NULL, true));
     service->chosen = generation;
     return 0;

@@ -105,6 +105,7 @@ struct sl_program_service {
     sl_fanout *fanout;                       /* while it runs */
     sl_event changed;                        /* the configuration, or the list of instruments */
     size_t wanted;                           /* instruments */
+    size_t unmatched;                        /* of the configured names and patterns: they fit no instrument there is */
     signed char *words; /* by the instrument's index: 1 follow it, -1 do not; sl_program_follow() */
     size_t word_count;
     uint64_t chosen; /* as of this generation of sl_replicas_follows() */

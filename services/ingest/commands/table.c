@@ -322,7 +322,7 @@ static size_t width_of(FILE *out)
 
 static void print_table(struct table *table, FILE *out)
 {
-    size_t widths[SL_TABLE_COLUMNS_MAX];
+    size_t widths[SL_TABLE_COLUMNS_MAX] = {0};
     for (size_t i = 0; i < table->column_count; i++) {
         if (!shown(table, i)) {
             continue;

@@ -112,6 +112,7 @@ static void as_text(sl_runtime *runtime, const struct sl_log_record *record)
 
 static void emit(sl_runtime *runtime, const struct sl_log_record *record)
 {
+    SL_ASSERT(runtime != NULL);
     bool own_thread = sl__runtime == runtime;
     if (!own_thread) {
         (void)pthread_mutex_lock(&runtime->log_lock);

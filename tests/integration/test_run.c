@@ -291,11 +291,12 @@ static void a_venue_that_moves_is_followed_at_its_new_address(void **state)
     wait_for(world, "SELECT count(*) FROM trades", 50);
     struct own_server moved = {0};
     own_server_prepare(&moved);
+    static const char program[] = SLUICE;
     char port[16];
     (void)snprintf(port, sizeof port, "%d", moved.port);
     moved.arguments =
-        (const char *const[]){SLUICE, "exchange", "--venue", "okx", "--instruments", "4", "--rate", "1500", "--seed",
-                              "99",   "--port",   port,      NULL};
+        (const char *const[]){program, "exchange", "--venue", "okx", "--instruments", "4", "--rate", "1500", "--seed",
+                              "99",    "--port",   port,      NULL};
     assert_int_equal(own_server_start(&moved), 0);
     world->okx_port = moved.port;
     write_config(world, "\"*\"", "");

@@ -18,11 +18,12 @@ static int start_exchange(const char *port, struct peer_process *exchange)
 
 static int start_worker(int redis_port, const char *port, struct peer_process *worker)
 {
+    static const char program[] = SL_TEST_BUILD_DIR "/examples/surviving_worker";
     char redis[64], stream[96], page[96];
     (void)snprintf(redis, sizeof redis, "redis://127.0.0.1:%d", redis_port);
     (void)snprintf(stream, sizeof stream, "ws://127.0.0.1:%s/binance/stream?streams=btcusdt@trade", port);
     (void)snprintf(page, sizeof page, "http://127.0.0.1:%s/binance/api/v3/depth?symbol=BTCUSDT&limit=5", port);
-    const char *const arguments[] = {SL_TEST_BUILD_DIR "/examples/surviving_worker", redis, stream, page, NULL};
+    const char *const arguments[] = {program, redis, stream, page, NULL};
     return peer_process_start(arguments, worker);
 }
 

@@ -38,14 +38,14 @@ struct play {
     int64_t subscribed_ns;
 };
 
-static struct tally *tally_of(struct tally tallies[INSTRUMENTS][LENGTHS], uint32_t index, int64_t interval_ns)
+/* The place of a length; LENGTHS for one that was not asked for. */
+static size_t place_of(int64_t interval_ns)
 {
-    for (size_t at = 0; at < LENGTHS; at++) {
-        if (SL_MINUTES(lengths[at]) == interval_ns) {
-            return &tallies[index][at];
-        }
+    size_t at = 0;
+    while (at < LENGTHS && SL_MINUTES(lengths[at]) != interval_ns) {
+        at++;
     }
-    return NULL;
+    return at;
 }
 
 /* The candle that began at a time; the last one is tried first. */
@@ -87,11 +87,12 @@ static int on_event(void *arg, const sl_market_event *event)
     if (event->kind != SL_EVENT_CANDLE) {
         return 0;
     }
-    struct tally *tally = tally_of(play->heard, event->instrument->index, event->as.candle.interval_ns);
-    if (tally == NULL) {
+    size_t length = place_of(event->as.candle.interval_ns);
+    if (length == LENGTHS) {
         play->wrong_length++;
         return 0;
     }
+    struct tally *tally = &play->heard[event->instrument->index][length];
     size_t at = find(tally, event->as.candle.open_time_ns);
     play->shrunk += sl_decimal_compare(event->as.candle.volume, tally->candles[at].volume) < 0 || tally->closed[at] > 0;
     play->grown++;

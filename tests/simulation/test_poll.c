@@ -473,7 +473,7 @@ static int fall_behind(struct rig *rig)
 {
     SL_TRY(sl_sleep(SL_SECONDS(60)));
     struct sl_poll_stats stats = stats_of(rig);
-    uint64_t turns = 5 * 60, asked = stats.answers;
+    uint64_t turns = UINT64_C(5) * 60, asked = stats.answers;
     assert_true(asked < turns / 2);
     assert_in_range(stats.late, turns - asked - 20,
                     turns - asked); /* all that was not asked was left out, and is told */

@@ -467,13 +467,12 @@ static void tens_of_thousands_are_found_at_once(void **state)
     static const sl_feed feeds[] = {SL_FEED_TRADES, SL_FEED_TICKER, SL_FEED_BEST, SL_FEED_DEPTH};
     struct kit kit;
     open_kit(&kit, 0);
-    sl_instrument *many = calloc(MANY, sizeof *many);
-    bool *there = calloc((size_t)MANY * 4, sizeof *there);
-    assert_true(many != NULL && there != NULL);
+    static sl_instrument many[MANY];
+    static bool there[MANY * 4];
     uint64_t seed = 7, count = 0;
     for (size_t step = 0; step < 300000; step++) {
         seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
-        size_t at = (size_t)(seed >> 33) % (MANY * 4);
+        size_t at = (size_t)(seed >> 33) % ((size_t)MANY * 4);
         many[at / 4].index = (uint32_t)(at / 4 * 3);
         sl_subscription what = {.feed = feeds[at % 4], .instrument = &many[at / 4]};
         if (step % 5 < 3) {
@@ -501,8 +500,6 @@ static void tens_of_thousands_are_found_at_once(void **state)
     }
     assert_true(count_of(&kit, SL_SUBSCRIPTION_ASKED) < 9);
     free(text);
-    free(there);
-    free(many);
     close_kit(&kit);
 }
 

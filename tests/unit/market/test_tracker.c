@@ -517,7 +517,7 @@ static void states_that_begin_anew_are_heard_again(void **state)
     best.as.best.update_id = 5000;
     assert_int_equal(sl_tracker_event(kit->tracker, &ticker, 1), 1);
     assert_int_equal(sl_tracker_event(kit->tracker, &best, 1), 1);
-    for (int64_t at = 1; at <= 3 * SL_TRACKER_STRAYS; at++) {
+    for (int64_t at = 1; at <= (int64_t)3 * SL_TRACKER_STRAYS; at++) {
         ticker.venue_time_ns = SL_SECONDS(900) + at;
         best.as.best.update_id = at;
         bool heard = at >= SL_TRACKER_STRAYS;
@@ -525,7 +525,8 @@ static void states_that_begin_anew_are_heard_again(void **state)
         assert_int_equal(sl_tracker_event(kit->tracker, &best, 1), heard);
         assert_int_equal(heard ? sl_tracker_event(kit->tracker, &best, 1) : 0, 0);
     }
-    for (int64_t at = 1; at <= 3 * SL_TRACKER_STRAYS; at++) { /* copies by another connection that is behind a little */
+    for (int64_t at = 1; at <= (int64_t)3 * SL_TRACKER_STRAYS;
+         at++) { /* copies by another connection that is behind a little */
         ticker.connection = best.connection = 2;
         ticker.venue_time_ns = SL_SECONDS(899) + at;
         best.as.best.update_id = at;

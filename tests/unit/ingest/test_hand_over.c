@@ -161,18 +161,18 @@ static int number(sl_redis *redis, const char *field, int64_t *ret_number)
     }
 
 /* Two names: when both are there the partition is the second one's. */
-static void name_two(char first[16], char second[16])
+static void name_two(char first[24], char second[24])
 {
     uint32_t owner = 0;
-    (void)snprintf(first, 16, "first");
+    (void)snprintf(first, 24, "first");
     for (int at = 0; owner != 1; at++) {
-        (void)snprintf(second, 16, "second-%d", at);
+        (void)snprintf(second, 24, "second-%d", at);
         sl_partitions_assign((const char *const[]){first, second}, 2, 1, &owner);
     }
 }
 
 struct two {
-    char names[2][16];
+    char names[2][24];
     struct replica first, second;
     sl_redis *redis;
 };

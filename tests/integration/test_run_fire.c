@@ -128,15 +128,16 @@ static void killed_at_random_moments(void **state)
     pause_ms(500);
     own_server_stop(&world.program, SIGTERM);
     const char *folder = world.program.folder.path;
-    (void)snprintf(line, sizeof line, "python3 $SOURCE/tests/integration/truth.py %s/truth.ndjson %s/out-*.ndjson",
-                   folder, folder);
+    (void)snprintf(line, sizeof line,
+                   "python3 $SOURCE/tests/integration/truth.py --stopped %s/truth.ndjson %s/out-*.ndjson", folder,
+                   folder);
     int status = shell_run(line, &output);
     print_message("%s", output);
     assert_int_equal(status, 0);
     expect_answer(&world, "PRAGMA integrity_check", "ok");
     (void)snprintf(line, sizeof line,
                    "cd $SOURCE/tests/integration && python3 sqlite_events.py %s/market.db >%s/db.ndjson && "
-                   "python3 truth.py %s/truth.ndjson %s/db.ndjson",
+                   "python3 truth.py --stopped %s/truth.ndjson %s/db.ndjson",
                    folder, folder, folder, folder);
     status = shell_run(line, &output);
     print_message("%s", output);

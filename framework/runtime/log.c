@@ -25,6 +25,13 @@ static void log_to_stderr(void *context, enum sl_log_level level, const char *te
     }
 }
 
+void sl_log_nothing(void *context, enum sl_log_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    (void)text;
+}
+
 void sl__log_open(sl_runtime *runtime)
 {
     (void)pthread_mutex_init(&runtime->log_lock, NULL);

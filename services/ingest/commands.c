@@ -18,6 +18,17 @@ const struct sl_cli sl_program = {.name = "sluice",
                                   .commands = commands,
                                   .command_count = sizeof commands / sizeof commands[0]};
 
+int sl_command_print_json(sl_json_writer *writer)
+{
+    sl_json_text text;
+    int code = sl_json_writer_finish(writer, &text);
+    if (code == 0) {
+        (void)printf("%.*s\n", (int)text.size_bytes, text.data);
+    }
+    sl_json_writer_free(writer);
+    return code;
+}
+
 int sl_command_sources(const struct sl_cli_arguments *arguments, struct sl_config_source **ret_sources,
                        struct sl_config_options *ret_options)
 {

@@ -5,6 +5,7 @@
 
 #include "ingest/cli.h"
 #include "sluice/config.h"
+#include "sluice/json_write.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +22,9 @@ extern const struct sl_cli_command sl__command_top, sl__command_feeds, sl__comma
 extern const struct sl_cli_command sl__command_replay, sl__command_record, sl__command_venues;
 extern const struct sl_cli_command sl__command_new_worker;
 extern const struct sl_cli_command sl__command_version, sl__command_completion, sl__command_man;
+
+/* Prints what was written as a line on standard output, and frees the writer. What sl_json_writer_finish() gives. */
+SL_MUST_CHECK int sl_command_print_json(sl_json_writer *writer);
 
 /* ---- for commands that take configurations ---- */
 

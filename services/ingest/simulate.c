@@ -564,13 +564,6 @@ static int perform(void *arg)
     return code;
 }
 
-static void log_nothing(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)text;
-}
-
 /* Loads the text as a scenario. */
 static int load_text(struct play *play, const char *text)
 {
@@ -638,7 +631,7 @@ int sl_simulate(const struct sl_simulate_options *options, struct sl_simulate_re
     if (code == 0) {
         struct sl_simulation_options simulation = {.seed = options->seed};
         struct sl_run_options run = {
-            .simulation = &simulation, .shuffle_seed = options->seed, .watchdog = SL_NEVER, .log = log_nothing};
+            .simulation = &simulation, .shuffle_seed = options->seed, .watchdog = SL_NEVER, .log = sl_log_nothing};
         code = sl_run(&run, perform, &play, &error);
     }
     if (code < 0) {

@@ -199,18 +199,11 @@ static int play(void *arg)
     return sl_scope_wait(&scope);
 }
 
-static void log_nothing(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)text;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     struct input input = {.data = data, .left = size_bytes};
     struct sl_simulation_options simulation = {.seed = size_bytes > 0 ? data[0] : 0};
-    struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER, .log = log_nothing};
+    struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER, .log = sl_log_nothing};
     int64_t held = sl_memory_held();
     check(sl_run(&options, play, &input, NULL) == 0);
     check(sl_memory_held() == held);

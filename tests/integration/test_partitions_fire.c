@@ -337,9 +337,8 @@ static void round_of(uint32_t kind, int64_t worst[])
 static void partitions_under_fire(void **state)
 {
     (void)state;
-    const char *rounds_text = getenv("SL_PARTITION_ROUNDS"), *seed_text = getenv("SL_PARTITION_SEED");
-    long rounds = rounds_text != NULL ? (long)strtoull(rounds_text, NULL, 10) : 12;
-    randomness = seed_text != NULL ? strtoull(seed_text, NULL, 10) : (uint64_t)now_ms();
+    long rounds = (long)sl_test_number("SL_PARTITION_ROUNDS", 12);
+    randomness = sl_test_number("SL_PARTITION_SEED", (uint64_t)now_ms());
     (void)fprintf(stderr, "seed %llu\n", (unsigned long long)randomness);
     assert_in_range(rounds, 1, ROUNDS_MAX);
     sink = mmap(NULL, sizeof *sink, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -379,9 +379,8 @@ static void each_fault_again_and_again(struct world *world)
 {
     static void (*const faults[])(struct world * world, struct replica * replica) = {
         fault_kill, fault_reload, fault_restart, fault_redis, fault_freeze};
-    const char *text = getenv("SL_REPLICAS_SECONDS"), *seed = getenv("SL_REPLICAS_SEED");
-    long least = text == NULL ? 0 : (long)strtoull(text, NULL, 10);
-    world->randomness = seed == NULL ? (uint64_t)time(NULL) : strtoull(seed, NULL, 10);
+    uint64_t least = sl_test_number("SL_REPLICAS_SECONDS", 0);
+    world->randomness = sl_test_number("SL_REPLICAS_SEED", (uint64_t)time(NULL));
     (void)printf("seed %llu\n", (unsigned long long)world->randomness);
     double begin = seconds();
     size_t done[FAULTS] = {0};

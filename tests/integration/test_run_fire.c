@@ -29,16 +29,6 @@ struct world {
     const char *exchange_arguments[4], *program_arguments[4];
 };
 
-static uint64_t setting(const char *name, uint64_t standard)
-{
-    const char *text = getenv(name);
-    uint64_t value = 0;
-    for (; text != NULL && *text >= '0' && *text <= '9'; text++) {
-        value = value * 10 + (uint64_t)(*text - '0');
-    }
-    return value == 0 ? standard : value;
-}
-
 static void write_config(const struct world *world)
 {
     char path[512];
@@ -108,8 +98,8 @@ static void killed_at_random_moments(void **state)
     char line[LINE_BYTES], positions[512];
     const char *output = NULL;
     (void)state;
-    uint64_t kills = setting("SL_FIRE_KILLS", 4);
-    uint64_t seed = setting("SL_FIRE_SEED", (uint64_t)time(NULL));
+    uint64_t kills = sl_test_number("SL_FIRE_KILLS", 4);
+    uint64_t seed = sl_test_number("SL_FIRE_SEED", (uint64_t)time(NULL));
     print_message("seed %llu\n", (unsigned long long)seed);
     set_up(&world);
     (void)snprintf(positions, sizeof positions, "%s/positions", world.program.folder.path);

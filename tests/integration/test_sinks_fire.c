@@ -338,21 +338,11 @@ static void check_safe(int which, int lives, uint64_t slack)
     print_message("sink %d: %d runs seen, %llu events were safe\n", which, seen_count, (unsigned long long)total);
 }
 
-static uint64_t setting(const char *name, uint64_t standard)
-{
-    const char *text = getenv(name);
-    uint64_t value = 0;
-    for (; text != NULL && *text >= '0' && *text <= '9'; text++) {
-        value = value * 10 + (uint64_t)(*text - '0');
-    }
-    return value == 0 ? standard : value;
-}
-
 static void killed_at_random_moments(void **state)
 {
     (void)state;
-    int kills = (int)setting("SL_FIRE_KILLS", 20);
-    uint64_t seed = setting("SL_FIRE_SEED", (uint64_t)time(NULL));
+    int kills = (int)sl_test_number("SL_FIRE_KILLS", 20);
+    uint64_t seed = sl_test_number("SL_FIRE_SEED", (uint64_t)time(NULL));
     print_message("seed %llu\n", (unsigned long long)seed);
     assert_in_range(kills, 1, LIVES_MAX - 2);
     folder = scratch_folder_make();

@@ -68,16 +68,6 @@ struct world {
     sl_ws *deaf; /* a client that asks for everything and reads nothing */
 };
 
-static uint64_t setting(const char *name, uint64_t standard)
-{
-    const char *text = getenv(name);
-    uint64_t value = 0;
-    for (; text != NULL && *text >= '0' && *text <= '9'; text++) {
-        value = value * 10 + (uint64_t)(*text - '0');
-    }
-    return value == 0 ? standard : value;
-}
-
 /* ---- servers and sinks ---- */
 
 static int start_servers(struct world *world)
@@ -184,7 +174,7 @@ static sl_time behind_of(const struct world *world, int which)
 static int feed(void *arg)
 {
     struct world *world = arg;
-    uint64_t rate = setting("SL_OUTAGE_RATE", 2000);
+    uint64_t rate = sl_test_number("SL_OUTAGE_RATE", 2000);
     sl_time last = sl_now();
     sl_time fed_for = 0;
     while (!world->enough) {
@@ -299,7 +289,7 @@ static int end_outage(struct world *world, int which, bool dead)
 /* One server away while the rest goes on. */
 static int outage(struct world *world, int which, bool dead)
 {
-    sl_time away = SL_SECONDS(setting("SL_OUTAGE_SECONDS", 1));
+    sl_time away = SL_SECONDS(sl_test_number("SL_OUTAGE_SECONDS", 1));
     uint64_t had = sl_outlet_get_stats(world->outlets[which])->spooled_total;
     memset(world->behind, 0, sizeof(world->behind));
     world->stalled = 0;

@@ -174,13 +174,6 @@ static int perform(void *arg)
     return code;
 }
 
-static void log_nothing(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)text;
-}
-
 static bool same(const sl_candle *a, const sl_candle *b)
 {
     return sl_decimal_equal(a->open, b->open) && sl_decimal_equal(a->high, b->high) &&
@@ -223,7 +216,7 @@ static size_t run(sl_venue venue, unsigned redundancy, sl_fault fault)
     assert_int_equal(sl_simulated_define(play->theirs, venue, INSTRUMENTS), 0);
     assert_int_equal(sl_simulated_define(play->ours, venue, INSTRUMENTS), 0);
     struct sl_simulation_options simulation = {.seed = 7};
-    struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER, .log = log_nothing};
+    struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER, .log = sl_log_nothing};
     assert_int_equal(sl_run(&options, perform, play, NULL), 0);
     size_t closed = compare(play);
     assert_true(play->grown > closed);

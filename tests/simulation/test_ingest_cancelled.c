@@ -154,15 +154,8 @@ static int perform(void *arg)
     return code;
 }
 
-static void log_nothing(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)text;
-}
-
 static const struct sl_simulation_options simulation = {.seed = 3};
-static const struct sl_run_options run = {.simulation = &simulation, .watchdog = SL_NEVER, .log = log_nothing};
+static const struct sl_run_options run = {.simulation = &simulation, .watchdog = SL_NEVER, .log = sl_log_nothing};
 
 static void cancel(sl_venue venue, int (*act)(struct play *play), int64_t least)
 {

@@ -100,23 +100,15 @@ static int perform(void *arg)
     return code;
 }
 
-static void log_nothing(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)text;
-}
-
 static void run(sl_venue venue)
 {
-    const char *count = getenv("SL_LIMITS_INSTRUMENTS");
-    struct play play = {.venue = venue, .count = count == NULL ? A_FEW : strtoull(count, NULL, 10)};
+    struct play play = {.venue = venue, .count = (size_t)sl_test_number("SL_LIMITS_INSTRUMENTS", A_FEW)};
     assert_int_equal(sl_instruments_new(200000, &play.theirs), 0);
     assert_int_equal(sl_instruments_new(200000, &play.ours), 0);
     assert_int_equal(sl_simulated_define(play.theirs, venue, play.count), 0);
     assert_int_equal(sl_simulated_define(play.ours, venue, play.count), 0);
     struct sl_simulation_options simulation = {.seed = 7};
-    struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER, .log = log_nothing};
+    struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER, .log = sl_log_nothing};
     assert_int_equal(sl_run(&options, perform, &play, NULL), 0);
     print_message("%s: %zu subscribed over %zu connections after %lld s; %llu limits hit\n", sl_venue_name(venue),
                   play.count - play.pending, play.stats.connections, (long long)(play.settled_after / SL_SECONDS(1)),

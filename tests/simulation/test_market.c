@@ -18,12 +18,6 @@ static const sl_venue venues[] = {
     SL_VENUE_BYBIT_SPOT,   SL_VENUE_BYBIT_LINEAR, SL_VENUE_BYBIT_INVERSE, SL_VENUE_OKX,      SL_VENUE_BITSTAMP};
 #define VENUES (sizeof venues / sizeof *venues)
 
-static uint64_t number_from_environment(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text == NULL ? otherwise : strtoull(text, NULL, 10);
-}
-
 /* Whether only another one is asked for. */
 static bool is_left_out(const char *variable, const char *name)
 {
@@ -85,7 +79,7 @@ static bool can_happen(sl_venue venue, sl_fault fault)
 static bool fault_is_good(sl_venue venue, sl_fault fault, unsigned redundancy)
 {
     struct sl_simulate_options options = {.venue = venue,
-                                          .seed = number_from_environment("SL_SIMULATE_SEED", 1),
+                                          .seed = sl_test_number("SL_SIMULATE_SEED", 1),
                                           .redundancy = redundancy,
                                           .scenario = scenario_of(fault, 2)};
     struct sl_simulate_result result;
@@ -335,8 +329,8 @@ static bool mixture_is_good(uint64_t seed, struct sl_simulate_result *result)
 static void mixtures_of_faults(void **state)
 {
     (void)state;
-    uint64_t first = number_from_environment("SL_SIMULATE_SEED", 1);
-    uint64_t seeds = number_from_environment("SL_SIMULATE_SEEDS", getenv("SL_SIMULATE_SEED") == NULL ? SEEDS : 1);
+    uint64_t first = sl_test_number("SL_SIMULATE_SEED", 1);
+    uint64_t seeds = sl_test_number("SL_SIMULATE_SEEDS", getenv("SL_SIMULATE_SEED") == NULL ? SEEDS : 1);
     uint64_t bad = 0, trades = 0, told = 0, gaps = 0, healed = 0, faults = 0;
     sl_time longest = 0;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
@@ -372,8 +366,8 @@ static void one_of_two_connections_may_be_cut_at_any_time(void **state)
 {
     (void)state;
     uint64_t cuts = 0, bad = 0;
-    uint64_t first = number_from_environment("SL_SIMULATE_SEED", 1);
-    uint64_t seeds = number_from_environment("SL_SIMULATE_SEEDS", (uint64_t)2 * VENUES);
+    uint64_t first = sl_test_number("SL_SIMULATE_SEED", 1);
+    uint64_t seeds = sl_test_number("SL_SIMULATE_SEEDS", (uint64_t)2 * VENUES);
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         sl_venue venue = venues[seed % VENUES];
         char scenario[256];
@@ -411,8 +405,8 @@ static void slow_sinks_and_steering_lose_nothing_untold(void **state)
     static const char with[] =
         "faults: [{ what: [cut, close, leave, half-open, cut-all], every: 2500ms, random: true }]";
     static const char without[] = "faults: [{ what: [cut, close, leave, cut-all], every: 2500ms, random: true }]";
-    uint64_t first = number_from_environment("SL_SIMULATE_SEED", 1);
-    uint64_t seeds = number_from_environment("SL_SIMULATE_SEEDS", (uint64_t)6 * VENUES);
+    uint64_t first = sl_test_number("SL_SIMULATE_SEED", 1);
+    uint64_t seeds = sl_test_number("SL_SIMULATE_SEEDS", (uint64_t)6 * VENUES);
     uint64_t bad = 0, reconnects = 0, rotations = 0;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         struct sl_simulate_options options = {.venue = venues[seed % VENUES],

@@ -235,21 +235,11 @@ static int run_server(void *arg)
     return 0;
 }
 
-static uint64_t environment(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    uint64_t number = 0;
-    for (; text != NULL && *text >= '0' && *text <= '9'; text++) {
-        number = number * 10 + (uint64_t)(*text - '0');
-    }
-    return number != 0 ? number : otherwise;
-}
-
 static void fetchers_never_break_an_announced_limit(void **state)
 {
     (void)state;
-    sl_time hours = (sl_time)environment("SL_POLICY_HOURS", HOURS);
-    struct sl_simulation_options simulation = {.seed = environment("SL_POLICY_SEED", 1)};
+    sl_time hours = (sl_time)sl_test_number("SL_POLICY_HOURS", HOURS);
+    struct sl_simulation_options simulation = {.seed = sl_test_number("SL_POLICY_SEED", 1)};
     struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER};
     struct timespec began, ended;
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &began); /* a busy machine is not to fail it */

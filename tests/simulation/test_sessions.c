@@ -213,26 +213,13 @@ static int play_a_run(void *arg)
     return code;
 }
 
-static void log_nothing(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)text;
-}
-
 static int run_seed(uint64_t seed, bool tls, struct world *ret_world, sl_error **reterr_error)
 {
     struct sl_simulation_options simulation = {.seed = seed};
     struct sl_run_options options = {
-        .simulation = &simulation, .shuffle_seed = seed, .watchdog = SL_NEVER, .log = log_nothing};
+        .simulation = &simulation, .shuffle_seed = seed, .watchdog = SL_NEVER, .log = sl_log_nothing};
     *ret_world = (struct world){.tls = tls};
     return sl_run(&options, play_a_run, ret_world, reterr_error);
-}
-
-static uint64_t number_from_environment(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text == NULL ? otherwise : strtoull(text, NULL, 10);
 }
 
 /* True when the seed ended as it should; prints why not, and how to get it again. */
@@ -262,8 +249,8 @@ static bool seed_is_good(uint64_t seed, bool tls, struct world *total)
 
 static void sessions(bool tls)
 {
-    uint64_t first = number_from_environment("SL_SIMULATE_SEED", 1);
-    uint64_t seeds = number_from_environment("SL_SIMULATE_SEEDS", getenv("SL_SIMULATE_SEED") == NULL ? SEEDS : 1);
+    uint64_t first = sl_test_number("SL_SIMULATE_SEED", 1);
+    uint64_t seeds = sl_test_number("SL_SIMULATE_SEEDS", getenv("SL_SIMULATE_SEED") == NULL ? SEEDS : 1);
     struct world total = {.unknown = 0};
     uint64_t bad = 0;
     for (uint64_t seed = first; seed < first + seeds; seed++) {

@@ -157,16 +157,10 @@ static bool run_once(const struct sl_conformance *conformance, bool simulated, u
     return !run.failed;
 }
 
-static uint64_t number_from_environment(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text == NULL ? otherwise : strtoull(text, NULL, 10);
-}
-
 void sl_conformance_run(const struct sl_conformance *conformance)
 {
-    uint64_t seeds = number_from_environment("SL_CONFORMANCE_SEEDS", SL_CONFORMANCE_SEEDS);
-    uint64_t only = number_from_environment("SL_CONFORMANCE_SEED", 0);
+    uint64_t seeds = sl_test_number("SL_CONFORMANCE_SEEDS", SL_CONFORMANCE_SEEDS);
+    uint64_t only = sl_test_number("SL_CONFORMANCE_SEED", 0);
     bool real = (conformance->worlds & SL_WORLD_REAL) != 0;
     bool simulated = (conformance->worlds & SL_WORLD_SIMULATED) != 0;
     seeds = (conformance->worlds & SL_WORLD_FEW) != 0 && seeds > 2 ? 2 : seeds;

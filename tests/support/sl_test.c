@@ -149,6 +149,13 @@ void sl_test_skip(const char *format, ...)
     _exit(EXIT_SKIPPED); /* at once: other stacks may hold memory that a leak check would report */
 }
 
+uint64_t sl_test_number(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    uint64_t number = text == NULL ? 0 : strtoull(text, NULL, 10);
+    return number == 0 ? otherwise : number;
+}
+
 const char *sl_test_data_path(const char *name)
 {
     static char path[PATH_MAX];

@@ -52,6 +52,9 @@ void sl_test_skip(const char *format, ...) __attribute__((noreturn, format(print
 #undef skip
 #define skip() sl_test_skip("%s:%d", __FILE__, __LINE__)
 
+/* A whole number that the environment sets, such as a seed or how often; `otherwise` where it does not, or to 0. */
+uint64_t sl_test_number(const char *name, uint64_t otherwise);
+
 /*
  * The path of a file of captured data ("hftbacktest/usdm-btcusdt_20240808.gz"), in the folder SLUICE_DATA or
  * ../shared/data beside the project. Skips the case when the file is missing. Valid until the next call.

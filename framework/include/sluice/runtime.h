@@ -20,6 +20,9 @@ typedef struct sl_runtime sl_runtime;
 /* Where lines go that no sink takes (see log_record.h); also called on the watchdog's thread. */
 typedef void (*sl_log_fn)(void *context, enum sl_log_level level, const char *text);
 
+/* One that drops all lines: for tests and simulations that fail on purpose. Any thread. */
+void sl_log_nothing(void *context, enum sl_log_level level, const char *text);
+
 /*
  * Hooks on what the scheduler does. Each may be NULL. A hook that returns a negative code is a faulty
  * one: the whole set is removed and that is logged; the others go on. Hooks must not block.

@@ -38,7 +38,6 @@ static void put_problem(sl_json_writer *out, const struct sl_config_problem *pro
 static int print_json(const sl_config_report *report, bool good)
 {
     sl_json_writer out;
-    sl_json_text text = {0};
     sl_json_writer_init(&out, 0);
     sl_json_begin_object(&out);
     sl_json_put_key(&out, "good");
@@ -53,12 +52,7 @@ static int print_json(const sl_config_report *report, bool good)
     sl_json_put_key(&out, "more");
     sl_json_put_uint64(&out, sl_config_report_more(report));
     sl_json_end_object(&out);
-    int code = sl_json_writer_finish(&out, &text);
-    if (code == 0) {
-        printf("%s\n", text.data);
-    }
-    sl_json_writer_free(&out);
-    return code;
+    return sl_command_print_json(&out);
 }
 
 static const struct sl_config_section *kind_at(const struct sl_config_map *map, size_t index)

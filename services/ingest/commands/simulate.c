@@ -91,7 +91,6 @@ static void put_count(sl_json_writer *out, const char *key, uint64_t value)
 static int print_json(const struct sl_simulate_options *run, const struct sl_simulate_result *result, bool good)
 {
     sl_json_writer out;
-    sl_json_text text;
     sl_json_writer_init(&out, 0);
     sl_json_begin_object(&out);
     put_count(&out, "seed", run->seed);
@@ -113,12 +112,7 @@ static int print_json(const struct sl_simulate_options *run, const struct sl_sim
     sl_json_put_key(&out, "healed_seconds");
     sl_json_put_double(&out, (double)result->healed_after / 1e9);
     sl_json_end_object(&out);
-    int code = sl_json_writer_finish(&out, &text);
-    if (code == 0) {
-        (void)printf("%.*s\n", (int)text.size_bytes, text.data);
-    }
-    sl_json_writer_free(&out);
-    return code;
+    return sl_command_print_json(&out);
 }
 
 /* ---- the seeds ---- */

@@ -145,7 +145,6 @@ static void put_limits(sl_json_writer *out, const sl_venue_stream_limits *limits
 static int print_json(void)
 {
     sl_json_writer out;
-    sl_json_text text;
     sl_json_writer_init(&out, 0);
     sl_json_begin_object(&out);
     sl_json_put_key(&out, "venues");
@@ -165,12 +164,7 @@ static int print_json(void)
     }
     sl_json_end_array(&out);
     sl_json_end_object(&out);
-    int code = sl_json_writer_finish(&out, &text);
-    if (code == 0) {
-        (void)printf("%.*s\n", (int)text.size_bytes, text.data);
-    }
-    sl_json_writer_free(&out);
-    return code;
+    return sl_command_print_json(&out);
 }
 
 static int run_venues(const struct sl_cli_arguments *arguments)

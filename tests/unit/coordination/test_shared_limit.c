@@ -56,8 +56,7 @@ C_TEST_REAL_FEW(
     "coordination 2.6.17, 2.6.3")
 {
     const struct sl_rate rate = {.count = 1000, .period = SL_SECONDS(5), .burst = 16};
-    const char *seconds_text = getenv("SL_LIMIT_SECONDS");
-    const sl_time seconds = seconds_text != NULL ? strtoll(seconds_text, NULL, 10) : 6;
+    const sl_time seconds = (sl_time)sl_test_number("SL_LIMIT_SECONDS", 6);
     SL_SCOPE(scope);
     sl_redis *redis = NULL;
     CHECK_EQ(kit_begin(&scope, &redis), 0);

@@ -365,11 +365,7 @@ static void random_calls_are_harmless(void **state)
 {
     (void)state;
     static const char alphabet[] = "{}[]:,\"\"\\atrue1-.e0 null false{\"a\":[1,{\"b\":\"c\"}]}";
-    const char *given = getenv("SLUICE_SEED");
-    unsigned seed = given == NULL ? 20240808 : 0;
-    for (; given != NULL && *given >= '0' && *given <= '9'; given++) {
-        seed = seed * 10 + (unsigned)(*given - '0');
-    }
+    unsigned seed = (unsigned)sl_test_number("SLUICE_SEED", 20240808);
     print_message("seed %u (SLUICE_SEED changes it)\n", seed);
     sl_auto(sl_json) *json = new_json();
     for (int round = 0; round < 100000; round++) {

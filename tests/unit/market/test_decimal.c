@@ -22,11 +22,7 @@ static unsigned seed;
 /* Prints the seed of the run; SLUICE_SEED sets it. */
 static void begin_random(void)
 {
-    const char *given = getenv("SLUICE_SEED");
-    seed = given == NULL ? 17 : 0;
-    for (; given != NULL && *given >= '0' && *given <= '9'; given++) {
-        seed = seed * 10 + (unsigned)(*given - '0');
-    }
+    seed = (unsigned)sl_test_number("SLUICE_SEED", 17);
     print_message("seed %u (SLUICE_SEED changes it)\n", seed);
 }
 

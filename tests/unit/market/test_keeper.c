@@ -22,8 +22,7 @@ static uint64_t next(uint64_t *state)
 static void live(sl_book_rule rule)
 {
     uint8_t bytes[LIFE_BYTES];
-    const char *given = getenv("SLUICE_SEED");
-    uint64_t first = given == NULL ? 1 : strtoull(given, NULL, 10);
+    uint64_t first = sl_test_number("SLUICE_SEED", 1);
     for (uint64_t life = 0; life < LIVES; life++) {
         uint64_t seed = first + life;
         uint64_t random = seed;

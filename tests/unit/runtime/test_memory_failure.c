@@ -102,18 +102,11 @@ static int everything(void *arg)
     return offloads();
 }
 
-static void log_nothing(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)text;
-}
-
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
     static const struct sl_simulation_options simulation = {.seed = 1};
-    struct sl_run_options options = {.simulation = &simulation, .log = log_nothing};
+    struct sl_run_options options = {.simulation = &simulation, .log = sl_log_nothing};
     sl_memory_fail_after(-1);
     assert_int_equal(sl_run(&options, everything, NULL, NULL), 0);
     assert_int_equal(sl_memory_held(), 0);

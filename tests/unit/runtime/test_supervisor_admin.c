@@ -477,18 +477,11 @@ static int short_of_memory(void *arg)
     return code;
 }
 
-static void log_nothing(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)text;
-}
-
 static void each_allocation_may_fail_and_each_argument_is_released_once(void **state)
 {
     (void)state;
     static const struct sl_simulation_options simulation = {.seed = 1};
-    struct sl_run_options options = {.simulation = &simulation, .log = log_nothing};
+    struct sl_run_options options = {.simulation = &simulation, .log = sl_log_nothing};
     int refused = 0;
     for (int64_t n = 0;; n++) {
         released = taken = 0;

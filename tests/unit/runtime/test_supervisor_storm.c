@@ -410,24 +410,11 @@ static int weather(void *arg)
     return 0;
 }
 
-static void log_nothing(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    (void)text;
-}
-
-static uint64_t from_environment(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text == NULL ? otherwise : strtoull(text, NULL, 10);
-}
-
 static void storm_of(uint64_t seed)
 {
     struct sl_simulation_options simulation = {.seed = seed};
     struct sl_run_options options = {
-        .simulation = &simulation, .shuffle_seed = seed, .log = log_nothing, .watchdog = SL_NEVER};
+        .simulation = &simulation, .shuffle_seed = seed, .log = sl_log_nothing, .watchdog = SL_NEVER};
     uint64_t runs = storm.runs;
     uint64_t restarts = storm.restarts;
     uint64_t calls = storm.calls;
@@ -446,8 +433,8 @@ static void storm_of(uint64_t seed)
 static void every_storm_blows_over(void **state)
 {
     (void)state;
-    uint64_t only = from_environment("SLUICE_STORM_SEED", 0);
-    uint64_t seeds = from_environment("SLUICE_STORM_SEEDS", SEEDS);
+    uint64_t only = sl_test_number("SLUICE_STORM_SEED", 0);
+    uint64_t seeds = sl_test_number("SLUICE_STORM_SEEDS", SEEDS);
     for (uint64_t seed = only != 0 ? only : 1; seed <= (only != 0 ? only : seeds); seed++) {
         storm_of(seed);
     }

@@ -203,8 +203,7 @@ static size_t mutate(char text[MESSAGE_BYTES], size_t size_bytes, uint64_t *rand
 static void broken_messages_are_read_alike(void **state)
 {
     (void)state;
-    const char *given = getenv("SL_PLAIN_SEED");
-    uint64_t seed = given == NULL ? 1 : (uint64_t)strtod(given, NULL);
+    uint64_t seed = sl_test_number("SL_PLAIN_SEED", 1);
     uint64_t random = seed;
     size_t plain_count = 0;
     print_message("seed %llu (SL_PLAIN_SEED)\n", (unsigned long long)seed);

@@ -6,7 +6,7 @@
 #ifndef SL_INGEST_NOTIFY_H
 #define SL_INGEST_NOTIFY_H
 
-#include "ingest/reload.h"
+#include "ingest/program/reload.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -3,7 +3,7 @@
 #ifndef SL_INGEST_PROGRESS_H
 #define SL_INGEST_PROGRESS_H
 
-#include "ingest/program.h"
+#include "ingest/program/program.h"
 #include "sluice/log.h"
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Captured files, merged by time, through decoders, trackers and keepers. See replay.h. */
 #include "ingest/replay.h"
-#include "ingest/recording.h"
+#include "ingest/program/recording.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * What was received is compared with what the exchange recorded, trade for trade. A while before the end nothing goes
  * wrong any more, so that each loss can be noticed.
  */
-#include "ingest/stream.h"
+#include "ingest/stream/stream.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * What a stream follows is changed while it runs, against the simulated exchange of each venue: what stays loses nothing,
  * what is left is closed and told, what is new begins with a whole book, and the venue has acknowledged all of it in the end.
  */
-#include "ingest/stream.h"
+#include "ingest/stream/stream.h"
 
 #include <stdlib.h>
 #include <string.h>

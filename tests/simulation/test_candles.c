@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "exchange/simulated.h"
-#include "ingest/stream.h"
+#include "ingest/stream/stream.h"
 #include "sl_test.h"
 #include "sluice/runtime.h"
 #include "sluice/simulation.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "exchange/simulated.h"
-#include "ingest/history.h"
+#include "ingest/history/history.h"
 #include "sl_test.h"
 #include "sluice/memory.h"
 #include "sluice/runtime.h"

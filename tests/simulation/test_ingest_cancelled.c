@@ -7,8 +7,8 @@
 
 #include "cancel_steps.h"
 #include "exchange/simulated.h"
-#include "ingest/history.h"
-#include "ingest/stream.h"
+#include "ingest/history/history.h"
+#include "ingest/stream/stream.h"
 #include "sl_test.h"
 #include "sluice/memory.h"
 #include "sluice/runtime.h"

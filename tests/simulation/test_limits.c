@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "exchange/simulated.h"
-#include "ingest/stream.h"
+#include "ingest/stream/stream.h"
 #include "sl_test.h"
 #include "sluice/rate_limit.h"
 #include "sluice/runtime.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/simulate.h"
+#include "ingest/demo/simulate.h"
 #include "sl_test.h"
 
 #define SEEDS 20

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "exchange/simulated.h"
-#include "ingest/poll.h"
-#include "ingest/program.h"
+#include "ingest/poll/poll.h"
+#include "ingest/program/program.h"
 #include "ingest/replay.h"
 #include "scratch_folder.h"
 #include "sl_test.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/tap.h"
+#include "ingest/console/tap.h"
 #include "sample_events.h"
 #include "sl_test.h"
 #include "sluice/memory.h"

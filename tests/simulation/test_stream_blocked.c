@@ -3,12 +3,12 @@
  * A stream whose sink makes it wait for long, in the simulated world: its connections are not taken for silent, and
  * whoever waits in it from outside leaves before it is freed.
  */
-#include "ingest/stream.h"
+#include "ingest/stream/stream.h"
 
 #include <string.h>
 
 #include "exchange/simulated.h"
-#include "ingest/stream_internal.h"
+#include "ingest/stream/stream_internal.h"
 #include "sl_test.h"
 #include "sluice/memory.h"
 #include "sluice/runtime.h"

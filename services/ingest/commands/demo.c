@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "ingest/commands.h"
-#include "ingest/demo.h"
+#include "ingest/demo/demo.h"
 #include "sluice/runtime.h"
 
 #define DATABASE "sluice-demo.db"

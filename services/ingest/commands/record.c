@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "ingest/commands.h"
-#include "ingest/program.h"
+#include "ingest/program/program.h"
 #include "sluice/runtime.h"
 
 #define FLUSH_EVERY SL_SECONDS(1)

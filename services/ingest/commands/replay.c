@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "ingest/commands.h"
-#include "ingest/program.h"
+#include "ingest/program/program.h"
 #include "ingest/progress.h"
 #include "ingest/replay.h"
 #include "sinks/file.h"

@@ -3,9 +3,9 @@
 #include <stdio.h>
 
 #include "ingest/commands.h"
-#include "ingest/console.h"
+#include "ingest/console/console.h"
 #include "ingest/notify.h"
-#include "ingest/program.h"
+#include "ingest/program/program.h"
 #include "ingest/progress.h"
 #include "sluice/runtime.h"
 

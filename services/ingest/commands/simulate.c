@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "ingest/commands.h"
-#include "ingest/simulate.h"
+#include "ingest/demo/simulate.h"
 #include "sluice/json_write.h"
 #include "sluice/memory.h"
 

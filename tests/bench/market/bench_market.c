@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/stream.h"
+#include "ingest/stream/stream.h"
 #include "sluice/sluice.h"
 #include "stamps.h"
 

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "ingest/access.h"
+#include "ingest/program/access.h"
 #include "redis_server.h"
 #include "sluice/runtime.h"
 

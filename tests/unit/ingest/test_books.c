@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Books that go on from where another owner, or an earlier life, had them: what is told, and what a position is. */
-#include "ingest/books.h"
+#include "ingest/stream/books.h"
 
 #include "sl_test.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What could not be decoded: each line with its reason, once for unknown kinds, in a file that stays small. */
-#include "ingest/dead_letter.h"
+#include "ingest/program/dead_letter.h"
 
 #include <signal.h>
 #include <stdio.h>

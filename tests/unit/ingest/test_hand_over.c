@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "conf_support.h"
-#include "ingest/program_internal.h"
+#include "ingest/program/program_internal.h"
 #include "redis_server.h"
 #include "sl_conformance.h"
 #include "sluice/memory.h"

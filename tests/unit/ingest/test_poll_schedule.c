@@ -2,7 +2,7 @@
 /* Turns of a poll service: order, intervals, who is behind, who comes and goes. */
 #include <string.h>
 
-#include "ingest/poll_schedule.h"
+#include "ingest/poll/poll_schedule.h"
 #include "sl_test.h"
 
 #define COUNT 50

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How far feeds are: what earlier lives reached, and what this one has. */
-#include "ingest/positions.h"
+#include "ingest/replicas/positions.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* Keys and signatures, and everything that must not be let in. */
 #include <string.h>
 
-#include "ingest/receive_auth.h"
+#include "ingest/receive/receive_auth.h"
 #include "sl_test.h"
 
 #define NOW INT64_C(1700000000)

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "ingest/reload.h"
+#include "ingest/program/reload.h"
 #include "sluice/scope.h"
 
 #define JOURNAL_BYTES 65536

@@ -2,7 +2,7 @@
 /* What was seen is known, for as long as there is room, and compared with a plain list. */
 #include <string.h>
 
-#include "ingest/seen.h"
+#include "ingest/receive/seen.h"
 #include "sl_test.h"
 
 static struct sl_seen_key key_of(unsigned number)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The way of subscriptions from wanted to active: services/ingest/subscriptions.h, with a venue made up for it. */
-#include "ingest/subscriptions.h"
+/* The way of subscriptions from wanted to active: services/ingest/stream/subscriptions.h, with a venue made up for it. */
+#include "ingest/stream/subscriptions.h"
 
 #include <stdio.h>
 #include <stdlib.h>

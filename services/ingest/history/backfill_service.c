@@ -149,10 +149,11 @@ static int work(void *arg)
     return 0;
 }
 
-static void tell_when_done(struct backfill *backfill)
+/* `planned`: all was before the figures were asked for. Who owns no instrument yet has nothing to say. */
+static void tell_when_done(struct backfill *backfill, bool planned)
 {
     const struct sl_work_depth *depth = &backfill->depth;
-    if (backfill->all_planned && !backfill->told && !backfill->unreachable &&
+    if (planned && backfill->added > 0 && !backfill->told && !backfill->unreachable &&
         depth->waiting + depth->in_hand + depth->later == 0) {
         backfill->told = true;
         sl_log_with(SL_LOG_INFO, "all history is there", sl_field_text("service", backfill->worker.service->name),
@@ -167,6 +168,7 @@ static int measure(void *arg)
     struct backfill *backfill = arg;
     for (;;) {
         uint64_t added = backfill->added, done = backfill->worker.stats.done;
+        bool planned = backfill->all_planned;
         int code = sl_work_depth(backfill->work, &backfill->depth);
         if (code == SL_ECANCELED) {
             return code;
@@ -174,7 +176,7 @@ static int measure(void *arg)
         backfill->measured = code < 0 ? backfill->measured : added;
         backfill->done = code < 0 ? backfill->done : done;
         backfill->unreachable = code < 0;
-        tell_when_done(backfill);
+        tell_when_done(backfill, planned && backfill->all_planned && added == backfill->added);
         SL_TRY(sl_sleep(DEPTH_EVERY));
     }
 }

@@ -194,6 +194,9 @@ int sl_history_do(void *arg, sl_job *job)
     if (code == 1) {
         return sl_job_give_back(job);
     }
+    if (code == 0 && what.gap.reason == SL_GAP_RESTARTED && what.gap.from_id == 0) { /* it may be longer than that */
+        return give_up(worker, job, sl_fail(SL_ERANGE, "nobody knows where it began: only its end could be fetched"));
+    }
     if (code == 0 && what.gap.reason != SL_GAP_NONE) {
         code = tell_healed(worker, &what);
     }

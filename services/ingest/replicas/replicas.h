@@ -14,8 +14,9 @@
  * A lease may change hands again before the one before the last has left. Whoever has one says so before it follows
  * anything, and takes that back only when it leaves in order: the next owner waits for all who are handing over, and
  * where one never says its last word, what nobody has a position of is told as well.
- * With the backend `local` there is one partition, and positions are kept in a file if the configuration names one; a
- * process that is killed before it has stored any (SL_REPLICAS_STORE_EVERY, and until its sinks have them) leaves no trace there.
+ * With the backend `local` there is one partition, and positions are kept in a file if the configuration names one. It
+ * says there, too, that it follows something, before it does: the next process tells a gap "restarted" from an unknown
+ * beginning (id 0) of every feed of which one that was killed had not yet stored a position.
  *
  * Keys in Redis, beside those of sluice/partition.h: sluice:{GROUP}:position:N, a hash: "@fence" whom positions are from,
  * "@live" who follows it now, "@seen" whom the one of "@fence" had seen live when it left, "@open:TOKEN" for each lease whose

@@ -56,6 +56,8 @@ struct sl_replicas {
     struct sl__mark marks[SL_PROGRAM_PARTS_MAX];
     size_t mark_count;
     int store_code; /* of the last try, for telling it once */
+    /* Of the file: it says that we follow something; it said so of one before us; what it had is known. */
+    bool file_opened, file_unclean, file_taken;
     /* For views. */
     struct sl_partition_owner *owners;
     sl_time owners_next;

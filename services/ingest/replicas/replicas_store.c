@@ -252,7 +252,9 @@ static int redis_save(sl_replicas *replicas, bool last)
     return code;
 }
 
-/* ---- the file: lines "ID KEY" ---- */
+/* ---- the file: lines "ID KEY", and one more until a process that follows anything has ended in order ---- */
+
+#define FILE_OPEN "0 @open\n"
 
 struct file_text {
     const char *path;
@@ -261,21 +263,27 @@ struct file_text {
     int code;
 };
 
-static void add_line(void *arg, const char *key, int64_t id)
+/* Room for one more line. */
+static bool reserve_line(struct file_text *file)
 {
-    struct file_text *file = arg;
-    if (file->code < 0) {
-        return;
-    }
-    if (file->size + FILE_LINE_MAX > file->capacity) {
-        size_t capacity = file->capacity == 0 ? (size_t)64 * 1024 : file->capacity * 2;
+    if (file->code == 0 && file->size + FILE_LINE_MAX > file->capacity) {
+        size_t capacity = 2 * file->size + (size_t)64 * 1024;
         char *text = sl_realloc(file->text, capacity);
         if (text == NULL) {
             file->code = sl_fail(SL_ENOMEM, "out of memory for positions");
-            return;
+            return false;
         }
         file->text = text;
         file->capacity = capacity;
+    }
+    return file->code == 0;
+}
+
+static void add_line(void *arg, const char *key, int64_t id)
+{
+    struct file_text *file = arg;
+    if (!reserve_line(file)) {
+        return;
     }
     int size = snprintf(file->text + file->size, file->capacity - file->size, "%" PRId64 " %s\n", id, key);
     file->size += size < 0 ? 0 : (size_t)size;
@@ -325,11 +333,30 @@ static int write_file(void *arg)
     return code == 0 ? 0 : sl_fail(code, "'%s': %s", path, strerror(-code));
 }
 
+static void add_open(struct file_text *file)
+{
+    if (reserve_line(file)) {
+        memcpy(file->text + file->size, FILE_OPEN, sizeof FILE_OPEN - 1);
+        file->size += sizeof FILE_OPEN - 1;
+    }
+}
+
+/* Whether all that happened ahead of us was told, so that no more than the positions has to be known. */
+static bool ends_in_order(const sl_replicas *replicas)
+{
+    bool in_order = true;
+    for (uint32_t at = 0; at < replicas->count; at++) {
+        const struct sl__replica_part *part = &replicas->all[at];
+        in_order = in_order && (part->state == SL__PART_AWAY || sl__replicas_is_told(replicas, part));
+    }
+    return in_order;
+}
+
 /* Those that nobody has gone on from stay as they are, or (a second line on the same) are how a service ended. */
 static int file_save(sl_replicas *replicas, bool last)
 {
     struct file_text file = {.path = replicas->conf->positions};
-    if (file.path == NULL) {
+    if (file.path == NULL || !replicas->file_taken) { /* what was not read is not overwritten */
         return 0;
     }
     size_t due = 0;
@@ -340,6 +367,9 @@ static int file_save(sl_replicas *replicas, bool last)
     int noted = sl_positions_each(replicas->positions, false, add_reached, &file);
     file.code = noted < 0 ? noted : file.code;
     sl_positions_each_expected(replicas->positions, add_line, &file);
+    if (!last || !ends_in_order(replicas)) {
+        add_open(&file);
+    }
     int code = file.code == 0 ? sl_offload(write_file, &file) : file.code;
     sl_free(file.text);
     if (code == 0 && !last) {
@@ -382,7 +412,7 @@ static int expect_lines(sl_replicas *replicas, char *text)
         char *key = NULL;
         errno = 0;
         long long id = strtoll(line, &key, 10);
-        if (errno == 0 && key != line && *key == ' ' && key[1] != '\0') {
+        if (errno == 0 && key != line && *key == ' ' && key[1] != '\0' && key[1] != '@') {
             int code = sl_positions_expect(replicas->positions, key + 1, id, false);
             SL_TRY(code == SL_EINVAL ? 0 : code);
         }
@@ -390,16 +420,47 @@ static int expect_lines(sl_replicas *replicas, char *text)
     return 0;
 }
 
+/* All partitions are in the one file: it is read for the first of them. */
 static int file_take(sl_replicas *replicas)
 {
     struct file_text file = {.path = replicas->conf->positions};
-    if (file.path == NULL) {
+    if (file.path == NULL || replicas->file_taken) {
         return 0;
     }
     int code = sl_offload(read_file, &file);
     code = code == 0 && file.text != NULL ? expect_lines(replicas, file.text) : code;
     sl_free(file.text);
+    replicas->file_taken = code == 0;
     return code;
+}
+
+/* Whether an earlier process has not taken back that it follows something. */
+static bool says_open(const struct file_text *file)
+{
+    const char *found = file->text == NULL ? NULL : strstr(file->text, FILE_OPEN);
+    while (found != NULL && found != file->text && found[-1] != '\n') {
+        found = strstr(found + 1, FILE_OPEN);
+    }
+    return found != NULL;
+}
+
+/* A disk that does not take it keeps nobody from following: saving positions tells of it, and tries it again. */
+static int file_open(sl_replicas *replicas)
+{
+    struct file_text file = {.path = replicas->conf->positions};
+    if (file.path == NULL || replicas->file_opened) {
+        return 0;
+    }
+    int code = sl_offload(read_file, &file);
+    if (code == 0 && says_open(&file)) {
+        replicas->file_unclean = true;
+    } else if (code == 0) {
+        add_open(&file);
+        code = file.code == 0 ? sl_offload(write_file, &file) : file.code;
+    }
+    sl_free(file.text);
+    replicas->file_opened = code == 0;
+    return code == SL_ECANCELED || code == SL_ENOMEM ? code : 0;
 }
 
 /* ---- either ---- */
@@ -408,7 +469,7 @@ int sl__store_open(sl_replicas *replicas, uint32_t index, int64_t fence, int64_t
 {
     struct number texts[2];
     if (replicas->redis == NULL) {
-        return 0;
+        return file_open(replicas);
     }
     const struct sl_bytes arguments[] = {put_number(fence, &texts[0]), sl_redis_text(KEPT_FOR_MS),
                                          put_number(before, &texts[1])};
@@ -417,7 +478,7 @@ int sl__store_open(sl_replicas *replicas, uint32_t index, int64_t fence, int64_t
 
 int sl__store_look(sl_replicas *replicas, const struct sl__replica_part *part, struct sl__told *ret_told)
 {
-    *ret_told = (struct sl__told){.members = 0};
+    *ret_told = (struct sl__told){.open = replicas->file_unclean};
     return replicas->redis == NULL ? 0 : redis_look(replicas, part, ret_told);
 }
 

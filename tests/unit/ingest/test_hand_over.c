@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One partition that changes hands among replicas over a real Redis. Their services are scripted: how far they are and what
+ * One partition that changes hands among replicas over a real Redis, or between the lives of one process. Their services are scripted: how far they are and what
  * they have is the test's word; what they are told to go on from is what it looks at.
  */
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include "conf_support.h"
 #include "ingest/program/program_internal.h"
 #include "redis_server.h"
+#include "scratch_folder.h"
 #include "sl_conformance.h"
 #include "sluice/memory.h"
 #include "sluice/partition.h"
@@ -97,15 +98,14 @@ static int run_replica(void *arg)
     return sl_scope_close(&scope, code);
 }
 
-static int open_replica(sl_scope *scope, struct replica *replica, const char *name, sl_redis *redis)
+static int open_with(sl_scope *scope, struct replica *replica, const char *coordination, sl_redis *redis)
 {
-    char text[512];
+    char text[1024];
     *replica = (struct replica){.pending = true};
     (void)snprintf(text, sizeof text,
                    "services: {books: {kind: book, venue: binance, instruments: ['*'], sinks: [db]}}\n" CONF_SINKS
-                   "coordination: {backend: redis, url: 'redis://127.0.0.1', group: test, partitions: 1, ttl: 10s, "
-                   "drain: 1s, replica: %s}\n",
-                   name);
+                   "coordination: {%s}\n",
+                   coordination);
     replica->config = conf_loaded(text);
     CHECK_EQ(sl_instruments_new(0, &replica->parts.instruments), 0);
     CHECK_EQ(sl_instruments_add(replica->parts.instruments,
@@ -121,6 +121,16 @@ static int open_replica(sl_scope *scope, struct replica *replica, const char *na
     sl_event_init(&replica->service.changed);
     CHECK_EQ(sl_replicas_open(&replica->parts, conf_of(replica->config), redis, &replica->replicas), 0);
     return sl_spawn(scope, run_replica, replica);
+}
+
+static int open_replica(sl_scope *scope, struct replica *replica, const char *name, sl_redis *redis)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text,
+                   "backend: redis, url: 'redis://127.0.0.1', group: test, partitions: 1, ttl: 10s, drain: 1s, "
+                   "replica: %s",
+                   name);
+    return open_with(scope, replica, text, redis);
 }
 
 static void close_replica(struct replica *replica)
@@ -336,9 +346,65 @@ C_TEST_REAL_FEW(a_stale_owner_stores_nothing,
     return end(&scope, &tasks, &two);
 }
 
+/* ---- alone, with a file ---- */
+
+/* One that runs until it is killed (`id` 0), or until its position is stored and it is stopped. */
+static int live_alone(struct replica *replica, const char *path, int64_t id, bool killed)
+{
+    char text[SCRATCH_PATH_MAX + 64], expected[64], found[256] = "";
+    SL_SCOPE(scope);
+    (void)snprintf(text, sizeof text, "positions: '%s'", path);
+    (void)snprintf(expected, sizeof expected, "%lld books BTCUSDT depth\n", (long long)id);
+    CHECK_EQ(open_with(&scope, replica, text, NULL), 0);
+    replica->pending = false;
+    UNTIL(is_ready(replica));
+    replica->id = id;
+    while (id != 0 && strstr(found, expected) == NULL) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(5)), 0);
+        FILE *file = fopen(path, "re");
+        found[file == NULL ? 0 : fread(found, 1, sizeof found - 1, file)] = '\0';
+        (void)(file != NULL && fclose(file));
+    }
+    if (killed) {
+        sl_scope_cancel(&scope, "dies");
+    } else {
+        CHECK_EQ(sl_scope_stop(replica->scope, SL_SECONDS(10)), 0);
+    }
+    int code = sl_scope_close(&scope, 0);
+    close_replica(replica);
+    return code == SL_ECANCELED && killed ? 0 : code;
+}
+
+C_TEST_REAL_FEW(a_process_alone_that_dies_leaves_a_trace,
+                "given a process without Redis that is killed before it has stored a position, then the next one tells "
+                "that something may be missing; one that ends in order, or has stored it, is gone on from",
+                "")
+{
+    char path[SCRATCH_PATH_MAX + 16];
+    struct scratch_folder folder = scratch_folder_make();
+    static struct replica replica;
+    (void)snprintf(path, sizeof path, "%s/positions", folder.path);
+    CHECK_EQ(live_alone(&replica, path, 0, true), 0);
+    CHECK_EQ(replica.claims + replica.unknown, 0); /* nobody was here before */
+    CHECK_EQ(live_alone(&replica, path, 0, true), 0);
+    CHECK_EQ(replica.unknown, 1);
+    CHECK_EQ(live_alone(&replica, path, 0, false), 0); /* the first one's trace is still there, until it was told */
+    CHECK_EQ(replica.unknown, 1);
+    CHECK_EQ(live_alone(&replica, path, 0, false), 0);
+    CHECK_EQ(replica.claims + replica.unknown, 0);
+    CHECK_EQ(live_alone(&replica, path, 7, true), 0);
+    CHECK_EQ(replica.claims + replica.unknown, 0);
+    CHECK_EQ(live_alone(&replica, path, 0, false), 0);
+    CHECK_EQ(replica.unknown, 0);
+    CHECK_EQ(replica.claims, 1);
+    CHECK_EQ(replica.from_id, 7);
+    scratch_folder_remove(&folder);
+    return 0;
+}
+
 SL_TEST_MAIN(cmocka_unit_test(a_lease_that_comes_back_may_have_been_anothers),
              cmocka_unit_test(a_lease_that_comes_back_in_order_has_no_gap),
              cmocka_unit_test(a_replica_that_dies_before_it_is_alone_leaves_a_trace),
              cmocka_unit_test(a_change_of_owner_in_order_is_seamless),
              cmocka_unit_test(nobody_leaves_for_a_newcomer_that_never_has_all),
-             cmocka_unit_test(a_stale_owner_stores_nothing))
+             cmocka_unit_test(a_stale_owner_stores_nothing), cmocka_unit_test(a_process_alone_that_dies_leaves_a_trace))

@@ -5,6 +5,7 @@
  * commands-1, commands-256 (GET bench:key from so many tasks over one connection), lock-1, lock-16 (lock and unlock), and
  * bare-256: a loop without tasks, client or framework that keeps so many of the same GETs under way over one blocking
  * socket and looks at nothing but where each reply ends: what a client could reach that does no work for a caller.
+ * With SL_BENCH_SPIN_US the loop looks for input for so long before it sleeps (runtime.spin of a configuration).
  * The figure hand-over prints instead, in microseconds, how long after one gave a lock back another, who waited for it over
  * its own connection, had it: the median, 90 %, 99 %, the worst.
  */
@@ -259,5 +260,8 @@ int main(int argc, char **argv)
     if (strncmp(bench.figure, "bare-", 5) == 0) {
         return run_bare(&bench, (size_t)strtoll(bench.figure + 5, NULL, 10));
     }
-    return sl_main(run, &bench);
+    const char *spin_us = getenv("SL_BENCH_SPIN_US");
+    struct sl_run_options options = {.signals = true,
+                                     .spin = spin_us == NULL ? 0 : SL_MICROSECONDS((sl_time)strtod(spin_us, NULL))};
+    return sl_main_with(&options, run, &bench);
 }

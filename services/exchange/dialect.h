@@ -52,8 +52,8 @@ struct sl_dialect_host {
     int (*wish)(struct sl_venue_client *client, const struct sl_wish *wish, bool off);
     /* The path that the client came by. */
     const char *(*path)(const struct sl_venue_client *client);
-    /* What the client has subscribed to, one after the other; NULL behind the last. */
-    const struct sl_wish *(*wished)(const struct sl_venue_client *client, size_t index);
+    /* What the client has subscribed to, behind one of those (NULL: the first of them); NULL behind the last. */
+    const struct sl_wish *(*wished)(const struct sl_venue_client *client, const struct sl_wish *after);
     /* The trades of an instrument from an id on, oldest first, at most `limit` (the newest ones where from_id is 0). */
     size_t (*history)(void *venue, const sl_instrument *instrument, int64_t from_id, size_t limit,
                       const sl_market_event **ret_events);

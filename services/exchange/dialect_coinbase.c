@@ -115,7 +115,7 @@ static void list_products(const struct sl_dialect_host *host, const struct sl_ve
 {
     bool asked = (question->channels >> channel & 1) != 0, first = true;
     const struct sl_wish *wish = NULL;
-    for (size_t at = 0; (wish = host->wished(client, at)) != NULL; at++) {
+    while ((wish = host->wished(client, wish)) != NULL) {
         if (strcmp(wish->name, channels[channel].name) == 0 && !(asked && asks_for(question, wish->instrument))) {
             sl__write_format(text, "%s\"%s\"", first ? "" : ",", wish->instrument->symbol);
             first = false;

@@ -144,7 +144,7 @@ static bool has_other_length(const struct sl_dialect_host *host, const struct sl
                              const struct question *question, const sl_instrument *instrument)
 {
     const struct sl_wish *wish = NULL;
-    for (size_t at = 0; question->feed == SL_FEED_CANDLES && (wish = host->wished(client, at)) != NULL; at++) {
+    while (question->feed == SL_FEED_CANDLES && (wish = host->wished(client, wish)) != NULL) {
         if (wish->feed == SL_FEED_CANDLES && wish->instrument == instrument &&
             wish->interval_ns != question->minutes * MINUTE) {
             return true;

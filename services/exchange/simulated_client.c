@@ -142,6 +142,10 @@ static int join_board(struct venue *venue, struct wish *wish)
 static void free_wish(struct venue *venue, struct wish *wish)
 {
     leave_board(venue, wish);
+    *wish->link = wish->next;
+    if (wish->next != NULL) {
+        wish->next->link = wish->link;
+    }
     wish->client->wish_count--;
     wish->client->names_bytes -= strlen(wish->what.name);
     venue->exchange->wishes--;
@@ -176,13 +180,24 @@ const char *sl__client_path(const struct sl_venue_client *client)
     return client->path;
 }
 
-const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, size_t index)
+const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, const struct sl_wish *after)
 {
-    const struct wish *wish = client->wishes;
-    while (wish != NULL && index-- > 0) {
-        wish = wish->next;
-    }
+    const struct wish *wish = after == NULL ? client->wishes : ((const struct wish *)(const void *)after)->next;
     return wish == NULL ? NULL : &wish->what;
+}
+
+/* One of a client that is there; NULL. Few are of one instrument, many of one client. */
+static struct wish *find_wish(const struct sl_venue_client *client, const struct sl_wish *what)
+{
+    const struct venue *venue = client->venue;
+    uint32_t index = what->instrument->index;
+    for (size_t at = 0; index < venue->board_count && at < venue->boards[index].count; at++) {
+        struct wish *wish = venue->boards[index].wishes[at];
+        if (wish->client == client && same_wish(&wish->what, what)) {
+            return wish;
+        }
+    }
+    return NULL;
 }
 
 /* The venue's limits of one connection. */
@@ -196,18 +211,12 @@ static bool is_one_stream_too_many(const struct sl_venue_client *client, const s
 int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *what, bool off)
 {
     struct venue *venue = client->venue;
-    for (struct wish **at = &client->wishes; *at != NULL; at = &(*at)->next) {
-        struct wish *wish = *at;
-        if (same_wish(&wish->what, what)) {
-            if (off) {
-                *at = wish->next;
-                free_wish(venue, wish);
-            }
-            return off;
-        }
+    struct wish *known = find_wish(client, what);
+    if (known != NULL && off) {
+        free_wish(venue, known);
     }
-    if (off) {
-        return 0;
+    if (known != NULL || off) {
+        return known != NULL && off;
     }
     if (is_one_stream_too_many(client, what)) {
         venue->exchange->stats.limited++;
@@ -218,11 +227,14 @@ int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *what, 
     if (wish == NULL) {
         return SL_ENOMEM;
     }
-    *wish = (struct wish){.what = *what, .client = client, .next = client->wishes};
+    *wish = (struct wish){.what = *what, .client = client, .next = client->wishes, .link = &client->wishes};
     int code = join_board(venue, wish);
     if (code < 0) {
         sl_free(wish);
         return code;
+    }
+    if (wish->next != NULL) {
+        wish->next->link = &wish->next;
     }
     client->wishes = wish;
     client->wish_count++;
@@ -566,9 +578,7 @@ static void forget(struct sl_venue_client *client)
         }
     }
     while (client->wishes != NULL) {
-        struct wish *wish = client->wishes;
-        client->wishes = wish->next;
-        free_wish(venue, wish);
+        free_wish(venue, client->wishes);
     }
     venue->exchange->client_count--;
     venue->exchange->stats.clients--;

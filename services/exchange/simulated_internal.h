@@ -22,7 +22,7 @@ struct wish {
     struct sl_render copy;             /* one that is to go once more... */
     unsigned copy_in;                  /* ... behind so many others */
     struct sl_simulated_candle candle; /* of candles: the one that grows */
-    struct wish *next;                 /* of the client */
+    struct wish *next, **link;         /* of the client; what points to this one */
 };
 
 /* Who is told of an instrument, and its past trades. */
@@ -152,7 +152,7 @@ void sl__client_end(struct sl_venue_client *client, bool cut, int close_code);
 void sl__client_deliver(struct venue *venue, struct wish *wish, sl_event_kind kind, const struct sl_render *text);
 void sl__release_answers(struct venue *venue);
 const char *sl__client_path(const struct sl_venue_client *client);
-const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, size_t index);
+const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, const struct sl_wish *after);
 int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *wish, bool off);
 
 /* candles.c: a subscription to candles has begun; a trade came; some may have ended. */

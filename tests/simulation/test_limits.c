@@ -2,15 +2,17 @@
 /*
  * Many instruments of each venue at once, against the simulated exchange as strict as the venues are: streams and bytes of
  * their names on a connection, sizes and rates of control messages, new connections. All is subscribed, and no limit is hit.
+ * With books, until each is whole, of the venues where that is dear: Coinbase answers each message with all that the
+ * connection has, and Bitstamp's books are asked for one by one.
  *
  *     SL_LIMITS_INSTRUMENTS=20000   so many instead of a few
  */
 #include <stdlib.h>
 
 #include "exchange/simulated.h"
+#include "ingest/program/access.h"
 #include "ingest/stream/stream.h"
 #include "sl_test.h"
-#include "sluice/rate_limit.h"
 #include "sluice/runtime.h"
 #include "sluice/simulation.h"
 
@@ -19,10 +21,13 @@
 
 struct play {
     sl_venue venue;
-    size_t count;
+    bool books;
+    size_t count, all;
     sl_instruments *theirs, *ours;
     sl_simulated *exchange;
     sl_stream_service *stream;
+    sl_config *config;
+    sl_access *access;
     uint64_t events;
     struct sl_stream_stats stats;
     struct sl_simulated_stats exchange_stats;
@@ -37,10 +42,14 @@ static int on_event(void *arg, const sl_market_event *event)
     return 0;
 }
 
+/* A book that is asked for begins with its first change: one without any is not waited for. */
 static void count_pending(void *arg, const sl_subscription *what)
 {
-    (void)what;
-    ((struct play *)arg)->pending++;
+    struct play *play = arg;
+    bool asked = sl_venue_driver_of(play->venue)->book_rule == SL_BOOK_RULE_TIMED;
+    bool quiet = what->feed == SL_FEED_DEPTH && asked && sl_stream_get_stats(play->stream).active == play->all &&
+                 sl_books_last(sl_stream_books(play->stream), what->instrument) == 0;
+    play->pending += !quiet;
 }
 
 /* Until the venue has said yes to all. */
@@ -50,43 +59,58 @@ static int settle(struct play *play)
     do {
         SL_TRY(sl_sleep(SL_SECONDS(1)));
         play->pending = 0;
+        play->all = play->count * (play->books ? 2 : 1);
         sl_stream_each_pending(play->stream, count_pending, play);
     } while (play->pending > 0 && sl_now() - from < LONGEST);
     play->settled_after = sl_now() - from;
     return sl_sleep(SL_SECONDS(20));
 }
 
-static int perform(void *arg)
+/* The way to the venue, with its limits, as a program has it. */
+static int open_access(struct play *play)
 {
-    struct play *play = arg;
-    const sl_venue_driver *driver = sl_venue_driver_of(play->venue);
-    SL_TRY(sl_network_simulate());
-    struct sl_simulated_options exchange = {
-        .instruments = play->theirs, .seed = 3, .rate = 20, .trade_weight = 90, .strict = true};
-    exchange.venues[play->venue].levels = 2;
-    SL_TRY(sl_simulated_open(&exchange, &play->exchange));
-    char origin[80];
-    (void)snprintf(origin, sizeof origin, "ws://127.0.0.1:%d/%s", sl_simulated_port(play->exchange),
-                   sl_venue_name(play->venue));
-    /* As access.c makes it for a program. */
-    struct sl_rate connects = {.count = driver->limits.connects, .period = driver->limits.connects_per};
-    struct sl_limiter_options limiter = {.name = "connects", .rates = &connects, .rate_count = 1};
-    sl_auto(sl_limiter) *limit = NULL;
-    if (driver->limits.connects > 0) {
-        SL_TRY(sl_limiter_create(&limiter, &limit));
+    const char *venue = sl_venue_name(play->venue);
+    int port = sl_simulated_port(play->exchange);
+    char text[512];
+    (void)snprintf(text, sizeof text,
+                   "services: { play: { kind: book, venue: %s, instruments: ['*'], sinks: [none] } }\n"
+                   "sinks: { none: { kind: file, path: none } }\n"
+                   "venues: { %s: { stream: 'ws://127.0.0.1:%d/%s', rest: 'http://127.0.0.1:%d/%s' } }\n",
+                   venue, venue, port, venue, port, venue);
+    struct sl_config_source source = {.path = "play", .text = text, .text_bytes = strlen(text)};
+    struct sl_config_options options = {.root = &sl_conf_root, .sources = &source, .source_count = 1};
+    sl_auto(sl_config_report) *report = NULL;
+    SL_TRY(sl_config_load(&options, &play->config, &report));
+    const struct sl_conf *conf = sl_config_root(play->config);
+    return sl_access_open(play->config, sl_conf_service_find(conf, "play"), play->ours, NULL, &play->access);
+}
+
+static int subscribe(struct play *play)
+{
+    for (size_t at = 0; at < play->count; at++) {
+        const sl_instrument *instrument = sl_instruments_at(play->ours, at);
+        sl_subscription trades = {.feed = SL_FEED_TRADES, .instrument = instrument};
+        sl_subscription depth = {.feed = SL_FEED_DEPTH, .instrument = instrument};
+        SL_TRY(sl_stream_add(play->stream, &trades));
+        SL_TRY(play->books ? sl_stream_add(play->stream, &depth) : 0);
     }
+    return 0;
+}
+
+static int follow(struct play *play)
+{
+    SL_TRY(open_access(play));
     struct sl_stream_options options = {.name = "limits",
-                                        .driver = driver,
+                                        .driver = sl_venue_driver_of(play->venue),
                                         .instruments = play->ours,
-                                        .origin = origin,
-                                        .connects = limit,
+                                        .origin = sl_access_stream_origin(play->access),
+                                        .connects = sl_access_connects(play->access),
+                                        .http = sl_access_http(play->access),
+                                        .rest_origin = sl_access_rest_origin(play->access),
                                         .arg = play,
                                         .event = on_event};
     SL_TRY(sl_stream_new(&options, &play->stream));
-    for (size_t at = 0; at < play->count; at++) {
-        sl_subscription what = {.feed = SL_FEED_TRADES, .instrument = sl_instruments_at(play->ours, at)};
-        SL_TRY(sl_stream_add(play->stream, &what));
-    }
+    SL_TRY(subscribe(play));
     SL_SCOPE(scope, .name = "play");
     int code = sl_spawn(&scope, sl_simulated_run, play->exchange, .name = "exchange");
     code = code == 0 ? sl_spawn(&scope, sl_stream_run, play->stream, .name = "stream") : code;
@@ -94,15 +118,33 @@ static int perform(void *arg)
     play->stats = sl_stream_get_stats(play->stream);
     play->exchange_stats = *sl_simulated_get_stats(play->exchange);
     sl_scope_cancel(&scope, "done");
-    code = sl_scope_close(&scope, code);
+    return sl_scope_close(&scope, code);
+}
+
+static int perform(void *arg)
+{
+    struct play *play = arg;
+    SL_TRY(sl_network_simulate());
+    struct sl_simulated_options exchange = {
+        .instruments = play->theirs, .seed = 3, .rate = 20, .trade_weight = 90, .strict = true};
+    if (play->books) {
+        exchange.rate = (double)play->count / 50;
+        exchange.trade_weight = 10;
+    }
+    exchange.venues[play->venue].levels = 2;
+    SL_TRY(sl_simulated_open(&exchange, &play->exchange));
+    int code = follow(play);
     sl_stream_service_free(play->stream);
+    sl_access_close(play->access);
+    sl_config_unref(play->config);
     sl_simulated_close(play->exchange);
     return code;
 }
 
-static void run(sl_venue venue)
+static void run(sl_venue venue, bool books)
 {
-    struct play play = {.venue = venue, .count = (size_t)sl_test_number("SL_LIMITS_INSTRUMENTS", A_FEW)};
+    struct play play = {
+        .venue = venue, .books = books, .count = (size_t)sl_test_number("SL_LIMITS_INSTRUMENTS", A_FEW)};
     assert_int_equal(sl_instruments_new(200000, &play.theirs), 0);
     assert_int_equal(sl_instruments_new(200000, &play.ours), 0);
     assert_int_equal(sl_simulated_define(play.theirs, venue, play.count), 0);
@@ -110,8 +152,10 @@ static void run(sl_venue venue)
     struct sl_simulation_options simulation = {.seed = 7};
     struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER, .log = sl_log_nothing};
     assert_int_equal(sl_run(&options, perform, &play, NULL), 0);
-    print_message("%s: %zu subscribed over %zu connections after %lld s; %llu limits hit\n", sl_venue_name(venue),
-                  play.count - play.pending, play.stats.connections, (long long)(play.settled_after / SL_SECONDS(1)),
+    assert_int_equal(play.stats.active, play.all);
+    print_message("%s: %zu of %zu subscribed over %zu connections after %lld s, %llu bytes heard; %llu limits hit\n",
+                  sl_venue_name(venue), play.stats.active, play.stats.subscriptions, play.stats.connections,
+                  (long long)(play.settled_after / SL_SECONDS(1)), (unsigned long long)play.stats.bytes,
                   (unsigned long long)play.exchange_stats.limited);
     assert_int_equal(play.pending, 0);
     assert_int_equal(play.exchange_stats.limited + play.exchange_stats.refused, 0);
@@ -120,32 +164,34 @@ static void run(sl_venue venue)
     assert_int_equal(play.exchange_stats.connections, play.stats.connections);
     uint32_t most = sl_venue_driver_of(venue)->limits.per_connection;
     if (most > 0) { /* no more connections than are needed */
-        assert_int_equal(play.stats.connections, (play.count + most - 1) / most);
+        assert_int_equal(play.stats.connections, (play.stats.subscriptions + most - 1) / most);
     }
     assert_true(play.events > 100);
     sl_instruments_free(play.theirs);
     sl_instruments_free(play.ours);
 }
 
-#define RUN(name, venue)                                                                                               \
+#define RUN(name, venue, books)                                                                                        \
     static void name(void **state)                                                                                     \
     {                                                                                                                  \
         (void)state;                                                                                                   \
-        run(venue);                                                                                                    \
+        run(venue, books);                                                                                             \
     }
 
-RUN(binance, SL_VENUE_BINANCE_SPOT)
-RUN(binance_usdm, SL_VENUE_BINANCE_USDM)
-RUN(binance_coinm, SL_VENUE_BINANCE_COINM)
-RUN(coinbase, SL_VENUE_COINBASE)
-RUN(kraken, SL_VENUE_KRAKEN)
-RUN(bybit, SL_VENUE_BYBIT_SPOT)
-RUN(bybit_linear, SL_VENUE_BYBIT_LINEAR)
-RUN(bybit_inverse, SL_VENUE_BYBIT_INVERSE)
-RUN(okx, SL_VENUE_OKX)
-RUN(bitstamp, SL_VENUE_BITSTAMP)
+RUN(binance, SL_VENUE_BINANCE_SPOT, false)
+RUN(binance_usdm, SL_VENUE_BINANCE_USDM, false)
+RUN(binance_coinm, SL_VENUE_BINANCE_COINM, false)
+RUN(coinbase, SL_VENUE_COINBASE, false)
+RUN(kraken, SL_VENUE_KRAKEN, false)
+RUN(bybit, SL_VENUE_BYBIT_SPOT, false)
+RUN(bybit_linear, SL_VENUE_BYBIT_LINEAR, false)
+RUN(bybit_inverse, SL_VENUE_BYBIT_INVERSE, false)
+RUN(okx, SL_VENUE_OKX, false)
+RUN(bitstamp, SL_VENUE_BITSTAMP, false)
+RUN(coinbase_books, SL_VENUE_COINBASE, true)
+RUN(bitstamp_books, SL_VENUE_BITSTAMP, true)
 
 SL_TEST_MAIN(cmocka_unit_test(binance), cmocka_unit_test(binance_usdm), cmocka_unit_test(binance_coinm),
              cmocka_unit_test(coinbase), cmocka_unit_test(kraken), cmocka_unit_test(bybit),
              cmocka_unit_test(bybit_linear), cmocka_unit_test(bybit_inverse), cmocka_unit_test(okx),
-             cmocka_unit_test(bitstamp))
+             cmocka_unit_test(bitstamp), cmocka_unit_test(coinbase_books), cmocka_unit_test(bitstamp_books))

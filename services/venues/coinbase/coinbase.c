@@ -109,8 +109,9 @@ static int subscribe(const sl_subscription *subscriptions, size_t count, bool of
 
 /*
  * Sources: docs.cdp.coinbase.com/exchange "WebSocket rate limits" (8 requests a second and address, bursts of 20; 100
- * messages a second), "REST rate limits" (public: 10 a second and address, bursts of 15). That a message may name 100
- * products, and the silence, are ours: the venue states no limit, and heartbeats come each second.
+ * messages a second), "REST rate limits" (public: 10 a second and address, bursts of 15). The rest is ours, for the venue
+ * states none: a message may name 100 products; heartbeats come each second, so 45 s are a silence; and a connection has 1000
+ * subscriptions, because each answer lists all that the connection has: on one it would grow with their square.
  */
 const sl_venue_driver sl__coinbase = {
     .venue = SL_VENUE_COINBASE,
@@ -125,6 +126,7 @@ const sl_venue_driver sl__coinbase = {
     .book_rule = SL_BOOK_RULE_TRUSTED,
     .limits =
         {
+            .per_connection = 1000,
             .per_message = 100,
             .message_bytes = 16384,
             .messages = 100,

@@ -40,7 +40,9 @@ static bool put(struct outbox *outbox, const char *text, size_t size_bytes, enum
         outbox->capacity = capacity;
     }
     memcpy(outbox->data + outbox->size_bytes, &prefix, sizeof prefix);
-    memcpy(outbox->data + outbox->size_bytes + sizeof prefix, text, size_bytes);
+    if (size_bytes > 0) {
+        memcpy(outbox->data + outbox->size_bytes + sizeof prefix, text, size_bytes);
+    }
     outbox->size_bytes = needed;
     return true;
 }

@@ -6,55 +6,28 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "exchange/simulated.h"
 #include "ingest/poll/poll.h"
-#include "ingest/program/program.h"
 #include "ingest/replay.h"
+#include "program_rig.h"
 #include "scratch_folder.h"
 #include "sl_test.h"
 #include "sluice/runtime.h"
-#include "sluice/simulation.h"
-#include "sluice/supervisor.h"
-
-#define CONFIG_BYTES 2048
-#define OWN_PORT 7100
 
 struct rig {
-    size_t instruments;
+    struct program_rig rig; /* the first member */
     const char *service;    /* of the configuration */
     const char *more;       /* sections of it; NULL: none */
-    sl_http_handler answer; /* serves requests in place of the exchange; NULL: it does */
     int (*conduct)(struct rig *rig);
-    sl_venue venue;
-    sl_instruments *theirs;
-    sl_simulated *exchange;
-    sl_reload *reload;
-    sl_program_parts *parts;
-    uint64_t asked;     /* for best prices */
-    const char *record; /* the file of a recording; NULL: none */
-    sl_recording *recording;
+    uint64_t asked; /* for best prices */
     uint64_t events;
-    char text[CONFIG_BYTES];
+    char text[PROGRAM_RIG_CONFIG_BYTES];
 };
 
 /* ---- around the program ---- */
 
-static void write_config(struct rig *rig, const char *service)
-{
-    const char *name = sl_venue_name(rig->venue);
-    int port = rig->answer == NULL ? sl_simulated_port(rig->exchange) : OWN_PORT;
-    int size = snprintf(rig->text, sizeof rig->text,
-                        "services: { p: { kind: poll, venue: %s, sinks: [out], %s } }\n"
-                        "sinks: { out: { kind: websocket, listen: \"127.0.0.1:7001\" } }\n"
-                        "venues: { %s: { rest: \"http://127.0.0.1:%d/%s\" } }\n"
-                        "admin: { enabled: false }\n%s",
-                        name, service, name, port, name, rig->more == NULL ? "" : rig->more);
-    assert_in_range(size, 1, CONFIG_BYTES - 1);
-}
-
 static const struct sl_program_service *service_of(const struct rig *rig)
 {
-    return sl_program_services(rig->parts);
+    return program_rig_service(&rig->rig, "p");
 }
 
 static struct sl_poll_stats stats_of(const struct rig *rig)
@@ -67,9 +40,7 @@ static struct sl_poll_stats stats_of(const struct rig *rig)
 static struct sl_poll_instrument_stats of(const struct rig *rig, size_t at)
 {
     struct sl_poll_instrument_stats stats = {0};
-    const sl_instrument *theirs = sl_instruments_at(rig->theirs, at);
-    const sl_instrument *ours =
-        sl_instruments_find(sl_program_instruments(rig->parts), rig->venue, theirs->symbol, strlen(theirs->symbol));
+    const sl_instrument *ours = program_rig_ours(&rig->rig, at);
     if (ours != NULL) {
         (void)sl_poll_instrument(service_of(rig), ours, &stats);
     }
@@ -95,96 +66,26 @@ static int until_followed(const struct rig *rig)
     return 0;
 }
 
-static int conduct(void *arg)
+static int conduct(struct program_rig *program)
 {
-    struct rig *rig = arg;
+    struct rig *rig = (struct rig *)program;
     SL_TRY(until_followed(rig));
-    SL_TRY(rig->conduct(rig));
-    return sl_program_stop(rig->parts);
-}
-
-static int serve(void *arg)
-{
-    struct rig *rig = arg;
-    sl_auto(sl_listener) *listener = NULL;
-    SL_TRY(sl_listener_open("127.0.0.1", OWN_PORT, &listener));
-    return sl_http_serve(listener, rig->answer, rig);
-}
-
-static int run_program(struct rig *rig, sl_config *config, const struct sl_config_options *load)
-{
-    SL_TRY(sl_reload_open(load, config, &rig->reload));
-    int code = sl_program_open(rig->reload, &rig->parts);
-    if (code == 0 && rig->record != NULL) {
-        code = sl_recording_open(rig->record, &rig->recording);
-        sl_program_record(rig->parts, rig->recording);
-    }
-    SL_SCOPE(scope, .name = "rig");
-    code = code == 0 ? sl_spawn(&scope, sl_simulated_run, rig->exchange, .name = "exchange", .daemon = true) : code;
-    if (code == 0 && rig->answer != NULL) {
-        code = sl_spawn(&scope, serve, rig, .name = "server", .daemon = true);
-    }
-    code = code == 0 ? sl_spawn(&scope, conduct, rig, .name = "conduct") : code;
-    code = code == 0 ? sl_program_run(rig->parts) : code;
-    code = code == 0 && rig->recording != NULL ? sl_recording_flush(rig->recording) : code;
-    code = sl_scope_close(&scope, code);
-    sl_recording_close(rig->recording);
-    sl_program_close(rig->parts);
-    sl_reload_free(rig->reload);
-    return code;
-}
-
-static int perform(void *arg)
-{
-    struct rig *rig = arg;
-    SL_TRY(sl_network_simulate());
-    SL_TRY(sl_instruments_new(0, &rig->theirs));
-    SL_TRY(sl_simulated_define(rig->theirs, rig->venue, rig->instruments));
-    struct sl_simulated_options exchange = {.instruments = rig->theirs, .seed = 1, .rate = 1, .wait = 1};
-    SL_TRY(sl_simulated_open(&exchange, &rig->exchange));
-    write_config(rig, rig->service);
-    struct sl_config_source source = {.path = "test", .text = rig->text, .text_bytes = strlen(rig->text)};
-    struct sl_config_options load = {.root = &sl_conf_root, .sources = &source, .source_count = 1};
-    sl_config *config = NULL;
-    sl_auto(sl_config_report) *problems = NULL;
-    int code = sl_config_load(&load, &config, &problems);
-    if (code < 0) {
-        print_error("%s\n", sl_config_report_text(problems));
-    }
-    code = code == 0 ? run_program(rig, config, &load) : code;
-    sl_config_unref(config);
-    sl_simulated_close(rig->exchange);
-    sl_instruments_free(rig->theirs);
-    return code;
-}
-
-static void quiet(void *context, enum sl_log_level level, const char *text)
-{
-    (void)context;
-    if (level <= SL_LOG_ERROR) {
-        print_error("%s\n", text);
-    }
+    return rig->conduct(rig);
 }
 
 static int run_short_of_memory(struct rig *rig);
 
 static void play(struct rig *rig)
 {
-    static const struct sl_simulation_options simulation = {.seed = 1};
-    sl_error *error = NULL;
-    int64_t held = sl_memory_held();
-    int code = sl_run(&(struct sl_run_options){.simulation = &simulation, .watchdog = SL_NEVER, .log = quiet}, perform,
-                      rig, &error);
-    bool short_of_memory = rig->conduct == run_short_of_memory && code == SL_ENOMEM;
-    code = short_of_memory ? 0 : code;
-    if (code != 0) {
-        char text[1024];
-        (void)sl_error_print(error, text, sizeof text);
-        print_error("%s\n", text);
-    }
-    sl_error_unref(error);
-    assert_int_equal(code, 0);
-    assert_int_equal(sl_memory_held(), held);
+    int size = snprintf(rig->text, sizeof rig->text,
+                        "services: { p: { kind: poll, venue: %s, sinks: [out], %s } }\n"
+                        "sinks: { out: { kind: websocket, listen: \"127.0.0.1:7001\" } }\n%s",
+                        sl_venue_name(rig->rig.venue), rig->service, rig->more == NULL ? "" : rig->more);
+    assert_in_range(size, 1, sizeof rig->text - 1);
+    rig->rig.config = rig->text;
+    rig->rig.conduct = conduct;
+    int code = program_rig_run(&rig->rig);
+    assert_true(code == 0 || (rig->conduct == run_short_of_memory && code == SL_ENOMEM));
 }
 
 /* ---- the rate ---- */
@@ -194,7 +95,7 @@ static void play(struct rig *rig)
 /* 6000 a minute at 2 each: a round takes 400 s. */
 static int count_the_rate(struct rig *rig)
 {
-    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
+    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->rig.exchange);
     SL_TRY(sl_sleep(SL_SECONDS(10)));
     uint64_t before = exchange->requests;
     sl_time from = sl_now();
@@ -224,8 +125,8 @@ static int count_the_rate(struct rig *rig)
 static void twenty_thousand_instruments_use_the_permitted_rate(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = MANY,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = MANY,
                       .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 0, concurrency: 64",
                       .conduct = count_the_rate};
     play(&rig);
@@ -233,7 +134,7 @@ static void twenty_thousand_instruments_use_the_permitted_rate(void **state)
 
 static int count_the_bulk(struct rig *rig)
 {
-    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
+    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->rig.exchange);
     SL_TRY(sl_sleep(SL_SECONDS(101)));
     assert_true(stats_of(rig).bulk);
     assert_in_range(exchange->requests, 11, 13); /* the list, and one each ten seconds */
@@ -254,7 +155,7 @@ static void all_at_once_where_that_costs_less(void **state)
         char service[128];
         (void)snprintf(service, sizeof service, "instruments: [\"*\"], channel: %s, interval: 10s", channels[at]);
         struct rig rig = {
-            .venue = SL_VENUE_BINANCE_USDM, .instruments = 200, .service = service, .conduct = count_the_bulk};
+            .rig.venue = SL_VENUE_BINANCE_USDM, .rig.instruments = 200, .service = service, .conduct = count_the_bulk};
         play(&rig);
     }
 }
@@ -273,8 +174,8 @@ static int count_the_few(struct rig *rig)
 static void few_are_asked_for_one_by_one(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_USDM,
-                      .instruments = 50,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_USDM,
+                      .rig.instruments = 50,
                       .service = "instruments: [\"BTC-*\", \"ETH-*\"], channel: ticker, interval: 30s, "
                                  "intervals: { \"BTC-*\": 5s }",
                       .conduct = count_the_few};
@@ -323,7 +224,8 @@ static void each_channel_is_decoded(void **state)
             (void)snprintf(service, sizeof service,
                            "instruments: [\"*\"], channel: %s, interval: 5s, bulk: %s, depth: 5", cases[at].channel,
                            bulk ? "auto" : "never");
-            struct rig rig = {.venue = cases[at].venue, .instruments = 5, .service = service, .conduct = count_answers};
+            struct rig rig = {
+                .rig.venue = cases[at].venue, .rig.instruments = 5, .service = service, .conduct = count_answers};
             print_message("%s %s\n", sl_venue_name(cases[at].venue), service);
             play(&rig);
         }
@@ -335,12 +237,12 @@ static void each_channel_is_decoded(void **state)
 static int order(struct rig *rig, sl_fault fault, uint64_t count, sl_time lasts)
 {
     const struct sl_fault_order order = {.fault = fault, .count = count, .duration = lasts};
-    return sl_simulated_order(rig->exchange, &order);
+    return sl_simulated_order(rig->rig.exchange, &order);
 }
 
 static int be_refused(struct rig *rig)
 {
-    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
+    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->rig.exchange);
     SL_TRY(sl_sleep(SL_SECONDS(5)));
     SL_TRY(order(rig, SL_FAULT_HTTP_429_AFTER, 1, SL_SECONDS(20)));
     while (exchange->limited == 0) {
@@ -360,8 +262,8 @@ static int be_refused(struct rig *rig)
 static void a_refusal_is_obeyed_for_as_long_as_it_says(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = 500,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 500,
                       .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 0",
                       .conduct = be_refused};
     play(&rig);
@@ -369,7 +271,7 @@ static void a_refusal_is_obeyed_for_as_long_as_it_says(void **state)
 
 static int be_banned(struct rig *rig)
 {
-    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->exchange);
+    const struct sl_simulated_stats *exchange = sl_simulated_get_stats(rig->rig.exchange);
     SL_TRY(sl_sleep(SL_SECONDS(5)));
     SL_TRY(order(rig, SL_FAULT_HTTP_418, 1, SL_SECONDS(120)));
     SL_TRY(sl_sleep(SL_SECONDS(2)));
@@ -385,8 +287,8 @@ static int be_banned(struct rig *rig)
 static void a_ban_is_sat_out(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = 500,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 500,
                       .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 0",
                       .conduct = be_banned};
     play(&rig);
@@ -414,8 +316,8 @@ static int be_cut(struct rig *rig)
 static void errors_of_the_server_cost_a_turn_at_most(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = 50,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 50,
                       .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 5s",
                       .conduct = be_cut};
     play(&rig);
@@ -426,7 +328,7 @@ static int come_and_go(struct rig *rig)
     SL_TRY(sl_sleep(SL_SECONDS(11)));
     assert_int_equal(stats_of(rig).wanted, 10);
     SL_TRY(order(rig, SL_FAULT_DELIST, 1, 0));
-    SL_TRY(sl_simulated_list(rig->exchange, rig->venue, "NEW"));
+    SL_TRY(sl_simulated_list(rig->rig.exchange, rig->rig.venue, "NEW"));
     SL_TRY(sl_sleep(SL_SECONDS(60))); /* before the next list: who is not known three times in a row is no more */
     assert_int_equal(stats_of(rig).failures[SL_POLL_FAILED_VENUE], 3);
     assert_int_equal(stats_of(rig).wanted, 9);
@@ -443,8 +345,8 @@ static int come_and_go(struct rig *rig)
 static void instruments_come_and_go(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = 10,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 10,
                       .service = "instruments: [\"*\"], channel: best, bulk: never, interval: 5s",
                       .conduct = come_and_go};
     play(&rig);
@@ -462,8 +364,8 @@ static int see_nothing_new(struct rig *rig)
 static void what_is_the_same_is_dropped(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_USDM,
-                      .instruments = 3,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_USDM,
+                      .rig.instruments = 3,
                       .service = "instruments: [\"*\"], channel: best, interval: 5s, only_changed: true",
                       .conduct = see_nothing_new};
     play(&rig);
@@ -483,8 +385,8 @@ static int fall_behind(struct rig *rig)
 static void turns_that_are_left_out_are_counted(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = 5,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 5,
                       .service =
                           "instruments: [\"*\"], channel: best, bulk: never, interval: 1s, cost: 50, limit: slow",
                       .conduct = fall_behind,
@@ -535,10 +437,10 @@ static void answers_are_recorded(void **state)
         struct scratch_folder folder = scratch_folder_make();
         (void)snprintf(path, sizeof path, "%s/polls.slr", folder.path);
         (void)snprintf(service, sizeof service, "instruments: [\"*\"], interval: 5s, %s", services[at]);
-        struct rig rig = {.venue = SL_VENUE_BINANCE_USDM,
-                          .instruments = 3,
+        struct rig rig = {.rig.venue = SL_VENUE_BINANCE_USDM,
+                          .rig.instruments = 3,
                           .service = service,
-                          .record = path,
+                          .rig.record = path,
                           .conduct = count_events};
         play(&rig);
         assert_true(rig.events >= 20);
@@ -566,8 +468,8 @@ static void missing_memory_is_survived(void **state)
 {
     (void)state;
     for (int64_t at = 0; at >= 0 && at < 4000; at += 1 + at / 8) {
-        struct rig rig = {.venue = SL_VENUE_BINANCE_USDM,
-                          .instruments = 3,
+        struct rig rig = {.rig.venue = SL_VENUE_BINANCE_USDM,
+                          .rig.instruments = 3,
                           .service = "instruments: [\"*\"], channel: open_interest, interval: 5s, only_changed: true",
                           .conduct = run_short_of_memory};
         fail_at = at;
@@ -629,7 +531,7 @@ static int see_truncated(struct rig *rig)
     SL_TRY(sl_sleep(SL_SECONDS(59)));
     assert_true(of(rig, 0).good == 0); /* the exchange's instruments are others */
     struct sl_poll_stats stats = stats_of(rig);
-    uint64_t letters = sl_dead_letters_get_stats(sl_program_dead_letters(rig->parts))->bad;
+    uint64_t letters = sl_dead_letters_get_stats(sl_program_dead_letters(rig->rig.parts))->bad;
     assert_int_equal(letters, rig->asked / 2);
     assert_int_equal(stats.failures[SL_POLL_FAILED_BODY], letters);
     assert_int_equal(service_of(rig)->events, rig->asked - letters);
@@ -641,9 +543,9 @@ static int see_truncated(struct rig *rig)
 static void a_truncated_body_is_a_dead_letter(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = 1,
-                      .answer = truncate_bodies,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 1,
+                      .rig.answer = truncate_bodies,
                       .service = "instruments: [A-USDT], channel: best, interval: 5s",
                       .conduct = see_truncated};
     play(&rig);
@@ -663,9 +565,9 @@ static int see_cut(struct rig *rig)
 static void a_cut_connection_costs_no_turn(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = 1,
-                      .answer = cut_connections,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 1,
+                      .rig.answer = cut_connections,
                       .service = "instruments: [A-USDT], channel: best, interval: 5s",
                       .conduct = see_cut};
     play(&rig);
@@ -693,9 +595,9 @@ static int see_candles(struct rig *rig)
 static void candles_that_are_the_same_are_dropped(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = 1,
-                      .answer = say_candles,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 1,
+                      .rig.answer = say_candles,
                       .service =
                           "instruments: [A-USDT], channel: candles, candle: 1m, interval: 5s, only_changed: true",
                       .conduct = see_candles};
@@ -715,9 +617,9 @@ static int see_a_row(struct rig *rig)
 static void a_bad_row_harms_no_other(void **state)
 {
     (void)state;
-    struct rig rig = {.venue = SL_VENUE_BINANCE_SPOT,
-                      .instruments = 1,
-                      .answer = spoil_a_row,
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 1,
+                      .rig.answer = spoil_a_row,
                       .service = "instruments: [\"*\"], channel: best, interval: 5s, bulk: always",
                       .conduct = see_a_row};
     play(&rig);

@@ -41,19 +41,25 @@ static int run_body(void *arg)
     return code;
 }
 
-int64_t cancel_at_each_step(const struct sl_run_options *options, sl_task_fn body, void *arg)
+int cancel_at_step(const struct sl_run_options *options, sl_task_fn body, void *arg, int64_t n)
 {
     int64_t held = sl_memory_held();
+    struct cancelling cancelling = {.body = body, .arg = arg, .steps_left = n};
+    const struct sl_hooks instrument = {.context = &cancelling, .after_step = count_step};
+    const struct sl_hooks *const instruments[] = {&instrument, NULL};
+    struct sl_run_options own = *options;
+    own.instruments = instruments;
+    CHECK_EQ(sl_run(&own, run_body, &cancelling, NULL), 0);
+    CHECK_EQ(sl_memory_held(), held);
+    return cancelling.steps_left < 0;
+}
+
+int64_t cancel_at_each_step(const struct sl_run_options *options, sl_task_fn body, void *arg)
+{
     for (int64_t n = 0;; n++) {
-        struct cancelling cancelling = {.body = body, .arg = arg, .steps_left = n};
-        const struct sl_hooks instrument = {.context = &cancelling, .after_step = count_step};
-        const struct sl_hooks *const instruments[] = {&instrument, NULL};
-        struct sl_run_options own = *options;
-        own.instruments = instruments;
-        CHECK_EQ(sl_run(&own, run_body, &cancelling, NULL), 0);
-        CHECK_EQ(sl_memory_held(), held);
-        if (cancelling.steps_left >= 0) {
-            return n;
+        int code = cancel_at_step(options, body, arg, n);
+        if (code <= 0) {
+            return code < 0 ? code : n;
         }
     }
 }

@@ -12,6 +12,9 @@
  */
 int64_t cancel_at_each_step(const struct sl_run_options *options, sl_task_fn body, void *arg);
 
+/* One of these runs: 1; 0 when it ended before its n-th step; SL_CHECK_FAILED. */
+int cancel_at_step(const struct sl_run_options *options, sl_task_fn body, void *arg, int64_t n);
+
 /* Within the body: from now on this scope is the one that is cancelled; NULL: none. */
 void cancel_steps_aim(sl_scope *scope);
 

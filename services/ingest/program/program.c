@@ -13,6 +13,9 @@
 #include "sluice/supervisor.h"
 
 /* Between two lives of a service that failed. */
+/* Between attempts to start a part for which there is no memory. */
+#define START_AGAIN SL_SECONDS(1)
+
 static const struct sl_backoff service_backoff = {.initial = SL_SECONDS(1), .max = SL_SECONDS(30)};
 
 /* ---- sinks ---- */
@@ -167,6 +170,18 @@ static void end_sink(sl_program_parts *parts, struct sl_program_sink *sink)
     }
 }
 
+/* Without it the program would run on without a part that was asked for: what there is no memory for now is tried again. */
+static int start_part(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *options)
+{
+    int code = sl_spawn_with(scope, fn, options);
+    while (code == SL_ENOMEM) {
+        sl_log_with(SL_LOG_WARNING, "no memory to start a part; it is tried again", sl_field_text("part", options->id));
+        SL_TRY(sl_sleep(START_AGAIN));
+        code = sl_spawn_with(scope, fn, options);
+    }
+    return code;
+}
+
 static void commit_sink(void *arg, const struct sl_reload_entry *entry, void *prepared)
 {
     sl_program_parts *parts = arg;
@@ -185,8 +200,9 @@ static void commit_sink(void *arg, const struct sl_reload_entry *entry, void *pr
     if (sink == NULL) {
         return;
     }
-    int code = sl_spawn(parts->sinks_scope, run_sink, sink, .name = sink->name, .id = sink->name,
-                        .restart = SL_ON_FAILURE, .release = release_sink);
+    const struct sl_spawn_options options = {
+        .arg = sink, .name = sink->name, .id = sink->name, .restart = SL_ON_FAILURE, .release = release_sink};
+    int code = start_part(parts->sinks_scope, run_sink, &options);
     if (code < 0) {
         sl_log_with(SL_LOG_ERROR, "a sink could not be started", sl_field_text("sink", sink->name),
                     sl_field_code("code", code));
@@ -379,9 +395,14 @@ static void commit_service(void *arg, const struct sl_reload_entry *entry, void 
     }
     service->next = parts->services;
     parts->services = service;
-    int code = sl_spawn(parts->services_scope, sl__service_run, service, .name = service->name, .id = service->name,
-                        .restart = SL_ALWAYS, .backoff = service_backoff, .healthy_after = SL_SECONDS(60),
-                        .release = release_service);
+    const struct sl_spawn_options options = {.arg = service,
+                                             .name = service->name,
+                                             .id = service->name,
+                                             .restart = SL_ALWAYS,
+                                             .backoff = service_backoff,
+                                             .healthy_after = SL_SECONDS(60),
+                                             .release = release_service};
+    int code = start_part(parts->services_scope, sl__service_run, &options);
     if (code < 0) {
         sl_log_with(SL_LOG_ERROR, "a service could not be started", sl_field_text("service", service->name),
                     sl_field_code("code", code));
@@ -495,6 +516,19 @@ static int run_until_stopped(sl_program_parts *parts)
     return sl_scope_close(&scope, code < 0 ? code : 0);
 }
 
+/* What the reload could not end for want of memory for its plan: nobody waits for ever for what nobody stops. */
+static void end_what_is_left(sl_program_parts *parts)
+{
+    for (struct sl_program_service *service = parts->services, *next = NULL; service != NULL; service = next) {
+        next = service->next;
+        end_service(parts, service);
+    }
+    for (struct sl_program_sink *sink = parts->sinks, *next = NULL; sink != NULL; sink = next) {
+        next = sink->next;
+        end_sink(parts, sink);
+    }
+}
+
 /* Runs until it is asked to stop; then services go, and sinks deliver what they have. */
 static int run_reload(sl_program_parts *parts)
 {
@@ -504,6 +538,7 @@ static int run_reload(sl_program_parts *parts)
     code = code == 0 ? run_until_stopped(parts) : code;
     code = sl_scope_close(&scope, code);
     sl_reload_stop(parts->reload);
+    end_what_is_left(parts);
     return code;
 }
 

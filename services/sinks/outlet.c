@@ -348,15 +348,24 @@ int sl__outlet_fill(sl_outlet *outlet, struct sl__slots *slots)
 
 /* ---- figures ---- */
 
-void sl__outlet_note(sl_outlet *outlet, int code)
+static void note(char problem[SL_SINK_PROBLEM_MAX], int code)
 {
     const sl_error *error = sl_error_last();
     while (sl_error_count(error) > 0) {
         error = sl_error_at(error, 0);
     }
     const char *text = sl_error_message(error);
-    (void)snprintf(outlet->stats.problem, sizeof(outlet->stats.problem), "%s",
-                   *text == '\0' ? sl_strerror(code) : text);
+    (void)snprintf(problem, SL_SINK_PROBLEM_MAX, "%s", *text == '\0' ? sl_strerror(code) : text);
+}
+
+void sl__outlet_note(sl_outlet *outlet, int code)
+{
+    note(outlet->stats.problem, code);
+}
+
+void sl__outlet_note_disk(sl_outlet *outlet, int code)
+{
+    note(outlet->stats.disk_problem, code);
 }
 
 bool sl_outlet_blocks(const sl_outlet *outlet)

@@ -101,7 +101,8 @@ typedef struct sl_outlet_stats {
     bool away;                /* the last attempt failed */
     bool spooling;            /* events take the way over the disk */
     bool disk_failing;        /* which does not take them just now */
-    char problem[SL_SINK_PROBLEM_MAX]; /* what failed or was refused last; "" if nothing was */
+    char problem[SL_SINK_PROBLEM_MAX];      /* what failed or was refused last; "" if nothing was */
+    char disk_problem[SL_SINK_PROBLEM_MAX]; /* the same of the spool */
 } sl_outlet_stats;
 
 typedef struct sl_outlet sl_outlet;

@@ -65,8 +65,9 @@ void sl__outlet_start_spooling(sl_outlet *outlet);
 /* outlet.c: whether a whole batch is in the queue. */
 bool sl__outlet_batch_full(const sl_outlet *outlet);
 
-/* outlet.c: keeps the story of the last failure as the outlet's problem. */
+/* outlet.c: keeps the story of the last failure as the outlet's problem, or as its spool's. */
 void sl__outlet_note(sl_outlet *outlet, int code);
+void sl__outlet_note_disk(sl_outlet *outlet, int code);
 
 /* outlet_send.c, outlet_spool.c: the two tasks of an outlet. */
 int sl__outlet_send(void *outlet);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The outlet's sink: sessions with it, batches, attempts. See outlet.h. */
+#include <errno.h>
 #include <string.h>
 
 #include "outlet_internal.h"
@@ -70,6 +71,15 @@ static void count_result(sl_outlet *outlet, const struct call *call)
     }
 }
 
+/* An attempt worked. */
+static void is_back(sl_outlet *outlet)
+{
+    if (outlet->stats.away) {
+        outlet->stats.away = false;
+        sl__outlet_tell_all(outlet);
+    }
+}
+
 /* The batch is the sink's now. */
 static int finish_batch(sl_outlet *outlet)
 {
@@ -91,6 +101,7 @@ static int finish_batch(sl_outlet *outlet)
         outlet->stats.spooled -= own < outlet->stats.spooled ? own : outlet->stats.spooled;
         outlet->stats.recovered += batch->count - own;
     }
+    is_back(outlet);
     int code = outlet->batch_from_spool ? sl__outlet_spool_advance(outlet) : 0;
     outlet->batch.count = 0;
     outlet->batch.size_bytes = 0;
@@ -223,9 +234,10 @@ static int use_sink(sl_outlet *outlet, sl_scope *scope)
     SL_TRY(sl_defer(scope, close_sink, outlet, SL_OUTLET_CLOSE_BUDGET));
     SL_TRY(outlet->sink->driver->blocking ? sl_offload(call_open, outlet)
                                           : outlet->sink->driver->open(outlet->sink, scope));
-    if (outlet->stats.away) {
-        outlet->stats.away = false;
-        sl__outlet_tell_all(outlet);
+    bool waits = outlet->batch.count > 0 || outlet->spooling.count > 0 || outlet->ring.events > 0 ||
+                 outlet->stats.spool.bytes > 0;
+    if (!waits) { /* else a batch tells: a full disk lets itself be opened again and again */
+        is_back(outlet);
     }
     return deliver(outlet);
 }
@@ -300,7 +312,8 @@ static int start(sl_outlet *outlet, sl_scope *scope)
     }
     if (outlet->options.when_full == SL_FULL_SPOOL) {
         SL_TRY(sl_defer(scope, sl__outlet_spool_rest, outlet, SL_OUTLET_CLOSE_BUDGET));
-        SL_TRY(sl__outlet_spool_open(outlet));
+        int code = sl__outlet_spool_open(outlet);
+        SL_TRY(code == -ENOSPC || code == -EDQUOT ? 0 : code); /* it is opened when there is room */
         SL_TRY(sl_spawn(scope, sl__outlet_spool, outlet, .name = "spool", .daemon = true));
     }
     return sl_spawn(scope, sl__outlet_send, outlet, .name = "send");

@@ -64,10 +64,15 @@ int sl__outlet_spool_open(sl_outlet *outlet)
     struct opening opening = {&outlet->options.spool, NULL};
     int code = sl_offload(call_open, &opening);
     outlet->spool = opening.spool; /* it may be open although we were cancelled: the cleanup closes it */
-    SL_TRY(code);
+    outlet->disk_failed = code < 0;
+    if (code < 0) {
+        outlet->stats.disk_failures += code == SL_ECANCELED ? 0 : 1;
+        sl__outlet_note_disk(outlet, code);
+        return code;
+    }
     outlet->disk_slow = false;
     outlet->stats.spool = *sl_spool_get_stats(outlet->spool);
-    if (!sl_spool_empty(outlet->spool)) {
+    if (!sl_spool_empty(outlet->spool) || outlet->stats.away) {
         sl__outlet_start_spooling(outlet);
     }
     return 0;
@@ -95,7 +100,7 @@ static int append(sl_outlet *outlet)
     outlet->disk_failed = code < 0;
     if (code < 0) {
         outlet->stats.disk_failures += code == SL_ECANCELED ? 0 : 1;
-        sl__outlet_note(outlet, code);
+        sl__outlet_note_disk(outlet, code);
     } else {
         outlet->stats.spooled_total += outlet->spooling.count;
         outlet->stats.spooled += outlet->spooling.count;
@@ -158,11 +163,12 @@ int sl__outlet_spool(void *arg)
 {
     sl_outlet *outlet = arg;
     for (;;) {
-        int code =
-            outlet->stats.spooling ? spool_some(outlet) : sl__outlet_wait(&outlet->spooler, SL__WAIT_STATE, SL_NEVER);
+        int code = outlet->spool == NULL    ? sl__outlet_spool_open(outlet)
+                   : outlet->stats.spooling ? spool_some(outlet)
+                                            : sl__outlet_wait(&outlet->spooler, SL__WAIT_STATE, SL_NEVER);
         sl_time until = code < 0 ? sl_time_add(sl_now(), DISK_PAUSE) : 0;
         SL_TRY(sl_checkpoint_if_cancelled());
-        while (code < 0 && sl_now() < until && outlet->stats.spooling) {
+        while (code < 0 && sl_now() < until && (outlet->stats.spooling || outlet->spool == NULL)) {
             SL_TRY(sl__outlet_wait(&outlet->spooler, SL__WAIT_STATE, until));
         }
     }
@@ -217,7 +223,7 @@ int sl__outlet_spool_advance(sl_outlet *outlet)
     int code = on_disk(outlet, call_advance);
     if (code < 0 && code != SL_ECANCELED) { /* these may come again in the next life, no more */
         outlet->stats.disk_failures++;
-        sl__outlet_note(outlet, code);
+        sl__outlet_note_disk(outlet, code);
         code = 0;
     }
     return code;
@@ -229,6 +235,7 @@ int sl__outlet_spool_leave(sl_outlet *outlet)
     outlet->stats.dropped_damaged += outlet->stats.spooled;
     outlet->stats.spooled = 0;
     outlet->disk_slow = false;
+    outlet->disk_failed = false; /* when it is needed again it is tried again */
     if (outlet->spooling.count == 0) {
         return 0;
     }
@@ -240,7 +247,6 @@ int sl__outlet_spool_leave(sl_outlet *outlet)
     outlet->batch = held;
     outlet->batch_from_spool = false;
     outlet->batch_on_disk = false;
-    outlet->disk_failed = false;
     return 1;
 }
 

@@ -357,6 +357,9 @@ static void killed_at_random_moments(void **state)
             (void)run_life(life, (random >> 20) + 1);
             _exit(1); /* it is killed before */
         }
+        while (random >> 62 != 0 && atomic_load(&witness->fed[life]) == 0) { /* some die before they have begun */
+            (void)usleep(1000);
+        }
         struct timespec pause = {.tv_nsec = 20000000 + (long)((random >> 33) % 150000000)};
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
         int status = 0;

@@ -112,6 +112,21 @@ static bool check_services(void *arg, char *reason, size_t reason_bytes)
     return true;
 }
 
+/* What comes is lost soon, or keeps the services waiting: the store is away, and no spool takes it in its place. */
+static bool check_sinks(void *arg, char *reason, size_t reason_bytes)
+{
+    const struct sl_console *console = arg;
+    for (struct sl_program_sink *sink = sl_program_sinks(console->options.parts); sink != NULL; sink = sink->next) {
+        const sl_outlet_stats *stats = sl_outlet_get_stats(sink->outlet);
+        if (stats->disk_failing || (stats->away && !stats->spooling)) {
+            (void)snprintf(reason, reason_bytes, "sink %s: %s", sink->name,
+                           stats->disk_failing ? stats->disk_problem : stats->problem);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- the configuration's own sections ---- */
 
 static bool wants_json(const struct sl_conf_log *log)
@@ -217,7 +232,8 @@ static bool check_replicas(void *arg, char *reason, size_t reason_bytes)
 static const struct {
     const char *name;
     sl_admin_check_fn check;
-} checks[] = {{"services", check_services}, {"replicas", check_replicas}, {"memory", check_memory}};
+} checks[] = {
+    {"services", check_services}, {"sinks", check_sinks}, {"replicas", check_replicas}, {"memory", check_memory}};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -182,7 +182,9 @@ void sl__console_sinks(void *arg, sl_json_writer *out)
         sl__console_put_text(out, "kind", sl_outlet_kind(sink->outlet));
         sl__console_put_text(out, "state", stats->away ? "down" : stats->spooling ? "degraded" : "ok");
         sl__console_put_text(out, "reason",
-                             stats->away || stats->disk_failing || stats->refused > 0 ? stats->problem : "");
+                             stats->disk_failing                 ? stats->disk_problem
+                             : stats->away || stats->refused > 0 ? stats->problem
+                                                                 : "");
         sl__console_put_uint(out, "written", stats->written);
         sl__console_put_uint(out, "repeated", stats->repeated);
         sl__console_put_uint(out, "dropped", sl_sink_lost(stats));
@@ -372,11 +374,24 @@ static void collect_sink(const struct sl_program_sink *sink, sl_scrape *scrape)
                       stats->conflated);
     sl_scrape_counter(scrape, "sluice_sink_failures_total", "Attempts to open or write that failed.", labels,
                       stats->failures);
+    sl_scrape_gauge(scrape, "sluice_sink_up", "1: the last attempt to open or write worked.", labels,
+                    stats->away ? 0 : 1);
+    sl_scrape_counter(scrape, "sluice_sink_spool_failures_total", "Attempts to write its spool that failed.", labels,
+                      stats->disk_failures);
     sl_scrape_gauge(scrape, "sluice_sink_queued_events", "Events that wait in memory.", labels,
                     (double)(stats->queued + stats->in_batch));
     sl_scrape_histogram(scrape, "sluice_sink_latency_seconds", "From receiving an event to the sink's having it.",
                         labels, sl_outlet_latency(sink->outlet));
     sl_scrape_gauge(scrape, "sluice_sink_spooled_events", "Events that wait on disk.", labels, (double)stats->spooled);
+}
+
+static void collect_dead_letters(const sl_dead_letters *letters, sl_scrape *scrape)
+{
+    const struct sl_dead_letter_stats *stats = sl_dead_letters_get_stats(letters);
+    sl_scrape_counter(scrape, "sluice_dead_letters_written_total", "Messages kept in the file of dead letters.", NULL,
+                      stats->written);
+    sl_scrape_counter(scrape, "sluice_dead_letters_dropped_total", "Those for which it had no room, or its disk none.",
+                      NULL, stats->dropped);
 }
 
 void sl__console_collect(void *arg, sl_scrape *scrape)
@@ -389,6 +404,9 @@ void sl__console_collect(void *arg, sl_scrape *scrape)
     for (const struct sl_program_sink *sink = sl_program_sinks(console->options.parts); sink != NULL;
          sink = sink->next) {
         collect_sink(sink, scrape);
+    }
+    if (sl_program_dead_letters(console->options.parts) != NULL) {
+        collect_dead_letters(sl_program_dead_letters(console->options.parts), scrape);
     }
     if (sl_program_replicas(console->options.parts) != NULL) {
         sl_replicas_collect(sl_program_replicas(console->options.parts), scrape);

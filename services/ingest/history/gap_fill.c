@@ -2,6 +2,7 @@
 /* Filling gaps. See gap_fill.h. */
 #include "ingest/history/gap_fill.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,8 +76,15 @@ static int open_in(sl_scope *scope, sl_gap_fill *fill)
         snprintf(path, sizeof path, "%s.%s.gaps", conf->positions == NULL ? "" : conf->positions, service->name);
     struct sl_work_options options = {.jobs_max = SL_GAP_FILL_JOBS_MAX, .remember = SL_MINUTES(60)};
     bool keeps = conf->positions != NULL && length < (int)sizeof path;
-    SL_TRY(sl_history_open(scope, service, "gaps", sl_program_redis(service->parts) != NULL, keeps ? path : NULL,
-                           &options, &fill->work));
+    bool shared = sl_program_redis(service->parts) != NULL;
+    int code = sl_history_open(scope, service, "gaps", shared, keeps ? path : NULL, &options, &fill->work);
+    if (!shared && (code == -ENOSPC || code == -EDQUOT)) { /* the stream goes on all the same */
+        sl_log_with(SL_LOG_WARNING, "gaps to be filled are kept in memory only",
+                    sl_field_text("service", service->name),
+                    sl_field_text("problem", sl_error_message(sl_error_last())));
+        code = sl_history_open(scope, service, "gaps", shared, NULL, &options, &fill->work);
+    }
+    SL_TRY(code);
     SL_TRY(sl_spawn(scope, add, fill, .name = "gaps", .daemon = true));
     return sl_spawn(scope, work, fill, .name = "gap filler", .daemon = true);
 }

@@ -17,6 +17,7 @@
 struct watch {
     const struct sl_program_sink *sink;
     sl_time away_since; /* 0: it is not */
+    bool disk_failing;  /* its spool's, and that was told */
     uint64_t failures;  /* until then */
     sl_time told_at;    /* of what was lost, last; 0: nothing yet */
     uint64_t told[SL_SINK_LOSSES];
@@ -60,6 +61,18 @@ static void look_whether_away(struct watch *watch, const sl_outlet_stats *stats)
     watch->failures = stats->away ? watch->failures : stats->failures;
 }
 
+static void look_whether_disk_fails(struct watch *watch, const sl_outlet_stats *stats)
+{
+    struct sl_log_field name = sl_field_text("sink", watch->sink->name);
+    if (stats->disk_failing && !watch->disk_failing) {
+        sl_log_with(SL_LOG_WARNING, "a spool cannot be written", name, sl_field_text("reason", stats->disk_problem),
+                    sl_field_uint("waiting", stats->queued + stats->in_batch));
+    } else if (!stats->disk_failing && watch->disk_failing) {
+        sl_log_with(SL_LOG_INFO, "a spool can be written again", name, sl_field_uint("dropped", stats->dropped_spool));
+    }
+    watch->disk_failing = stats->disk_failing;
+}
+
 /* The first loss is told at once, further ones together. */
 static void look_what_is_lost(struct watch *watch, const sl_outlet_stats *stats)
 {
@@ -73,7 +86,8 @@ static void look_what_is_lost(struct watch *watch, const sl_outlet_stats *stats)
             sl_log_with(SL_LOG_WARNING, "a sink has lost events", sl_field_text("sink", watch->sink->name),
                         sl_field_text("reason", losses[at].reason),
                         sl_field_uint("events", losses[at].events - watch->told[at]),
-                        sl_field_uint("in_all", losses[at].events), sl_field_text("problem", stats->problem));
+                        sl_field_uint("in_all", losses[at].events),
+                        sl_field_text("problem", at == SL_SINK_LOSS_SPOOL ? stats->disk_problem : stats->problem));
             watch->told[at] = losses[at].events;
             watch->told_at = sl_now();
         }
@@ -87,6 +101,7 @@ int sl_sink_watch(void *sink)
         SL_TRY(sl_sleep(LOOK_EVERY));
         const sl_outlet_stats *stats = sl_outlet_get_stats(watch.sink->outlet);
         look_whether_away(&watch, stats);
+        look_whether_disk_fails(&watch, stats);
         look_what_is_lost(&watch, stats);
     }
 }

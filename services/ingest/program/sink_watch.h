@@ -11,6 +11,7 @@ extern "C" {
 
 /* Reasons for which an outlet loses events. */
 #define SL_SINK_LOSSES 7
+#define SL_SINK_LOSS_SPOOL 2 /* the one whose reason is the spool's disk */
 
 struct sl_sink_loss {
     const char *reason; /* a label of figures */

@@ -731,6 +731,11 @@ const struct sl_event_problem *sl_event_reader_problem(const sl_event_reader *re
     return &reader->problem;
 }
 
+size_t sl_event_reader_instruments(const sl_event_reader *reader)
+{
+    return sl_instruments_count(reader->instruments);
+}
+
 /* ---- made and freed ---- */
 
 void sl_event_reader_free(sl_event_reader *reader)

@@ -50,6 +50,9 @@ void sl_event_reader_open(sl_event_reader *reader, const char *text, size_t size
  */
 SL_MUST_CHECK int sl_event_reader_next(sl_event_reader *reader, sl_market_event *ret_event, sl_stamp *ret_stamp);
 
+/* How many it has come to know, at most SL_EVENT_READ_INSTRUMENTS. */
+size_t sl_event_reader_instruments(const sl_event_reader *reader);
+
 /* Of the last item that was refused. */
 const struct sl_event_problem *sl_event_reader_problem(const sl_event_reader *reader);
 

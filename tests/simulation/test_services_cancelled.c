@@ -13,8 +13,8 @@
 #include "cancel_steps.h"
 #include "ingest/poll/poll.h"
 #include "ingest/receive/receive.h"
-#include "ingest/receive/receive_auth.h"
 #include "program_rig.h"
+#include "receive_client.h"
 #include "scratch_folder.h"
 #include "sl_test.h"
 #include "sluice/fetch.h"
@@ -172,54 +172,16 @@ static void who_stops_polling_harms_no_other(void **state)
 
 /* ---- receiving ---- */
 
-#define RECEIVE_KEY "0123456789abcdef"
-#define RECEIVE_URL "http://127.0.0.1:7200/ingest"
-
-static const char *trade(char text[160], int id)
-{
-    (void)snprintf(text, 160,
-                   "{\"kind\":\"trade\",\"instrument\":\"A-B\",\"id\":%d,\"price\":\"1.5\",\"quantity\":\"2\","
-                   "\"taker\":\"buy\"}",
-                   id);
-    return text;
-}
-
-static int sign(const char *body, char time[24], char signature[2 * SL_SHA256_BYTES + 1])
-{
-    uint8_t bytes[SL_SHA256_BYTES];
-    (void)snprintf(time, 24, "%" PRId64, sl_now_wall() / SL_SECONDS(1));
-    SL_TRY(sl_receive_sign(RECEIVE_KEY, time, body, strlen(body), bytes));
-    for (size_t at = 0; at < SL_SHA256_BYTES; at++) {
-        (void)snprintf(signature + 2 * at, 3, "%02x", bytes[at]);
-    }
-    return 0;
-}
-
-/* What became of it; codes of fetching. */
-static int post(sl_http_client *http, const char *body)
-{
-    char time[24], signature[2 * SL_SHA256_BYTES + 1];
-    SL_TRY(sign(body, time, signature));
-    const struct sl_http_field headers[] = {{"X-Timestamp", time}, {"X-Signature", signature}};
-    sl_request request = {.method = "POST",
-                          .url = RECEIVE_URL,
-                          .headers = headers,
-                          .header_count = 2,
-                          .body = body,
-                          .body_bytes = strlen(body)};
-    sl_auto(sl_response) *response = NULL;
-    SL_TRY(sl_fetch(http, &request, &response));
-    return sl_response_status(response);
-}
-
 /* Each message is answered. */
 static int converse(const char *event)
 {
-    char time[24], signature[2 * SL_SHA256_BYTES + 1], headers[200];
-    SL_TRY(sign("", time, signature));
-    (void)snprintf(headers, sizeof headers, "X-Timestamp: %s\r\nX-Signature: %s\r\n", time, signature);
+    struct receive_client_signature signature;
+    char headers[200];
+    SL_TRY(receive_client_sign("", &signature));
+    (void)snprintf(headers, sizeof headers, "X-Timestamp: %s\r\nX-Signature: %s\r\n", signature.time, signature.text);
     sl_auto(sl_ws) *ws = NULL;
-    SL_TRY(sl_ws_connect_with(&(struct sl_ws_options){.url = "ws://127.0.0.1:7200/ingest", .headers = headers}, &ws));
+    SL_TRY(sl_ws_connect_with(
+        &(struct sl_ws_options){.url = "ws://" RECEIVE_CLIENT_LISTEN "/ingest", .headers = headers}, &ws));
     struct sl_ws_message answer;
     SL_TRY(sl_ws_send(ws, SL_WS_TEXT, event, strlen(event)));
     SL_TRY(sl_ws_receive(ws, &answer));
@@ -234,7 +196,7 @@ static int post_until(sl_http_client *http, const char *body, int wanted)
 {
     int status = 0;
     for (int tries = 0; tries < 100; tries++) {
-        status = post(http, body);
+        status = receive_client_post_signed(http, body);
         if (status == wanted || status == SL_ECANCELED) {
             return status == wanted ? 0 : status;
         }
@@ -246,14 +208,15 @@ static int post_until(sl_http_client *http, const char *body, int wanted)
 /* Two posts, one of them in part no event, a signature that was used, and a message. */
 static int send_all(sl_http_client *http, int first)
 {
-    char event[160], other[160], lines[400];
-    SL_TRY(post_until(http, trade(event, first), 200));
-    (void)snprintf(lines, sizeof lines, "%s\n{\"kind\":7}\n%s", trade(event, first + 1), trade(other, first + 2));
+    char event[RECEIVE_CLIENT_EVENT_BYTES], other[RECEIVE_CLIENT_EVENT_BYTES], lines[400];
+    SL_TRY(post_until(http, receive_client_trade(event, first), 200));
+    (void)snprintf(lines, sizeof lines, "%s\n{\"kind\":7}\n%s", receive_client_trade(event, first + 1),
+                   receive_client_trade(other, first + 2));
     SL_TRY(post_until(http, lines, 207));
     SL_TRY(post_until(http, lines, 409));
     int code = SL_EAGAIN;
     for (int tries = 0; tries < 100 && code < 0 && code != SL_ECANCELED; tries++) {
-        code = converse(trade(event, first + 3));
+        code = converse(receive_client_trade(event, first + 3));
         SL_TRY(code == 0 ? 0 : sl_sleep(SL_MILLISECONDS(100)));
     }
     return code;
@@ -286,8 +249,8 @@ static int send_once_more(struct program_rig *rig)
 static const struct program_rig receiving = {
     .venue = SL_VENUE_OKX,
     .instruments = 1,
-    .config = "services: { p: { kind: receive, listen: \"127.0.0.1:7200\", sinks: [out], "
-              "hmac: { keys: { one: " RECEIVE_KEY " } } } }\n" SINK,
+    .config = "services: { p: { kind: receive, listen: \"" RECEIVE_CLIENT_LISTEN "\", sinks: [out], "
+              "hmac: { keys: { one: " RECEIVE_CLIENT_KEY " } } } }\n" SINK,
     .conduct = send_to_receiver,
 };
 

@@ -156,7 +156,8 @@ bool sl_dead_letters_put(sl_dead_letters *letters, const char *service, sl_venue
     bool unknown = message->code == SL_ENOTSUP;
     letters->stats.unknown += unknown;
     letters->stats.bad += !unknown;
-    bool told = !is_new(letters, hash_problem(service, message->code, message->problem));
+    bool told = !is_new(letters,
+                        hash_problem(service, message->code, message->like != NULL ? message->like : message->problem));
     if (letters->path[0] == '\0' || (unknown && told)) {
         return !told;
     }

@@ -34,6 +34,7 @@ struct receive {
     sl_event_reader *reader;
     sl_mutex lock; /* one text at a time is read */
     sl_seen *events, *signatures;
+    int64_t since_ns; /* signatures of an earlier time are not known here, and not taken */
     sl_rate_table *rates;
     struct sl_config_rate rate; /* that `rates` is made of */
     struct sl_http_counts counts;
@@ -129,8 +130,12 @@ static void bury(struct receive *receive, const char *text, size_t size_bytes)
     const struct sl_event_problem *problem = sl_event_reader_problem(receive->reader);
     char reason[sizeof problem->path + sizeof problem->text + 4];
     (void)snprintf(reason, sizeof reason, "%s%s%s", problem->path, problem->path[0] == '\0' ? "" : ": ", problem->text);
-    struct sl_bad_message bad = {
-        .text = text, .size_bytes = size_bytes, .receive_time_ns = sl_now_wall(), .code = SL_EPROTO, .problem = reason};
+    struct sl_bad_message bad = {.text = text,
+                                 .size_bytes = size_bytes,
+                                 .receive_time_ns = sl_now_wall(),
+                                 .code = SL_EPROTO,
+                                 .problem = reason,
+                                 .like = "no event"};
     sl__service_bad(receive->service, &bad);
 }
 
@@ -347,7 +352,8 @@ static int check_claim(struct receive *receive, const sl_http_exchange *exchange
 {
     struct sl_receive_claim claim = {.header = header_of, .message = exchange->request};
     claim.body = sl_http_body(exchange->request, &claim.body_bytes);
-    int code = sl_receive_admit(conf_of(receive), &claim, sl_now_wall(), ret_signature, &reply->error);
+    int code =
+        sl_receive_admit(conf_of(receive), &claim, sl_now_wall(), receive->since_ns, ret_signature, &reply->error);
     if (code == SL_EINVAL) {
         receive->stats.strangers++;
         reply->status = 401;
@@ -466,6 +472,17 @@ static int on_upgrade(void *arg, sl_http_exchange *exchange)
 
 /* ---- its life ---- */
 
+/*
+ * Signed times are whole seconds: that in which an earlier life may still have taken signatures has to be over. What was
+ * signed in it, or before, could be a repeat.
+ */
+static int wait_for_own_second(struct receive *receive)
+{
+    int64_t now = sl_now_wall(), into = now % SL_SECONDS(1);
+    receive->since_ns = into == 0 ? now : now - into + SL_SECONDS(1);
+    return sl_sleep(receive->since_ns - now);
+}
+
 static int open_all(struct receive *receive, char host[SL_CONF_HOST_MAX])
 {
     const struct sl_conf_receive *conf = conf_of(receive);
@@ -480,6 +497,7 @@ static int open_all(struct receive *receive, char host[SL_CONF_HOST_MAX])
     if (conf->tls != NULL) {
         SL_TRY(sl__server_tls(conf->tls, &receive->tls));
     }
+    SL_TRY(conf->hmac == NULL ? 0 : wait_for_own_second(receive));
     SL_TRY(sl_listener_open(host, port, &receive->listener));
     receive->stats.port = sl_listener_port(receive->listener);
     sl_log_with(SL_LOG_INFO, "takes events", sl_field_text("service", receive->service->name),
@@ -550,6 +568,7 @@ bool sl_receive_get_stats(const struct sl_program_service *service, struct sl_re
     }
     *ret_stats = receive->stats;
     ret_stats->connections = receive->counts.open;
+    ret_stats->instruments = sl_event_reader_instruments(receive->reader);
     return true;
 }
 
@@ -587,6 +606,9 @@ static void collect(const struct sl_program_service *service, const struct sl_la
                           SL_LABELS({"service", service->name}, {"reason", turned_away[at].result}),
                           turned_away[at].value);
     }
+    sl_scrape_gauge(scrape, "sluice_receive_instruments",
+                    "Instruments that senders have named; events of more than 65536 are refused.", labels,
+                    (double)stats.instruments);
     sl_scrape_gauge(scrape, "sluice_receive_connections", "Connections open now.", labels, (double)stats.connections);
 }
 

@@ -39,8 +39,9 @@ struct sl_receive_stats {
     uint64_t replays;                     /* with a signature that had been used */
     uint64_t too_fast;                    /* over the rate of their address */
     uint64_t full;                        /* not, or not wholly, taken for want of room in a sink */
-    size_t connections;                   /* now */
-    size_t sessions;                      /* WebSockets, now */
+    size_t instruments; /* that were named so far; at most SL_EVENT_READ_INSTRUMENTS, events of others are refused */
+    size_t connections; /* now */
+    size_t sessions;    /* WebSockets, now */
 };
 
 /* What it has come to; false between two lives. */

@@ -56,20 +56,21 @@ static const char *secret_of(const struct sl_conf_hmac *hmac, const char *id)
     return secret == NULL ? NULL : *secret;
 }
 
-/* Whether the time is whole seconds near ours. */
-static bool is_timely(const char *text, int64_t now_ns, sl_time tolerance)
+/* Why the time is none that we take, which is whole seconds near ours and in this life; NULL: it is. */
+static const char *is_untimely(const char *text, int64_t now_ns, int64_t since_ns, sl_time tolerance)
 {
     int64_t seconds = 0;
     sl_json_text number = {text, strlen(text)};
-    if (sl_json_text_int64(number, &seconds) < 0 || seconds < 0 || seconds > INT64_MAX / SL_SECONDS(1)) {
-        return false;
+    bool whole = sl_json_text_int64(number, &seconds) >= 0 && seconds >= 0 && seconds <= INT64_MAX / SL_SECONDS(1);
+    int64_t apart = whole ? now_ns - seconds * SL_SECONDS(1) : 0;
+    if (!whole || apart > tolerance || apart < -tolerance) {
+        return "the time is not in whole seconds since 1970, or too far from ours";
     }
-    int64_t apart = now_ns - seconds * SL_SECONDS(1);
-    return apart <= tolerance && apart >= -tolerance;
+    return seconds * SL_SECONDS(1) < since_ns ? "signed before this service began: sign it anew" : NULL;
 }
 
 static int check_signature(const struct sl_conf_hmac *hmac, const struct sl_receive_claim *claim, int64_t now_ns,
-                           struct sl_seen_key *ret_signature, const char **ret_why)
+                           int64_t since_ns, struct sl_seen_key *ret_signature, const char **ret_why)
 {
     uint8_t given[SL_SHA256_BYTES] = {0}, wanted[SL_SHA256_BYTES];
     const char *signature = claim->header(claim->message, hmac->header);
@@ -79,8 +80,8 @@ static int check_signature(const struct sl_conf_hmac *hmac, const struct sl_rece
     if (signature == NULL || time == NULL) {
         return SL_EINVAL;
     }
-    *ret_why = "the time is not in whole seconds since 1970, or too far from ours";
-    if (!is_timely(time, now_ns, hmac->tolerance)) {
+    *ret_why = is_untimely(time, now_ns, since_ns, hmac->tolerance);
+    if (*ret_why != NULL) {
         return SL_EINVAL;
     }
     /* For a key that there is not, too, so that it takes as long. */
@@ -93,7 +94,7 @@ static int check_signature(const struct sl_conf_hmac *hmac, const struct sl_rece
 }
 
 int sl_receive_admit(const struct sl_conf_receive *conf, const struct sl_receive_claim *claim, int64_t now_ns,
-                     struct sl_seen_key *ret_signature, const char **ret_why)
+                     int64_t since_ns, struct sl_seen_key *ret_signature, const char **ret_why)
 {
     *ret_signature = (struct sl_seen_key){{0, 0}};
     *ret_why = "";
@@ -106,5 +107,5 @@ int sl_receive_admit(const struct sl_conf_receive *conf, const struct sl_receive
             return SL_EINVAL;
         }
     }
-    return conf->hmac == NULL ? 0 : check_signature(conf->hmac, claim, now_ns, ret_signature, ret_why);
+    return conf->hmac == NULL ? 0 : check_signature(conf->hmac, claim, now_ns, since_ns, ret_signature, ret_why);
 }

@@ -25,9 +25,11 @@ struct sl_receive_claim {
 /*
  * Whether it may: 0; SL_EINVAL, and why in a text to show (it tells nothing that helps to guess). `ret_signature` names
  * the signature, to know it if it comes again; both words 0: none was asked for. SL_ENOMEM. `now_ns`: since 1970.
+ * `since_ns`: what was signed before is refused: an earlier life, whose signatures nobody remembers, may have taken it.
  */
 SL_MUST_CHECK int sl_receive_admit(const struct sl_conf_receive *conf, const struct sl_receive_claim *claim,
-                                   int64_t now_ns, struct sl_seen_key *ret_signature, const char **ret_why);
+                                   int64_t now_ns, int64_t since_ns, struct sl_seen_key *ret_signature,
+                                   const char **ret_why);
 
 /* The signature's bytes, HMAC-SHA-256 of "time.body". 0, SL_ENOMEM. */
 SL_MUST_CHECK int sl_receive_sign(const char *secret, const char *time, const void *body, size_t body_bytes,

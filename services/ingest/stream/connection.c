@@ -330,8 +330,12 @@ static int on_bad(sl_connection *connection, const struct sl_ws_message *message
     if (connection->options.bad == NULL) {
         return 0;
     }
-    struct sl_bad_message bad = {connection, message->data, message->size_bytes,
-                                 time_ns,    code,          sl_venue_problem(connection->decoder)};
+    struct sl_bad_message bad = {.connection = connection,
+                                 .text = message->data,
+                                 .size_bytes = message->size_bytes,
+                                 .receive_time_ns = time_ns,
+                                 .code = code,
+                                 .problem = sl_venue_problem(connection->decoder)};
     return connection->options.bad(connection->options.output.arg, &bad);
 }
 

@@ -42,6 +42,7 @@ struct sl_bad_message {
     int64_t receive_time_ns;
     int code; /* SL_EPROTO, SL_ENOTSUP, SL_ERANGE, SL_EMSGSIZE */
     const char *problem;
+    const char *like; /* what others like it have in common, where the problem quotes what came; NULL: the problem */
 };
 
 /* Texts and objects are borrowed and must outlive the connection. */

@@ -234,7 +234,23 @@ static void without_a_file(void **state)
     }
 }
 
+/* Whoever has his own words quoted takes no room from the problems of others. */
+static void likes_are_one_problem(void **state)
+{
+    (void)state;
+    sl_auto(sl_dead_letters) *letters = NULL;
+    assert_int_equal(sl_dead_letters_open(NULL, 0, &letters), 0);
+    for (int at = 0; at < SL_DEAD_LETTER_PROBLEMS + 10; at++) {
+        char problem[32];
+        (void)snprintf(problem, sizeof problem, "\"%d\" is no kind", at);
+        struct sl_bad_message bad = {
+            .text = "x", .size_bytes = 1, .code = SL_EPROTO, .problem = problem, .like = "no event"};
+        assert_true(sl_dead_letters_put(letters, "in", SL_VENUE_EXTERNAL, &bad) == (at == 0));
+    }
+    assert_true(put(letters, "x", 1, SL_EPROTO, "of another"));
+}
+
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 SL_TEST_MAIN(CASE(each_line_has_its_reason), CASE(file_stays_small), CASE(what_has_no_room_is_counted),
-             CASE(a_full_disk_leaves_no_half_lines), CASE(without_a_file))
+             CASE(a_full_disk_leaves_no_half_lines), CASE(without_a_file), CASE(likes_are_one_problem))

@@ -55,16 +55,22 @@ static void it_is_hmac_sha_256(void **state)
     assert_string_equal(text, "8810a4d363b86015f01921b5cf5af95648e9a5599e218f270b8a1b3053e34067");
 }
 
-static int admit(const struct sl_conf_receive *conf, const struct headers *headers, const char *body)
+static int admit_since(const struct sl_conf_receive *conf, const struct headers *headers, const char *body,
+                       int64_t since)
 {
     struct sl_receive_claim claim = {find, headers, body, strlen(body)};
     struct sl_seen_key signature;
     const char *why = NULL;
-    int code = sl_receive_admit(conf, &claim, NOW_NS, &signature, &why);
+    int code = sl_receive_admit(conf, &claim, NOW_NS, since, &signature, &why);
     assert_non_null(why);
     assert_int_equal(code == 0, why[0] == '\0' || code == 0);
     assert_true(code == 0 || why[0] != '\0');
     return code;
+}
+
+static int admit(const struct sl_conf_receive *conf, const struct headers *headers, const char *body)
+{
+    return admit_since(conf, headers, body, 0);
 }
 
 static void keys_are_compared(void **state)
@@ -166,5 +172,19 @@ static void both_means_both(void **state)
     assert_int_equal(admit(&conf, &key, "{}"), SL_EINVAL);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(it_is_hmac_sha_256), cmocka_unit_test(keys_are_compared),
-             cmocka_unit_test(signatures_are_of_time_and_body), cmocka_unit_test(both_means_both))
+/* An earlier life may have taken it, and whoever listened may send it again. */
+static void what_was_signed_before_is_not_taken(void **state)
+{
+    (void)state;
+    char right[65];
+    const struct sl_conf_hmac hmac = hmac_of(1);
+    const struct sl_conf_receive conf = {.hmac = &hmac};
+    sign(secrets[0], "1700000000", "{}", right);
+    struct headers headers = {{"X-Signature", "X-Timestamp"}, {right, "1700000000"}};
+    assert_int_equal(admit_since(&conf, &headers, "{}", INT64_C(1700000000) * SL_SECONDS(1)), 0);
+    assert_int_equal(admit_since(&conf, &headers, "{}", INT64_C(1700000000) * SL_SECONDS(1) + 1), SL_EINVAL);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(what_was_signed_before_is_not_taken), cmocka_unit_test(it_is_hmac_sha_256),
+             cmocka_unit_test(keys_are_compared), cmocka_unit_test(signatures_are_of_time_and_body),
+             cmocka_unit_test(both_means_both))

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `kind: receive` in the simulated world: what each of its keys does, what a restart forgets, and clients who want to have
+ * all of its memory, connections or names.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/receive/receive.h"
+#include "market/event_read.h"
+#include "program_rig.h"
+#include "receive_client.h"
+#include "sl_test.h"
+#include "sluice/fetch.h"
+#include "sluice/runtime.h"
+#include "sluice/ws.h"
+#include "tls_certificates.h"
+
+#define WS_URL "ws://" RECEIVE_CLIENT_LISTEN "/ingest"
+#define HTTP_URL "http://" RECEIVE_CLIENT_LISTEN "/ingest"
+
+struct receiver {
+    struct program_rig rig; /* the first member */
+    int (*act)(struct receiver *receiver);
+    sl_http_client *http;
+    char config[PROGRAM_RIG_CONFIG_BYTES];
+};
+
+#define EXPECT_EQ(got, wanted)                                                                                         \
+    do {                                                                                                               \
+        long long got_value = (long long)(got), wanted_value = (long long)(wanted);                                    \
+        if (got_value == SL_ECANCELED) {                                                                               \
+            return SL_ECANCELED;                                                                                       \
+        }                                                                                                              \
+        if (got_value != wanted_value) {                                                                               \
+            return sl_fail(SL_EINTERNAL, "%s:%d: %s is %lld, expected %lld", __FILE__, __LINE__, #got, got_value,      \
+                           wanted_value);                                                                              \
+        }                                                                                                              \
+    } while (0)
+
+static struct sl_receive_stats stats_of(const struct receiver *receiver)
+{
+    struct sl_receive_stats stats = {.port = 0};
+    const struct sl_program_service *service = program_rig_service(&receiver->rig, "p");
+    if (service == NULL || !sl_receive_get_stats(service, &stats)) {
+        stats.port = 0;
+    }
+    return stats;
+}
+
+static int until_it_listens(const struct receiver *receiver)
+{
+    while (stats_of(receiver).port == 0) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(10)));
+    }
+    return 0;
+}
+
+static int conduct(struct program_rig *rig)
+{
+    struct receiver *receiver = (struct receiver *)rig;
+    SL_TRY(until_it_listens(receiver));
+    return receiver->act(receiver);
+}
+
+static void play(const char *keys, int (*act)(struct receiver *receiver))
+{
+    struct receiver *receiver = calloc(1, sizeof *receiver);
+    assert_non_null(receiver);
+    int size = snprintf(receiver->config, sizeof receiver->config,
+                        "services: { p: { kind: receive, listen: \"" RECEIVE_CLIENT_LISTEN "\", sinks: [out]%s } }\n"
+                        "sinks: { out: { kind: websocket, listen: \"127.0.0.1:7001\" } }\n",
+                        keys);
+    assert_in_range(size, 1, sizeof receiver->config - 1);
+    receiver->rig =
+        (struct program_rig){.venue = SL_VENUE_OKX, .instruments = 1, .config = receiver->config, .conduct = conduct};
+    receiver->act = act;
+    assert_int_equal(program_rig_run(&receiver->rig), 0);
+    free(receiver);
+}
+
+static int post(const struct receiver *receiver, int id)
+{
+    char event[RECEIVE_CLIENT_EVENT_BYTES];
+    sl_auto(sl_http_client) *http = NULL;
+    (void)receiver;
+    SL_TRY(sl_http_client_open(NULL, &http));
+    return receive_client_post(http, receive_client_trade(event, id), NULL, 0, NULL, 0);
+}
+
+static int post_signed(const struct receive_client_signature *signature, const char *event, const char *time_header,
+                       const char *header, const char *key_header)
+{
+    sl_auto(sl_http_client) *http = NULL;
+    const struct sl_http_field headers[] = {
+        {time_header, signature->time}, {header, signature->text}, {key_header, "two"}};
+    SL_TRY(sl_http_client_open(NULL, &http));
+    return receive_client_post(http, event, headers, 3, NULL, 0);
+}
+
+/* ---- keys ---- */
+
+static int only_messages(struct receiver *receiver)
+{
+    sl_auto(sl_ws) *ws = NULL;
+    EXPECT_EQ(post(receiver, 1), 405);
+    EXPECT_EQ(sl_ws_connect(WS_URL, &ws), 0);
+    return 0;
+}
+
+static int only_posts(struct receiver *receiver)
+{
+    sl_auto(sl_ws) *ws = NULL;
+    EXPECT_EQ(sl_ws_connect(WS_URL, &ws), SL_EPROTO);
+    EXPECT_EQ(post(receiver, 1), 200);
+    return 0;
+}
+
+static void posts_and_messages_can_be_refused(void **state)
+{
+    (void)state;
+    play(", post: false", only_messages);
+    play(", websocket: false", only_posts);
+}
+
+static int two_at_once(struct receiver *receiver)
+{
+    sl_auto(sl_ws) *first = NULL;
+    sl_auto(sl_ws) *second = NULL;
+    EXPECT_EQ(sl_ws_connect(WS_URL, &first), 0);
+    EXPECT_EQ(sl_ws_connect(WS_URL, &second), 0);
+    int status = post(receiver, 1);
+    EXPECT_EQ(status == SL_ECONNRESET || status == SL_EOF, 1);
+    sl_ws_free(second);
+    second = NULL;
+    SL_TRY(sl_sleep(SL_SECONDS(1)));
+    EXPECT_EQ(post(receiver, 1), 200);
+    return 0;
+}
+
+static void more_connections_are_cut(void **state)
+{
+    (void)state;
+    play(", max_connections: 2", two_at_once);
+}
+
+/* Of three the first is forgotten. */
+static int remember_two(struct receiver *receiver)
+{
+    for (int id = 1; id <= 3; id++) {
+        EXPECT_EQ(post(receiver, id), 200);
+    }
+    EXPECT_EQ(post(receiver, 3), 200);
+    EXPECT_EQ(stats_of(receiver).repeated, 1);
+    EXPECT_EQ(post(receiver, 1), 200);
+    EXPECT_EQ(stats_of(receiver).repeated, 1);
+    EXPECT_EQ(stats_of(receiver).accepted, 4);
+    return 0;
+}
+
+static int remember_three(struct receiver *receiver)
+{
+    for (int id = 1; id <= 6; id++) {
+        EXPECT_EQ(post(receiver, (id - 1) % 3 + 1), 200);
+    }
+    EXPECT_EQ(stats_of(receiver).accepted, 3);
+    EXPECT_EQ(stats_of(receiver).repeated, 3);
+    return 0;
+}
+
+static int remember_nothing(struct receiver *receiver)
+{
+    EXPECT_EQ(post(receiver, 1), 200);
+    EXPECT_EQ(post(receiver, 1), 200);
+    EXPECT_EQ(stats_of(receiver).accepted, 2);
+    return 0;
+}
+
+static void so_many_are_remembered(void **state)
+{
+    (void)state;
+    play(", remember: 2", remember_two);
+    play(", remember: 3", remember_three);
+    play(", remember: 0", remember_nothing);
+}
+
+static int sign_elsewhere(struct receiver *receiver)
+{
+    char event[RECEIVE_CLIENT_EVENT_BYTES];
+    struct receive_client_signature signature;
+    (void)receive_client_trade(event, 1);
+    SL_TRY(receive_client_sign(event, &signature));
+    EXPECT_EQ(post_signed(&signature, event, "X-Timestamp", "X-Signature", "X-Key-Id"), 401);
+    EXPECT_EQ(post_signed(&signature, event, "X-When", "X-Signature", "X-Who"), 401);
+    EXPECT_EQ(post_signed(&signature, event, "X-Timestamp", "X-Sealed", "X-Who"), 401);
+    EXPECT_EQ(post_signed(&signature, event, "X-When", "X-Sealed", "X-Key-Id"), 401); /* which of the two? */
+    EXPECT_EQ(post_signed(&signature, event, "X-When", "X-Sealed", "X-Who"), 200);
+    EXPECT_EQ(stats_of(receiver).strangers, 4);
+    return 0;
+}
+
+static void headers_have_the_names_that_are_configured(void **state)
+{
+    (void)state;
+    play(", hmac: { keys: { one: another secret of all, two: " RECEIVE_CLIENT_KEY " }, header: X-Sealed, "
+         "timestamp_header: X-When, key_header: X-Who }",
+         sign_elsewhere);
+}
+
+static int post_by_tls(bool certificate)
+{
+    char event[RECEIVE_CLIENT_EVENT_BYTES];
+    const struct tls_identity *client = tls_identity(TLS_CLIENT);
+    struct sl_tls_options options = {.ca_pem = tls_identity(TLS_CA)->certificate};
+    if (certificate) {
+        options.certificate_pem = client->certificate;
+        options.key_pem = client->key;
+    }
+    sl_auto(sl_tls_config) *tls = NULL;
+    sl_auto(sl_http_client) *http = NULL;
+    sl_auto(sl_response) *response = NULL;
+    SL_TRY(sl_tls_config_open(&options, &tls));
+    SL_TRY(sl_http_client_open(&(struct sl_http_client_options){.tls = tls}, &http));
+    sl_request request = {.method = "POST",
+                          .url = "https://" RECEIVE_CLIENT_LISTEN "/ingest",
+                          .body = receive_client_trade(event, 1),
+                          .body_bytes = strlen(event)};
+    SL_TRY(sl_fetch(http, &request, &response));
+    return sl_response_status(response);
+}
+
+static int show_certificates(struct receiver *receiver)
+{
+    EXPECT_EQ(post_by_tls(true), 200);
+    EXPECT_EQ(post_by_tls(false) < 0, 1);
+    EXPECT_EQ(stats_of(receiver).accepted, 1);
+    return 0;
+}
+
+static void clients_show_certificates_where_they_must(void **state)
+{
+    (void)state;
+    char keys[1024];
+    char certificate[256], key[256], authority[256];
+    (void)snprintf(certificate, sizeof certificate, "%s", tls_identity_file(TLS_SERVER, false));
+    (void)snprintf(key, sizeof key, "%s", tls_identity_file(TLS_SERVER, true));
+    (void)snprintf(authority, sizeof authority, "%s", tls_identity_file(TLS_CA, false));
+    (void)snprintf(keys, sizeof keys, ", tls: { certificate: \"%s\", key: \"%s\", client_ca: \"%s\" }", certificate,
+                   key, authority);
+    play(keys, show_certificates);
+}
+
+/* ---- after a start ---- */
+
+static int begin_anew(struct receiver *receiver)
+{
+    SL_TRY(sl_program_pause(receiver->rig.parts, "p", true));
+    SL_TRY(sl_program_pause(receiver->rig.parts, "p", false));
+    return until_it_listens(receiver);
+}
+
+/* Nobody remembers the signature any more, and still it is not taken again. */
+static int send_again_after_a_start(struct receiver *receiver)
+{
+    char event[RECEIVE_CLIENT_EVENT_BYTES];
+    struct receive_client_signature signature;
+    (void)receive_client_trade(event, 1);
+    SL_TRY(receive_client_sign(event, &signature));
+    EXPECT_EQ(post_signed(&signature, event, "X-Timestamp", "X-Signature", "X-Key-Id"), 200);
+    EXPECT_EQ(post_signed(&signature, event, "X-Timestamp", "X-Signature", "X-Key-Id"), 409);
+    SL_TRY(begin_anew(receiver));
+    EXPECT_EQ(post_signed(&signature, event, "X-Timestamp", "X-Signature", "X-Key-Id"), 401);
+    SL_TRY(receive_client_sign(event, &signature)); /* at once: the second of the start was waited for */
+    EXPECT_EQ(post_signed(&signature, event, "X-Timestamp", "X-Signature", "X-Key-Id"), 200);
+    return 0;
+}
+
+static void a_start_forgets_no_signature(void **state)
+{
+    (void)state;
+    play(", hmac: { keys: { two: " RECEIVE_CLIENT_KEY " } }", send_again_after_a_start);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(posts_and_messages_can_be_refused), cmocka_unit_test(more_connections_are_cut),
+             cmocka_unit_test(so_many_are_remembered), cmocka_unit_test(headers_have_the_names_that_are_configured),
+             cmocka_unit_test(clients_show_certificates_where_they_must),
+             cmocka_unit_test(a_start_forgets_no_signature))

@@ -4,6 +4,7 @@
  * fragmented or compressed is put together in a buffer of its own, which an idle connection does not keep.
  * Sources: RFC 6455, sections 5 to 8; RFC 7692, section 6.2.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "sluice/scope.h"
@@ -227,7 +228,9 @@ static int refuse_text(sl_ws *ws)
 
 static int refuse_size(sl_ws *ws)
 {
-    return sl__ws_refuse(ws, 1009, SL_EMSGSIZE, "a message over the limit");
+    char what[96];
+    (void)snprintf(what, sizeof what, "a message over the limit of %zu bytes", ws->options.message_bytes_max);
+    return sl__ws_refuse(ws, 1009, SL_EMSGSIZE, what);
 }
 
 /* The message is whole: it is given out, and the next one begins. */
@@ -431,7 +434,10 @@ static int begin_data_frame(sl_ws *ws)
         return sl__ws_refuse(ws, 1009, SL_EMSGSIZE, "a message of too many fragments");
     }
     if (head->payload_bytes > ws->options.frame_bytes_max) {
-        return sl__ws_refuse(ws, 1009, SL_EMSGSIZE, "a frame over the limit");
+        char what[96]; /* a reason of a close frame has up to 123 bytes */
+        (void)snprintf(what, sizeof what, "a frame of %llu bytes, over the limit of %zu",
+                       (unsigned long long)head->payload_bytes, ws->options.frame_bytes_max);
+        return sl__ws_refuse(ws, 1009, SL_EMSGSIZE, what);
     }
     if (!ws->compressed && head->payload_bytes > ws->options.message_bytes_max - ws->message.size_bytes) {
         return refuse_size(ws);

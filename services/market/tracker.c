@@ -54,6 +54,7 @@ struct recent {
 struct channel {
     sl_tracker_pulse pulse;
     int64_t high;                 /* consecutive trades: the newest id; 0: none yet */
+    int64_t high_time_ns;         /* the venue's time of it */
     bool begun;                   /* one of them was given out, and nothing before it is to be told of any more */
     struct window *window;        /* of them */
     struct recent *recent;        /* other trades, liquidations */
@@ -351,8 +352,8 @@ static int need_window(struct channel *channel)
 }
 
 /*
- * Ids that are older by millions are no late copies: one of the venue's was far too high, or it counts anew. All that
- * follows would be taken for repeats. What is missing between is not known.
+ * Ids that are older by millions, or of later trades, are no late copies: one of the venue's was far too high, or it
+ * counts anew. All that follows would be taken for repeats. What is missing between is not known.
  */
 static int begin_anew(sl_tracker *tracker, struct channel *channel, const sl_market_event *event)
 {
@@ -364,16 +365,17 @@ static int begin_anew(sl_tracker *tracker, struct channel *channel, const sl_mar
     sl_gap gap = {.reason = SL_GAP_SEQUENCE, .from_id = channel->high, .seen_time_ns = event->receive_time_ns};
     SL_TRY(give_gap(tracker, event, &gap));
     *window = (struct window){0};
-    channel->high = 0;
+    channel->high = channel->high_time_ns = 0;
     channel->begun = false;
     return 0;
 }
 
-/* Whether an id is one too many that is far older than the newest. */
-static bool is_astray(const struct channel *channel, int64_t id)
+/* Whether an id is one too many that is far older than the newest, or was given to a trade that is later than it. */
+static bool is_astray(const struct channel *channel, int64_t id, int64_t time_ns)
 {
     struct window *window = channel->window;
-    if (channel->high - id < SL_TRACKER_FAR) {
+    bool later = channel->high_time_ns != 0 && time_ns - SL_TRACKER_LATER > channel->high_time_ns;
+    if (channel->high - id < SL_TRACKER_FAR && !later) {
         return false;
     }
     window->strays = window->strayed_from == channel->high ? window->strays + 1 : 1;
@@ -421,6 +423,7 @@ static int skip_to(sl_tracker *tracker, struct channel *channel, const struct ho
     struct window old = *settle(channel);
     int64_t high = channel->high;
     advance(channel, hole->to, hole->to);
+    channel->high_time_ns = 0; /* nobody has seen that trade */
     mark(channel->window, hole->to, false);
     int code = open_hole(tracker, channel, hole, instrument, feed);
     if (code < 0) {
@@ -434,7 +437,7 @@ static int skip_to(sl_tracker *tracker, struct channel *channel, const struct ho
 static int see_unexpected(sl_tracker *tracker, struct channel *channel, const sl_market_event *event, sl_time now)
 {
     struct ids ids = ids_of(tracker, event);
-    if (ids.first <= 0 || ids.last < ids.first) {
+    if (ids.first <= 0 || ids.last < ids.first || ids.last == INT64_MAX) {
         return sl_fail(SL_EINVAL, "trade ids from %lld to %lld", (long long)ids.first, (long long)ids.last);
     }
     SL_TRY(need_window(channel));
@@ -448,7 +451,7 @@ static int see_unexpected(sl_tracker *tracker, struct channel *channel, const sl
         *window = (struct window){0};
         channel->high = 0;
     }
-    if (channel->high != 0 && ids.last <= channel->high && is_astray(channel, ids.last)) {
+    if (channel->high != 0 && ids.last <= channel->high && is_astray(channel, ids.last, event->venue_time_ns)) {
         SL_TRY(begin_anew(tracker, channel, event));
     }
     if (channel->high != 0 && ids.last <= channel->high) {
@@ -474,16 +477,19 @@ static int see_unexpected(sl_tracker *tracker, struct channel *channel, const sl
     window->resumed = false;
     window->first = window->first == 0 ? ids.first : window->first;
     channel->begun = true;
+    channel->high_time_ns = event->venue_time_ns;
     return code;
 }
 
 static int see_consecutive(sl_tracker *tracker, struct channel *channel, const sl_market_event *event, sl_time now)
 {
     struct ids ids = ids_of(tracker, event);
-    if (!channel->begun || ids.last < ids.first || ids.first <= channel->high || ids.first - channel->high != 1) {
+    if (!channel->begun || ids.last < ids.first || ids.first <= channel->high || ids.first - channel->high != 1 ||
+        ids.last == INT64_MAX) {
         return see_unexpected(tracker, channel, event, now);
     }
     channel->high = ids.last; /* its bit is set when somebody looks */
+    channel->high_time_ns = event->venue_time_ns;
     int code = give(tracker, event);
     channel->high = code < 0 ? ids.first - 1 : channel->high; /* it comes again, or is missed */
     return code;
@@ -597,8 +603,7 @@ static int give_disconnected(sl_tracker *tracker, const sl_instrument *instrumen
                              int64_t wall_ns)
 {
     sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
-    sl_gap gap = {.reason = SL_GAP_DISCONNECTED, .from_id = from_id};
-    return give_gap(tracker, &like, &gap);
+    return give_gap(tracker, &like, &(sl_gap){.reason = SL_GAP_DISCONNECTED, .from_id = from_id});
 }
 
 int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, sl_time now, int64_t wall_ns)
@@ -610,15 +615,11 @@ int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
         return 0;
     }
     const struct recent *recent = channel->recent;
-    bool begun = recent != NULL && recent->begun;
     if (channel->pulse.events == 0 && (recent == NULL || !recent->continued)) {
         return 0;
     }
-    return give_disconnected(tracker, instrument, feed,
-                             recent == NULL ? 0
-                             : begun        ? recent->last_id
-                                            : recent->before,
-                             wall_ns);
+    int64_t id = recent == NULL ? 0 : recent->begun ? recent->last_id : recent->before;
+    return give_disconnected(tracker, instrument, feed, id, wall_ns);
 }
 
 int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument *instrument, int64_t id, sl_time now,
@@ -626,7 +627,7 @@ int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument *instrument, 
 {
     struct channel *channel = NULL;
     SL_TRY(channel_of(tracker, instrument, SL_FEED_TRADES, &channel));
-    if (channel->high == 0 || id <= channel->high || !tracker->options.consecutive_trades) {
+    if (channel->high == 0 || id <= channel->high || id == INT64_MAX || !tracker->options.consecutive_trades) {
         return 0;
     }
     struct hole hole = {.from = channel->high + 1,
@@ -674,7 +675,7 @@ int sl_tracker_resume(sl_tracker *tracker, const sl_instrument *instrument, sl_f
         if (seamless && id <= 0) { /* there is nothing to compare with */
             return 0;
         }
-        return resume_consecutive(tracker, channel, &like, id < 0 ? 0 : id);
+        return resume_consecutive(tracker, channel, &like, id < 0 || id == INT64_MAX ? 0 : id);
     }
     SL_TRY(recent_of(channel, &recent));
     if (recent->begun) {

@@ -27,6 +27,9 @@ extern "C" {
 #define SL_TRACKER_STRAYS 10
 #define SL_TRACKER_FAR 1000000
 
+/* Or so many ids in a row that are not newer, of trades that are later by more than this: no copy is. */
+#define SL_TRACKER_LATER SL_SECONDS(1)
+
 /* The same of states that have only the venue's time; of one's own connection any that is older counts. */
 #define SL_TRACKER_FAR_TIME SL_SECONDS(60)
 
@@ -75,7 +78,7 @@ void sl_tracker_prefetch(const sl_tracker *tracker, const sl_instrument *instrum
 
 /*
  * An event came, of any kind but book deltas and snapshots (SL_EINVAL). 1: given out; 0: a repeat. SL_EINVAL for ids
- * that are negative or out of order, SL_ENOMEM, or what `event` returned; the event then counts as not seen.
+ * that are negative, INT64_MAX or out of order, SL_ENOMEM, or what `event` returned; the event then counts as not seen.
  */
 SL_MUST_CHECK int sl_tracker_event(sl_tracker *tracker, const sl_market_event *event, sl_time now);
 

@@ -317,6 +317,15 @@ const sl_instrument *sl__instrument(sl_venue_decoder *decoder, sl_json_text symb
     return instrument;
 }
 
+/* Whether ids cannot be counted on from: see sl_tracker_event(). */
+static bool is_uncountable(const sl_venue_decoder *decoder, const sl_market_event *event)
+{
+    const sl_trade *trade = &event->as.trade;
+    return event->kind == SL_EVENT_TRADE && decoder->driver->consecutive_trades &&
+           (trade->id == INT64_MAX || trade->last_id == INT64_MAX || trade->last_id < trade->first_id ||
+            (trade->first_id <= 0 && trade->last_id > 0));
+}
+
 /* Whether a price, quantity or id is negative: that is nothing the venue can mean. (Rates of funding may be.) */
 static bool is_negative(const sl_market_event *event)
 {
@@ -353,6 +362,11 @@ int sl__give_event(sl_venue_decoder *decoder, const sl_venue_output *output, con
     if (is_negative(event)) {
         return sl__refuse(decoder, SL_EPROTO, "a %s of %s has a negative id, price or quantity",
                           sl_event_kind_name(event->kind), event->instrument->symbol);
+    }
+    if (is_uncountable(decoder, event)) {
+        return sl__refuse(decoder, SL_EPROTO, "a trade of %s has the id %lld, of trades %lld to %lld",
+                          event->instrument->symbol, (long long)event->as.trade.id, (long long)event->as.trade.first_id,
+                          (long long)event->as.trade.last_id);
     }
     decoder->gave_event = true;
     decoder->stats.events++;

@@ -465,42 +465,48 @@ static int make_url(struct fetcher *fetcher, const sl_venue_request *request)
     return code < 0 ? code : 0;
 }
 
-static int fetch(struct fetcher *fetcher)
+static int fetch(struct fetcher *fetcher, sl_response **ret_response)
 {
+    fetcher->message = (sl_venue_message){0};
     const struct sl_books_options *options = &fetcher->books->options;
     sl_venue_request request = {
         .kind = SL_REQUEST_SNAPSHOT, .instrument = fetcher->entry->instrument, .limit = options->depth};
     SL_TRY(make_url(fetcher, &request));
-    sl_auto(sl_response) *response = NULL;
     SL_TRY(sl_fetch(options->http,
                     &(sl_request){.url = fetcher->url,
                                   .total_timeout = SL_BOOKS_SNAPSHOT_TIMEOUT,
                                   .cost = sl_venue_cost(options->driver, &request),
                                   .priority = options->priority},
-                    &response));
+                    ret_response));
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};
-    message.text = sl_response_body(response, &message.size_bytes);
+    message.text = sl_response_body(*ret_response, &message.size_bytes);
     fetcher->message = message;
     sl_venue_answer answer = {0};
     sl_venue_output output = {.arg = fetcher, .event = on_snapshot};
     int code = options->driver->decode_rest(fetcher->decoder, &request, &message, &output, NULL, &answer);
     if (code < 0) {
-        return sl_fail(code, "%s: HTTP status %d: %s", fetcher->entry->instrument->symbol, sl_response_status(response),
+        return sl_fail(code, "HTTP status %d: %s", sl_response_status(*ret_response),
                        sl_venue_problem(fetcher->decoder));
     }
     fetcher->books->stats.snapshots++;
     return 0;
 }
 
-static void note(sl_books *books, const struct entry *entry, int code)
+/* Tells why a request failed, and shows the answer, if one came. */
+static void note(const struct fetcher *fetcher, int code)
 {
+    sl_books *books = fetcher->books;
+    const sl_instrument *instrument = fetcher->entry->instrument;
     const sl_error *error = sl_error_last();
     while (sl_error_count(error) > 0) {
         error = sl_error_at(error, 0);
     }
     books->stats.snapshot_failures++;
-    (void)snprintf(books->stats.problem, sizeof books->stats.problem, "%s: %s", entry->instrument->symbol,
+    (void)snprintf(books->stats.problem, sizeof books->stats.problem, "%s: %s", instrument->symbol,
                    error == NULL || *sl_error_message(error) == '\0' ? sl_strerror(code) : sl_error_message(error));
+    if (books->options.failed != NULL) {
+        books->options.failed(books->options.answer_arg, instrument, &fetcher->message, code, books->stats.problem);
+    }
 }
 
 /* The first of the queue that may be asked for now; NULL and, in `ret_when`, when there is one. */
@@ -551,9 +557,10 @@ static int fetch_next(struct fetcher *fetcher)
         (void)sl_semaphore_release(&books->queued); /* it still waits */
         return code;
     }
-    int code = fetch(fetcher);
+    sl_auto(sl_response) *response = NULL;
+    int code = fetch(fetcher, &response);
     if (code < 0 && code != SL_ECANCELED) {
-        note(books, fetcher->entry, code);
+        note(fetcher, code);
         code = code == SL_ENOMEM ? code : 0;
     }
     give_back(books, fetcher->entry);

@@ -44,7 +44,13 @@ struct sl_books_options {
     int (*event)(void *arg, const sl_market_event *event);
     /* Each answer before it is used, for recordings; may be NULL. May wait. With the mutex held. */
     int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns);
-    void *answer_arg;
+    void *answer_arg; /* of this and the next */
+    /*
+     * A request for a snapshot failed, and is made again later: why (in the words of sl_books_stats.problem), and the answer, whose
+     * text is NULL when none came. May be NULL. Must not wait.
+     */
+    void (*failed)(void *arg, const sl_instrument *instrument, const sl_venue_message *answer, int code,
+                   const char *problem);
     /* Have the stream's subscription made anew on this connection (0: on each). Must not wait. */
     void (*renew)(void *arg, const sl_instrument *instrument, uint32_t connection);
 };

@@ -501,6 +501,9 @@ int sl_connection_run(void *arg)
     if (code != SL_ECANCELED) {
         note_end(connection, code);
     }
+    if (code == SL_EOF) { /* an end in order has no story of its own */
+        (void)sl_fail(code, "%s", connection->stats.problem);
+    }
     sl_ws_free(connection->ws);
     connection->ws = NULL;
     sl_subscriptions_connected(connection->subscriptions, false, sl_now());

@@ -27,6 +27,8 @@ struct market {
     size_t best_count;
     sl_subscription *wishes; /* all that is to be followed, as it is gathered */
     size_t wish_count, wish_capacity;
+    uint64_t bad_answers; /* to requests for snapshots */
+    char reason[224];     /* why books are stale */
 };
 
 /* ---- what the configuration asks for ---- */
@@ -129,6 +131,30 @@ static int on_bad(void *arg, const struct sl_bad_message *message)
     return 0;
 }
 
+static bool is_no_message(int code)
+{
+    return code == SL_EPROTO || code == SL_ENOTSUP || code == SL_ERANGE || code == SL_EMSGSIZE;
+}
+
+/* An answer that could not be read is kept with its reason, as a message is. */
+static void on_failed(void *arg, const sl_instrument *instrument, const sl_venue_message *answer, int code,
+                      const char *problem)
+{
+    struct sl_program_service *service = arg;
+    sl_log_with(SL_LOG_WARNING, "a snapshot of a book failed; it is asked for again",
+                sl_field_text("service", service->name), sl_field_text("instrument", instrument->symbol),
+                sl_field_text("problem", problem));
+    if (answer->text != NULL && is_no_message(code)) {
+        struct sl_bad_message bad = {.text = answer->text,
+                                     .size_bytes = answer->size_bytes,
+                                     .receive_time_ns = answer->receive_time_ns,
+                                     .code = code,
+                                     .problem = problem};
+        ((struct market *)service->life)->bad_answers++;
+        sl__service_bad(service, &bad);
+    }
+}
+
 /* ---- recording ---- */
 
 static int on_frame(void *arg, const sl_connection *connection, const char *text, size_t size_bytes,
@@ -229,6 +255,12 @@ static int go_on(struct sl_program_service *service, size_t count)
     return 0;
 }
 
+/*
+ * Without an entry for it: a connection that ends sooner was none, and the next attempt waits longer. Else a venue that accepts all
+ * and then cuts would be called as often as it lets anybody connect, for ever.
+ */
+#define STABLE_AFTER SL_SECONDS(10)
+
 /* How its connections are tried again. */
 static void retry_of(const struct sl_program_service *service, struct sl_backoff *ret_backoff, sl_time *ret_stable)
 {
@@ -236,7 +268,7 @@ static void retry_of(const struct sl_program_service *service, struct sl_backoff
     const char *name = sl_conf_retry_of(conf, service->variant);
     const struct sl_conf_retry *retry = name == NULL ? NULL : sl_config_map_find(&conf->retry, name);
     *ret_backoff = retry == NULL ? (struct sl_backoff){0} : sl_conf_backoff(retry);
-    *ret_stable = retry == NULL ? 0 : retry->stable_after == 0 ? SL_NEVER : retry->stable_after;
+    *ret_stable = retry == NULL ? STABLE_AFTER : retry->stable_after == 0 ? SL_NEVER : retry->stable_after;
 }
 
 /* Told of all: what is wanted is followed, what is not is left; the rest goes on untouched. */
@@ -294,6 +326,7 @@ static int make_stream(struct sl_program_service *service, sl_stream_service **r
         .arg = service,
         .event = on_event,
         .bad = on_bad,
+        .failed = on_failed,
     };
     retry_of(service, &options.backoff, &options.stable_after);
     if (sl_program_recording(service->parts) != NULL) {
@@ -322,7 +355,7 @@ static int run_stream(struct sl_program_service *service, struct market *market)
 
 static void look(const struct sl_program_service *service, struct sl_service_look *ret_look)
 {
-    const struct market *market = service->life;
+    struct market *market = service->life;
     struct sl_stream_stats stream = sl_stream_get_stats(market->stream);
     const sl_books *books = sl_stream_books(market->stream);
     /* Others may have all instruments. */
@@ -336,7 +369,7 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
         .quiet_for = idle ? 0 : QUIET_FOR,
         .messages = stream.messages,
         .bytes = stream.bytes,
-        .bad = stream.bad,
+        .bad = stream.bad + market->bad_answers,
         .unknown = stream.unknown,
         .reconnects = stream.reconnects,
         .rotations = stream.rotations,
@@ -350,7 +383,10 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
     };
     if (ret_look->works && ret_look->stale_books > 0) {
         ret_look->degraded = true;
-        ret_look->reason = "books wait for their snapshots";
+        const struct sl_books_stats *stats = sl_books_get_stats(books);
+        (void)snprintf(market->reason, sizeof market->reason, "books wait for their snapshots%s%s",
+                       stats->problem[0] == '\0' ? "" : "; ", stats->problem);
+        ret_look->reason = market->reason;
     }
 }
 

@@ -637,6 +637,7 @@ int sl_stream_new(const struct sl_stream_options *options, sl_stream_service **r
                                          .arg = stream,
                                          .answer = options->answer,
                                          .answer_arg = options->arg,
+                                         .failed = options->failed,
                                          .event = give,
                                          .renew = renew};
         SL_TRY(sl_books_new(&books, &stream->books));

@@ -63,6 +63,9 @@ struct sl_stream_options {
     void *arg;
     int (*event)(void *arg, const sl_market_event *event); /* may wait: one call at a time */
     int (*bad)(void *arg, const struct sl_bad_message *message);
+    /* A request for a snapshot of a book failed; see sl_books_options. May be NULL. Must not wait. */
+    void (*failed)(void *arg, const sl_instrument *instrument, const sl_venue_message *answer, int code,
+                   const char *problem);
     int (*frame)(void *arg, const sl_connection *connection, const char *text, size_t size_bytes,
                  int64_t receive_time_ns);
     /* For recordings, too: the answer to a request for a snapshot, before it is used; what an ended connection carried. */

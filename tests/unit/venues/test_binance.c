@@ -292,6 +292,12 @@ static void what_is_wrong_is_told(void **state)
         {TRADE("\"p\":\"1\",\"t\":\"1\""), SL_EPROTO, "\"t\" is of the wrong type"},
         {TRADE("\"p\":\"1\",\"t\":99999999999999999999"), SL_ERANGE, "\"t\" is no integer of 64 bits"},
         {TRADE("\"p\":\"1\",\"t\":1.5"), SL_ERANGE, "\"t\" is no integer"},
+        {"{\"e\":\"trade\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"t\":9223372036854775807,\"p\":\"1\",\"q\":\"1\",\"m\":"
+         "true}",
+         SL_EPROTO, "a trade of BTCUSDT has the id 9223372036854775807"},
+        {"{\"e\":\"aggTrade\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"a\":7,\"f\":9,\"l\":8,\"p\":\"1\",\"q\":\"1\",\"m\":"
+         "true}",
+         SL_EPROTO, "a trade of BTCUSDT has the id 7, of trades 9 to 8"},
         {TRADE("\"p\":\"1\",\"T\":-1"), SL_ERANGE, "\"T\" is out of range for a time"},
         {TRADE("\"p\":\"1\",\"T\":9223372036854775807"), SL_ERANGE, "\"T\" is out of range for a time"},
         {TRADE("\"p\":\"1\",\"m\":1"), SL_EPROTO, "\"m\" is of the wrong type"},

@@ -18,9 +18,9 @@ static const venue_case messages[] = {
      "\"taker_order_id\":\"132fb6ae-456b-4654-b4e0-d681ac05cea1\",\"time\":\"2014-11-07T08:19:27.028459Z\","
      "\"product_id\":\"BTC-USD\",\"size\":\"5.23512\",\"price\":\"400.230\",\"side\":\"sell\"}",
      0, "trade BTC-USD 10 400.230x5.23512 buy @1415348367028459000\n"},
-    {"{\"side\":\"buy\",\"product_id\":\"ETH-USD\",\"type\":\"last_match\",\"trade_id\":9223372036854775807,"
+    {"{\"side\":\"buy\",\"product_id\":\"ETH-USD\",\"type\":\"last_match\",\"trade_id\":9223372036854775806,"
      "\"time\":\"2014-11-07T08:19:27Z\",\"size\":\"0.1\",\"price\":\"1\"}",
-     0, "trade ETH-USD 9223372036854775807 1x0.1 sell @1415348367000000000\n"},
+     0, "trade ETH-USD 9223372036854775806 1x0.1 sell @1415348367000000000\n"},
     {"{\"type\":\"match\",\"trade_id\":11,\"sequence\":51,\"time\":\"2014-11-07T08:19:27Z\",\"product_id\":\"FOO-USD\","
      "\"size\":\"5\",\"price\":\"4\",\"side\":\"sell\"}",
      0, ""},

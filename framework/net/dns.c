@@ -24,7 +24,6 @@ struct sl__dns {
     ares_channel channel;
     uv_timer_t timer;
     struct watch *watches;
-    bool timer_open, closing;
 };
 
 struct question {
@@ -73,10 +72,9 @@ static void on_unwatched(uv_handle_t *handle)
     sl_free(handle->data);
 }
 
-static void unwatch(struct sl__dns *dns, struct watch **link)
+static void unwatch(struct watch **link)
 {
     struct watch *watch = *link;
-    (void)dns;
     *link = watch->next;
     if (uv_is_closing((uv_handle_t *)&watch->handle)) {
         sl_free(watch); /* closed with its loop */
@@ -95,7 +93,7 @@ static void on_socket(void *context, ares_socket_t descriptor, int readable, int
     }
     if (readable == 0 && writable == 0) {
         if (*link != NULL) {
-            unwatch(dns, link);
+            unwatch(link);
         }
         return;
     }
@@ -185,7 +183,7 @@ void sl__dns_close(struct sl__dns *dns)
 {
     ares_destroy(dns->channel);
     while (dns->watches != NULL) {
-        unwatch(dns, &dns->watches);
+        unwatch(&dns->watches);
     }
     if (uv_is_closing((uv_handle_t *)&dns->timer)) {
         sl_free(dns); /* closed with its loop */

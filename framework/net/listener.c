@@ -84,11 +84,12 @@ static void remove_stale(const struct sl__address *where)
 static int bind_to(int descriptor, const struct sl__address *where, const struct sl_listen_options *options)
 {
     int on = 1;
+    mode_t mode = options->mode == 0 ? UNIX_MODE : (mode_t)options->mode;
     if (where->is.any.sa_family == AF_UNIX) {
         if (has_path(where)) {
             remove_stale(where);
-            /* On the descriptor, before it has a name: nobody finds it with other rights. */
-            (void)fchmod(descriptor, options->mode == 0 ? UNIX_MODE : (mode_t)options->mode);
+            /* On the descriptor, before it has a name: nobody finds it with more rights. */
+            (void)fchmod(descriptor, mode);
         }
     } else {
         (void)setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -96,7 +97,11 @@ static int bind_to(int descriptor, const struct sl__address *where, const struct
             return -errno;
         }
     }
-    return bind(descriptor, &where->is.any, where->size_bytes) == 0 ? 0 : -errno;
+    if (bind(descriptor, &where->is.any, where->size_bytes) != 0) {
+        return -errno;
+    }
+    /* The process' umask took from the rights. */
+    return !has_path(where) || chmod(where->is.local.sun_path, mode) == 0 ? 0 : -errno;
 }
 
 static int listen_on(const struct sl__address *where, const struct sl_listen_options *options, int *ret_descriptor)

@@ -119,10 +119,14 @@ int sl_stream_memory_pair(size_t capacity, sl_stream **ret_one, sl_stream **ret_
     if (capacity == 0) {
         return sl_fail(SL_EINVAL, "sl_stream_memory_pair(): no capacity");
     }
+    size_t ring_bytes;
+    if (__builtin_add_overflow(sizeof(struct ring), capacity, &ring_bytes)) {
+        return sl_fail(SL_ENOMEM, "no memory for a pair of streams");
+    }
     struct memory_stream *one = sl_calloc(1, sizeof *one);
     struct memory_stream *other = sl_calloc(1, sizeof *other);
-    struct ring *there = sl_calloc(1, sizeof *there + capacity);
-    struct ring *back = sl_calloc(1, sizeof *back + capacity);
+    struct ring *there = sl_calloc(1, ring_bytes);
+    struct ring *back = sl_calloc(1, ring_bytes);
     if (one == NULL || other == NULL || there == NULL || back == NULL) {
         sl_free(one);
         sl_free(other);

@@ -154,6 +154,11 @@ static void socket_arm(sl_stream *stream, enum sl__side side)
     sl__poll_want(poll, poll->armed | (side == SL_READABLE ? UV_READABLE : UV_WRITABLE));
 }
 
+static void socket_look_anew(sl_stream *stream)
+{
+    self_of(stream)->readable = true;
+}
+
 static void socket_close(sl_stream *stream, bool reset)
 {
     struct socket_stream *self = self_of(stream);
@@ -180,6 +185,7 @@ static const struct sl_stream_ops socket_ops = {.receive = socket_receive,
                                                 .send = socket_send,
                                                 .shutdown = socket_shutdown,
                                                 .arm = socket_arm,
+                                                .look_anew = socket_look_anew,
                                                 .close = socket_close,
                                                 .describe = socket_describe};
 

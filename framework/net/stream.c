@@ -152,15 +152,20 @@ int sl_stream_peek(sl_stream *stream, size_t min_bytes, struct sl_view *ret_view
     return code;
 }
 
+void sl__stream_look_anew(sl_stream *stream)
+{
+    if (stream->ops->look_anew != NULL) {
+        stream->ops->look_anew(stream);
+    }
+}
+
 int sl_stream_check(sl_stream *stream)
 {
     if (stream->start != stream->end || stream->in_read) {
         return 0;
     }
+    sl__stream_look_anew(stream);
     int code = sl__stream_fill_now(stream);
-    if (code == SL_EAGAIN && stream->ops->arm != NULL) {
-        stream->ops->arm(stream, SL_READABLE); /* so that the next check knows of an end that comes now */
-    }
     return code == SL_EAGAIN ? 0 : code;
 }
 
@@ -266,7 +271,7 @@ int sl_stream_write(sl_stream *stream, const void *data, size_t size_bytes)
 
 int sl_stream_shutdown(sl_stream *stream)
 {
-    if (stream->shut) {
+    if (stream->shut_all) {
         return 0;
     }
     SL_TRY(begin_write(stream));
@@ -278,6 +283,7 @@ int sl_stream_shutdown(sl_stream *stream)
     }
     if (code != SL_ECLOSED) {
         stream->in_write = false;
+        stream->shut_all = code == 0;
     }
     return code;
 }

@@ -40,6 +40,8 @@ struct sl_stream_ops {
     int (*shutdown)(sl_stream *stream);
     /* Sees to it that sl__waits_wake() comes when `side` may go on. NULL when it comes anyway. */
     void (*arm)(sl_stream *stream, enum sl__side side);
+    /* The next receive is to ask the system, whatever is known of it. NULL when it does so anyway. */
+    void (*look_anew)(sl_stream *stream);
     /* Waits where a wake-up is not enough: for streams on top of streams. NULL: arm and park. */
     int (*wait)(sl_stream *stream, enum sl__side side);
     /* Lets go of the system's things; the record's first hold is dropped when nothing refers to it any more. */
@@ -54,7 +56,8 @@ struct sl_stream {
     uint32_t start, end;
     bool in_read, in_write;
     bool write_broken;
-    bool shut;
+    bool shut;     /* no more writes ... */
+    bool shut_all; /* ... and the peer was told */
     struct sl_stream_counts counts;
 };
 
@@ -62,6 +65,7 @@ void sl__stream_init(sl_stream *stream, const struct sl_stream_ops *ops, bool ou
 /* For streams on top of this one. Receives into its buffer what is there; SL_EAGAIN when nothing is. */
 int sl__stream_fill_now(sl_stream *stream);
 int sl__stream_wait(sl_stream *stream, enum sl__side side);
+void sl__stream_look_anew(sl_stream *stream);
 
 struct sl_listener_ops {
     /* 0 and a stream, SL_EAGAIN, or an error. */

@@ -311,6 +311,11 @@ static void tls_close(sl_stream *stream, bool reset)
     destroy(self, reset);
 }
 
+static void tls_look_anew(sl_stream *stream)
+{
+    sl__stream_look_anew(self_of(stream)->wire.inner);
+}
+
 static void tls_describe(const sl_stream *stream, bool peer, char *text, size_t text_bytes)
 {
     const sl_stream *inner = ((const struct tls_stream *)stream)->wire.inner;
@@ -321,6 +326,7 @@ static const struct sl_stream_ops tls_ops = {.receive = tls_receive,
                                              .send = tls_send,
                                              .shutdown = tls_shutdown,
                                              .wait = tls_wait,
+                                             .look_anew = tls_look_anew,
                                              .close = tls_close,
                                              .describe = tls_describe};
 

@@ -32,7 +32,6 @@ struct sl_tls_config {
     struct sl__tls_files files;
     BIO_METHOD *wire; /* OpenSSL's way to the inner stream */
     bool server;
-    bool insecure;
     unsigned char *alpn; /* as TLS has it: a length before each name */
     size_t alpn_bytes;
     uint32_t sessions_max;

@@ -315,7 +315,6 @@ int sl_tls_config_open(const struct sl_tls_options *options, sl_tls_config **ret
     atomic_init(&config->references, 1);
     (void)pthread_mutex_init(&config->lock, NULL);
     config->server = options->server;
-    config->insecure = options->insecure_accept_any_certificate;
     config->sessions_max = options->sessions_max == 0 ? SL_TLS_SESSIONS_MAX : options->sessions_max;
     config->wire = sl__tls_wire_new();
     int code = config->wire == NULL ? sl_fail(SL_ENOMEM, "no memory for TLS") : 0;

@@ -41,6 +41,7 @@ int sl_cleanup_reserve(sl_scope *scope, sl_cleanup **ret_cleanup)
     if (!sl__scope_is_open(scope) || scope->closed_to_spawn) {
         return sl__misuse(SL_ECLOSED, "sl_cleanup_reserve(): the scope has ended");
     }
+    SL_TRY(sl__scope_check_thread(scope, "sl_cleanup_reserve()"));
     sl_cleanup *cleanup = sl_calloc(1, sizeof *cleanup);
     if (cleanup == NULL) {
         return sl_fail(SL_ENOMEM, "no memory for a cleanup");
@@ -85,6 +86,7 @@ int sl_cleanup_move(sl_cleanup *cleanup, sl_scope *to)
     if (!sl__scope_is_open(to) || to->closed_to_spawn) {
         return sl__misuse(SL_ECLOSED, "sl_cleanup_move(): the scope has ended");
     }
+    SL_TRY(sl__scope_check_thread(to, "sl_cleanup_move()"));
     detach(cleanup);
     attach(cleanup, to);
     return 0;

@@ -15,7 +15,8 @@
 struct sl_error {
     int references;
     int code;
-    char *message; /* both lie behind the record */
+    unsigned causes; /* how many sl_fail_because() has put below it */
+    char *message;   /* both lie behind the record */
     char *task;
     sl_error *cause;
     sl_error **items;
@@ -153,26 +154,60 @@ int sl_fail(int code, const char *format, ...)
     if (task != NULL) {
         sl__error_put(task, new_for(task, code, format, arguments));
     } else {
-        sl__offload_record(code, format, arguments);
+        sl__offload_record(code, false, format, arguments);
     }
     va_end(arguments);
     return code;
 }
 
-int sl_fail_because(int code, const char *format, ...)
+/* The same failure without its own causes. NULL when memory is short. */
+SL_PRINTF(2, 3)
+static sl_error *copy_of(const sl_error *error, const char *format, ...)
 {
-    sl_task *task = sl__self();
-    if (task == NULL) {
-        return code;
-    }
     va_list arguments;
     va_start(arguments, format);
-    sl_error *error = new_for(task, code, format, arguments);
+    sl_error *copy = sl__error_new(error->code, error->task, format, arguments);
     va_end(arguments);
+    return copy;
+}
+
+/* What the task recorded last, as a cause: a task that fails again and again must not gather causes without end. */
+static sl_error *take_cause(sl_task *task)
+{
+    sl_error *cause = sl__error_take(task);
+    if (cause != NULL && cause->causes >= SL_ERROR_CAUSES_MAX - 1) {
+        sl_error *copy = copy_of(cause, "%s", cause->message);
+        sl_error_unref(cause);
+        return copy;
+    }
+    return cause;
+}
+
+SL_PRINTF(3, 0)
+static void put_because(sl_task *task, int code, const char *format, va_list arguments)
+{
+    sl_error *error = new_for(task, code, format, arguments);
+    sl_error *cause = take_cause(task);
     if (error != NULL) {
-        error->cause = sl__error_take(task);
+        error->cause = cause;
+        error->causes = cause == NULL ? 0 : cause->causes + 1;
+    } else {
+        sl_error_unref(cause);
     }
     sl__error_put(task, error);
+}
+
+int sl_fail_because(int code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    sl_task *task = sl__self();
+    if (task != NULL) {
+        put_because(task, code, format, arguments);
+    } else {
+        sl__offload_record(code, true, format, arguments);
+    }
+    va_end(arguments);
     return code;
 }
 

@@ -160,7 +160,7 @@ struct sl_runtime {
     _Atomic uint64_t watch_step;  /* see watchdog.h */
     _Atomic uint64_t watch_hit;   /* the step that the watchdog noticed, 0 if none */
     _Atomic uint64_t watch_since; /* when it first saw that step */
-    const struct sl_hooks *instruments[8];
+    const struct sl_hooks *instruments[SL_HOOKS_MAX];
     size_t instrument_count;
     uv_loop_t loop;
     bool loop_open;
@@ -302,6 +302,8 @@ sl_error *sl__error_take(sl_task *task);                    /* what it recorded 
 void sl__error_put(sl_task *task, sl_error *error);         /* records it, taking the reference */
 
 /* stack.c */
+#define SL_STACK_BYTES_MIN ((size_t)16 * 1024)
+#define SL_STACK_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define SL_STACK_COLORS 16
 #define SL_STACK_COLOR_BYTES 64
 struct sl__stack {
@@ -345,8 +347,8 @@ void sl__watchdog_idle(sl_runtime *runtime, bool idle);
 uint64_t sl__watchdog_hogs(const sl_runtime *runtime);
 
 /* post.c, offload.c, signals.c: each opens lazily; close is called at the end of the run and is fine when never opened */
-void sl__offload_record(int code, const char *format, va_list arguments)
-    SL_PRINTF(2, 0); /* sl_fail() on a worker thread */
+/* sl_fail() on a worker thread, or sl_fail_because(): behind the message comes the one before it. */
+void sl__offload_record(int code, bool because, const char *format, va_list arguments) SL_PRINTF(3, 0);
 int sl__posts_open(sl_runtime *runtime);
 void sl__posts_close(sl_runtime *runtime); /* later posts get SL_ECLOSED */
 size_t sl__posts_queued(const sl_runtime *runtime);

@@ -11,6 +11,7 @@
 
 #include "internal.h"
 #include "post.h"
+#include "thread.h"
 
 #define IDLE_SECONDS 10
 #define REASON_BYTES 128
@@ -138,13 +139,21 @@ static void *work(void *argument)
     return NULL;
 }
 
-void sl__offload_record(int code, const char *format, va_list arguments)
+void sl__offload_record(int code, bool because, const char *format, va_list arguments)
 {
     struct job *job = current_job;
-    if (job != NULL && format != NULL) {
-        job->message_code = code;
-        (void)vsnprintf(job->message, sizeof job->message, format, arguments);
+    if (job == NULL || format == NULL) {
+        return;
     }
+    char message[MESSAGE_BYTES];
+    char whole[(size_t)2 * MESSAGE_BYTES + sizeof ": "];
+    (void)vsnprintf(message, sizeof message, format, arguments);
+    bool cause = because && job->message[0] != '\0';
+    (void)snprintf(whole, sizeof whole, "%s%s%s", message, cause ? ": " : "", cause ? job->message : "");
+    job->message_code = code;
+    size_t bytes = strnlen(whole, sizeof job->message - 1);
+    memcpy(job->message, whole, bytes);
+    job->message[bytes] = '\0';
 }
 
 int sl_offload_cancelled(char *reason, size_t reason_bytes)
@@ -200,28 +209,13 @@ static int pool_open(sl_runtime *runtime)
     return 0;
 }
 
-static int start_thread(sl_runtime *runtime, struct sl__offload_pool *pool)
-{
-    if (runtime->fail_threads) {
-        return SL_EAGAIN;
-    }
-    pthread_attr_t attributes;
-    (void)pthread_attr_init(&attributes);
-    (void)pthread_attr_setstacksize(&attributes, SL_OFFLOAD_STACK_BYTES);
-    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_t thread;
-    int code = pthread_create(&thread, &attributes, work, pool);
-    (void)pthread_attr_destroy(&attributes);
-    return code == 0 ? 0 : SL_EAGAIN;
-}
-
 /* Queues the job; starts a thread for it unless one is free. */
 static int submit(sl_runtime *runtime, struct sl__offload_pool *pool, struct job *job)
 {
     (void)pthread_mutex_lock(&pool->lock);
     int code = 0;
     if (pool->idle <= pool->queued) {
-        code = start_thread(runtime, pool);
+        code = runtime->fail_threads ? SL_EAGAIN : sl__thread_start(work, pool, SL_OFFLOAD_STACK_BYTES, NULL);
         pool->threads += code == 0;
     }
     if (code == 0) {

@@ -52,6 +52,40 @@ void sl__panic(const char *file, int line, const char *what)
 
 /* ---- opening and closing ---- */
 
+#define CLOCK_RATE_MAX 1e9
+
+static bool clock_is_wrong(const struct sl_simulation_options *simulation)
+{
+    return simulation->start < 0 || simulation->autojump < 0 ||
+           !(simulation->rate >= 0 && simulation->rate <= CLOCK_RATE_MAX);
+}
+
+/* NULL, or what is wrong with the options. */
+static const char *check_options(const struct sl_run_options *options)
+{
+    size_t hooks = 0;
+    if (options == NULL) {
+        return NULL;
+    }
+    while (options->instruments != NULL && options->instruments[hooks] != NULL && hooks <= SL_HOOKS_MAX) {
+        hooks++;
+    }
+    if (options->stack_bytes != 0 &&
+        (options->stack_bytes < SL_STACK_BYTES_MIN || options->stack_bytes > SL_STACK_BYTES_MAX)) {
+        return "stack_bytes is not between 16 KiB and 8 MiB";
+    }
+    if (options->watchdog < 0 || options->spin < 0 || options->grace < 0) {
+        return "negative watchdog, spin or grace";
+    }
+    if (hooks > SL_HOOKS_MAX) {
+        return "more than SL_HOOKS_MAX instruments";
+    }
+    if (options->simulation != NULL && clock_is_wrong(options->simulation)) {
+        return "a simulated clock that goes back, or faster than 1e9";
+    }
+    return NULL;
+}
+
 static void set_options(sl_runtime *runtime, const struct sl_run_options *options)
 {
     struct sl_run_options *own = &runtime->options;
@@ -65,9 +99,8 @@ static void set_options(sl_runtime *runtime, const struct sl_run_options *option
     own->grace = own->grace == 0 ? SL_GRACE : own->grace;
     /* Spread over all bits: small seeds would begin alike. */
     runtime->shuffle_rng = own->shuffle_seed == 0 ? 0 : own->shuffle_seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    size_t most = sizeof runtime->instruments / sizeof runtime->instruments[0];
     const struct sl_hooks *const *instrument = own->instruments;
-    while (instrument != NULL && *instrument != NULL && runtime->instrument_count < most) {
+    while (instrument != NULL && *instrument != NULL) {
         runtime->instruments[runtime->instrument_count++] = *instrument++;
     }
 }
@@ -186,7 +219,11 @@ static int run(const struct sl_run_options *options, sl_task_fn fn, void *arg, s
     if (sl__runtime != NULL) {
         return sl__misuse(SL_EMISUSE, "sl_run(): this thread runs a runtime already");
     }
-    if (fn == NULL) {
+    const char *wrong = fn == NULL ? "no function" : check_options(options);
+    if (wrong != NULL) {
+        if (reterr_error != NULL) {
+            *reterr_error = sl__error_plain(NULL, SL_EINVAL, "sl_run(): %s", wrong);
+        }
         return SL_EINVAL;
     }
     sl_runtime *runtime = sl_calloc(1, sizeof *runtime);

@@ -27,9 +27,10 @@
 
 /* Wide enough that a function's frame does not step over it: compilers probe frames of more than a page. */
 #define GUARD_BYTES ((size_t)16 * 1024)
-#define STACK_BYTES_MIN ((size_t)16 * 1024)
-#define CLASSES 10 /* 16 KiB to 8 MiB */
+#define CLASSES 10 /* SL_STACK_BYTES_MIN to SL_STACK_BYTES_MAX */
 #define SLAB_BYTES ((size_t)5 * 1024 * 1024)
+
+_Static_assert(SL_STACK_BYTES_MIN << (CLASSES - 1) == SL_STACK_BYTES_MAX, "a class for each size");
 
 struct slab {
     struct slab *next;
@@ -87,7 +88,7 @@ static int install_guard(struct sl__stack_pool *pool, char *base)
 /* Maps a slab of stacks of one class and puts them on the cold list. */
 static int map_slab(struct sl__stack_pool *pool, unsigned class_index)
 {
-    size_t stride = (STACK_BYTES_MIN << class_index) + GUARD_BYTES;
+    size_t stride = (SL_STACK_BYTES_MIN << class_index) + GUARD_BYTES;
     size_t count = SLAB_BYTES / stride > 1 ? SLAB_BYTES / stride : 1;
     struct slab *slab = sl_malloc(sizeof *slab + count * sizeof slab->stacks[0]);
     if (slab == NULL) {
@@ -142,7 +143,7 @@ struct sl__stack *sl__stack_get(sl_runtime *runtime, size_t bytes)
 {
     struct sl__stack_pool *pool = runtime->stacks;
     unsigned class_index = 0;
-    while ((STACK_BYTES_MIN << class_index) < bytes) {
+    while ((SL_STACK_BYTES_MIN << class_index) < bytes) {
         class_index++;
     }
     struct sl__stack *stack = pool->hot[class_index];

@@ -6,8 +6,6 @@
 #include "internal.h"
 #include "watchdog.h"
 
-#define STACK_BYTES_MIN ((size_t)16 * 1024)
-#define STACK_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define RECORD_ALIGNMENT 64
 
 /* ---- birth ---- */
@@ -78,7 +76,7 @@ int sl__spawn(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *opt
 {
     sl_runtime *runtime = sl__runtime;
     size_t stack_bytes = options->stack_bytes;
-    if (stack_bytes != 0 && (stack_bytes < STACK_BYTES_MIN || stack_bytes > STACK_BYTES_MAX)) {
+    if (stack_bytes != 0 && (stack_bytes < SL_STACK_BYTES_MIN || stack_bytes > SL_STACK_BYTES_MAX)) {
         return sl_fail(SL_EINVAL, "stack_bytes %zu is not between 16 KiB and 8 MiB", stack_bytes);
     }
     sl_task *task = task_begin(runtime, scope, fn, options);

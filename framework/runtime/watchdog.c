@@ -13,12 +13,13 @@
 #include "watchdog.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "thread.h"
 
 /* Looks at an idle loop before the thread goes to sleep for good: waking it costs the loop a system call. */
 #define IDLE_LOOKS 40
@@ -204,21 +205,6 @@ void sl__watchdog_report(sl_runtime *runtime, sl_task *task)
     sl__log(runtime, SL_LOG_WARNING, "task '%s' held the loop for %lld ms", path, (long long)(held / 1000000));
 }
 
-static int start_thread(struct sl__watchdog *watchdog)
-{
-    pthread_attr_t attributes;
-    (void)pthread_attr_init(&attributes);
-    (void)pthread_attr_setstacksize(&attributes, WATCH_STACK_BYTES);
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's handlers are for its own threads */
-    int code = pthread_create(&watchdog->thread, &attributes, watch, watchdog);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    return code == 0 ? 0 : SL_EAGAIN;
-}
-
 int sl__watchdog_open(sl_runtime *runtime)
 {
     struct sl__watchdog *watchdog = sl_calloc(1, sizeof *watchdog);
@@ -236,7 +222,7 @@ int sl__watchdog_open(sl_runtime *runtime)
     (void)pthread_cond_init(&watchdog->wake, &attributes);
     (void)pthread_condattr_destroy(&attributes);
     (void)pthread_mutex_init(&watchdog->lock, NULL);
-    int code = start_thread(watchdog);
+    int code = sl__thread_start(watch, watchdog, WATCH_STACK_BYTES, &watchdog->thread);
     if (code < 0) {
         (void)pthread_cond_destroy(&watchdog->wake);
         (void)pthread_mutex_destroy(&watchdog->lock);

@@ -152,7 +152,9 @@ static sl_time simulated_now(sl_runtime *runtime)
     struct sl__simulated *simulated = &runtime->simulated;
     if (simulated->options.rate > 0) {
         uint64_t real = uv_hrtime();
-        simulated->now += (sl_time)((double)(real - simulated->real_base) * simulated->options.rate);
+        double passed = (double)(real - simulated->real_base) * simulated->options.rate;
+        sl_time left = SL_NEVER - simulated->now; /* the end of time is as far as it goes */
+        simulated->now += passed < (double)left ? (sl_time)passed : left;
         simulated->real_base = real;
     }
     return simulated->now;
@@ -161,7 +163,8 @@ static sl_time simulated_now(sl_runtime *runtime)
 static sl_time simulated_wall(sl_runtime *runtime)
 {
     /* Some day in 2024, so that dates look like dates; the same in every run of a seed. */
-    return INT64_C(1723161255000000000) + (sl_time)(runtime->simulated.options.seed % 1000000) + simulated_now(runtime);
+    sl_time start = INT64_C(1723161255000000000) + (sl_time)(runtime->simulated.options.seed % 1000000);
+    return sl_time_add(start, simulated_now(runtime));
 }
 
 /* Real nanoseconds until virtual time gets to `deadline` by itself. */

@@ -217,6 +217,34 @@ int stream_closed_after_the_wakeup(stream_pair_fn pair)
     return sl_scope_wait(&scope);
 }
 
+int stream_check_tells_the_end(stream_pair_fn pair)
+{
+    sl_stream *one = NULL;
+    sl_stream *other = NULL;
+    char bytes[8];
+    size_t count = 0;
+    CHECK_EQ(pair(&one, &other), 0);
+    CHECK_EQ(sl_stream_check(one), 0);
+    CHECK_EQ(sl_stream_write(other, "a", 1), 0);
+    CHECK_EQ(sl_stream_read(one, bytes, sizeof bytes, &count), 0); /* waits */
+    CHECK_EQ(sl_stream_write(other, "b", 1), 0);
+    SETTLE(); /* the loop hears of it, and nobody waits */
+    CHECK_EQ(sl_stream_read(one, bytes, sizeof bytes, &count), 0);
+    CHECK_EQ(sl_stream_check(one), 0);
+    CHECK_EQ(sl_stream_write(other, "c", 1), 0);
+    SETTLE();
+    CHECK_EQ(sl_stream_check(one), 0);
+    CHECK_EQ(sl_stream_buffered(one).size_bytes, 1);
+    CHECK_EQ(sl_stream_check(one), 0); /* before the end comes what is unread */
+    sl_stream_consume(one, 1);
+    sl_stream_close(other);
+    SETTLE();
+    CHECK_EQ(sl_stream_check(one), SL_EOF);
+    CHECK_EQ(sl_stream_check(one), SL_EOF);
+    sl_stream_close(one);
+    return 0;
+}
+
 int stream_peer_is_gone(stream_pair_fn pair)
 {
     sl_stream *one = NULL;

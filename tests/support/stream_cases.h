@@ -20,6 +20,8 @@ int stream_waits_can_be_cancelled(stream_pair_fn pair);
 int stream_close_and_reset(stream_pair_fn pair);
 int stream_closed_under_waiters(stream_pair_fn pair);
 int stream_closed_after_the_wakeup(stream_pair_fn pair);
+/* A look at a stream that nobody reads tells what came and that it ended, whatever was read before. */
+int stream_check_tells_the_end(stream_pair_fn pair);
 int stream_peer_is_gone(stream_pair_fn pair);
 /* A writer whose peer does not read stops before `flood_bytes` are written; then nothing is lost. */
 int stream_back_pressure(stream_pair_fn pair, size_t flood_bytes);

@@ -95,8 +95,10 @@ int sl_fail(int code, const char *format, ...) SL_PRINTF(2, 3);
 
 /*
  * As sl_fail(), and keeps what was recorded for this task as the cause: reading a price fails because
- * the connection was reset. Call it only right after a callee failed.
+ * the connection was reset. Call it only right after a callee failed. Of more than SL_ERROR_CAUSES_MAX causes in a row
+ * the oldest are forgotten.
  */
+#define SL_ERROR_CAUSES_MAX 16
 int sl_fail_because(int code, const char *format, ...) SL_PRINTF(2, 3);
 
 #if defined(__clang_analyzer__) && !defined(SL_ERROR_NO_MACROS)

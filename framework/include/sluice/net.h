@@ -45,7 +45,7 @@ struct sl_listen_options {
     int port;        /* 0: the system chooses one, see sl_listener_port() */
     int backlog;     /* connections the system keeps for us; 0: SL_LISTEN_BACKLOG */
     bool reuse_port; /* several listeners share the port, and its connections */
-    unsigned mode;   /* permissions of a Unix socket; 0: 0600 */
+    unsigned mode;   /* permissions of a Unix socket, whatever the umask; 0: 0600 */
 };
 #define SL_LISTEN_BACKLOG 1024
 

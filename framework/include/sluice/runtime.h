@@ -38,17 +38,20 @@ struct sl_hooks {
     int (*after_wait)(void *context);
 };
 
+/* Sets of hooks of one run. */
+#define SL_HOOKS_MAX 8
+
 /* A simulated world: virtual time that jumps when all tasks are blocked, and one seed for every choice. */
 struct sl_simulation_options {
     uint64_t seed;
-    sl_time start;    /* first value of the clock; 0: one second */
+    sl_time start;    /* first value of the clock, not negative; 0: one second */
     sl_time autojump; /* jump to the next deadline when all tasks were blocked for so long of real time; */
                       /* 0: at once; SL_NEVER: never */
-    double rate;      /* virtual seconds a real second; 0: the clock stands still between jumps */
+    double rate;      /* virtual seconds a real second, up to 1e9; 0: the clock stands still between jumps */
 };
 
 struct sl_run_options {
-    size_t stack_bytes;    /* default stack of a task; 0: SL_STACK_BYTES */
+    size_t stack_bytes;    /* default stack of a task, as in struct sl_spawn_options; 0: SL_STACK_BYTES */
     size_t stack_pool_hot; /* idle stacks whose memory is kept; 0: SL_STACK_POOL_HOT */
     uint32_t batch;        /* steps between two polls of the event loop; 0: SL_BATCH */
     uint64_t shuffle_seed; /* not 0: run ready tasks in an order drawn from this seed (tests) */
@@ -60,7 +63,7 @@ struct sl_run_options {
     const struct sl_simulation_options *simulation; /* NULL: the real world */
     sl_log_fn log;                                  /* NULL: standard error, warnings and errors only */
     void *log_context;
-    const struct sl_hooks *const *instruments; /* NULL-terminated, borrowed for the whole run */
+    const struct sl_hooks *const *instruments; /* up to SL_HOOKS_MAX and a NULL, borrowed for the whole run */
 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -80,8 +83,8 @@ struct sl_run_options {
 
 /*
  * Runs fn(arg) as the main task of a new runtime on this thread, until it and all it started have
- * ended. `options` may be NULL. Returns the main task's result; SL_EINVAL without `fn`; SL_EMISUSE when this thread
- * runs a runtime already; SL_ENOMEM; SL_EINTERRUPTED when a signal ended it; SL_EINTERNAL when a part of the runtime
+ * ended. `options` may be NULL. Returns the main task's result; SL_EINVAL without `fn` and for options out of their
+ * range; SL_EMISUSE when this thread runs a runtime already; SL_ENOMEM; SL_EINTERRUPTED when a signal ended it; SL_EINTERNAL when a part of the runtime
  * failed. `reterr_error` (may be NULL) gets the error tree, for sl_error_unref().
  */
 SL_MUST_CHECK int sl_run(const struct sl_run_options *options, sl_task_fn fn, void *arg, sl_error **reterr_error);

@@ -317,7 +317,8 @@ int sl_healthy(void);
 /*
  * Registers fn(arg) to run when the scope closes, after its children have ended: shielded, with
  * `budget` (> 0) as its deadline, in reverse order. A failure is added to the scope's errors; SL_ESTUCK
- * stands for one that its budget ended. 0, SL_ENOMEM, SL_EINVAL, SL_ECLOSED.
+ * stands for one that its budget ended. 0, SL_ENOMEM, SL_EINVAL, SL_ECLOSED, SL_ENOTASK, SL_EMISUSE for another
+ * thread's scope.
  */
 SL_MUST_CHECK int sl_defer(sl_scope *scope, sl_task_fn fn, void *arg, sl_time budget);
 
@@ -332,7 +333,7 @@ int sl_cleanup_arm(sl_cleanup *cleanup, sl_task_fn fn, void *arg, sl_time budget
 void sl_cleanup_disarm(sl_cleanup *cleanup);
 int sl_cleanup_run(sl_cleanup *cleanup);
 
-/* Hands the cleanup to another open scope, as its newest. 0 or SL_ECLOSED (it stays where it was). */
+/* Hands the cleanup to another open scope, as its newest. 0; SL_ECLOSED, SL_EMISUSE (it stays where it was). */
 int sl_cleanup_move(sl_cleanup *cleanup, sl_scope *to);
 
 /* ---- sugar; the functions above are the API ---- */

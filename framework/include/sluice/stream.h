@@ -79,7 +79,7 @@ SL_MUST_CHECK int sl_stream_write_pieces(sl_stream *stream, const struct sl_byte
  */
 SL_MUST_CHECK int sl_stream_write_now(sl_stream *stream, const void *data, size_t size_bytes, size_t *ret_bytes);
 
-/* Ends our side: the peer reads SL_EOF. Over TLS it waits for room. Repeats are fine. */
+/* Ends our side: the peer reads SL_EOF. Over TLS it waits for room; one that was interrupted there goes on when repeated. Repeats are fine. */
 SL_MUST_CHECK int sl_stream_shutdown(sl_stream *stream);
 
 /* Closes and frees; never waits; NULL is fine. Tasks that still use it get SL_ECLOSED. */

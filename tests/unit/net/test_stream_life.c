@@ -77,6 +77,16 @@ C_TEST_REAL_FEW(tcp_listener_drains, "a drained listener gives the connections t
     return listener_drains("127.0.0.1");
 }
 
+C_TEST(memory_check, "a memory pair: a look tells what came, and the end", "")
+{
+    return stream_check_tells_the_end(memory);
+}
+
+C_TEST_REAL_FEW(tcp_check, "a TCP pair: a look tells what came, and the end, also if the loop heard of it unasked", "")
+{
+    return stream_check_tells_the_end(tcp);
+}
+
 C_TEST_REAL_FEW(tcp_peer_is_gone, "writing to a peer that hung up is an error, not the end of the process", "")
 {
     return stream_peer_is_gone(tcp);
@@ -90,4 +100,5 @@ C_TEST_REAL_FEW(tcp_back_pressure, "a writer whose peer does not read waits; not
 SL_TEST_MAIN(cmocka_unit_test(memory_closed_under_waiters), cmocka_unit_test(tcp_closed_under_waiters),
              cmocka_unit_test(memory_closed_after_the_wakeup), cmocka_unit_test(tcp_closed_after_the_wakeup),
              cmocka_unit_test(listener_closed_under_its_acceptor), cmocka_unit_test(tcp_listener_drains),
-             cmocka_unit_test(tcp_peer_is_gone), cmocka_unit_test(tcp_back_pressure))
+             cmocka_unit_test(memory_check), cmocka_unit_test(tcp_check), cmocka_unit_test(tcp_peer_is_gone),
+             cmocka_unit_test(tcp_back_pressure))

@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "sl_conformance.h"
+#include "stream_cases.h"
 #include "tls_pair.h"
 #include "trap_stream.h"
 
 #define MESSAGE_BYTES ((size_t)20000)
 #define ATTEMPTS_MAX 2000
-#define CROWD 400 /* more than a batch of the scheduler: the event loop turns in between */
 
 /* One end of a session: handshake, a message there and one back, the end. */
 struct session {
@@ -195,57 +195,43 @@ C_TEST_REAL_FEW(tls_config_short_of_memory, "the n-th allocation of a configurat
 
 /* ---- closing ---- */
 
-static int reads_until_closed(void *arg)
-{
-    char byte;
-    size_t bytes = 0;
-    CHECK_EQ(sl_stream_read(arg, &byte, 1, &bytes), SL_ECLOSED);
-    return 0;
-}
-
-static int writes_until_closed(void *arg)
-{
-    static const char zeros[65536];
-    int code = 0;
-    while (code == 0) {
-        code = sl_stream_write(arg, zeros, sizeof zeros);
-    }
-    CHECK_EQ(code, SL_ECLOSED);
-    return 0;
-}
-
-static int one_of_the_crowd(void *arg)
-{
-    (void)arg;
-    return sl_checkpoint();
-}
-
-static int closed_under_waiters(enum tls_under under, bool reset)
+static int pair_over(enum tls_under under, sl_stream **ret_one, sl_stream **ret_other)
 {
     struct tls_pair pair;
-    SL_SCOPE(scope);
-    CHECK_EQ(tls_pair_open(under, 5000, &pair), 0);
-    CHECK_EQ(sl_spawn(&scope, reads_until_closed, pair.client), 0);
-    CHECK_EQ(sl_spawn(&scope, writes_until_closed, pair.client), 0);
-    SETTLE();
-    for (int i = 0; i < CROWD; i++) { /* they run only after these */
-        CHECK_EQ(sl_spawn(&scope, one_of_the_crowd, NULL), 0);
-    }
-    (reset ? sl_stream_reset : sl_stream_close)(pair.client);
-    sl_stream_close(pair.server);
-    return sl_scope_wait(&scope);
+    SL_TRY(tls_pair_open(under, 5000, &pair));
+    *ret_one = pair.client;
+    *ret_other = pair.server;
+    return 0;
+}
+
+static int over_memory(sl_stream **ret_one, sl_stream **ret_other)
+{
+    return pair_over(TLS_OVER_MEMORY, ret_one, ret_other);
+}
+
+static int over_tcp(sl_stream **ret_one, sl_stream **ret_other)
+{
+    return pair_over(TLS_OVER_TCP, ret_one, ret_other);
 }
 
 C_TEST(tls_closed_under_waiters, "reader and writer get SL_ECLOSED, also when both ends are gone by then", "")
 {
-    CHECK_EQ(closed_under_waiters(TLS_OVER_MEMORY, false), 0);
-    return closed_under_waiters(TLS_OVER_MEMORY, true);
+    return stream_closed_under_waiters(over_memory);
 }
 
 C_TEST_REAL_FEW(tls_tcp_closed_under_waiters, "the same over TCP", "")
 {
-    CHECK_EQ(closed_under_waiters(TLS_OVER_TCP, false), 0);
-    return closed_under_waiters(TLS_OVER_TCP, true);
+    return stream_closed_under_waiters(over_tcp);
+}
+
+C_TEST(tls_check, "a look tells what came, and the end", "")
+{
+    return stream_check_tells_the_end(over_memory);
+}
+
+C_TEST_REAL_FEW(tls_tcp_check, "the same over TCP", "")
+{
+    return stream_check_tells_the_end(over_tcp);
 }
 
 /* The code that the server reads after all that came. */
@@ -283,6 +269,28 @@ C_TEST(tls_write_cancelled, "a write that was cancelled breaks the stream, and t
                  "'the client' ended the TLS connection without close_notify: truncated?");
     CHECK_EQ(code_at_the_end(pair.server), SL_ECONNRESET); /* each time */
     sl_stream_close(pair.server);
+    return 0;
+}
+
+C_TEST(tls_shutdown_cancelled, "a shutdown that had no room is not over: it goes on when it is repeated", "")
+{
+    struct tls_pair pair;
+    size_t bytes = 0;
+    CHECK_EQ(tls_pair_open(TLS_OVER_MEMORY, 5000, &pair), 0);
+    static const char zeros[4960]; /* with what TLS adds nearly all that fits */
+    CHECK_EQ(sl_stream_write_now(pair.client, zeros, sizeof zeros, &bytes), 0);
+    CHECK_EQ(bytes, sizeof zeros);
+    for (int i = 0; i < 2; i++) {
+        SL_SCOPE(scope, .timeout = SL_MILLISECONDS(20), .move_on = true);
+        CHECK_EQ(sl_stream_shutdown(pair.client), SL_ECANCELED);
+    }
+    CHECK_EQ(sl_stream_write(pair.client, "x", 1), SL_EPIPE);
+    struct sl_view view;
+    CHECK_EQ(sl_stream_peek(pair.server, sizeof zeros, &view), 0); /* makes room */
+    CHECK_EQ(sl_stream_shutdown(pair.client), 0);
+    CHECK_EQ(sl_stream_shutdown(pair.client), 0);
+    CHECK_EQ(code_at_the_end(pair.server), SL_EOF);
+    tls_pair_close(&pair);
     return 0;
 }
 
@@ -366,6 +374,7 @@ C_TEST(tls_in_tls, "TLS through TLS, as behind a proxy that speaks it", "")
 SL_TEST_MAIN(cmocka_unit_test(tls_client_cancelled_everywhere), cmocka_unit_test(tls_server_cancelled_everywhere),
              cmocka_unit_test(tls_one_byte_at_a_time), cmocka_unit_test(tls_short_of_memory),
              cmocka_unit_test(tls_config_short_of_memory), cmocka_unit_test(tls_closed_under_waiters),
-             cmocka_unit_test(tls_tcp_closed_under_waiters), cmocka_unit_test(tls_write_cancelled),
-             cmocka_unit_test(tls_closed_after_a_write), cmocka_unit_test(tls_reset),
-             cmocka_unit_test(tls_close_keeps_the_story), cmocka_unit_test(tls_in_tls))
+             cmocka_unit_test(tls_tcp_closed_under_waiters), cmocka_unit_test(tls_check),
+             cmocka_unit_test(tls_tcp_check), cmocka_unit_test(tls_write_cancelled),
+             cmocka_unit_test(tls_shutdown_cancelled), cmocka_unit_test(tls_closed_after_a_write),
+             cmocka_unit_test(tls_reset), cmocka_unit_test(tls_close_keeps_the_story), cmocka_unit_test(tls_in_tls))

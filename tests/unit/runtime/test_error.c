@@ -55,6 +55,33 @@ C_TEST(a_story_of_causes, "sl_fail_because() keeps what was recorded as the caus
     return 0;
 }
 
+static int count_causes(const sl_error *error)
+{
+    int count = 0;
+    while ((error = sl_error_cause(error)) != NULL) {
+        count++;
+    }
+    return count;
+}
+
+C_TEST(causes_are_bounded, "a task that fails again and again keeps the newest causes, not all of them", "")
+{
+    char before[32] = "the first";
+    CHECK_EQ(sl_fail(SL_EPROTO, "%s", before), SL_EPROTO);
+    for (int i = 0; i < 100 * SL_ERROR_CAUSES_MAX; i++) {
+        sl_error *kept = sl_error_ref(sl_error_last());
+        int depth = count_causes(kept);
+        CHECK_EQ(sl_fail_because(SL_EPIPE, "number %d", i), SL_EPIPE);
+        CHECK_EQ(count_causes(kept), depth); /* what others hold stays as it is */
+        sl_error_unref(kept);
+        CHECK_STRING(sl_error_message(sl_error_cause(sl_error_last())), before);
+        CHECK(count_causes(sl_error_last()) <= SL_ERROR_CAUSES_MAX);
+        CHECK(i >= SL_ERROR_CAUSES_MAX - 1 || count_causes(sl_error_last()) == i + 1);
+        (void)snprintf(before, sizeof before, "number %d", i);
+    }
+    return 0;
+}
+
 #define DEEP 100000
 
 static int deep_trees(void *arg)
@@ -115,4 +142,5 @@ C_TEST(an_error_nobody_collects_is_logged, "a scope left early whose child faile
 }
 
 SL_TEST_MAIN(cmocka_unit_test(codes_have_names_and_texts), cmocka_unit_test(a_story_of_causes),
-             cmocka_unit_test(a_deep_tree_needs_no_deep_stack), cmocka_unit_test(an_error_nobody_collects_is_logged))
+             cmocka_unit_test(causes_are_bounded), cmocka_unit_test(a_deep_tree_needs_no_deep_stack),
+             cmocka_unit_test(an_error_nobody_collects_is_logged))

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -211,6 +212,42 @@ C_TEST_REAL_FEW(a_dump_shows_the_name, "", "")
     return 0;
 }
 
+static int fails_with_a_story(void *arg)
+{
+    static const char long_one[] = "0123456789012345678901234567890123456789012345678901234567890123456789"
+                                   "0123456789012345678901234567890123456789012345678901234567890123456789";
+    (void)sl_fail(SL_ECONNRESET, "read %s", arg == NULL ? "the file" : long_one);
+    return sl_fail_because(SL_EPROTO, "loading %s", arg == NULL ? "it" : long_one);
+}
+
+C_TEST_REAL_FEW(a_function_tells_the_cause_too, "", "")
+{
+    CHECK_EQ(sl_offload(fails_with_a_story, NULL), SL_EPROTO);
+    CHECK_STRING(sl_error_message(sl_error_last()), "loading it: read the file");
+    CHECK_EQ(sl_offload(fails_with_a_story, &gate), SL_EPROTO); /* cut, and nothing worse */
+    CHECK(strncmp(sl_error_message(sl_error_last()), "loading 0123", 12) == 0);
+    return 0;
+}
+
+/* The signals that its thread does not get. */
+static int mask_of_the_thread(void *arg)
+{
+    return pthread_sigmask(SIG_SETMASK, NULL, arg) == 0 ? 0 : SL_EINTERNAL;
+}
+
+C_TEST_REAL_FEW(a_worker_thread_gets_no_signals, "", "")
+{
+    sigset_t before;
+    sigset_t mask;
+    sigset_t after;
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &before), 0);
+    CHECK_EQ(sl_offload(mask_of_the_thread, &mask), 0);
+    CHECK(sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGPIPE) == 1 && sigismember(&mask, SIGUSR1) == 1);
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &after), 0);
+    CHECK(sigismember(&after, SIGTERM) == sigismember(&before, SIGTERM)); /* ours is as it was */
+    return 0;
+}
+
 static void release_without_a_task(void **state)
 {
     (void)state;
@@ -224,4 +261,5 @@ SL_TEST_MAIN(cmocka_unit_test(the_run_ends_before_threads_that_have_not_begun),
              cmocka_unit_test(threads_may_end_while_the_run_does),
              cmocka_unit_test(an_abandoned_function_does_not_stop_a_virtual_clock),
              cmocka_unit_test(the_runtimes_own_limiter_bounds_the_threads), cmocka_unit_test(a_dump_shows_the_name),
+             cmocka_unit_test(a_function_tells_the_cause_too), cmocka_unit_test(a_worker_thread_gets_no_signals),
              cmocka_unit_test(release_without_a_task))

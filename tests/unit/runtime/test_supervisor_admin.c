@@ -408,6 +408,12 @@ static int meddle(void *arg)
     CHECK_EQ(sl_child_start(scope, "a"), SL_EMISUSE);
     CHECK_EQ(sl_child_restart(scope, "a"), SL_EMISUSE);
     CHECK_EQ(sl_child_remove(scope, "a"), SL_EMISUSE);
+    sl_cleanup *cleanup = NULL;
+    CHECK_EQ(sl_defer(scope, child_run, &child, SL_SECONDS(1)), SL_EMISUSE);
+    CHECK_EQ(sl_cleanup_reserve(scope, &cleanup), SL_EMISUSE);
+    SL_SCOPE(own);
+    CHECK_EQ(sl_cleanup_reserve(&own, &cleanup), 0);
+    CHECK_EQ(sl_cleanup_move(cleanup, scope), SL_EMISUSE);
     CHECK_EQ(sl_scope_stop(scope, 0), SL_EMISUSE);
     CHECK_EQ(sl_scope_set_deadline(scope, 1), SL_EMISUSE);
     CHECK_EQ(sl_scope_set_shield(scope, false), SL_EMISUSE);

@@ -275,6 +275,29 @@ static int play_poll(sl_replay *replay, struct stream *stream, size_t source, co
     return judge(replay, source, code, sl_venue_problem(stream->requests));
 }
 
+/* Of the answer, what was wished for: the rest had come before, or was another job's. */
+struct past {
+    struct stream *stream;
+    struct sl_history_wish wish;
+};
+
+static int on_past(void *arg, const sl_market_event *event)
+{
+    const struct past *past = arg;
+    return sl_history_wishes(&past->wish, event) ? on_polled(past->stream, event) : 0;
+}
+
+static int play_history(sl_replay *replay, struct past *past, size_t source, const sl_venue_request *request)
+{
+    const sl_capture_line *line = &replay->sources[source].line;
+    const sl_venue_output output = {.arg = past, .event = on_past};
+    sl_venue_message message = {line->text, line->size_bytes, SL_JSON_PADDED, line->receive_time_ns};
+    sl_venue_answer answer = {0};
+    replay->stats.requests++;
+    int code = sl_venue_decode_rest(past->stream->requests, request, &message, &output, NULL, &answer);
+    return judge(replay, source, code, sl_venue_problem(past->stream->requests));
+}
+
 static int play_answer(sl_replay *replay, struct stream *stream, size_t source)
 {
     const sl_capture_line *line = &replay->sources[source].line;
@@ -380,6 +403,31 @@ static int play_end(struct stream *stream, uint32_t connection, const sl_capture
     return 0;
 }
 
+/* An answer: to a poll, to a request for history, a gap that was filled by that, or a list or snapshot. */
+static int play_response(sl_replay *replay, struct stream *stream, size_t source)
+{
+    const sl_capture_line *line = &replay->sources[source].line;
+    sl_venue venue = stream->driver->venue;
+    sl_venue_request request;
+    struct past past = {.stream = stream};
+    sl_market_event gap;
+    int code = sl_recording_poll_of(line, replay->instruments, venue, &request);
+    if (code > 0) {
+        return play_poll(replay, stream, source, &request);
+    }
+    code = code < 0 ? code : sl_recording_history_of(line, replay->instruments, venue, &request, &past.wish);
+    if (code > 0) {
+        return play_history(replay, &past, source, &request);
+    }
+    code = code < 0 ? code : sl_recording_healed_of(line, replay->instruments, venue, &gap);
+    if (code > 0) {
+        gap.receive_time_ns = line->receive_time_ns;
+        return give(stream, &gap);
+    }
+    return code == 0 ? play_answer(replay, stream, source)
+                     : judge(replay, source, code, "an answer about what no list names");
+}
+
 static int play_line(sl_replay *replay, size_t source)
 {
     const sl_capture_line *line = &replay->sources[source].line;
@@ -398,13 +446,8 @@ static int play_line(sl_replay *replay, size_t source)
     case SL_CAPTURE_RECEIVED:
         return sl_line_is_snapshot(line) ? play_answer(replay, stream, source)
                                          : play_message(replay, stream, connection, source);
-    case SL_CAPTURE_RESPONSE: {
-        sl_venue_request poll;
-        int polled = sl_recording_poll_of(line, replay->instruments, venue, &poll);
-        return polled > 0    ? play_poll(replay, stream, source, &poll)
-               : polled == 0 ? play_answer(replay, stream, source)
-                             : judge(replay, source, polled, "a poll of what no list names");
-    }
+    case SL_CAPTURE_RESPONSE:
+        return play_response(replay, stream, source);
     case SL_CAPTURE_CLOSED:
         return play_end(stream, connection, line);
     default:

@@ -40,7 +40,7 @@ static bool by_id(const struct sl_history_wish *wish)
 
 /* ---- one page ---- */
 
-static bool is_wished(const struct sl_history_wish *wish, const sl_market_event *event)
+bool sl_history_wishes(const struct sl_history_wish *wish, const sl_market_event *event)
 {
     if (event->kind == SL_EVENT_CANDLE) {
         int64_t open = event->as.candle.open_time_ns;
@@ -62,7 +62,13 @@ static int on_row(void *arg, const sl_market_event *event)
     walk->last_id = first || id > walk->last_id ? id : walk->last_id;
     walk->first_time = first || time < walk->first_time ? time : walk->first_time;
     walk->last_time = first || time > walk->last_time ? time : walk->last_time;
-    return !walk->silent && is_wished(walk->wish, event) ? walk->options->event(walk->options->arg, event) : 0;
+    return !walk->silent && sl_history_wishes(walk->wish, event) ? walk->options->event(walk->options->arg, event) : 0;
+}
+
+/* No error in the venue's own form, but what is none of its forms. */
+static bool is_nonsense(const sl_venue_answer *answer, int code)
+{
+    return code != SL_ENOMEM && answer->error_code == 0 && !answer->rate_limited && !answer->no_symbol;
 }
 
 static int fetch_once(struct walk *walk, const sl_venue_request *request)
@@ -74,6 +80,11 @@ static int fetch_once(struct walk *walk, const sl_venue_request *request)
                     &response));
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_response_body(response, &message.size_bytes);
+    int status = sl_response_status(response);
+    bool good = status >= 200 && status <= 299;
+    SL_TRY(good && !walk->silent && options->answer != NULL
+               ? options->answer(options->arg, request, walk->path, &message)
+               : 0);
     sl_venue_output output = {.arg = walk, .event = on_row};
     walk->rows = 0;
     walk->answer = (sl_venue_answer){0};
@@ -82,7 +93,9 @@ static int fetch_once(struct walk *walk, const sl_venue_request *request)
         options->asked(options->arg, walk->rows, message.size_bytes);
     }
     if (code < 0 && code != SL_ECANCELED && walk->decoder->output_code >= 0) {
-        int status = sl_response_status(response);
+        if (good && options->bad != NULL && is_nonsense(&walk->answer, code)) {
+            options->bad(options->arg, &message, code, sl_venue_problem(walk->decoder));
+        }
         code = walk->answer.no_symbol ? SL_ENOENT : status >= 500 || status == 429 ? SL_EAGAIN : code;
         return sl_fail(code, "history of %s: HTTP status %d: %s", request->instrument->symbol, status,
                        sl_venue_problem(walk->decoder));

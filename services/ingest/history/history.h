@@ -46,7 +46,14 @@ struct sl_history_options {
     int (*event)(void *arg, const sl_market_event *event);    /* what lies within the wish; may wait */
     int (*checkpoint)(void *arg, const char *progress);       /* all before it was given out; may wait */
     void (*asked)(void *arg, size_t rows, size_t size_bytes); /* an answer came; for figures; may be NULL */
+    /* An answer whose rows may be given out, before they are: for recordings. May wait; may be NULL. */
+    int (*answer)(void *arg, const sl_venue_request *request, const char *url, const sl_venue_message *message);
+    /* A body that was none of the venue's; may be NULL. */
+    void (*bad)(void *arg, const sl_venue_message *message, int code, const char *problem);
 };
+
+/* Whether an event is one of those that are wished for. */
+bool sl_history_wishes(const struct sl_history_wish *wish, const sl_market_event *event);
 
 /*
  * Walks from where `progress` ("": the beginning) says. 0: all of the wish was given out; 1: it was asked to stop, and

@@ -17,6 +17,9 @@
 
 #define BODY_BYTES (SL_SYMBOL_MAX + 256)
 
+/* Of an address in a recording. */
+#define RECORDED_BYTES 3072
+
 /* The numbers of a job, in the order of its text. */
 enum { FEED, INTERVAL, FROM_ID, TO_ID, FROM_TIME, TO_TIME, REASON, SEEN_TIME, NUMBERS };
 
@@ -100,6 +103,7 @@ static int read_job(const struct sl_program_service *service, const char *body, 
 struct doing {
     struct sl_history_worker *worker;
     sl_job *job;
+    const struct sl_history_job *what;
     sl_time kept; /* when the last checkpoint was */
 };
 
@@ -132,6 +136,37 @@ static void on_asked(void *arg, size_t rows, size_t size_bytes)
     stats->bytes += size_bytes;
 }
 
+/* Into the recording, with what is wished for: `recorded` is longer than any address. */
+static int on_answer(void *arg, const sl_venue_request *request, const char *url, const sl_venue_message *message)
+{
+    const struct doing *doing = arg;
+    char recorded[RECORDED_BYTES];
+    SL_TRY(sl_recording_history_url(url, request, &doing->what->wish, recorded, sizeof recorded));
+    return sl__service_record_answer(doing->worker->service, recorded, message->text, message->size_bytes,
+                                     message->receive_time_ns);
+}
+
+static void on_bad(void *arg, const sl_venue_message *message, int code, const char *problem)
+{
+    const struct doing *doing = arg;
+    struct sl_bad_message bad = {.text = message->text,
+                                 .size_bytes = message->size_bytes,
+                                 .receive_time_ns = message->receive_time_ns,
+                                 .code = code,
+                                 .problem = problem};
+    sl__service_bad(doing->worker->service, &bad);
+}
+
+static int record_healed(struct sl_program_service *service, const sl_market_event *gap)
+{
+    char recorded[RECORDED_BYTES];
+    if (sl_program_recording(service->parts) == NULL) {
+        return 0;
+    }
+    SL_TRY(sl_recording_healed_url(gap, recorded, sizeof recorded));
+    return sl__service_record_answer(service, recorded, "", 0, gap->receive_time_ns);
+}
+
 /* Nothing of the gap is missing any more: the sinks know it by its first id and time. */
 static int tell_healed(struct sl_history_worker *worker, const struct sl_history_job *job)
 {
@@ -142,6 +177,7 @@ static int tell_healed(struct sl_history_worker *worker, const struct sl_history
     event.as.gap = job->gap;
     event.as.gap.healed = true;
     event.as.gap.healed_id = job->gap.to_id;
+    SL_TRY(record_healed(worker->service, &event));
     SL_TRY(sl__service_give(worker->service, &event));
     worker->stats.healed++;
     return 0;
@@ -166,8 +202,9 @@ int sl_history_do(void *arg, sl_job *job)
 {
     struct sl_history_worker *worker = arg;
     struct sl_program_service *service = worker->service;
-    struct doing doing = {worker, job, sl_now()};
     struct sl_history_job what;
+    struct doing doing = {worker, job, &what, sl_now()};
+    bool records = sl_program_recording(service->parts) != NULL;
     const struct sl_history_options options = {.driver = sl_access_driver(service->access),
                                                .instruments = sl_program_instruments(service->parts),
                                                .http = sl_access_http(service->access),
@@ -176,7 +213,9 @@ int sl_history_do(void *arg, sl_job *job)
                                                .arg = &doing,
                                                .event = on_event,
                                                .checkpoint = on_checkpoint,
-                                               .asked = on_asked};
+                                               .asked = on_asked,
+                                               .answer = records ? on_answer : NULL,
+                                               .bad = on_bad};
     int code = read_job(service, sl_job_body(job, NULL), &what);
     if (code == SL_EPROTO) {
         return give_up(worker, job, code);

@@ -5,10 +5,14 @@
  *
  * What was asked stands behind the URL of an answer to a poll, as a fragment that was never sent:
  * https://host/path?query#poll:KIND:INTERVAL_NS:SYMBOL, the symbol empty where all were asked for at once.
+ * Of history it says what of the answer was wished for, too; and a gap that it filled is a line of its own, without a body:
+ * ...#history:FEED:INTERVAL_NS:FROM_ID:FROM_TIME_NS:LIMIT (as asked):FROM_ID:TO_ID:FROM_TIME_NS:TO_TIME_NS:SYMBOL,
+ * #healed:FEED:REASON:FROM_ID:TO_ID:SEEN_TIME_NS:SYMBOL.
  */
 #ifndef SL_INGEST_RECORDING_H
 #define SL_INGEST_RECORDING_H
 
+#include "ingest/history/history.h"
 #include "market/recorder.h"
 #include "sluice/sync.h"
 #include "venues/venue.h"
@@ -39,6 +43,18 @@ SL_MUST_CHECK int sl_recording_poll_url(const char *url, const sl_venue_request 
  */
 SL_MUST_CHECK int sl_recording_poll_of(const sl_capture_line *line, const sl_instruments *instruments, sl_venue venue,
                                        sl_venue_request *ret_request);
+
+/* The URL of an answer with history, as it is recorded; that of a gap that was filled. SL_EMSGSIZE. */
+SL_MUST_CHECK int sl_recording_history_url(const char *url, const sl_venue_request *request,
+                                           const struct sl_history_wish *wish, char *buffer, size_t capacity);
+SL_MUST_CHECK int sl_recording_healed_url(const sl_market_event *gap, char *buffer, size_t capacity);
+
+/* The other way, as sl_recording_poll_of(). `ret_gap` has no times. */
+SL_MUST_CHECK int sl_recording_history_of(const sl_capture_line *line, const sl_instruments *instruments,
+                                          sl_venue venue, sl_venue_request *ret_request,
+                                          struct sl_history_wish *ret_wish);
+SL_MUST_CHECK int sl_recording_healed_of(const sl_capture_line *line, const sl_instruments *instruments, sl_venue venue,
+                                         sl_market_event *ret_gap);
 
 const sl_recorder_stats *sl_recording_get_stats(const sl_recording *recording);
 

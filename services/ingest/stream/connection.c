@@ -558,3 +558,8 @@ uint32_t sl_connection_number(const sl_connection *connection)
 {
     return connection->options.number;
 }
+
+int64_t sl_connection_message_time(const sl_connection *connection)
+{
+    return connection->wall_ns;
+}

@@ -120,6 +120,8 @@ int sl_connection_renew(sl_connection *connection, sl_feed feed, const sl_instru
 const sl_subscriptions *sl_connection_subscriptions(const sl_connection *connection);
 const struct sl_connection_stats *sl_connection_get_stats(const sl_connection *connection);
 uint32_t sl_connection_number(const sl_connection *connection);
+/* When the message came that is being decoded, or the last one: as its events and the recording have it. */
+int64_t sl_connection_message_time(const sl_connection *connection);
 
 #ifdef __cplusplus
 }

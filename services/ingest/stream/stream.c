@@ -102,10 +102,10 @@ static void on_expected(void *arg, const sl_instrument *instrument, sl_feed feed
     }
 }
 
-static int last_trade(sl_stream_service *stream, const sl_venue_notice *notice)
+static int last_trade(sl_stream_service *stream, const sl_venue_notice *notice, int64_t wall_ns)
 {
     SL_TRY(sl__stream_lock(stream));
-    int code = sl_tracker_last_trade(stream->tracker, notice->instrument, notice->id, sl_now(), sl_now_wall());
+    int code = sl_tracker_last_trade(stream->tracker, notice->instrument, notice->id, sl_now(), wall_ns);
     (void)sl_mutex_unlock(&stream->mutex);
     return code;
 }
@@ -119,7 +119,7 @@ static int on_notice(void *arg, const sl_venue_notice *notice)
         sl_event_set(&stream->changed);
         return 0;
     case SL_NOTICE_LAST_TRADE:
-        return notice->instrument == NULL ? 0 : last_trade(stream, notice);
+        return notice->instrument == NULL ? 0 : last_trade(stream, notice, sl_connection_message_time(leg->connection));
     default:
         return 0;
     }

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "endpoint.h"
 #include "own_server.h"
 #include "shell_run.h"
 #include "sl_test.h"
@@ -170,72 +171,6 @@ static void end(struct world *world)
 
 /* ---- looking ---- */
 
-static long number_at(const char *text)
-{
-    return (long)strtod(text, NULL);
-}
-
-/* What the endpoint answers, and with which status. */
-static const char *get(const struct world *world, const char *path, int *ret_status)
-{
-    char line[256];
-    const char *output = NULL;
-    (void)snprintf(line, sizeof line, "curl -s --max-time 20 -w '%%{http_code}' http://127.0.0.1:%d%s",
-                   world->program.port, path);
-    assert_int_equal(shell_run(line, &output), 0);
-    size_t length = strlen(output);
-    *ret_status = length < 3 ? 0 : (int)number_at(output + length - 3);
-    return output;
-}
-
-/* The sum of the samples whose line has the name and the part; -1: there is none. */
-static double metric_in(const char *text, const char *name, const char *part)
-{
-    double sum = 0;
-    bool some = false;
-    size_t length = strlen(name);
-    for (const char *line = text; line != NULL && *line != '\0'; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        size_t bytes = strcspn(line, "\n");
-        const char *found = strstr(line, part);
-        if (strncmp(line, name, length) == 0 && (line[length] == '{' || line[length] == ' ') && found != NULL &&
-            found < line + bytes) {
-            const char *value = line + bytes;
-            while (value[-1] != ' ') {
-                value--;
-            }
-            sum += strtod(value, NULL);
-            some = true;
-        }
-    }
-    return some ? sum : -1;
-}
-
-static double metric(const struct world *world, const char *name, const char *part)
-{
-    int status = 0;
-    const char *text = get(world, "/metrics", &status);
-    assert_int_equal(status, 200);
-    return metric_in(text, name, part);
-}
-
-/* Kilobytes of a line of /proc/PID/status. */
-static long memory_of(const struct world *world, const char *what)
-{
-    char path[64], line[256];
-    long value = 0;
-    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)world->program.pid);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, what, strlen(what)) == 0) {
-            value = number_at(line + strlen(what));
-        }
-    }
-    (void)fclose(file);
-    return value;
-}
-
 static void assert_log_says(const struct world *world, const char *text)
 {
     char line[LINE_BYTES];
@@ -252,26 +187,24 @@ static void assert_log_says(const struct world *world, const char *text)
 
 static bool has_failed(const struct world *world)
 {
-    const char *name = world->plan->fails;
-    return *name == '!' ? metric(world, name + 1, "") < (double)strlen(world->plan->names)
-                        : metric(world, name, "") > 0;
+    return endpoint_metric(world->program.port, world->plan->fails, "") > 0;
 }
 
 /* While there is no room: all the time others have what comes, and the process stays what it was. */
 static void live_without_room(struct world *world)
 {
     double most = 0;
-    long before = memory_of(world, "VmRSS:");
+    long before = memory_of(world->program.pid, "VmRSS:");
     time_t until = time(NULL) + (time_t)sl_test_number("SL_DISK_FULL_SECONDS", 3);
-    double had = metric(world, "sluice_sink_written_events_total", "sink=\"other\"");
+    double had = endpoint_metric(world->program.port, "sluice_sink_written_events_total", "sink=\"other\"");
     while (time(NULL) < until || !has_failed(world)) {
-        double queued = metric(world, "sluice_sink_queued_events", "sink=\"other\"");
+        double queued = endpoint_metric(world->program.port, "sluice_sink_queued_events", "sink=\"other\"");
         most = queued > most ? queued : most;
         assert_int_equal(waitpid(world->program.pid, NULL, WNOHANG), 0);
         pause_ms(50);
     }
-    double has = metric(world, "sluice_sink_written_events_total", "sink=\"other\"");
-    long growth = memory_of(world, "VmHWM:") - before;
+    double has = endpoint_metric(world->program.port, "sluice_sink_written_events_total", "sink=\"other\"");
+    long growth = memory_of(world->program.pid, "VmHWM:") - before;
     print_message("without room: %.0f events to the other disk, at most %.0f of them waited, memory grew by %ld KiB\n",
                   has - had, most, growth);
     assert_true(has > had);
@@ -296,7 +229,7 @@ static void wait_until_delivered(const struct world *world, double queued)
     const char *text = NULL;
     do {
         pause_ms(50);
-        text = get(world, "/metrics", &status);
+        text = endpoint_get(world->program.port, "/metrics", &status);
     } while (metric_in(text, "sluice_sink_spooled_events", "") > 0 ||
              metric_in(text, "sluice_sink_queued_events", "") > queued ||
              metric_in(text, "sluice_sink_up", "} 0") == 0);
@@ -314,7 +247,7 @@ static long untold(const struct world *world, const char *files)
     assert_non_null(strstr(output, " doubled 0 wrong 0 "));
     const char *at = strstr(output, " untold ");
     assert_non_null(at);
-    return number_at(at + strlen(" untold "));
+    return (long)strtod(at + strlen(" untold "), NULL);
 }
 
 /* What is not in a store is what was counted as dropped. */
@@ -350,21 +283,21 @@ static void go_through(const struct plan *plan)
         fill_disk(&world);
     }
     assert_int_equal(own_server_start(&world.program), 0);
-    while (metric(&world, "sluice_sink_written_events_total", "sink=\"other\"") < 300) {
+    while (endpoint_metric(world.program.port, "sluice_sink_written_events_total", "sink=\"other\"") < 300) {
         pause_ms(20);
     }
     if (!plan->from_the_beginning) {
         fill_disk(&world);
     }
     live_without_room(&world);
-    const char *answer = get(&world, "/readyz", &status);
+    const char *answer = endpoint_get(world.program.port, "/readyz", &status);
     if (status != (plan->loses ? 503 : 200) ||
         (plan->loses && strstr(answer, "{\"check\":\"sinks\",\"reason\":\"sink ") == NULL)) {
         fail_msg("/readyz says: %s", answer);
     }
     make_room(&world);
     wait_until_delivered(&world, BEHIND_MAX);
-    answer = get(&world, "/readyz", &status);
+    answer = endpoint_get(world.program.port, "/readyz", &status);
     if (status != 200) {
         fail_msg("with room again /readyz says: %s", answer);
     }
@@ -372,13 +305,13 @@ static void go_through(const struct plan *plan)
     own_server_stop(&world.exchange, SIGTERM); /* now the truth is known */
     pause_ms(300);
     wait_until_delivered(&world, 0);
-    double dropped = metric(&world, "sluice_sink_dropped_events_total", "");
-    double received = metric(&world, "sluice_sink_received_events_total", "");
-    double written = metric(&world, "sluice_sink_written_events_total", "");
+    double dropped = endpoint_metric(world.program.port, "sluice_sink_dropped_events_total", "");
+    double received = endpoint_metric(world.program.port, "sluice_sink_received_events_total", "");
+    double written = endpoint_metric(world.program.port, "sluice_sink_written_events_total", "");
     print_message("received %.0f, written %.0f, dropped %.0f\n", received, written, dropped);
     assert_true(received == written + dropped);
     assert_true(plan->loses ? dropped > 0 : dropped == 0);
-    double from_file = metric(&world, "sluice_sink_dropped_events_total", "kind=\"file\"");
+    double from_file = endpoint_metric(world.program.port, "sluice_sink_dropped_events_total", "kind=\"file\"");
     own_server_stop(&world.program, SIGTERM);
     assert_log_says(&world, plan->says);
     compare(&world, (long)from_file, (long)(dropped - from_file));

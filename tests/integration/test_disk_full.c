@@ -34,8 +34,8 @@
 /* What the sink on another disk may have to write, at any look: a second's worth, and more on a busy machine. */
 #define BEHIND_MAX (RATE * SL_TEST_SLOWER)
 
-/* Two queues of 1 MiB, their batches, and what the allocator keeps of that; a sanitizer keeps more. */
-#define GROWTH_MAX_KIB (SL_TEST_SLOWER == 1 ? 32 * 1024 : 128 * 1024)
+/* Queues of 1 MiB, their batches, SQLite's cache, and what the allocator keeps of that. */
+#define GROWTH_MAX_KIB (64 * 1024)
 
 struct plan {
     const char *sinks;  /* $S: the folder on the small disk; $F: the one on the other */
@@ -140,6 +140,7 @@ static void write_files(const struct world *world)
 static void begin(struct world *world, const struct plan *plan)
 {
     *world = (struct world){.plan = plan};
+    memory_counts();
     own_server_prepare(&world->exchange);
     own_server_prepare(&world->program);
     const struct scratch_folder folder = world->program.folder; /* a copy: gcc sees that nothing overlaps */

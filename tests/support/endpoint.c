@@ -50,6 +50,15 @@ double endpoint_metric(int port, const char *name, const char *part)
     return metric_in(text, name, part);
 }
 
+void memory_counts(void)
+{
+    char options[512];
+    const char *own = getenv("ASAN_OPTIONS");
+    (void)snprintf(options, sizeof options, "%s:quarantine_size_mb=1:thread_local_quarantine_size_kb=64",
+                   own == NULL ? "" : own);
+    assert_int_equal(setenv("ASAN_OPTIONS", options, 1), 0);
+}
+
 long memory_of(pid_t pid, const char *what)
 {
     char path[64], line[256];

@@ -14,6 +14,9 @@ double metric_in(const char *text, const char *name, const char *part);
 /* The same of what /metrics says now. */
 double endpoint_metric(int port, const char *name, const char *part);
 
+/* Of programs that are started from now on memory that is freed is not kept for long, also under AddressSanitizer. */
+void memory_counts(void);
+
 /* KiB of a line of /proc/PID/status ("VmRSS:"). */
 long memory_of(pid_t pid, const char *what);
 

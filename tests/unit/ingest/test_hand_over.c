@@ -233,9 +233,9 @@ C_TEST_REAL_FEW(a_lease_that_comes_back_may_have_been_anothers,
     SL_SCOPE(tasks);
     static struct two two; /* too large for a task's stack */
     CHECK_EQ(begin(&scope, &tasks, &two), 0);
+    CHECK_EQ(two.first.unknown, 0);
     CHECK_EQ(sl_scope_stop(two.second.scope, SL_SECONDS(10)), 0); /* the first has no book: after `drain` it ends */
     UNTIL(two.second.ended);
-    CHECK_EQ(two.first.unknown, 0);
     two.first.pending = false;
     two.first.id = 2000;
     UNTIL(is_ready(&two.first) && two.first.unknown == 1);

@@ -86,7 +86,7 @@ static words words_at(const char *data)
     return some;
 }
 
-#define SHORT_BYTES_MAX 512
+#define SHORT_BYTES_MAX 1024
 
 /* Short ASCII, of which most market data consists, is seen quicker than the call of simdjson's validator takes. */
 static bool is_short_ascii(const char *data, size_t size_bytes)

@@ -173,6 +173,11 @@ bool sl_ws_compresses(const sl_ws *ws)
     return ws->agreed.on;
 }
 
+struct sl_view sl_ws_ahead(const sl_ws *ws)
+{
+    return (struct sl_view){ws->at, (size_t)(ws->end - ws->at)};
+}
+
 const sl_stream *sl_ws_stream(const sl_ws *ws)
 {
     return ws->stream;

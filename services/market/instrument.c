@@ -180,6 +180,13 @@ const sl_instrument *sl_instruments_find(const sl_instruments *table, sl_venue v
     return find_symbol(table, venue, symbol, size_bytes);
 }
 
+void sl_instruments_prefetch(const sl_instruments *table, sl_venue venue, const char *symbol, size_t size_bytes)
+{
+    if (table->count > 0 && size_bytes < SL_SYMBOL_MAX) {
+        __builtin_prefetch(&table->symbols.places[hash_of(venue, symbol, size_bytes) & table->symbols.mask]);
+    }
+}
+
 const sl_instrument *sl_instruments_find_name(const sl_instruments *table, sl_venue venue, const char *name)
 {
     const sl_instrument *delisted = NULL; /* a name may be used again by the venue's next instrument */

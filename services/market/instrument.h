@@ -118,6 +118,9 @@ const sl_instrument *sl_instruments_find(const sl_instruments *table, sl_venue v
                                          size_t size_bytes);
 const sl_instrument *sl_instruments_find_name(const sl_instruments *table, sl_venue venue, const char *name);
 
+/* A symbol will be looked for soon: where it would be found is fetched into the processor's cache. Changes nothing. */
+void sl_instruments_prefetch(const sl_instruments *table, sl_venue venue, const char *symbol, size_t size_bytes);
+
 /* How many there are, and the one with an index (NULL from sl_instruments_count() on). */
 size_t sl_instruments_count(const sl_instruments *table);
 const sl_instrument *sl_instruments_at(const sl_instruments *table, size_t index);

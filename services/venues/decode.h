@@ -115,6 +115,9 @@ static inline sl_levels sl__levels(const sl_venue_decoder *decoder)
  */
 const sl_instrument *sl__instrument(sl_venue_decoder *decoder, sl_json_text symbol);
 
+/* For an event that sl__event_begin() clears: it need not be cleared twice (-ftrivial-auto-var-init). */
+#define SL_UNINITIALIZED __attribute__((uninitialized))
+
 /* An event's head, everything else 0. */
 static inline void sl__event_begin(const sl_venue_decoder *decoder, const sl_venue_message *message, sl_event_kind kind,
                                    sl_feed feed, const sl_instrument *instrument, sl_market_event *ret_event)

@@ -207,6 +207,12 @@ typedef struct sl_venue_driver {
     int (*decode)(sl_venue_decoder *decoder, const sl_venue_message *message, const sl_venue_output *output);
 
     /*
+     * Bytes that have come behind the message that is decoded next, unchecked: what the one behind it will need may be
+     * fetched into the processor's cache meanwhile. Changes nothing. May be NULL.
+     */
+    void (*look_ahead)(const sl_venue_decoder *decoder, const char *bytes, size_t size_bytes);
+
+    /*
      * Writes the path and query to connect to for these subscriptions, NUL-terminated; returns its length,
      * SL_EINVAL (they cannot share a connection; a symbol with characters that do not belong there), SL_EMSGSIZE.
      */

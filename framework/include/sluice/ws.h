@@ -17,6 +17,7 @@
 #define SLUICE_WS_H
 
 #include "sluice/http.h"
+#include "sluice/stream.h"
 #include "sluice/time.h"
 #include "sluice/tls.h"
 
@@ -146,6 +147,12 @@ SL_MUST_CHECK int sl_ws_close(sl_ws *ws, int code, const char *reason);
 /* The code and reason of the peer's close frame: 1005 when it gave none, 0 and "" before it came. */
 int sl_ws_close_code(const sl_ws *ws);
 const char *sl_ws_close_reason(const sl_ws *ws);
+
+/*
+ * What has come behind the message that was received last, heads of frames and all, unchecked: for guesses at what comes
+ * next. Borrowed until the next call of sl_ws_receive(); `data` may be NULL when there is nothing.
+ */
+struct sl_view sl_ws_ahead(const sl_ws *ws);
 
 /* The stream below, for addresses and counts; borrowed. */
 const sl_stream *sl_ws_stream(const sl_ws *ws);

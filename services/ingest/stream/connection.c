@@ -22,6 +22,9 @@
 /* What one read brought came at one time: the clocks are asked once for so many messages of it at most. */
 #define MESSAGES_OF_ONE_TIME 64
 
+/* What is held of fewer instruments lies in the processor's caches anyway. */
+#define LOOKS_AHEAD_INSTRUMENTS 2048
+
 struct sl_connection {
     struct sl_connection_options options;
     sl_subscriptions *subscriptions;
@@ -40,6 +43,7 @@ struct sl_connection {
     const char *end_why;
     uint64_t heard;       /* bytes, when the clocks were asked */
     uint32_t of_one_time; /* messages since then */
+    bool looks_ahead;     /* at the message behind the one that is decoded */
     int64_t wall_ns;      /* of the last message: no two are the same */
     sl_time quiet_since;  /* the last event, or 0: it cannot be known how long there was none */
     sl_time quiet_at;     /* when the longest silence of late was over */
@@ -350,6 +354,8 @@ static int64_t note_time(sl_connection *connection)
     connection->of_one_time = 0;
     connection->stats.last_message_at = sl_now();
     connection->wall_ns = sl_now_wall();
+    connection->looks_ahead = connection->options.driver->look_ahead != NULL &&
+                              sl_instruments_count(connection->options.instruments) >= LOOKS_AHEAD_INSTRUMENTS;
     return connection->wall_ns;
 }
 
@@ -362,6 +368,10 @@ static int on_message(sl_connection *connection, const struct sl_ws_message *mes
     if (connection->options.frame != NULL) {
         SL_TRY(connection->options.frame(connection->options.output.arg, connection, message->data, message->size_bytes,
                                          time_ns));
+    }
+    if (connection->looks_ahead) {
+        struct sl_view ahead = sl_ws_ahead(connection->ws);
+        connection->options.driver->look_ahead(connection->decoder, ahead.data, ahead.size_bytes);
     }
     sl_venue_message raw = {message->data, message->size_bytes, SL_JSON_PADDED, time_ns};
     int code = sl_venue_decode(connection->decoder, &raw, &connection->output);

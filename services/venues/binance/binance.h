@@ -5,7 +5,8 @@
  *
  *   driver.c   the three drivers: facts and limits
  *   decode.c   messages of the streams
- *   plain.c    the form that nearly all of these have, read in one pass
+ *   plain.c    the form that nearly all of these have, read in one pass (plain_vector.c: by vectors)
+ *   ahead.c    a look at the message behind the one that is decoded
  *   rest.c     paths of requests, what they cost, answers
  *   quotes.c   of them tickers, best prices and funding, of one instrument or of all
  *   control.c  names of streams, SUBSCRIBE and UNSUBSCRIBE
@@ -43,9 +44,10 @@ _Static_assert('a' - 'Z' - 1 == 6 && SL__BINANCE_SLOTS <= 64, "six places betwee
 
 struct sl__binance_field {
     sl_json_text text;
-    int type;      /* sl_json_type */
-    bool whole;    /* plain.c has read it already: */
-    int64_t value; /* the integer that it is */
+    int type;            /* sl_json_type */
+    bool whole, decimal; /* plain.c has read it already: */
+    int8_t exponent;     /* of the decimal, */
+    int64_t value;       /* its mantissa, or the integer that it is */
 };
 
 struct sl__binance_fields {
@@ -58,10 +60,21 @@ struct sl__binance {
     struct sl__binance_fields outer; /* of the event's object, and of the envelope around it */
     struct sl__binance_fields inner; /* of "k" and "o" in it */
     sl_json_text stream;
+    bool (*read_plain)(struct sl__binance *binance, const sl_venue_message *message, const sl_venue_output *output);
     const sl_venue_output *output; /* plain.c: of the message that is read */
     const char *expected_symbol;   /* plain.c: where the symbol stands that was looked up ahead, */
     const sl_instrument *expected; /* and what it led to */
 };
+
+/* Whether this processor does what plain_vector.c is compiled for. */
+static inline bool sl__binance_has_avx2(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+#else
+    return false;
+#endif
+}
 
 static inline bool sl__binance_has(const struct sl__binance_fields *fields, int slot)
 {
@@ -76,10 +89,15 @@ void sl__binance_note(struct sl__binance_fields *fields, int slot, int type);
 
 /*
  * plain.c: reads a message of the plain form as sl__binance_read() and sl_json_finish() would; false, with fields and
- * levels half read, for all others.
+ * levels half read, for all others. The second one is for processors that have AVX2 (and BMI).
  */
 bool sl__binance_read_plain(struct sl__binance *binance, const sl_venue_message *message,
                             const sl_venue_output *output);
+bool sl__binance_read_plain_avx2(struct sl__binance *binance, const sl_venue_message *message,
+                                 const sl_venue_output *output);
+
+/* ahead.c: what the driver points to. */
+void sl__binance_look_ahead(const sl_venue_decoder *decoder, const char *bytes, size_t size_bytes);
 
 /* decode.c: reads the object under the cursor into `outer` (levels into the sides). 0 or an error. */
 SL_MUST_CHECK int sl__binance_read(struct sl__binance *binance);

@@ -25,29 +25,23 @@ static bool is_text(sl_json_text text, sl_json_text other)
 
 int sl__binance_slot(sl_json_text key)
 {
-#define NAME(text, slot)                                                                                               \
-    {                                                                                                                  \
-        {text, sizeof(text) - 1}, slot                                                                                 \
+#define SLOT_IF(name, slot)                                                                                            \
+    if (sl_json_is(key, name)) {                                                                                       \
+        return slot;                                                                                                   \
     }
-    static const struct {
-        sl_json_text name;
-        int slot;
-    } names[] = {
-        NAME("pu", SL__BINANCE_PREVIOUS),   NAME("id", SL__BINANCE_ID),
-        NAME("cs", SL__BINANCE_STATUS),     NAME("code", SL__BINANCE_CODE),
-        NAME("msg", SL__BINANCE_MSG),       NAME("result", SL__BINANCE_RESULT),
-        NAME("symbol", SL__BINANCE_SYMBOL), NAME("lastUpdateId", SL__BINANCE_LAST_UPDATE),
-    };
-#undef NAME
     if (key.size_bytes == 1) {
         char c = key.data[0];
         return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ? SL__BINANCE_LETTER(c) : SL__BINANCE_IGNORED;
     }
-    for (size_t at = 0; at < sizeof(names) / sizeof(names[0]); at++) {
-        if (is_text(key, names[at].name)) {
-            return names[at].slot;
-        }
-    }
+    SLOT_IF("pu", SL__BINANCE_PREVIOUS)
+    SLOT_IF("id", SL__BINANCE_ID)
+    SLOT_IF("cs", SL__BINANCE_STATUS)
+    SLOT_IF("code", SL__BINANCE_CODE)
+    SLOT_IF("msg", SL__BINANCE_MSG)
+    SLOT_IF("result", SL__BINANCE_RESULT)
+    SLOT_IF("symbol", SL__BINANCE_SYMBOL)
+    SLOT_IF("lastUpdateId", SL__BINANCE_LAST_UPDATE)
+#undef SLOT_IF
     return SL__BINANCE_IGNORED;
 }
 
@@ -102,7 +96,7 @@ static int read_fields(struct sl__binance *binance, struct sl__binance_fields *f
         int slot = sl__binance_slot(key);
         if (slot != SL__BINANCE_IGNORED) {
             fields->present |= UINT64_C(1) << slot;
-            fields->fields[slot] = (struct sl__binance_field){text, type, false, 0};
+            fields->fields[slot] = (struct sl__binance_field){.text = text, .type = type};
         } else if (nesting == 0 && type == SL_JSON_STRING && sl_json_is(key, "stream")) {
             binance->stream = text;
         }
@@ -133,6 +127,14 @@ static int get(struct sl__binance *binance, const struct sl__binance_fields *fie
 }
 
 /* The field in `slot` as an integer. */
+static int get_int_carefully(struct sl__binance *binance, const struct sl__binance_fields *fields, int slot,
+                             const char *what, const char *name, int64_t *ret_value)
+{
+    sl_json_text text = {"", 0};
+    SL_TRY(get(binance, fields, slot, SL_JSON_NUMBER, what, name, &text));
+    return sl__text_int(&binance->base, what, name, text, ret_value);
+}
+
 static inline int get_int(struct sl__binance *binance, const struct sl__binance_fields *fields, int slot,
                           const char *what, const char *name, int64_t *ret_value)
 {
@@ -141,9 +143,7 @@ static inline int get_int(struct sl__binance *binance, const struct sl__binance_
         *ret_value = field->value;
         return 0;
     }
-    sl_json_text text = {"", 0};
-    SL_TRY(get(binance, fields, slot, SL_JSON_NUMBER, what, name, &text));
-    return sl__text_int(&binance->base, what, name, text, ret_value);
+    return get_int_carefully(binance, fields, slot, what, name, ret_value);
 }
 
 int sl__binance_int(struct sl__binance *binance, const struct sl__binance_fields *fields, int slot, const char *what,
@@ -203,6 +203,10 @@ static inline int get_decimal(struct sl__binance *binance, const struct sl__bina
                               const char *what, sl_decimal *ret_value)
 {
     const struct sl__binance_field *field = &fields->fields[SL__BINANCE_LETTER(letter)];
+    if (sl__binance_has(fields, SL__BINANCE_LETTER(letter)) && field->decimal) {
+        *ret_value = (sl_decimal){field->value, field->exponent};
+        return 0;
+    }
     return sl__binance_has(fields, SL__BINANCE_LETTER(letter)) && field->type == SL_JSON_STRING &&
                    sl__decimal_read_short(field->text.data, field->text.size_bytes, ret_value)
                ? 0
@@ -260,7 +264,7 @@ static int give_trade(struct sl__binance *binance, const sl_venue_message *messa
 {
     const struct sl__binance_fields *fields = &binance->outer;
     const char *what = aggregate ? "aggTrade" : "trade";
-    sl_market_event event;
+    sl_market_event event SL_UNINITIALIZED;
     sl_trade *trade = &event.as.trade;
     sl_json_text maker = {"", 0};
     int code =
@@ -357,7 +361,7 @@ static int give_delta(struct sl__binance *binance, const sl_venue_message *messa
     const struct sl__binance_fields *fields = &binance->outer;
     bool spot = sl__binance_is_spot(&binance->base);
     uint32_t depth = partial_depth(binance->stream);
-    sl_market_event event;
+    sl_market_event event SL_UNINITIALIZED;
     sl_book_delta *delta = &event.as.delta;
     int code = begin(binance, fields, what, message, SL_EVENT_BOOK_DELTA, SL_FEED_DEPTH, &event);
     if (code <= 0) {
@@ -608,7 +612,7 @@ static int give(struct sl__binance *binance, const sl_venue_message *message, co
 int sl__binance_decode(sl_venue_decoder *decoder, const sl_venue_message *message, const sl_venue_output *output)
 {
     struct sl__binance *binance = (struct sl__binance *)decoder;
-    if (sl__binance_read_plain(binance, message, output)) {
+    if (binance->read_plain(binance, message, output)) {
         return give(binance, message, output);
     }
     binance->expected_symbol = NULL;

@@ -6,7 +6,10 @@
 
 static int decoder_new(const sl_venue_decoder_options *options, sl_venue_decoder **ret_decoder)
 {
-    return sl__decoder_new(sl_venue_driver_of(options->venue), options, sizeof(struct sl__binance), ret_decoder);
+    SL_TRY(sl__decoder_new(sl_venue_driver_of(options->venue), options, sizeof(struct sl__binance), ret_decoder));
+    ((struct sl__binance *)*ret_decoder)->read_plain =
+        sl__binance_has_avx2() ? sl__binance_read_plain_avx2 : sl__binance_read_plain;
+    return 0;
 }
 
 /* Requests need not have an instrument: each market has its own functions. */
@@ -40,8 +43,8 @@ MARKET(coinm, SL_VENUE_BINANCE_COINM)
 /* The same for all three. */
 #define COMMON                                                                                                         \
     .consecutive_trades = true, .decoder_new = decoder_new, .decode = sl__binance_decode,                              \
-    .stream_path = sl__binance_stream_path, .together = sl__binance_together, .subscribe = sl__binance_subscribe,      \
-    .decode_rest = sl__binance_decode_rest, .decoder_free = sl__decoder_free
+    .look_ahead = sl__binance_look_ahead, .stream_path = sl__binance_stream_path, .together = sl__binance_together,    \
+    .subscribe = sl__binance_subscribe, .decode_rest = sl__binance_decode_rest, .decoder_free = sl__decoder_free
 
 /*
  * "A WebSocket connection has a limit of 5 incoming messages per second" (pings, pongs and JSON all count: one a

@@ -6,12 +6,21 @@
  *
  * Nothing is decided here. Whatever is not exactly of this form, and whatever is wrong, is read again by the JSON
  * cursor (decode.c); and what is read here is what that would have read: tests/fuzz/fuzz_binance.c compares the two.
+ *
+ * It is compiled twice: for any processor, and by plain_vector.c for those that have AVX2 (decimal_vector.h).
  */
 #include "binance.h"
 #include "market/decimal_scan.h"
+#include "market/decimal_vector.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
+#endif
+
+#ifdef __AVX2__
+#define READ_PLAIN sl__binance_read_plain_avx2
+#else
+#define READ_PLAIN sl__binance_read_plain
 #endif
 
 #define PIECE_BYTES 16
@@ -150,6 +159,59 @@ static inline bool read_number(struct window *window, unsigned from, unsigned *r
     return true;
 }
 
+#ifdef __AVX2__
+/*
+ * ["price","quantity"], both with a point and of 16 characters at most, together in one window: what is behind it; NULL for
+ * all others. That is known by the bracket, so the next level is begun before the numbers of this one are found.
+ */
+static inline const char *read_short_level(const char *at, sl_level *ret_level)
+{
+    const char *price = at + 2;
+    __m256i window = _mm256_loadu_si256((const __m256i *)(const void *)price);
+    uint32_t brackets = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(window, _mm256_set1_epi8(']')));
+    uint64_t others = sl__vector_others32(window) | ~(uint64_t)UINT32_MAX;
+    int price_point = __builtin_ctzll(others);
+    others &= others - 1;
+    int price_end = __builtin_ctzll(others);
+    others >>= price_end + 3;
+    const char *quantity = price + price_end + 3;
+    int point = __builtin_ctzll(others);
+    others &= others - 1;
+    int end = __builtin_ctzll(others);
+    const char *bracket = price + __builtin_ctz(brackets | 1u << 31);
+    if (load2(at) != TWO('[', '"') || price[price_point] != '.' || load2(price + price_end) != TWO('"', ',') ||
+        price[price_end + 2] != '"' || quantity[point] != '.' || load2(quantity + end) != TWO('"', ']') ||
+        quantity + end + 1 != bracket ||
+        (sl__vector_misfit(price, price_point, price_end) | sl__vector_misfit(quantity, point, end)) < 0) {
+        return NULL;
+    }
+    sl__vector_decimals(price, price_point, price_end, quantity, point, end, ret_level);
+    return bracket + 1;
+}
+
+/* As many of them as follow each other and have room in the side: what is behind the last one; `at` when there is none. */
+static __attribute__((noinline)) const char *read_short_levels(const char *at, const char *end,
+                                                               struct sl__venue_side *side)
+{
+    sl_level *levels = side->levels;
+    const char *behind = at;
+    size_t count = side->count;
+    for (size_t capacity = side->capacity; count < capacity && at < end; at = behind + 1) {
+        const char *next = read_short_level(at, &levels[count]);
+        if (next == NULL) {
+            break;
+        }
+        behind = next;
+        count++;
+        if (*behind != ',') {
+            break;
+        }
+    }
+    side->count = count;
+    return behind;
+}
+#endif
+
 /* ["price","quantity"]: what is behind it; NULL for other forms. */
 static inline const char *read_level(const char *at, sl_level *ret_level)
 {
@@ -183,6 +245,18 @@ static const char *read_side(struct reader *reader, struct sl__venue_side *side,
         return at + 1;
     }
     while (at < reader->end) {
+#ifdef __AVX2__
+        const char *behind = read_short_levels(at, reader->end, side);
+        if (behind != at) {
+            if (*behind != ',') {
+                return *behind == ']' ? behind + 1 : NULL;
+            }
+            at = behind + 1;
+            if (at >= reader->end) {
+                break;
+            }
+        }
+#endif
         sl_level *level = NULL;
         if (sl__levels_add(&reader->binance->base, side, &level) < 0) {
             return NULL;
@@ -198,13 +272,13 @@ static const char *read_side(struct reader *reader, struct sl__venue_side *side,
 
 /* ---- fields ---- */
 
-static const char *read_object(struct reader *reader, const char *at, bool outermost);
+static const char *read_event(struct reader *reader, const char *at, bool outermost);
 
 /* An array of levels, or the event in its envelope; `at` is its bracket. */
 static const char *read_container(struct reader *reader, sl_json_text key, int slot, const char *at, bool outermost)
 {
     if (*at == '{') {
-        return outermost && sl_json_is(key, "data") ? read_object(reader, at, false) : NULL;
+        return outermost && sl_json_is(key, "data") ? read_event(reader, at, false) : NULL;
     }
     struct sl__binance *binance = reader->binance;
     if (slot == SL__BINANCE_LETTER('b') || sl_json_is(key, "bids")) {
@@ -218,15 +292,31 @@ static const char *read_container(struct reader *reader, sl_json_text key, int s
     return NULL;
 }
 
-static inline const char *read_literal(const char *at, const char *text, size_t size_bytes, int type,
-                                       struct sl__binance_field *ret_field)
+static inline __attribute__((always_inline)) const char *
+read_literal(const char *at, const char *text, size_t size_bytes, int type, struct sl__binance_field *ret_field)
 {
-    *ret_field = (struct sl__binance_field){{text, size_bytes}, type, false, 0};
+    *ret_field = (struct sl__binance_field){.text = {text, size_bytes}, .type = type};
     return memcmp(at, text, size_bytes) == 0 ? at + size_bytes : NULL;
 }
 
+/*
+ * What is behind a value of `size_bytes`. Most often it is as long as the last one in its place was, and then the processor
+ * goes on from there before it has found the end.
+ */
+static inline const char *behind_value(const char *at, size_t size_bytes, const struct sl__binance_field *last)
+{
+    const char *behind = at + last->text.size_bytes;
+    __asm__("" : "+r"(behind)); /* what makes it a guess is not seen by the compiler */
+    if (last->text.size_bytes != size_bytes) {
+        __asm__ volatile("");
+        behind = at + size_bytes;
+    }
+    return behind;
+}
+
 /* A whole number without sign. */
-static inline const char *read_whole(const char *at, const char *end, struct sl__binance_field *ret_field)
+static __attribute__((noinline)) const char *read_long(const char *at, const char *end,
+                                                       struct sl__binance_field *ret_field)
 {
     const char *stop = at;
     uint64_t value = 0;
@@ -238,23 +328,63 @@ static inline const char *read_whole(const char *at, const char *end, struct sl_
         }
     }
     size_t size_bytes = (size_t)(stop - at);
-    *ret_field =
-        (struct sl__binance_field){{at, size_bytes}, SL_JSON_NUMBER, size_bytes <= DIGITS_SAFE, (int64_t)value};
+    *ret_field = (struct sl__binance_field){
+        .text = {at, size_bytes}, .type = SL_JSON_NUMBER, .whole = size_bytes <= DIGITS_SAFE, .value = (int64_t)value};
     return size_bytes == 0 || (*at == '0' && size_bytes > 1) ? NULL : stop;
+}
+
+static inline const char *read_whole(const char *at, const char *end, struct sl__binance_field *ret_field)
+{
+#ifdef __AVX2__
+    unsigned count = (unsigned)__builtin_ctz(sl__vector_others16(at)); /* 16: there may be more digits */
+    if (count - 1 < SL__VECTOR_BYTES - 1 && *at != '0') {
+        const char *behind = behind_value(at, count, ret_field);
+        *ret_field = (struct sl__binance_field){
+            .text = {at, count}, .type = SL_JSON_NUMBER, .whole = true, .value = (int64_t)sl__vector_whole(at, count)};
+        return behind;
+    }
+#endif
+    return read_long(at, end, ret_field);
+}
+
+/* A string from behind its first quote to behind its last one. NULL for other forms. */
+static inline const char *read_text(const char *at, const char *end, struct sl__binance_field *ret_field)
+{
+    const char *stop = find_quote(at, end);
+    if (stop == NULL) {
+        return NULL;
+    }
+    const char *behind = behind_value(at, (size_t)(stop - at), ret_field);
+    *ret_field = (struct sl__binance_field){.text = {at, (size_t)(stop - at)}, .type = SL_JSON_STRING};
+    return behind + 1;
+}
+
+/* The same for one that is likely to be a decimal, which is read at once. */
+static inline const char *read_decimal(const char *at, const char *end, struct sl__binance_field *ret_field)
+{
+#ifdef __AVX2__
+    uint32_t others = sl__vector_others16(at);
+    int point = __builtin_ctz(others), stop = __builtin_ctz(others & (others - 1));
+    if (at[point] == '.' && at[stop] == '"' && sl__vector_misfit(at, point, stop) >= 0) {
+        sl_decimal number = sl__vector_decimal(at, point, stop);
+        const char *behind = behind_value(at, (size_t)stop, ret_field);
+        *ret_field = (struct sl__binance_field){.text = {at, (size_t)stop},
+                                                .type = SL_JSON_STRING,
+                                                .decimal = true,
+                                                .exponent = (int8_t)number.exponent,
+                                                .value = number.mantissa};
+        return behind + 1;
+    }
+#endif
+    return read_text(at, end, ret_field);
 }
 
 /* A string, a whole number without sign, true, false or null: what is behind it, NULL for other forms. */
 static inline const char *read_scalar(const char *at, const char *end, struct sl__binance_field *ret_field)
 {
     switch (*at) {
-    case '"': {
-        const char *stop = find_quote(++at, end);
-        if (stop == NULL) {
-            return NULL;
-        }
-        *ret_field = (struct sl__binance_field){{at, (size_t)(stop - at)}, SL_JSON_STRING, false, 0};
-        return stop + 1;
-    }
+    case '"':
+        return at[1] <= '9' ? read_decimal(at + 1, end, ret_field) : read_text(at + 1, end, ret_field);
     case 't':
         return read_literal(at, "true", 4, SL_JSON_BOOL, ret_field);
     case 'f':
@@ -341,7 +471,65 @@ static const char *read_object(struct reader *reader, const char *at, bool outer
     return NULL;
 }
 
-bool sl__binance_read_plain(struct sl__binance *binance, const sl_venue_message *message, const sl_venue_output *output)
+/* ---- trades ---- */
+
+enum what { WHOLE, DECIMAL, TEXT, BOOL };
+
+/* A key as it stands behind the value before it, with the quote that its own value begins with, and that value. */
+static inline __attribute__((always_inline)) bool take(struct reader *reader, const char **at, const char key[8],
+                                                       unsigned size_bytes, int slot, enum what what)
+{
+    struct sl__binance *binance = reader->binance;
+    struct sl__binance_field *field = &binance->outer.fields[slot];
+    const char *value = *at + size_bytes;
+    if (*at >= reader->end || (sl_digits_load(*at) ^ sl_digits_load(key)) << (64 - 8 * size_bytes) != 0) {
+        return false;
+    }
+    if (what == BOOL) {
+        value = *value == 't' ? read_literal(value, "true", 4, SL_JSON_BOOL, field)
+                              : read_literal(value, "false", 5, SL_JSON_BOOL, field);
+    } else {
+        value = what == WHOLE     ? read_whole(value, reader->end, field)
+                : what == DECIMAL ? read_decimal(value, reader->end, field)
+                                  : read_text(value, reader->end, field);
+    }
+    binance->outer.present |= UINT64_C(1) << slot;
+    *at = value;
+    return value != NULL;
+}
+
+#define TAKE(key, letter, what) take(reader, &at, key "\0\0\0\0\0", sizeof(key) - 1, SL__BINANCE_LETTER(letter), what)
+
+/*
+ * A trade whose keys come in the order in which Binance sends them: what they are need not be found out, which is half of
+ * what it takes to read them. What is behind it; NULL for all others, which are begun anew.
+ */
+static const char *read_trade(struct reader *reader, const char *at)
+{
+    struct sl__binance *binance = reader->binance;
+    bool spot = sl__binance_is_spot(&binance->base);
+    bool taken = TAKE("{\"e\":\"", 'e', TEXT) && TAKE(",\"E\":", 'E', WHOLE) && (spot || TAKE(",\"T\":", 'T', WHOLE)) &&
+                 TAKE(",\"s\":\"", 's', TEXT);
+    if (taken) {
+        look_ahead(binance, binance->outer.fields[SL__BINANCE_LETTER('s')].text);
+        taken = TAKE(",\"t\":", 't', WHOLE) && TAKE(",\"p\":\"", 'p', DECIMAL) && TAKE(",\"q\":\"", 'q', DECIMAL) &&
+                (spot ? TAKE(",\"T\":", 'T', WHOLE) : TAKE(",\"X\":\"", 'X', TEXT)) && TAKE(",\"m\":", 'm', BOOL) &&
+                (!spot || TAKE(",\"M\":", 'M', BOOL)) && at < reader->end && *at == '}';
+    }
+    binance->outer.present = taken ? binance->outer.present : 0;
+    binance->expected_symbol = taken ? binance->expected_symbol : NULL;
+    return taken ? at + 1 : NULL;
+}
+
+/* From an object's first bracket to behind its last one. NULL for other forms. */
+static const char *read_event(struct reader *reader, const char *at, bool outermost)
+{
+    static const char trade[] = "{\"e\":\"t";
+    const char *behind = at[sizeof(trade) - 2] == 't' ? read_trade(reader, at) : NULL;
+    return behind != NULL ? behind : read_object(reader, at, outermost);
+}
+
+bool READ_PLAIN(struct sl__binance *binance, const sl_venue_message *message, const sl_venue_output *output)
 {
     binance->output = output;
     binance->expected_symbol = NULL;
@@ -353,5 +541,5 @@ bool sl__binance_read_plain(struct sl__binance *binance, const sl_venue_message 
     binance->outer.present = 0;
     binance->inner.present = 0;
     binance->stream = (sl_json_text){"", 0};
-    return read_object(&reader, message->text, true) == reader.end;
+    return read_event(&reader, message->text, true) == reader.end;
 }

@@ -12,6 +12,9 @@
 #define MESSAGE_BYTES 1024
 #define MUTATIONS 4000
 
+/* Which of the two readers is looked at: that for any processor, or that by vectors, where this one has them. */
+static bool by_vectors;
+
 static const char *const messages[] = {
     "{\"e\":\"trade\",\"E\":1723161256322,\"T\":1723161256321,\"s\":\"BTCUSDT\",\"t\":5266583935,\"p\":\"61800.30\","
     "\"q\":\"0.006\",\"X\":\"MARKET\",\"m\":false}",
@@ -35,6 +38,11 @@ static const char *const messages[] = {
     "\"O\":0,\"C\":1675216573749,\"F\":0,\"L\":18150,\"n\":18151}",
     "{\"e\":\"markPriceUpdate\",\"E\":1562305380000,\"s\":\"BTCUSDT\",\"p\":\"11794.15\",\"i\":\"11784.62659091\","
     "\"P\":\"11784.25641265\",\"r\":\"0.00038167\",\"T\":1562306400000}",
+    "{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\",\"t\":0,\"p\":\"1234567890123.45\",\"q\":\"0.0\","
+    "\"T\":123456789012345678,\"m\":false,\"M\":false}",
+    "{\"e\":\"depthUpdate\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"U\":1,\"u\":2,\"pu\":0,\"b\":[[\"0.1\",\"0.1\"],"
+    "[\"12345678901234.5\",\"1.2\"],[\"1.2\",\"12345678901234.5\"],[\"123456789012345.5\",\"1.2\"],[\"1234567890.12\","
+    "\"123456789012.1\"],[\"10.0\",\"0.00000000000001\"],[\"7\",\"1.5\"],[\"1.5\",\"7\"]],\"a\":[[\"2.0\",\"10.25\"]]}",
     "{\"result\":null,\"id\":7}",
     "{\"code\":3,\"msg\":\"Invalid JSON\",\"id\":9}",
 };
@@ -77,8 +85,9 @@ static bool assert_same(struct market_kit *plain, struct market_kit *cursor, con
     memcpy(exact, text, size_bytes);
     exact[size_bytes] = '\0';
     sl_venue_message message = {padded, size_bytes, SL_JSON_PADDED, 42};
-    bool read =
-        sl__binance_read_plain((struct sl__binance *)plain->decoder, &message, &(sl_venue_output){.event = NULL});
+    struct sl__binance *binance = (struct sl__binance *)plain->decoder;
+    binance->read_plain = by_vectors ? sl__binance_read_plain_avx2 : sl__binance_read_plain;
+    bool read = binance->read_plain(binance, &message, &(sl_venue_output){.event = NULL});
     int code = market_kit_decode_message(plain, &message);
     message = (sl_venue_message){exact, size_bytes, 0, 42};
     assert_int_equal(market_kit_decode_message(cursor, &message), code);
@@ -147,6 +156,23 @@ static void other_forms_are_left_alone(void **state)
         "{\"b\":[[\"1\"]]}",
         "{\"b\":[[\"1\",\"2\",\"3\"]]}",
         "{\"b\":[[\"1\",\"2\"],]}",
+        "{\"b\":[[\"1.5\",\"2.5\"],]}",
+        "{\"b\":[[\"1.5\",\"2.5\"]",
+        "{\"b\":[[\"1.5\",\"2.5\"],[\"1.5\"",
+        "{\"b\":[[\"1.5\",\"2.5\",\"3.5\"]]}",
+        "{\"b\":[[\"01.5\",\"2.5\"]]}",
+        "{\"b\":[[\"1.5\",\"02.5\"]]}",
+        "{\"b\":[[\"1.\",\"2.5\"]]}",
+        "{\"b\":[[\"1.5\",\".5\"]]}",
+        "{\"b\":[[\"1.5\",\"2.5.5\"]]}",
+        "{\"b\":[[\"1.5\" \"2.5\"]]}",
+        "{\"b\":[[\"1,5\",\"2.5\"]]}",
+        "{\"b\":[[\"1.5\",\"2]5\"]]}",
+        "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1.5\",\"q\":\"2.5\",\"T\":1,\"m\":true,\"M\":true,"
+        "}",
+        "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1.5\",\"q\":\"2.5\",\"T\":1,\"m\":true,\"M\":true",
+        "{\"e\":\"trade\",\"E\":-1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1.5\",\"q\":\"2.5\",\"T\":1,\"m\":true,\"M\":"
+        "true}",
         "{\"b\":[[\"1\",\"2\"]",
         "{\"b\":[[\"01\",\"2\"]]}",
         "{\"b\":[[\"01.5\",\"2\"]]}",
@@ -224,5 +250,44 @@ static void broken_messages_are_read_alike(void **state)
     market_kit_close(cursor);
 }
 
+/* The same for the reader by vectors; where the processor has none that is the other one again. */
+static void vectors_read_usual_messages(void **state)
+{
+    by_vectors = sl__binance_has_avx2();
+    usual_messages_are_read_in_one_pass(state);
+}
+
+static void vectors_leave_other_forms_alone(void **state)
+{
+    by_vectors = sl__binance_has_avx2();
+    other_forms_are_left_alone(state);
+}
+
+static void vectors_read_broken_messages_alike(void **state)
+{
+    by_vectors = sl__binance_has_avx2();
+    broken_messages_are_read_alike(state);
+}
+
+/* A look at what comes next changes nothing, whatever that is, and reads nothing behind it. */
+static void looking_ahead_harms_nothing(void **state)
+{
+    (void)state;
+    struct market_kit *kit = market_kit_open(SL_VENUE_BINANCE_USDM, "BTCUSDT");
+    sl_venue_stats before = kit->decoder->stats;
+    for (size_t at = 0; at < COUNT; at++) {
+        for (size_t size_bytes = 0; size_bytes <= strlen(messages[at]); size_bytes++) {
+            char *exact = sl_malloc(size_bytes); /* no byte more: the sanitizer sees it */
+            memcpy(exact, messages[at] + strlen(messages[at]) - size_bytes, size_bytes);
+            sl__binance_look_ahead(kit->decoder, exact, size_bytes);
+            sl_free(exact);
+        }
+    }
+    assert_memory_equal(&kit->decoder->stats, &before, sizeof before);
+    market_kit_close(kit);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(usual_messages_are_read_in_one_pass), cmocka_unit_test(other_forms_are_left_alone),
-             cmocka_unit_test(broken_messages_are_read_alike))
+             cmocka_unit_test(broken_messages_are_read_alike), cmocka_unit_test(vectors_read_usual_messages),
+             cmocka_unit_test(vectors_leave_other_forms_alone), cmocka_unit_test(vectors_read_broken_messages_alike),
+             cmocka_unit_test(looking_ahead_harms_nothing))

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* plain.c once more, compiled for processors with AVX2: services/CMakeLists.txt sets the flags for this file alone. */
+#ifdef __AVX2__
+#include "plain.c"
+#else
+#include "binance.h"
+
+bool sl__binance_read_plain_avx2(struct sl__binance *binance, const sl_venue_message *message,
+                                 const sl_venue_output *output)
+{
+    return sl__binance_read_plain(binance, message, output);
+}
+#endif

@@ -9,7 +9,7 @@ const path = require("node:path");
 const { chromium } = require("playwright-core");
 
 const [folder, name, count, ...addresses] = process.argv.slice(2);
-const PATIENCE_MS = 30000;
+const PATIENCE_MS = 60000;
 
 function check(condition, text) {
   if (!condition) throw new Error("not so: " + text);

@@ -123,7 +123,9 @@ C_TEST_REAL_FEW(a_cut_connection,
             sl_redis *redis = NULL;
             struct redis_proxy proxy = {0};
             int64_t value = 0;
-            CHECK_EQ(begin(&scope, &proxy, (struct sl_redis_options){0}, &redis), 0);
+            /* No time limit makes a connection of its own, however slow the machine is. */
+            const struct sl_redis_options patient = {.timeout = SL_SECONDS(60), .connect_timeout = SL_SECONDS(60)};
+            CHECK_EQ(begin(&scope, &proxy, patient, &redis), 0);
             for (int i = 0; i < 4; i++) {
                 proxy.plan[REDIS_PROXY_OTHER][i] = REDIS_PROXY_PASS;
             }

@@ -46,7 +46,7 @@ static void pause_10ms(void)
 static bool start_cluster(void)
 {
     static const char *const arguments[] = {
-        "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000", NULL};
+        "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "20000", NULL};
     char list[128] = "";
     stop_all();
     (void)atexit(stop_all);

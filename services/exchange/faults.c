@@ -25,6 +25,7 @@
     X(CLOSE, "close", COUNTED, "a connection is closed with 1008")                                                     \
     X(LEAVE, "leave", AT_ONCE, "all are asked to leave, where the venue has a word for it; cut after the duration")    \
     X(HALF_OPEN, "half-open", COUNTED, "a connection stays open, but nothing comes or goes any more")                  \
+    X(MUTE, "mute", COUNTED, "a connection is sent no more of one stream of one instrument until it subscribes anew")  \
     X(SILENT, "silent", LASTING, "nothing is sent, connections stay open")                                             \
     X(HEARTBEATS_ONLY, "heartbeats-only", LASTING, "nothing but signs of life")                                        \
     X(DEAF, "deaf", LASTING, "what clients say is not heard: no acknowledgement, no pong")                             \
@@ -304,5 +305,6 @@ void sl_simulated_heal(sl_simulated *exchange)
         venue->leave_at = 0;
         venue->skew_ns = 0;
         sl__release_answers(venue);
+        sl__unmute(venue);
     }
 }

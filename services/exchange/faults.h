@@ -26,6 +26,7 @@ typedef enum sl_fault {
     SL_FAULT_CLOSE,
     SL_FAULT_LEAVE,
     SL_FAULT_HALF_OPEN,
+    SL_FAULT_MUTE,
     SL_FAULT_SILENT,
     SL_FAULT_HEARTBEATS_ONLY,
     SL_FAULT_DEAF,

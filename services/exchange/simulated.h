@@ -35,6 +35,12 @@ struct sl_simulated_venue {
     bool checksums; /* OKX: as before 2026-06-23, when they were more than 0 */
 };
 
+/* With the `told`-th message to the client that came as number `client` (from 1), the one that came as `cut` is cut. */
+struct sl_simulated_cut {
+    unsigned client, cut;
+    uint64_t told;
+};
+
 struct sl_simulated_options {
     sl_instruments *instruments; /* its own table, filled: each venue of it is opened; borrowed */
     uint64_t seed;
@@ -48,6 +54,8 @@ struct sl_simulated_options {
     bool strict;           /* new connections are limited, as the venue says */
     size_t history;        /* trades of each instrument that requests find, at least; 0: SL_HISTORY_TRADES */
     struct sl_simulated_venue venues[SL_VENUE_COUNT]; /* how each differs from what is usual; all 0: not at all */
+    const struct sl_simulated_cut *cuts;              /* borrowed */
+    size_t cut_count;
     void *arg;
     int (*record)(void *arg, const sl_market_event *event); /* the truth as it happens; must not wait; may be NULL */
 };

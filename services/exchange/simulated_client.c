@@ -60,6 +60,24 @@ void sl__client_end(struct sl_venue_client *client, bool cut, int close_code)
     }
 }
 
+/* Those whose end was ordered for just now; a message that goes to itself is the last that it gets, as CUT is. */
+static void cut_in_time(const struct sl_venue_client *client)
+{
+    const struct sl_simulated_options *options = &client->venue->exchange->options;
+    for (size_t at = 0; at < options->cut_count; at++) {
+        const struct sl_simulated_cut *cut = &options->cuts[at];
+        if (cut->client != client->number || cut->told != client->sent) {
+            continue;
+        }
+        for (struct sl_venue_client *one = client->venue->clients; one != NULL; one = one->next) {
+            if (one->number == cut->cut) {
+                client->venue->exchange->stats.faults[SL_FAULT_CUT]++;
+                sl__client_end(one, true, 0);
+            }
+        }
+    }
+}
+
 static void send_as(struct sl_venue_client *client, const char *text, size_t size_bytes, enum mode mode)
 {
     if (client->gone || client->mute) {
@@ -70,6 +88,8 @@ static void send_as(struct sl_venue_client *client, const char *text, size_t siz
         sl__client_end(client, true, 0);
         return;
     }
+    client->sent++;
+    cut_in_time(client);
     client->venue->exchange->stats.messages++;
     client->venue->exchange->stats.bytes += size_bytes;
     sl_event_set(&client->filled);
@@ -106,6 +126,15 @@ void sl__release_answers(struct venue *venue)
             at += prefix.size_bytes;
         }
         client->late.size_bytes = 0;
+    }
+}
+
+void sl__unmute(struct venue *venue)
+{
+    for (struct sl_venue_client *client = venue->clients; client != NULL; client = client->next) {
+        for (struct wish *wish = client->wishes; wish != NULL; wish = wish->next) {
+            wish->mute = false;
+        }
     }
 }
 
@@ -275,6 +304,10 @@ void sl__client_deliver(struct venue *venue, struct wish *wish, sl_event_kind ki
     }
     if (!client->mute && sl__fault_take(venue, SL_FAULT_HALF_OPEN, one)) {
         client->mute = true;
+        return;
+    }
+    wish->mute = wish->mute || sl__fault_take(venue, SL_FAULT_MUTE, one);
+    if (wish->mute) {
         return;
     }
     if (sl__fault_take(venue, kind == SL_EVENT_TRADE ? SL_FAULT_DROP_TRADE : SL_FAULT_DROP, one)) {
@@ -634,7 +667,7 @@ int sl__venue_stream(struct venue *venue, sl_http_exchange *request, const struc
     venue->clients = &client;
     exchange->client_count++;
     exchange->stats.clients++;
-    exchange->stats.connections++;
+    client.number = ++exchange->stats.connections;
     venue->host.now_ns = sl__venue_wall(venue);
     client.ping_at = sl_time_add(sl_now(), venue->dialect->ping_every_ns);
     if (!venue->dialect->open(&venue->host, &client, target)) {

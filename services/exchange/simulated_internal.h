@@ -21,6 +21,7 @@ struct wish {
     struct sl_render held;             /* a message that is to go behind the next one */
     struct sl_render copy;             /* one that is to go once more... */
     unsigned copy_in;                  /* ... behind so many others */
+    bool mute;                         /* nothing of it is sent any more */
     struct sl_simulated_candle candle; /* of candles: the one that grows */
     struct wish *next, **link;         /* of the client; what points to this one */
 };
@@ -61,6 +62,8 @@ struct sl_venue_client {
     sl_time pinged_at; /* not answered yet; 0: none */
     uint64_t pongs;    /* that had come then */
     uint64_t told;     /* the captured message that it was told last */
+    uint64_t number;   /* it came as, from 1 */
+    uint64_t sent;     /* messages to it */
     char path[64];     /* that it came by */
     struct sl_venue_client *next;
 };
@@ -151,6 +154,7 @@ void sl__client_end(struct sl_venue_client *client, bool cut, int close_code);
 /* One message to one subscriber, with what is wrong just now. */
 void sl__client_deliver(struct venue *venue, struct wish *wish, sl_event_kind kind, const struct sl_render *text);
 void sl__release_answers(struct venue *venue);
+void sl__unmute(struct venue *venue);
 const char *sl__client_path(const struct sl_venue_client *client);
 const struct sl_wish *sl__client_wished(const struct sl_venue_client *client, const struct sl_wish *after);
 int sl__client_wish(struct sl_venue_client *client, const struct sl_wish *wish, bool off);

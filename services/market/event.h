@@ -171,7 +171,11 @@ typedef enum sl_gap_reason {
     SL_GAP_REASON_COUNT,
 } sl_gap_reason;
 
-/* Messages are missing between two ids. One gap gives two events: when it is seen and when it is healed. */
+/*
+ * Messages are missing between two ids. One gap gives two events: when it is seen and when it is healed. Where ids do not follow
+ * each other (to_id is 0) the event's venue_time_ns is the time of from_id: what is missing happened after that, and before the
+ * gap was seen. With two connections it may be seen late, behind later messages: order by these times, not by arrival.
+ */
 typedef struct sl_gap {
     sl_gap_reason reason;
     int64_t from_id;      /* the last id that was received in order */
@@ -186,9 +190,9 @@ typedef struct sl_market_event {
     sl_feed feed;
     uint32_t connection;             /* which of the worker's connections; numbered by the owner */
     const sl_instrument *instrument; /* never NULL in an event that a decoder gives out; its venue is the event's */
-    int64_t venue_time_ns;           /* when it happened, by the venue's clock, ns since 1970; 0: not told */
-    int64_t sent_time_ns;            /* when the venue sent it; 0: not told */
-    int64_t receive_time_ns;         /* when we got it, by our clock */
+    int64_t venue_time_ns;   /* when it happened, by the venue's clock, ns since 1970; 0: not told. See also sl_gap */
+    int64_t sent_time_ns;    /* when the venue sent it; 0: not told */
+    int64_t receive_time_ns; /* when we got it, by our clock */
     union {
         sl_trade trade;
         sl_book_delta delta;

@@ -2,48 +2,27 @@
 /* First copies and holes. See tracker.h. */
 #include "tracker.h"
 #include "tracker_hash.h"
+#include "tracker_marks.h"
+#include "tracker_window.h"
 
 #include <string.h>
 
 #include "sluice/memory.h"
 
-#define WORD_BITS 64
 /* Channels that are allocated together. */
 #define CHUNK_CHANNELS 64
 
-#define WINDOW_WORDS (SL_TRACKER_WINDOW / WORD_BITS)
 #define TABLES (SL_FEED_COUNT + SL_TRACKER_LENGTHS - 1)
 
 /* A share of each new interval in the usual one: 1 / 2^3. */
 #define PULSE_SHIFT 3
 
-/* Missing ids from one to another, both included, until when they may still come. */
-struct hole {
-    int64_t from, to;
-    sl_time until;
-    int64_t wall_ns; /* when it was seen */
-    uint32_t connection;
-    sl_gap_reason reason;
-};
-
-/* Consecutive ids: which of the SL_TRACKER_WINDOW up to the newest have come. */
-struct window {
-    int64_t settled;             /* ids behind this one, up to the newest, have all come: their bits are not set yet */
-    uint64_t seen[WINDOW_WORDS]; /* bit of id: id % SL_TRACKER_WINDOW */
-    struct hole holes[SL_TRACKER_HOLES_MAX];
-    size_t hole_count;
-    int64_t first;        /* of those that came here; 0: none yet */
-    uint32_t strays;      /* far older ids one after the other, ... */
-    int64_t strayed_from; /* ... while this was the newest */
-    bool resumed;         /* `high` is what an earlier life, or another replica, had; nothing came here yet */
-    bool unknown;         /* somebody had it, but nobody knows how far: told with the first event */
-};
-
 /* Ids that only can be compared. */
 struct recent {
+    struct sl__tracker_marks marks;
     uint64_t hashes[SL_TRACKER_RECENT];
     uint32_t at, count;
-    int64_t last_id, first_id;
+    int64_t first_id;
     bool begun;     /* something came here */
     bool resumed;   /* what came before the first is to be told as missing, */
     bool continued; /* nothing is: who had it before has ended only after this had begun, */
@@ -195,12 +174,14 @@ static int give(sl_tracker *tracker, const sl_market_event *event)
     return 1;
 }
 
-static int give_gap(sl_tracker *tracker, const sl_market_event *like, const sl_gap *gap)
+/* `after_ns`: all that is missing happened after it, by the venue's clock; 0: the ids tell. */
+static int give_gap_after(sl_tracker *tracker, const sl_market_event *like, const sl_gap *gap, int64_t after_ns)
 {
     sl_market_event event = {.kind = SL_EVENT_GAP,
                              .feed = like->feed,
                              .connection = like->connection,
                              .instrument = like->instrument,
+                             .venue_time_ns = after_ns,
                              .receive_time_ns = like->receive_time_ns};
     event.as.gap = *gap;
     event.as.gap.seen_time_ns = like->receive_time_ns;
@@ -209,21 +190,12 @@ static int give_gap(sl_tracker *tracker, const sl_market_event *like, const sl_g
     return 0;
 }
 
+static int give_gap(sl_tracker *tracker, const sl_market_event *like, const sl_gap *gap)
+{
+    return give_gap_after(tracker, like, gap, 0);
+}
+
 /* ---- consecutive ids ---- */
-
-static bool seen(const struct window *window, int64_t id)
-{
-    size_t bit = (size_t)((uint64_t)id % SL_TRACKER_WINDOW);
-    return (window->seen[bit / WORD_BITS] >> (bit % WORD_BITS) & 1) != 0;
-}
-
-static void mark(struct window *window, int64_t id, bool value)
-{
-    size_t bit = (size_t)((uint64_t)id % SL_TRACKER_WINDOW);
-    uint64_t mask = UINT64_C(1) << (bit % WORD_BITS);
-    window->seen[bit / WORD_BITS] =
-        value ? window->seen[bit / WORD_BITS] | mask : window->seen[bit / WORD_BITS] & ~mask;
-}
 
 /* The window with the bits of all ids up to the newest. */
 static struct window *settle(const struct channel *channel)
@@ -539,7 +511,7 @@ static int see_recent(sl_tracker *tracker, struct channel *channel, const sl_mar
     recent->hashes[recent->at] = hash;
     recent->at = (recent->at + 1) % SL_TRACKER_RECENT;
     recent->count += recent->count < SL_TRACKER_RECENT;
-    recent->last_id = event->kind == SL_EVENT_TRADE ? event->as.trade.id : 0;
+    sl__tracker_mark(&recent->marks, event, channel->pulse.last);
     recent->begun = true;
     return 1;
 }
@@ -599,16 +571,16 @@ static bool is_trades(sl_feed feed)
     return feed == SL_FEED_TRADES || feed == SL_FEED_AGG_TRADES;
 }
 
-static int give_disconnected(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t from_id,
-                             int64_t wall_ns)
+static int give_disconnected(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed,
+                             const struct sl__tracker_mark *from, int64_t wall_ns)
 {
     sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
-    return give_gap(tracker, &like, &(sl_gap){.reason = SL_GAP_DISCONNECTED, .from_id = from_id});
+    return give_gap_after(tracker, &like, &(sl_gap){.reason = SL_GAP_DISCONNECTED, .from_id = from->id},
+                          from->venue_time_ns);
 }
 
-int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, sl_time now, int64_t wall_ns)
+int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, sl_time since, int64_t wall_ns)
 {
-    (void)now;
     const struct channel *channel = look(tracker, instrument, feed);
     if (channel == NULL || (is_trades(feed) && tracker->options.consecutive_trades) ||
         (!is_trades(feed) && feed != SL_FEED_LIQUIDATIONS)) {
@@ -618,8 +590,9 @@ int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
     if (channel->pulse.events == 0 && (recent == NULL || !recent->continued)) {
         return 0;
     }
-    int64_t id = recent == NULL ? 0 : recent->begun ? recent->last_id : recent->before;
-    return give_disconnected(tracker, instrument, feed, id, wall_ns);
+    struct sl__tracker_mark from = {.id = recent == NULL ? 0 : recent->before};
+    from = recent != NULL && recent->begun ? sl__tracker_mark_at(&recent->marks, since) : from;
+    return give_disconnected(tracker, instrument, feed, &from, wall_ns);
 }
 
 int sl_tracker_last_trade(sl_tracker *tracker, const sl_instrument *instrument, int64_t id, sl_time now,
@@ -701,7 +674,7 @@ bool sl_tracker_position(const sl_tracker *tracker, const sl_instrument *instrum
     }
     const struct recent *recent = channel == NULL ? NULL : channel->recent;
     if (recent != NULL && (recent->begun || recent->resumed || recent->continued)) {
-        *ret_id = recent->begun ? recent->last_id : recent->before;
+        *ret_id = recent->begun ? recent->marks.last.id : recent->before;
         return true;
     }
     return false;
@@ -767,7 +740,10 @@ int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
         SL_TRY(expire_holes(tracker, channel, instrument, feed, SL_NEVER - 1, &when));
         id = channel->high;
     }
-    return give_disconnected(tracker, instrument, feed, id, wall_ns);
+    const struct recent *recent = channel->recent;
+    struct sl__tracker_mark from = {
+        .id = id, .venue_time_ns = recent != NULL && recent->begun ? recent->marks.last.venue_time_ns : 0};
+    return give_disconnected(tracker, instrument, feed, &from, wall_ns);
 }
 
 void sl_tracker_forget(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, int64_t interval_ns)
@@ -791,7 +767,7 @@ int64_t sl_tracker_last_id(const sl_tracker *tracker, const sl_instrument *instr
 {
     const struct channel *channel = look(tracker, instrument, feed);
     const struct recent *recent = channel == NULL ? NULL : channel->recent;
-    return channel != NULL && channel->window != NULL ? channel->high : recent != NULL ? recent->last_id : 0;
+    return channel != NULL && channel->window != NULL ? channel->high : recent != NULL ? recent->marks.last.id : 0;
 }
 
 const sl_tracker_stats *sl_tracker_get_stats(const sl_tracker *tracker)

@@ -36,6 +36,10 @@ extern "C" {
 /* How many ids that are not consecutive are remembered for each instrument and feed. */
 #define SL_TRACKER_RECENT 128
 
+/* How far back it is known what came when, where ids are not consecutive: so many marks, at least so far apart. */
+#define SL_TRACKER_MARKS 16
+#define SL_TRACKER_MARK_EVERY SL_SECONDS(8)
+
 /* Candles of so many lengths are told apart; those of further ones are compared with each other. */
 #define SL_TRACKER_LENGTHS 16
 
@@ -83,10 +87,12 @@ void sl_tracker_prefetch(const sl_tracker *tracker, const sl_instrument *instrum
 SL_MUST_CHECK int sl_tracker_event(sl_tracker *tracker, const sl_market_event *event, sl_time now);
 
 /*
- * The last connection that carried this feed of the instrument is lost. For trades whose ids are not consecutive, and
- * for liquidations, that is a gap, healed by nothing; consecutive ids tell by themselves. 0, or what `event` returned.
+ * From `since` on (the time that events came with) something of this feed of the instrument may not have come. For trades whose
+ * ids are not consecutive, and for liquidations, that is a gap, healed by nothing; consecutive ids tell by themselves. Often
+ * that is found out later, when further ones were given out: the gap's from_id and venue_time_ns are those of one that was given
+ * out before `since`; what is missing happened after it. 0, or what `event` returned.
  */
-SL_MUST_CHECK int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, sl_time now,
+SL_MUST_CHECK int sl_tracker_lost(sl_tracker *tracker, const sl_instrument *instrument, sl_feed feed, sl_time since,
                                   int64_t wall_ns);
 
 /* A trade id that the venue said was its last (a heartbeat): if it is newer than ours, those between are missing. */

@@ -99,9 +99,6 @@ static void each_fault(sl_venue venue, unsigned redundancy)
 {
     unsigned bad = 0;
     for (int fault = SL_FAULT_NONE; fault < SL_FAULT_COUNT; fault++) {
-        if (fault == SL_FAULT_HALF_OPEN && redundancy > 1 && !sl_venue_driver_of(venue)->consecutive_trades) {
-            continue; /* as in mixtures */
-        }
         if (!is_left_out("SL_MARKET_FAULT", sl_fault_name((sl_fault)fault)) &&
             !is_left_out("SL_MARKET_VENUE", sl_venue_name(venue)) &&
             !sl_simulate_hides_changes(venue, (sl_fault)fault) && !sl_simulate_hides_trades(venue, (sl_fault)fault)) {
@@ -402,9 +399,8 @@ static void one_of_two_connections_may_be_cut_at_any_time(void **state)
 static void slow_sinks_and_steering_lose_nothing_untold(void **state)
 {
     (void)state;
-    static const char with[] =
+    static const char scenario[] =
         "faults: [{ what: [cut, close, leave, half-open, cut-all], every: 2500ms, random: true }]";
-    static const char without[] = "faults: [{ what: [cut, close, leave, cut-all], every: 2500ms, random: true }]";
     uint64_t first = sl_test_number("SL_SIMULATE_SEED", 1);
     uint64_t seeds = sl_test_number("SL_SIMULATE_SEEDS", (uint64_t)6 * VENUES);
     uint64_t bad = 0, reconnects = 0, rotations = 0;
@@ -415,11 +411,9 @@ static void slow_sinks_and_steering_lose_nothing_untold(void **state)
                                               .per_connection = seed % 2 == 0 ? 2 : 0,
                                               .stalls = seed % 3 == 0 ? 0.01 : 0.002,
                                               .steered = seed % 4 != 0};
-        bool late = options.redundancy > 1 && !sl_venue_driver_of(options.venue)->consecutive_trades;
-        options.scenario = late ? without : with; /* as in mixtures */
+        options.scenario = scenario;
         struct sl_simulate_result result;
         int code = sl_simulate(&options, &result);
-        result.late = late ? 0 : result.late;
         bool good = code == 0 && sl_simulate_is_true(&result);
         if (!good) {
             tell("slow", options.venue, "cut", options.redundancy, seed, &result);

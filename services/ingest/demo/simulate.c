@@ -15,7 +15,6 @@
 #define TRADES_MAX 20000
 #define CHANGES_MAX 20000
 #define GAPS_MAX 4096
-#define LATE_MAX 64
 #define STALL_MAX SL_SECONDS(4)
 #define CALM_RATE 4
 #define LIST_EVERY SL_SECONDS(2)
@@ -25,14 +24,17 @@
 /* A gap of trades: the ids between are said to be missing, or (ids 0) all that is not there just then. */
 struct hole {
     int64_t from_id, to_id;
-    int64_t above; /* the newest trade that was given out before it; -1 */
-    uint64_t at;   /* among all that was given out */
+    int64_t from_ns; /* where ids do not tell: all that is missing is after it, by the venue's clock; 0: not known */
+    int64_t above;   /* the newest trade that was given out before it; -1 */
+    int64_t made;    /* trades that there were then */
+    uint64_t at;     /* among all that was given out */
 };
 
 struct tale {
     int64_t first_key;
     size_t trades, changes, holes;
     uint64_t trade_hash[TRADES_MAX];
+    int64_t trade_ns[TRADES_MAX]; /* by the venue's clock */
     uint32_t heard[TRADES_MAX];
     uint64_t heard_at[TRADES_MAX];
     int64_t newest; /* place of the newest trade that was given out; -1 */
@@ -122,6 +124,7 @@ static int on_truth(void *arg, const sl_market_event *event)
     struct tale *tale = &play->tales[event->instrument->index];
     if (event->kind == SL_EVENT_TRADE && tale->trades < TRADES_MAX) {
         tale->first_key = tale->trades == 0 ? key_of(&event->as.trade) : tale->first_key;
+        tale->trade_ns[tale->trades] = event->venue_time_ns;
         tale->trade_hash[tale->trades++] = hash_trade(&event->as.trade);
     } else if (event->kind == SL_EVENT_BOOK_DELTA && tale->changes < CHANGES_MAX) {
         const sl_truth *truth = sl_simulated_truth(play->exchange, play->options->venue);
@@ -162,7 +165,8 @@ static void take_gap(struct play *play, struct tale *tale, const sl_market_event
     } else if (event->feed == SL_FEED_TRADES) {
         play->result->gaps++;
         if (tale->holes < GAPS_MAX) {
-            tale->hole[tale->holes++] = (struct hole){gap->from_id, gap->to_id, tale->newest, tale->given};
+            tale->hole[tale->holes++] = (struct hole){
+                gap->from_id, gap->to_id, event->venue_time_ns, tale->newest, (int64_t)tale->trades, tale->given};
         }
     }
 }
@@ -244,20 +248,10 @@ static bool is_told(const struct tale *tale, int64_t place, int64_t next)
     for (size_t at = 0; at < tale->holes; at++) {
         const struct hole *hole = &tale->hole[at];
         bool by_id = hole->to_id > 0 && hole->from_id < id && id < hole->to_id;
-        bool by_time = hole->to_id == 0 && hole->above < place && (next < 0 || hole->at < tale->heard_at[next]);
-        if (by_id || by_time) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Two connections were behind, and the one that came further was given first. */
-static bool is_told_late(const struct tale *tale, int64_t place)
-{
-    for (size_t at = 0; at < tale->holes; at++) {
-        const struct hole *hole = &tale->hole[at];
-        if (hole->to_id == 0 && hole->above >= place && hole->above < place + LATE_MAX) {
+        bool in_order = hole->to_id == 0 && hole->above < place && (next < 0 || hole->at < tale->heard_at[next]);
+        bool by_time =
+            hole->to_id == 0 && hole->from_ns != 0 && tale->trade_ns[place] > hole->from_ns && place < hole->made;
+        if (by_id || in_order || by_time) {
             return true;
         }
     }
@@ -280,8 +274,6 @@ static void compare_trades(struct play *play, const sl_instrument *instrument)
             next = place;
         } else if (is_told(tale, place, next)) {
             result->told++;
-        } else if (play->options->redundancy > 1 && is_told_late(tale, place)) {
-            result->late++;
         } else if (place < first || (next < 0 && is_gone(play, instrument->index))) {
             result->unseen++;
         } else {
@@ -550,6 +542,8 @@ static int perform(void *arg)
     SL_TRY(sl_scenario_prepare(&play->scenario, play->theirs, &exchange));
     exchange.wait = (size_t)2 * SL_SIMULATE_INSTRUMENTS * options->redundancy;
     exchange.strict = true;
+    exchange.cuts = options->cuts;
+    exchange.cut_count = options->cut_count;
     exchange.arg = play;
     exchange.record = on_truth;
     SL_TRY(sl_simulated_open(&exchange, &play->exchange));
@@ -656,7 +650,7 @@ int sl_simulate(const struct sl_simulate_options *options, struct sl_simulate_re
 
 bool sl_simulate_is_true(const struct sl_simulate_result *result)
 {
-    return result->late == 0 && result->untold == 0 && result->doubled == 0 && result->wrong == 0 &&
-           result->books_wrong == 0 && result->silently_wrong == 0 && result->crossed == 0 &&
-           result->never_healed == 0 && result->leaked == 0 && result->problem[0] == '\0' && result->heard > 0;
+    return result->untold == 0 && result->doubled == 0 && result->wrong == 0 && result->books_wrong == 0 &&
+           result->silently_wrong == 0 && result->crossed == 0 && result->never_healed == 0 && result->leaked == 0 &&
+           result->problem[0] == '\0' && result->heard > 0;
 }

@@ -34,14 +34,15 @@ struct sl_simulate_options {
     size_t chunk_bytes;               /* > 0: the network gives bytes in pieces of at most so many */
     uint32_t per_connection;          /* subscriptions; 0: as many as the venue allows */
     double stalls; /* the share of events before which the sink makes the service wait, up to some seconds */
-    bool steered;  /* somebody pauses the stream, restarts it, and has its books made anew, now and then */
+    const struct sl_simulated_cut *cuts; /* of connections, in the order in which they came; borrowed */
+    size_t cut_count;
+    bool steered; /* somebody pauses the stream, restarts it, and has its books made anew, now and then */
 };
 
 /* What came of it. */
 struct sl_simulate_result {
     uint64_t trades, heard; /* that truly were; that were given out at least once */
     uint64_t told;          /* missing, and said to be */
-    uint64_t late;          /* missing, and told behind a few that came after them: by two connections */
     uint64_t untold;        /* missing, and nobody said so */
     uint64_t unseen;  /* missing before the first one that was given out, or after the last one of what was delisted */
     uint64_t doubled; /* given out more than once */

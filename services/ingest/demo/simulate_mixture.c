@@ -8,7 +8,7 @@
 
 static bool says_nothing(sl_fault fault)
 {
-    return fault == SL_FAULT_SILENT || fault == SL_FAULT_HEARTBEATS_ONLY;
+    return fault == SL_FAULT_SILENT || fault == SL_FAULT_HEARTBEATS_ONLY || fault == SL_FAULT_MUTE;
 }
 
 bool sl_simulate_hides_trades(sl_venue venue, sl_fault fault)
@@ -25,12 +25,8 @@ bool sl_simulate_hides_changes(sl_venue venue, sl_fault fault)
 }
 
 /* Whether the venue's protocol lets a worker see it, and the worker heals it by itself. */
-static bool is_visible(sl_venue venue, sl_fault fault, unsigned redundancy)
+static bool is_visible(sl_venue venue, sl_fault fault)
 {
-    bool late = redundancy > 1 && !sl_venue_driver_of(venue)->consecutive_trades;
-    if (late && fault == SL_FAULT_HALF_OPEN) {
-        return false; /* where both fall silent one after the other the gap is told late: behind trades that came since */
-    }
     return !sl_simulate_hides_changes(venue, fault) && !sl_simulate_hides_trades(venue, fault);
 }
 
@@ -50,11 +46,11 @@ static void put(struct text *text, const char *format, ...)
     text->used += strlen(text->data + text->used);
 }
 
-static void put_visible(struct text *text, sl_venue venue, unsigned redundancy)
+static void put_visible(struct text *text, sl_venue venue)
 {
     const char *comma = "";
     for (int fault = SL_FAULT_NONE + 1; fault < SL_FAULT_COUNT; fault++) {
-        if (is_visible(venue, (sl_fault)fault, redundancy)) {
+        if (is_visible(venue, (sl_fault)fault)) {
             put(text, "%s%s", comma, sl_fault_name((sl_fault)fault));
             comma = ", ";
         }
@@ -62,7 +58,7 @@ static void put_visible(struct text *text, sl_venue venue, unsigned redundancy)
 }
 
 /* Several entries, each with all that is visible, that go on side by side. */
-static void write_mixture(struct text *text, sl_venue venue, unsigned redundancy, uint64_t seed)
+static void write_mixture(struct text *text, sl_venue venue, uint64_t seed)
 {
     if (venue == SL_VENUE_OKX) {
         put(text, "venues: { okx: { checksums: %s } }\n", seed % 7 < 3 ? "true" : "false");
@@ -74,7 +70,7 @@ static void write_mixture(struct text *text, sl_venue venue, unsigned redundancy
     }
     for (unsigned entry = 1; entry <= 3; entry++) {
         put(text, "  - { what: [");
-        put_visible(text, venue, redundancy);
+        put_visible(text, venue);
         put(text, "], every: %llums, random: true, count: %u, for: %llus }\n",
             (unsigned long long)(1000 + seed * entry % 61 * 80), entry, (unsigned long long)(1 + (seed + entry) % 7));
     }
@@ -84,7 +80,7 @@ struct sl_simulate_options sl_simulate_mixture(sl_venue venue, uint64_t seed, un
                                                char text[SL_SIMULATE_MIXTURE_BYTES])
 {
     struct text mixture = {.data = text};
-    write_mixture(&mixture, venue, redundancy, seed);
+    write_mixture(&mixture, venue, seed);
     return (struct sl_simulate_options){.venue = venue,
                                         .seed = seed,
                                         .redundancy = redundancy,

@@ -155,11 +155,13 @@ void sl_gap_fill_see(sl_gap_fill *fill, const sl_market_event *event)
     }
     sl_tracker_pulse pulse = sl_tracker_get_pulse(fill->worker.tracker, event->instrument, event->feed, 0);
     sl_time ago = pulse.last == 0 ? 0 : sl_now() - pulse.last;
+    /* One that was seen late lies before what came last. */
+    int64_t from_ns = event->venue_time_ns != 0 ? event->venue_time_ns : sl_now_wall() - ago;
     fill->ready[fill->ready_count++] = (struct sl_history_job){.wish = {.feed = event->feed,
                                                                         .instrument = event->instrument,
                                                                         .from_id = gap->from_id,
                                                                         .to_id = gap->to_id,
-                                                                        .from_time_ns = sl_now_wall() - ago - MARGIN},
+                                                                        .from_time_ns = from_ns - MARGIN},
                                                                .gap = *gap};
     sl_event_set(&fill->more);
 }

@@ -87,6 +87,10 @@ static int on_event(void *arg, const sl_market_event *event)
     }
     sl_subscriptions_seen(connection->subscriptions, event->feed, event->instrument, interval_ns,
                           connection->stats.last_message_at);
+    if (connection->options.compared) {
+        sl_subscriptions_count_event(connection->subscriptions, event->feed, event->instrument, interval_ns,
+                                     connection->stats.last_message_at);
+    }
     return connection->options.output.event(connection->options.output.arg, event);
 }
 
@@ -552,6 +556,11 @@ int sl_connection_renew(sl_connection *connection, sl_feed feed, const sl_instru
     int code = sl_subscriptions_renew(connection->subscriptions, feed, instrument);
     sl_event_set(&connection->changed);
     return code;
+}
+
+struct sl_subscription_heard *sl_connection_heard(const sl_connection *connection, const sl_subscription *what)
+{
+    return sl_subscriptions_heard(connection->subscriptions, what);
 }
 
 const sl_subscriptions *sl_connection_subscriptions(const sl_connection *connection)

@@ -60,6 +60,7 @@ struct sl_connection_options {
     sl_time timeout;           /* until the connection stands, its handshake included; 0: SL_CONNECTION_TIMEOUT */
     sl_time max_age;           /* then it wants to be replaced; 0: by the venue's limit */
     sl_limiter *connects;      /* shared by all connections to the venue; NULL: none */
+    bool compared;             /* others carry the same: what comes is counted by subscription */
     bool not_healthy_at_once;  /* its first message is no sl_healthy() yet */
     sl_venue_output output;    /* events; notices that are not the connection's own business */
     int (*bad)(void *arg, const struct sl_bad_message *message); /* `arg` is the output's; may be NULL */
@@ -116,6 +117,9 @@ void sl_connection_end(sl_connection *connection, sl_scope *scope, const char *w
 SL_MUST_CHECK int sl_connection_add(sl_connection *connection, const sl_subscription *what);
 void sl_connection_remove(sl_connection *connection, const sl_subscription *what);
 int sl_connection_renew(sl_connection *connection, sl_feed feed, const sl_instrument *instrument);
+
+/* As sl_subscriptions_heard(): of one that is `compared`. */
+struct sl_subscription_heard *sl_connection_heard(const sl_connection *connection, const sl_subscription *what);
 
 const sl_subscriptions *sl_connection_subscriptions(const sl_connection *connection);
 const struct sl_connection_stats *sl_connection_get_stats(const sl_connection *connection);

@@ -170,7 +170,7 @@ static bool carried(const struct leg *lost, const sl_subscription *what)
 struct loss {
     const struct leg *leg;
     bool silent;   /* it fell silent, and was ended for that */
-    sl_time since; /* then it said something last; else: now */
+    sl_time since; /* then it brought something last */
     size_t left;   /* subscriptions before this one are still to be told; from the last on, for one may go meanwhile */
 };
 
@@ -183,7 +183,8 @@ static bool covered(const struct loss *loss, const sl_subscription *what)
     for (const struct leg *leg = loss->leg->shard->legs; leg != NULL; leg = leg->next) {
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
         bool speaks = !loss->silent || stats->last_event_at > loss->since;
-        if (leg != loss->leg && speaks && carries_since(leg, what) <= loss->since) {
+        if (leg != loss->leg && speaks && carries_since(leg, what) <= loss->since &&
+            !sl__stream_is_mute(leg, loss->leg, what)) {
             return true;
         }
     }
@@ -199,7 +200,7 @@ static int tell_lost_one(const struct loss *loss, const sl_subscription *what)
     if (what->feed == SL_FEED_DEPTH && stream->books != NULL) {
         SL_TRY(sl_books_lost(stream->books, what->instrument, number, last, sl_now()));
     } else if (!covered(loss, what)) {
-        SL_TRY(sl_tracker_lost(stream->tracker, what->instrument, what->feed, sl_now(), sl_now_wall()));
+        SL_TRY(sl_tracker_lost(stream->tracker, what->instrument, what->feed, loss->since, sl_now_wall()));
     }
     return stream->options.lost == NULL ? 0 : stream->options.lost(stream->options.arg, leg->connection, what, last);
 }
@@ -265,10 +266,10 @@ static int live(struct leg *leg)
     bool silent = code == SL_ETIMEDOUT;
     code = sl_scope_close(&scope, code); /* who cut it, or retired it, does not hurry what follows */
     if (lost || replaced) {
-        /* One that fell silent has brought nothing since its last event; any other end is noticed at once. */
+        /* It has brought nothing since its last event, however it ended: it may have been half open, too. */
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
         sl_time last = stats->last_event_at > stats->opened_at ? stats->last_event_at : stats->opened_at;
-        int told = tell_lost(leg, silent, silent ? last : sl_now());
+        int told = tell_lost(leg, silent, last);
         code = told < 0 ? told : code;
     }
     return code;
@@ -368,6 +369,7 @@ int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg)
         .max_age = options->rotate,
         .message_bytes_max = options->message_bytes_max,
         .connects = options->connects,
+        .compared = options->redundancy > 1,
         .not_healthy_at_once = options->stable_after != 0,
         .output = {.arg = leg, .event = on_event, .notice = on_notice, .expect = on_expected},
         .bad = on_bad,
@@ -553,6 +555,7 @@ static int sweep(sl_stream_service *stream)
     (void)sl_mutex_unlock(&stream->mutex);
     SL_TRY(code);
     count_stale(stream, sl_now());
+    SL_TRY(sl__stream_compare(stream));
     sl_event_reset(&stream->changed);
     sl_time wait = when == SL_NEVER || when - sl_now() > SL_STREAM_SWEEP ? SL_STREAM_SWEEP : when - sl_now();
     struct sl_select_clause clause = {.kind = SL_SELECT_EVENT, .event = &stream->changed};
@@ -671,6 +674,7 @@ struct sl_stream_stats sl_stream_get_stats(const sl_stream_service *stream)
                                     .stale = stream->stale,
                                     .stale_events = stream->stale_events,
                                     .unfollowed = stream->unfollowed,
+                                    .muted = stream->muted,
                                     .reconnects = stream->reconnects,
                                     .rotations = stream->rotations,
                                     .connections = stream->leg_count,

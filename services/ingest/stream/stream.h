@@ -31,6 +31,15 @@ extern "C" {
 #define SL_STREAM_STALE_FACTOR 20
 #define SL_STREAM_STALE_MIN SL_SECONDS(30)
 
+/*
+ * Connections that carry the same are compared so often. A subscription that brought nothing for so long at least, while
+ * another connection brought so many events of it, is made anew where it is silent; each time that did not help twice as long
+ * is waited before the next. In a quiet market no connection brings anything.
+ */
+#define SL_STREAM_COMPARE SL_SECONDS(5)
+#define SL_STREAM_MUTE_MIN SL_SECONDS(15)
+#define SL_STREAM_MUTE_EVENTS 3
+
 /* How often connections are looked at. */
 #define SL_STREAM_SWEEP SL_SECONDS(1)
 
@@ -84,6 +93,7 @@ struct sl_stream_stats {
     uint64_t rotations;  /* connections replaced before they ended */
     uint64_t messages, bytes, bad, unknown;
     uint64_t stale_events; /* times a feed turned stale */
+    uint64_t muted;        /* times one was silent on one connection alone, and was made anew there */
     uint64_t unfollowed;   /* events of what had been left, but the venue had not heard of it yet */
 };
 

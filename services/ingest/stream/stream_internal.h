@@ -67,9 +67,10 @@ struct sl_stream_service {
     uint32_t last_number;
     sl_time rotate_again; /* no connection is replaced before */
     struct sl__stream_visit *visits;
-    sl_event alone; /* the last of them has left */
-    bool closing;   /* nobody is let in any more */
-    uint64_t reconnects, rotations, stale_events, unfollowed;
+    sl_event alone;      /* the last of them has left */
+    bool closing;        /* nobody is let in any more */
+    sl_time compared_at; /* connections with each other */
+    uint64_t reconnects, rotations, stale_events, unfollowed, muted;
     uint64_t messages, bytes, bad, unknown; /* of connections that are gone */
     char scratch[4096];
 };
@@ -81,6 +82,15 @@ int sl__stream_new_leg(struct shard *shard, struct leg **ret_leg);
 void sl__stream_retire(struct leg *leg);
 void sl__stream_release_leg(void *leg);
 bool sl__stream_open_now(const struct leg *leg);
+
+/*
+ * stream_compare.c. Subscriptions that are silent on one connection while others bring events are made anew there, and books
+ * made of its messages taken from another. 0, or what `event` returned. May wait for a sink.
+ */
+SL_MUST_CHECK int sl__stream_compare(sl_stream_service *stream);
+
+/* Whether a leg brings nothing of a subscription although another one, which has now ended, did. */
+bool sl__stream_is_mute(const struct leg *leg, const struct leg *ended, const sl_subscription *what);
 
 /* stream_steer.c. Waits while the stream is paused. 0, SL_ECANCELED. */
 SL_MUST_CHECK int sl__stream_wait_resumed(struct leg *leg);

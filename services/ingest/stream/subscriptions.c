@@ -18,6 +18,7 @@ struct record {
     sl_time answer_by;  /* LEAVING before its message went out: the question's answer was due then; 0: it was ACTIVE */
     sl_time active_since;
     unsigned attempts;
+    struct sl_subscription_heard heard;
     bool alone;    /* asked for in a message of its own: one of those that it was asked for with may be refused */
     uint32_t next; /* another one of an instrument with the same head; NONE */
 };
@@ -596,6 +597,22 @@ void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const 
     if (record != NULL) {
         activate(subscriptions, record, now);
     }
+}
+
+void sl_subscriptions_count_event(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
+                                  int64_t interval_ns, sl_time now)
+{
+    struct record *record = find_channel(subscriptions, feed, instrument, interval_ns, SL_SUBSCRIPTION_ACTIVE);
+    if (record != NULL) {
+        record->heard.events++;
+        record->heard.last = now;
+    }
+}
+
+struct sl_subscription_heard *sl_subscriptions_heard(const sl_subscriptions *subscriptions, const sl_subscription *what)
+{
+    struct record *record = find(subscriptions, what);
+    return record == NULL ? NULL : &record->heard;
 }
 
 sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what)

@@ -82,6 +82,23 @@ int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_noti
 void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
                            int64_t interval_ns, sl_time now);
 
+/* What came of a subscription here, for whoever compares connections that carry the same. */
+struct sl_subscription_heard {
+    uint32_t events;   /* since they were compared last */
+    uint32_t missed;   /* what others brought since the last one here */
+    uint32_t renewals; /* since the last one here */
+    bool told;         /* that what others did not bring either since then is missing */
+    sl_time last;      /* when one came last; 0: never */
+};
+
+/* An event of an active one came: it is counted. */
+void sl_subscriptions_count_event(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
+                                  int64_t interval_ns, sl_time now);
+
+/* The counts of one, whatever its state, to be read and set until subscriptions change; NULL: there is none. */
+struct sl_subscription_heard *sl_subscriptions_heard(const sl_subscriptions *subscriptions,
+                                                     const sl_subscription *what);
+
 /* Since when one is ACTIVE; SL_NEVER while it is not. */
 sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what);
 

@@ -329,6 +329,34 @@ static void without_consecutive_ids_a_restart_is_always_a_gap(void **state)
     close_kit(kit);
 }
 
+/* A loss that is found out late lies behind what was given out before it, not behind what came last. */
+static void a_loss_that_is_seen_late_is_told_with_where_it_was(void **state)
+{
+    (void)state;
+    struct kit *kit = open_kit(false, 0);
+    int64_t second = SL_SECONDS(1);
+    for (int64_t id = 1; id <= 500; id++) { /* one a second */
+        sl_market_event event = trade(kit, id, 1);
+        event.venue_time_ns = (1000 + id) * second;
+        assert_int_equal(sl_tracker_event(kit->tracker, &event, id * second), 1);
+    }
+    const struct {
+        int64_t since, least_id, most_id;
+    } cases[] = {{500, 500, 500}, {600, 500, 500}, {499, 490, 499}, {450, 440, 450}, {385, 376, 385}};
+    for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
+        assert_int_equal(
+            sl_tracker_lost(kit->tracker, kit->btc, SL_FEED_TRADES, cases[at].since * second, 9000 * second), 0);
+        const sl_market_event *gap = last(kit);
+        assert_in_range(gap->as.gap.from_id, cases[at].least_id, cases[at].most_id);
+        assert_int_equal(gap->venue_time_ns, (1000 + gap->as.gap.from_id) * second);
+    }
+    /* So long ago that nobody remembers: by the time that has passed. */
+    assert_int_equal(sl_tracker_lost(kit->tracker, kit->btc, SL_FEED_TRADES, 100 * second, 9000 * second), 0);
+    assert_int_equal(last(kit)->as.gap.from_id, 0);
+    assert_int_equal(last(kit)->venue_time_ns, 1100 * second);
+    close_kit(kit);
+}
+
 /* It was there before the other one ended, but nothing had come yet: then its connection was lost. */
 static void what_is_lost_before_the_first_event_of_a_feed_that_was_taken_over_is_told(void **state)
 {
@@ -759,6 +787,7 @@ SL_TEST_MAIN(cmocka_unit_test(the_first_copy_wins), cmocka_unit_test(without_pat
              cmocka_unit_test(who_had_it_before_may_have_been_ahead),
              cmocka_unit_test(without_consecutive_ids_a_restart_is_always_a_gap),
              cmocka_unit_test(what_is_lost_before_the_first_event_of_a_feed_that_was_taken_over_is_told),
+             cmocka_unit_test(a_loss_that_is_seen_late_is_told_with_where_it_was),
              cmocka_unit_test(a_restart_is_told_at_the_latest_when_another_goes_on),
              cmocka_unit_test(what_is_left_is_told_and_begins_anew),
              cmocka_unit_test(other_ids_are_compared_with_recent_ones),

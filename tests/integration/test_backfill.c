@@ -13,6 +13,7 @@
 
 #include <sqlite3.h>
 
+#include "market_db.h"
 #include "own_server.h"
 #include "redis_server.h"
 #include "scratch_folder.h"
@@ -24,14 +25,10 @@
 
 struct worker {
     struct own_server server;
-    char line[LINE_BYTES];
-    const char *arguments[4];
 };
 
 struct world {
     struct own_server exchange;
-    char exchange_line[LINE_BYTES];
-    const char *exchange_arguments[4];
     struct worker workers[WORKERS];
 };
 
@@ -49,9 +46,8 @@ static void start_exchange(struct world *world, const char *scenario)
     FILE *file = create(&world->exchange, "scenario.yaml");
     (void)fprintf(file, "truth: \"%s/truth.ndjson\"\n%s", world->exchange.folder.path, scenario);
     assert_int_equal(fclose(file), 0);
-    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
-                   "exec " SLUICE " exchange %s/scenario.yaml --port %d >%s/log 2>&1", world->exchange.folder.path,
-                   world->exchange.port, world->exchange.folder.path);
+    own_server_shell(&world->exchange, "exec " SLUICE " exchange %s/scenario.yaml --port %d >%s/log 2>&1",
+                     world->exchange.folder.path, world->exchange.port, world->exchange.folder.path);
     assert_int_equal(own_server_start(&world->exchange), 0);
 }
 
@@ -75,11 +71,8 @@ static void start_worker(const struct world *world, struct worker *worker, const
 static void prepare_worker(struct worker *worker)
 {
     own_server_prepare(&worker->server);
-    (void)snprintf(worker->line, sizeof worker->line, "cd %s && exec " SLUICE " run config.yaml >>log 2>&1",
-                   worker->server.folder.path);
-    const char *arguments[] = {"/bin/sh", "-c", worker->line, NULL};
-    memcpy(worker->arguments, arguments, sizeof arguments);
-    worker->server.arguments = worker->arguments;
+    own_server_shell(&worker->server, "cd %s && exec " SLUICE " run config.yaml >>log 2>&1",
+                     worker->server.folder.path);
 }
 
 static int set_up(void **state)
@@ -88,9 +81,6 @@ static int set_up(void **state)
     assert_non_null(world);
     *state = world;
     own_server_prepare(&world->exchange);
-    const char *arguments[] = {"/bin/sh", "-c", world->exchange_line, NULL};
-    memcpy(world->exchange_arguments, arguments, sizeof arguments);
-    world->exchange.arguments = world->exchange_arguments;
     for (size_t at = 0; at < WORKERS; at++) {
         prepare_worker(&world->workers[at]);
     }
@@ -167,27 +157,12 @@ static long long number(sqlite3 *db, const char *sql)
 /* Of a worker that runs; -1 while there is nothing. */
 static long long query(const struct worker *worker, const char *sql)
 {
-    char path[512];
-    (void)snprintf(path, sizeof path, "%s/market.db", worker->server.folder.path);
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    long long value = -1;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
-        (void)sqlite3_busy_timeout(db, 5000);
-        if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
-            value = sqlite3_column_int64(statement, 0);
-        }
-        (void)sqlite3_finalize(statement);
-    }
-    (void)sqlite3_close(db);
-    return value;
+    return market_db_number(worker->server.folder.path, sql);
 }
 
 static void wait_for(const struct worker *worker, const char *sql, long long least)
 {
-    while (query(worker, sql) < least) {
-        (void)usleep(20000);
-    }
+    market_db_wait(worker->server.folder.path, sql, least);
 }
 
 static long long count_lines(const struct own_server *server, const char *name, const char *text)

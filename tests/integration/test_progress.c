@@ -19,8 +19,6 @@
 
 struct world {
     struct own_server exchange, program;
-    char exchange_line[1024];
-    const char *exchange_arguments[4];
 };
 
 static int set_up(void **state)
@@ -30,13 +28,9 @@ static int set_up(void **state)
     *state = world;
     own_server_prepare(&world->exchange);
     own_server_prepare(&world->program); /* a folder, and a port for its endpoint */
-    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
-                   "exec " SLUICE " exchange --venue okx --instruments 2 --rate 1000 --port %d"
-                   " >/dev/null 2>&1",
-                   world->exchange.port);
-    const char *arguments[] = {"/bin/sh", "-c", world->exchange_line, NULL};
-    memcpy(world->exchange_arguments, arguments, sizeof arguments);
-    world->exchange.arguments = world->exchange_arguments;
+    own_server_shell(&world->exchange,
+                     "exec " SLUICE " exchange --venue okx --instruments 2 --rate 1000 --port %d >/dev/null 2>&1",
+                     world->exchange.port);
     char config[600];
     (void)snprintf(config, sizeof config, "%s/c.yaml", world->program.folder.path);
     FILE *file = fopen(config, "we");

@@ -17,8 +17,7 @@
 struct world {
     struct own_server program, redis;
     struct redis_arguments redis_arguments;
-    char line[LINE_BYTES], config[512];
-    const char *arguments[4];
+    char config[512];
 };
 
 static int set_up(void **state)
@@ -29,11 +28,7 @@ static int set_up(void **state)
     own_server_prepare(&world->program);
     const char *folder = world->program.folder.path;
     (void)snprintf(world->config, sizeof world->config, "%s/config.yaml", folder);
-    (void)snprintf(world->line, sizeof world->line, "exec " SL_TEST_BUILD_DIR "/sluice run %s >%s/log 2>&1",
-                   world->config, folder);
-    const char *arguments[] = {"/bin/sh", "-c", world->line, NULL};
-    memcpy(world->arguments, arguments, sizeof arguments);
-    world->program.arguments = world->arguments;
+    own_server_shell(&world->program, "exec " SL_TEST_BUILD_DIR "/sluice run %s >%s/log 2>&1", world->config, folder);
     return 0;
 }
 

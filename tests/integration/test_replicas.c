@@ -31,12 +31,10 @@
 #define LIVES 2    /* of a process alone */
 #define FAULTS 5
 #define SHORT 3 /* those that the short version does, once each */
-#define LINE_BYTES 1024
 
 struct replica {
     struct own_server server;
-    char config[SCRATCH_PATH_MAX + 32], line[LINE_BYTES];
-    const char *arguments[4];
+    char config[SCRATCH_PATH_MAX + 32];
 };
 
 struct world {
@@ -45,8 +43,6 @@ struct world {
     struct own_rabbitmq rabbitmq;
     struct own_postgresql postgresql;
     bool bus, store, local, go_on; /* go_on: without Redis */
-    char exchange_line[LINE_BYTES];
-    const char *exchange_arguments[4];
     struct replica replicas[REPLICAS];
     const char *exclude;
     char answer[ANSWER_BYTES];
@@ -124,23 +120,17 @@ static int set_up_with(void **state, bool bus)
         return -1;
     }
     world->bus = bus;
-    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
-                   "exec " SLUICE " exchange --venue binance-usdm --venue okx --instruments 20 --rate 800 --port %d"
-                   " --truth %s/truth >/dev/null 2>&1",
-                   world->exchange.port, world->exchange.folder.path);
-    const char *arguments[] = {"/bin/sh", "-c", world->exchange_line, NULL};
-    memcpy(world->exchange_arguments, arguments, sizeof arguments);
-    world->exchange.arguments = world->exchange_arguments;
+    own_server_shell(&world->exchange,
+                     "exec " SLUICE " exchange --venue binance-usdm --venue okx --instruments 20 --rate 800 --port %d"
+                     " --truth %s/truth >/dev/null 2>&1",
+                     world->exchange.port, world->exchange.folder.path);
     for (size_t at = 0; at < REPLICAS; at++) {
         struct replica *replica = &world->replicas[at];
         own_server_prepare(&replica->server);
         const struct scratch_folder folder = replica->server.folder; /* a copy: gcc sees that nothing overlaps */
         (void)snprintf(replica->config, sizeof replica->config, "%s/config.yaml", folder.path);
-        (void)snprintf(replica->line, sizeof replica->line, "exec " SLUICE " run %s/config.yaml >>%s/log 2>&1",
-                       folder.path, folder.path);
-        const char *own[] = {"/bin/sh", "-c", replica->line, NULL};
-        memcpy(replica->arguments, own, sizeof own);
-        replica->server.arguments = replica->arguments;
+        own_server_shell(&replica->server, "exec " SLUICE " run %s/config.yaml >>%s/log 2>&1", folder.path,
+                         folder.path);
         write_config(world, replica);
     }
     return own_server_start(&world->exchange);

@@ -9,6 +9,7 @@
 
 #include <sqlite3.h>
 
+#include "market_db.h"
 #include "own_server.h"
 #include "redis_server.h"
 #include "scratch_folder.h"
@@ -19,8 +20,6 @@
 
 struct world {
     struct own_server exchange, program;
-    char exchange_line[LINE_BYTES], program_line[LINE_BYTES];
-    const char *exchange_arguments[4], *program_arguments[4];
     char file_more[64], db_more[64]; /* keys of the sinks */
     char okx_more[128];              /* and of a service */
     int okx_port;                    /* where the service looks for it; 0: the exchange's */
@@ -58,18 +57,11 @@ static int set_up(void **state)
     own_server_prepare(&world->exchange);
     own_server_prepare(&world->program);
     (void)snprintf(world->config, sizeof world->config, "%s/config.yaml", world->program.folder.path);
-    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
-                   "exec " SLUICE " exchange --venue okx --venue coinbase --instruments 4 --rate 1500 --port %d"
-                   " >/dev/null 2>&1",
-                   world->exchange.port);
-    (void)snprintf(world->program_line, sizeof world->program_line, "exec " SLUICE " run %s >%s/log 2>&1",
-                   world->config, world->program.folder.path);
-    const char *exchange[] = {"/bin/sh", "-c", world->exchange_line, NULL};
-    const char *program[] = {"/bin/sh", "-c", world->program_line, NULL};
-    memcpy(world->exchange_arguments, exchange, sizeof exchange);
-    memcpy(world->program_arguments, program, sizeof program);
-    world->exchange.arguments = world->exchange_arguments;
-    world->program.arguments = world->program_arguments;
+    own_server_shell(&world->exchange,
+                     "exec " SLUICE " exchange --venue okx --venue coinbase --instruments 4 --rate 1500 --port %d"
+                     " >/dev/null 2>&1",
+                     world->exchange.port);
+    own_server_shell(&world->program, "exec " SLUICE " run %s >%s/log 2>&1", world->config, world->program.folder.path);
     return own_server_start(&world->exchange);
 }
 
@@ -84,39 +76,17 @@ static int tear_down(void **state)
 
 static const char *log_of(struct world *world)
 {
-    char path[512];
-    (void)snprintf(path, sizeof path, "%s/log", world->program.folder.path);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    world->text[fread(world->text, 1, sizeof world->text - 1, file)] = '\0';
-    (void)fclose(file);
-    return world->text;
+    return own_server_read(&world->program, "log", world->text, sizeof world->text);
 }
 
 static long long query(const struct world *world, const char *sql)
 {
-    char path[512];
-    (void)snprintf(path, sizeof path, "%s/market.db", world->program.folder.path);
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    long long value = -1;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
-        (void)sqlite3_busy_timeout(db, 5000);
-        if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
-            value = sqlite3_column_int64(statement, 0);
-        }
-        (void)sqlite3_finalize(statement);
-    }
-    (void)sqlite3_close(db);
-    return value;
+    return market_db_number(world->program.folder.path, sql);
 }
 
-/* Until the query gives at least so much; a case that waits for ever is ended from outside. */
 static void wait_for(const struct world *world, const char *sql, long long least)
 {
-    while (query(world, sql) < least) {
-        (void)usleep(20000);
-    }
+    market_db_wait(world->program.folder.path, sql, least);
 }
 
 static void wait_for_log(struct world *world, const char *text)

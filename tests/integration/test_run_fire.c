@@ -25,8 +25,6 @@
 
 struct world {
     struct own_server exchange, program;
-    char exchange_line[LINE_BYTES], program_line[LINE_BYTES];
-    const char *exchange_arguments[4], *program_arguments[4];
 };
 
 static void write_config(const struct world *world)
@@ -55,18 +53,12 @@ static void set_up(struct world *world)
 {
     own_server_prepare(&world->exchange);
     own_server_prepare(&world->program);
-    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
-                   "exec " SLUICE " exchange --venue okx --instruments 4 --rate 400 --port %d --truth %s/truth.ndjson"
-                   " >/dev/null 2>&1",
-                   world->exchange.port, world->program.folder.path);
-    (void)snprintf(world->program_line, sizeof world->program_line,
-                   "cd %s && exec " SLUICE " run config.yaml >>log 2>&1", world->program.folder.path);
-    const char *exchange[] = {"/bin/sh", "-c", world->exchange_line, NULL};
-    const char *program[] = {"/bin/sh", "-c", world->program_line, NULL};
-    memcpy(world->exchange_arguments, exchange, sizeof exchange);
-    memcpy(world->program_arguments, program, sizeof program);
-    world->exchange.arguments = world->exchange_arguments;
-    world->program.arguments = world->program_arguments;
+    own_server_shell(&world->exchange,
+                     "exec " SLUICE " exchange --venue okx --instruments 4 --rate 400 --port %d --truth %s/truth.ndjson"
+                     " >/dev/null 2>&1",
+                     world->exchange.port, world->program.folder.path);
+    own_server_shell(&world->program, "cd %s && exec " SLUICE " run config.yaml >>log 2>&1",
+                     world->program.folder.path);
     write_config(world);
     assert_int_equal(own_server_start(&world->exchange), 0);
 }

@@ -55,8 +55,7 @@ static struct files make_files(void)
 
 struct program {
     struct own_server exchange, run;
-    const char *exchange_arguments[4], *arguments[4];
-    char exchange_line[LINE_MAX_BYTES], line[LINE_MAX_BYTES], config[LINE_MAX_BYTES];
+    char config[LINE_MAX_BYTES];
     char log[64 * 1024];
     struct files files;
 };
@@ -89,17 +88,10 @@ static void begin(struct program *program)
     own_server_prepare(&program->exchange);
     own_server_prepare(&program->run);
     (void)snprintf(program->config, sizeof program->config, "%s/config.yaml", program->run.folder.path);
-    (void)snprintf(program->exchange_line, sizeof program->exchange_line,
-                   "exec " SLUICE " exchange --venue okx --instruments 3 --rate 200 --port %d >/dev/null 2>&1",
-                   program->exchange.port);
-    (void)snprintf(program->line, sizeof program->line, "cd %s && exec " SLUICE " run config.yaml >log 2>&1",
-                   program->run.folder.path);
-    const char *exchange[] = {"/bin/sh", "-c", program->exchange_line, NULL};
-    const char *run[] = {"/bin/sh", "-c", program->line, NULL};
-    memcpy(program->exchange_arguments, exchange, sizeof exchange);
-    memcpy(program->arguments, run, sizeof run);
-    program->exchange.arguments = program->exchange_arguments;
-    program->run.arguments = program->arguments;
+    own_server_shell(&program->exchange,
+                     "exec " SLUICE " exchange --venue okx --instruments 3 --rate 200 --port %d >/dev/null 2>&1",
+                     program->exchange.port);
+    own_server_shell(&program->run, "cd %s && exec " SLUICE " run config.yaml >log 2>&1", program->run.folder.path);
     assert_int_equal(own_server_start(&program->exchange), 0);
 }
 
@@ -121,13 +113,7 @@ static void start(struct program *program, const char *sinks, const char *names)
 
 static const char *read_log(struct program *program)
 {
-    char path[512];
-    (void)snprintf(path, sizeof path, "%s/log", program->run.folder.path);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    program->log[fread(program->log, 1, sizeof program->log - 1, file)] = '\0';
-    (void)fclose(file);
-    return program->log;
+    return own_server_read(&program->run, "log", program->log, sizeof program->log);
 }
 
 /*

@@ -25,8 +25,6 @@
 
 struct world {
     struct own_server exchange, program;
-    char exchange_line[LINE_BYTES], program_line[LINE_BYTES];
-    const char *exchange_arguments[4], *program_arguments[4];
     char config[SCRATCH_PATH_MAX + 32], text[TEXT_BYTES];
     int hole, hole_port; /* connections are taken, nothing is ever answered */
 };
@@ -81,17 +79,10 @@ static int set_up(void **state)
     own_server_prepare(&world->program);
     open_hole(world);
     (void)snprintf(world->config, sizeof world->config, "%s/config.yaml", world->program.folder.path);
-    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
-                   "exec " SLUICE " exchange --venue okx --instruments 4 --rate 1000 --port %d >/dev/null 2>&1",
-                   world->exchange.port);
-    (void)snprintf(world->program_line, sizeof world->program_line, "exec " SLUICE " run %s >%s/log 2>&1",
-                   world->config, world->program.folder.path);
-    const char *exchange[] = {"/bin/sh", "-c", world->exchange_line, NULL};
-    const char *program[] = {"/bin/sh", "-c", world->program_line, NULL};
-    memcpy(world->exchange_arguments, exchange, sizeof exchange);
-    memcpy(world->program_arguments, program, sizeof program);
-    world->exchange.arguments = world->exchange_arguments;
-    world->program.arguments = world->program_arguments;
+    own_server_shell(&world->exchange,
+                     "exec " SLUICE " exchange --venue okx --instruments 4 --rate 1000 --port %d >/dev/null 2>&1",
+                     world->exchange.port);
+    own_server_shell(&world->program, "exec " SLUICE " run %s >%s/log 2>&1", world->config, world->program.folder.path);
     return own_server_start(&world->exchange);
 }
 
@@ -153,13 +144,7 @@ static int end_of(struct world *world)
 
 static const char *log_of(struct world *world)
 {
-    char path[SCRATCH_PATH_MAX + 16];
-    (void)snprintf(path, sizeof path, "%s/log", world->program.folder.path);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    world->text[fread(world->text, 1, sizeof world->text - 1, file)] = '\0';
-    (void)fclose(file);
-    return world->text;
+    return own_server_read(&world->program, "log", world->text, sizeof world->text);
 }
 
 static void send_signal(const struct world *world, int signal)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +36,30 @@ void own_server_prepare(struct own_server *server)
     *server = (struct own_server){.port = peer_free_port(), .folder = scratch_folder_make()};
 }
 
+void own_server_shell(struct own_server *server, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(server->line, sizeof(server->line), format, arguments);
+    va_end(arguments);
+    assert_in_range(length, 1, sizeof(server->line) - 1);
+}
+
+const char *own_server_read(const struct own_server *server, const char *name, char *text, size_t text_bytes)
+{
+    char path[SCRATCH_PATH_MAX + 64];
+    (void)snprintf(path, sizeof(path), "%s/%s", server->folder.path, name);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    text[fread(text, 1, text_bytes - 1, file)] = '\0';
+    (void)fclose(file);
+    return text;
+}
+
 static void run(const struct own_server *server)
 {
+    const char *const shell[] = {"/bin/sh", "-c", server->line, NULL};
+    const char *const *arguments = server->arguments == NULL ? shell : server->arguments;
     char log[SCRATCH_PATH_MAX + 16];
     (void)snprintf(log, sizeof(log), "%s/log", server->folder.path);
     int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
@@ -49,7 +72,7 @@ static void run(const struct own_server *server)
     for (const char *const *pair = server->environment; pair != NULL && *pair != NULL; pair++) {
         (void)putenv((char *)(uintptr_t)*pair);
     }
-    (void)execvp(server->arguments[0], (char *const *)(uintptr_t)server->arguments);
+    (void)execvp(arguments[0], (char *const *)(uintptr_t)arguments);
     _exit(127);
 }
 
@@ -75,7 +98,8 @@ int own_server_start(struct own_server *server)
         }
         (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
     }
-    (void)fprintf(stderr, "%s did not start; see %s/log\n", server->arguments[0], server->folder.path);
+    (void)fprintf(stderr, "%s did not start; see %s/log\n",
+                  server->arguments == NULL ? server->line : server->arguments[0], server->folder.path);
     own_server_stop(server, SIGKILL);
     return -1;
 }

@@ -4,15 +4,19 @@
 #define OWN_SERVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "scratch_folder.h"
+
+#define OWN_SERVER_LINE_BYTES 2048
 
 struct own_server {
     pid_t pid; /* 0: not running */
     int port;
     struct scratch_folder folder;
-    const char *const *arguments;                  /* NULL-terminated; borrowed */
+    const char *const *arguments;                  /* NULL-terminated; borrowed; NULL: the line is run */
+    char line[OWN_SERVER_LINE_BYTES];              /* see own_server_shell() */
     const char *const *environment;                /* "NAME=value"...; NULL-terminated, or NULL; borrowed */
     bool group;                                    /* it starts further processes: they are ended with it */
     int (*ready)(const struct own_server *server); /* 0 when it serves; NULL: when its port is open */
@@ -21,11 +25,17 @@ struct own_server {
 /* Chooses a port of 127.0.0.1 and makes the folder, to be put into the arguments. */
 void own_server_prepare(struct own_server *server);
 
-/* Starts arguments[0] and waits until it serves, at most a minute. 0; -1 after a line on standard error. Blocks. */
+/* Has it run a line of the shell, that begins with "exec" or "cd FOLDER && exec". Instead of arguments. */
+void own_server_shell(struct own_server *server, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Starts it and waits until it serves, at most a minute. 0; -1 after a line on standard error. Blocks. */
 int own_server_start(struct own_server *server);
 
 /* Sends the signal and waits for its end. Blocks. */
 void own_server_stop(struct own_server *server, int signal);
+
+/* What a file of its folder holds, such as "log": `text`, cut at `text_bytes`. */
+const char *own_server_read(const struct own_server *server, const char *name, char *text, size_t text_bytes);
 
 /* Kills it if it runs and removes the folder. */
 void own_server_end(struct own_server *server);

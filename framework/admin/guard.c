@@ -101,10 +101,8 @@ int sl__admin_refuse(sl_http_exchange *exchange, int status, const char *code, c
     sl_json_begin_object(&out);
     sl_json_put_key(&out, "error");
     sl_json_begin_object(&out);
-    sl_json_put_key(&out, "code");
-    sl_json_put_text(&out, code);
-    sl_json_put_key(&out, "message");
-    sl_json_put_text(&out, message);
+    sl_json_put_key_text(&out, "code", code);
+    sl_json_put_key_text(&out, "message", message);
     sl_json_end_object(&out);
     sl_json_end_object(&out);
     if (sl_json_writer_finish(&out, &text) < 0) {

@@ -9,30 +9,12 @@
 
 #define REASON_BYTES 200
 
-static void put_uint(sl_json_writer *out, const char *key, uint64_t value)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_uint64(out, value);
-}
-
-static void put_real(sl_json_writer *out, const char *key, double value)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_double(out, value);
-}
-
-static void put_text(sl_json_writer *out, const char *key, const char *value)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_text(out, value);
-}
-
 void sl__admin_tasks(void *admin, sl_json_writer *out)
 {
     (void)admin;
     char *tree = sl_tree_json();
     sl_json_begin_object(out);
-    put_uint(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
+    sl_json_put_key_uint64(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
     sl_json_put_key(out, "tasks");
     if (tree == NULL) {
         sl_json_put_null(out);
@@ -48,9 +30,9 @@ static void put_quantiles(sl_json_writer *out, const char *key, const struct sl_
 {
     sl_json_put_key(out, key);
     sl_json_begin_object(out);
-    put_real(out, "p50", (double)sl_histogram_quantile(histogram, 0.5) / 1e9);
-    put_real(out, "p99", (double)sl_histogram_quantile(histogram, 0.99) / 1e9);
-    put_real(out, "max", (double)sl_histogram_quantile(histogram, 1) / 1e9);
+    sl_json_put_key_double(out, "p50", (double)sl_histogram_quantile(histogram, 0.5) / 1e9);
+    sl_json_put_key_double(out, "p99", (double)sl_histogram_quantile(histogram, 0.99) / 1e9);
+    sl_json_put_key_double(out, "max", (double)sl_histogram_quantile(histogram, 1) / 1e9);
     sl_json_end_object(out);
 }
 
@@ -76,18 +58,18 @@ void sl__admin_runtime(void *arg, sl_json_writer *out)
     struct sl_statistics now = {0};
     (void)sl_statistics_get(&now);
     sl_json_begin_object(out);
-    put_uint(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
-    put_real(out, "uptime_seconds", (double)(sl_now_wall() - admin->since) / 1e9);
-    put_text(out, "state", admin->draining ? "draining" : admin->started ? "running" : "starting");
-    put_uint(out, "tasks", now.tasks);
-    put_uint(out, "ready", now.runnable);
-    put_uint(out, "timers", now.timers);
-    put_uint(out, "steps", now.steps);
-    put_uint(out, "restarts", now.restarts);
-    put_uint(out, "hogs", now.hogs);
-    put_uint(out, "stacks", now.stacks_mapped - now.stacks_pooled);
-    put_uint(out, "resident_bytes", resident_bytes());
-    put_uint(out, "allocations", (uint64_t)sl_memory_held());
+    sl_json_put_key_uint64(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
+    sl_json_put_key_double(out, "uptime_seconds", (double)(sl_now_wall() - admin->since) / 1e9);
+    sl_json_put_key_text(out, "state", admin->draining ? "draining" : admin->started ? "running" : "starting");
+    sl_json_put_key_uint64(out, "tasks", now.tasks);
+    sl_json_put_key_uint64(out, "ready", now.runnable);
+    sl_json_put_key_uint64(out, "timers", now.timers);
+    sl_json_put_key_uint64(out, "steps", now.steps);
+    sl_json_put_key_uint64(out, "restarts", now.restarts);
+    sl_json_put_key_uint64(out, "hogs", now.hogs);
+    sl_json_put_key_uint64(out, "stacks", now.stacks_mapped - now.stacks_pooled);
+    sl_json_put_key_uint64(out, "resident_bytes", resident_bytes());
+    sl_json_put_key_uint64(out, "allocations", (uint64_t)sl_memory_held());
     if (now.turns != NULL) {
         put_quantiles(out, "turn_seconds", now.turns);
         put_quantiles(out, "timer_lag_seconds", now.lateness);
@@ -99,11 +81,11 @@ void sl__admin_version(void *arg, sl_json_writer *out)
 {
     const sl_admin *admin = arg;
     sl_json_begin_object(out);
-    put_text(out, "name", admin->options.name);
-    put_text(out, "version", admin->options.version);
-    put_uint(out, "pid", (uint64_t)getpid());
-    put_uint(out, "started_ms", (uint64_t)(admin->since / SL_MILLISECONDS(1)));
-    put_text(out, "api", "1");
+    sl_json_put_key_text(out, "name", admin->options.name);
+    sl_json_put_key_text(out, "version", admin->options.version);
+    sl_json_put_key_uint64(out, "pid", (uint64_t)getpid());
+    sl_json_put_key_uint64(out, "started_ms", (uint64_t)(admin->since / SL_MILLISECONDS(1)));
+    sl_json_put_key_text(out, "api", "1");
     sl_json_end_object(out);
 }
 
@@ -130,7 +112,7 @@ static void put_reason(sl_json_writer *out, const char *check, const char *reaso
 {
     size_t bytes = strlen(reason);
     sl_json_begin_object(out);
-    put_text(out, "check", check);
+    sl_json_put_key_text(out, "check", check);
     sl_json_put_key(out, "reason");
     if (sl_utf8_valid(reason, bytes)) {
         sl_json_put_string(out, reason, bytes);
@@ -159,8 +141,7 @@ bool sl__admin_ready(const sl_admin *admin, sl_json_writer *out)
         }
     }
     sl_json_end_array(out);
-    sl_json_put_key(out, "ready");
-    sl_json_put_bool(out, ready);
+    sl_json_put_key_bool(out, "ready", ready);
     sl_json_end_object(out);
     return ready;
 }

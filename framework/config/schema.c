@@ -19,8 +19,7 @@ static int put_field(sl_json_writer *out, const struct sl_config_field *field, b
 static void put_pair(sl_json_writer *out, const char *key, const char *text)
 {
     if (text != NULL) {
-        sl_json_put_key(out, key);
-        sl_json_put_text(out, text);
+        sl_json_put_key_text(out, key, text);
     }
 }
 
@@ -153,8 +152,7 @@ static void put_default(sl_json_writer *out, const struct sl_config_field *field
 {
     const char *text = field->type == SL_CONFIG_SECRET ? NULL : field->default_text;
     if (text != NULL && field->type == SL_CONFIG_BOOL) {
-        sl_json_put_key(out, "default");
-        sl_json_put_bool(out, strcmp(text, "true") == 0);
+        sl_json_put_key_bool(out, "default", strcmp(text, "true") == 0);
     } else if (field->type == SL_CONFIG_INT || field->type == SL_CONFIG_UINT || field->type == SL_CONFIG_DOUBLE) {
         put_bound(out, "default", text);
     } else {
@@ -257,8 +255,7 @@ static int put_members(sl_json_writer *out, const struct sl_config_section *sect
                        size_t kind_count, unsigned depth)
 {
     size_t required = 0;
-    sl_json_put_key(out, "additionalProperties");
-    sl_json_put_bool(out, false);
+    sl_json_put_key_bool(out, "additionalProperties", false);
     sl_json_put_key(out, "properties");
     sl_json_begin_object(out);
     if (kind_count > 0) {
@@ -316,8 +313,7 @@ int sl_config_schema(const struct sl_config_section *root, const char *id, char 
     put_pair(&out, "$id", id);
     put_pair(&out, "title", root->name);
     put_pair(&out, "description", root->help);
-    sl_json_put_key(&out, "type");
-    sl_json_put_text(&out, "object");
+    sl_json_put_key_text(&out, "type", "object");
     int code = put_members(&out, root, NULL, 0, 0);
     sl_json_end_object(&out);
     int written = sl_json_writer_finish(&out, &text);

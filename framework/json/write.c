@@ -282,6 +282,30 @@ void sl_json_put_null(sl_json_writer *writer)
     put_raw(writer, "null", 4);
 }
 
+void sl_json_put_key_text(sl_json_writer *writer, const char *key, const char *text)
+{
+    sl_json_put_key(writer, key);
+    sl_json_put_text(writer, text);
+}
+
+void sl_json_put_key_uint64(sl_json_writer *writer, const char *key, uint64_t value)
+{
+    sl_json_put_key(writer, key);
+    sl_json_put_uint64(writer, value);
+}
+
+void sl_json_put_key_double(sl_json_writer *writer, const char *key, double value)
+{
+    sl_json_put_key(writer, key);
+    sl_json_put_double(writer, value);
+}
+
+void sl_json_put_key_bool(sl_json_writer *writer, const char *key, bool value)
+{
+    sl_json_put_key(writer, key);
+    sl_json_put_bool(writer, value);
+}
+
 int sl_json_writer_finish(sl_json_writer *writer, sl_json_text *ret_text)
 {
     if (writer->code == 0 && (writer->depth > 0 || !writer->filled)) {

@@ -186,12 +186,9 @@ void sl__log_render_json(struct sl__line *line, const char *time, uint64_t seque
     sl_json_writer_init_in(&out, line->data, SL_LOG_LINE_BYTES);
     line->cut = false;
     sl_json_begin_object(&out);
-    sl_json_put_key(&out, "sequence");
-    sl_json_put_uint64(&out, sequence);
-    sl_json_put_key(&out, "time");
-    sl_json_put_text(&out, time);
-    sl_json_put_key(&out, "level");
-    sl_json_put_text(&out, sl_log_level_name(record->level));
+    sl_json_put_key_uint64(&out, "sequence", sequence);
+    sl_json_put_key_text(&out, "time", time);
+    sl_json_put_key_text(&out, "level", sl_log_level_name(record->level));
     sl_json_put_key(&out, "task");
     json_text(&out, record->path, 256, &line->cut);
     sl_json_put_key(&out, "message");
@@ -200,8 +197,7 @@ void sl__log_render_json(struct sl__line *line, const char *time, uint64_t seque
         line->cut = !json_field(&out, &record->fields[i], &line->cut) || line->cut;
     }
     if (line->cut) {
-        sl_json_put_key(&out, "truncated");
-        sl_json_put_bool(&out, true);
+        sl_json_put_key_bool(&out, "truncated", true);
     }
     sl_json_end_object(&out);
     line->bytes = sl_json_writer_finish(&out, &text) == 0 ? text.size_bytes : 0;

@@ -77,3 +77,22 @@ int sl_command_load_or_tell(const struct sl_cli_arguments *arguments, sl_config 
     int code = sl_command_load(arguments, ret_config, &report); /* before its report is looked at */
     return sl_command_status(code, report);
 }
+
+int sl_command_run(const struct sl_cli_arguments *arguments, sl_task_fn fn)
+{
+    sl_auto(sl_config) *config = NULL;
+    int status = sl_command_load_or_tell(arguments, &config);
+    if (status != SL_EXIT_DONE) {
+        return status;
+    }
+    struct sl_config_source *sources = NULL;
+    struct sl_command_running running = {.options = arguments->options, .config = config};
+    if (sl_command_sources(arguments, &sources, &running.load) < 0) {
+        return SL_EXIT_FAILED;
+    }
+    struct sl_run_options run;
+    sl_conf_run_options(sl_config_root(config), &run);
+    status = sl_main_with(&run, fn, &running);
+    sl_free(sources);
+    return status;
+}

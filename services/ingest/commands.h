@@ -6,6 +6,7 @@
 #include "ingest/cli.h"
 #include "sluice/config.h"
 #include "sluice/json_write.h"
+#include "sluice/task.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -59,6 +60,16 @@ int sl_command_status(int code, const sl_config_report *report);
 
 /* The same for commands that only go on with a good one: what is wrong is told on standard error. The exit status. */
 SL_MUST_CHECK int sl_command_load_or_tell(const struct sl_cli_arguments *arguments, sl_config **ret_config);
+
+/* What the main task of a command that runs a configuration is handed. */
+struct sl_command_running {
+    const void *options; /* the command's own */
+    struct sl_config_options load;
+    sl_config *config;
+};
+
+/* Loads the operands and runs fn(struct sl_command_running *) as they say of the runtime. The exit status. */
+SL_MUST_CHECK int sl_command_run(const struct sl_cli_arguments *arguments, sl_task_fn fn);
 
 #ifdef __cplusplus
 }

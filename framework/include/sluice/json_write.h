@@ -75,6 +75,12 @@ void sl_json_put_json(sl_json_writer *writer, const char *json, size_t size_byte
 void sl_json_put_bool(sl_json_writer *writer, bool value);
 void sl_json_put_null(sl_json_writer *writer);
 
+/* A key and its value. */
+void sl_json_put_key_text(sl_json_writer *writer, const char *key, const char *text);
+void sl_json_put_key_uint64(sl_json_writer *writer, const char *key, uint64_t value);
+void sl_json_put_key_double(sl_json_writer *writer, const char *key, double value);
+void sl_json_put_key_bool(sl_json_writer *writer, const char *key, bool value);
+
 /*
  * The text, which is the writer's until the next reset or free and has a NUL behind it. 0; SL_EMISUSE when the
  * calls did not make one whole value; SL_EMSGSIZE over the limit or deeper than SL_JSON_DEPTH_MAX; SL_ENOMEM,

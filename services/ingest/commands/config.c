@@ -19,18 +19,12 @@ struct check {
 static void put_problem(sl_json_writer *out, const struct sl_config_problem *problem)
 {
     sl_json_begin_object(out);
-    sl_json_put_key(out, "severity");
-    sl_json_put_text(out, problem->warning ? "warning" : "error");
-    sl_json_put_key(out, "file");
-    sl_json_put_text(out, problem->file);
-    sl_json_put_key(out, "line");
-    sl_json_put_uint64(out, problem->line);
-    sl_json_put_key(out, "column");
-    sl_json_put_uint64(out, problem->column);
-    sl_json_put_key(out, "path");
-    sl_json_put_text(out, problem->path);
-    sl_json_put_key(out, "message");
-    sl_json_put_text(out, problem->message);
+    sl_json_put_key_text(out, "severity", problem->warning ? "warning" : "error");
+    sl_json_put_key_text(out, "file", problem->file);
+    sl_json_put_key_uint64(out, "line", problem->line);
+    sl_json_put_key_uint64(out, "column", problem->column);
+    sl_json_put_key_text(out, "path", problem->path);
+    sl_json_put_key_text(out, "message", problem->message);
     sl_json_end_object(out);
 }
 
@@ -40,8 +34,7 @@ static int print_json(const sl_config_report *report, bool good)
     sl_json_writer out;
     sl_json_writer_init(&out, 0);
     sl_json_begin_object(&out);
-    sl_json_put_key(&out, "good");
-    sl_json_put_bool(&out, good);
+    sl_json_put_key_bool(&out, "good", good);
     sl_json_put_key(&out, "problems");
     sl_json_begin_array(&out);
     const struct sl_config_problem *problem;
@@ -49,8 +42,7 @@ static int print_json(const sl_config_report *report, bool good)
         put_problem(&out, problem);
     }
     sl_json_end_array(&out);
-    sl_json_put_key(&out, "more");
-    sl_json_put_uint64(&out, sl_config_report_more(report));
+    sl_json_put_key_uint64(&out, "more", sl_config_report_more(report));
     sl_json_end_object(&out);
     return sl_command_print_json(&out);
 }

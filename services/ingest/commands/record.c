@@ -15,12 +15,6 @@ struct options {
     const char *to;
 };
 
-struct running {
-    const struct options *options;
-    const struct sl_config_options *load;
-    sl_config *config;
-};
-
 static int keep_flushing(void *recording)
 {
     for (;;) {
@@ -38,12 +32,13 @@ static int flush_last(sl_recording *recording, int code)
 
 static int record_all(void *arg)
 {
-    const struct running *running = arg;
+    const struct sl_command_running *running = arg;
+    const struct options *options = running->options;
     sl_auto(sl_recording) *recording = NULL;
     sl_auto(sl_reload) *reload = NULL;
     sl_auto(sl_program_parts) *parts = NULL;
-    SL_TRY(sl_recording_open(running->options->to, &recording));
-    SL_TRY(sl_reload_open(running->load, running->config, &reload));
+    SL_TRY(sl_recording_open(options->to, &recording));
+    SL_TRY(sl_reload_open(&running->load, running->config, &reload));
     SL_TRY(sl_program_open(reload, &parts));
     sl_program_record(parts, recording);
     SL_SCOPE(scope, .name = "program");
@@ -53,7 +48,7 @@ static int record_all(void *arg)
     const sl_recorder_stats *stats = sl_recording_get_stats(recording);
     sl_program_report(parts, stdout);
     (void)printf("recorded   %" PRIu64 " frames and answers, %" PRIu64 " bytes in %s\n", stats->records,
-                 stats->file_bytes, running->options->to);
+                 stats->file_bytes, options->to);
     return code;
 }
 
@@ -64,22 +59,7 @@ static int run_record(const struct sl_cli_arguments *arguments)
         (void)fprintf(stderr, "sluice: record needs --to FILE\n");
         return SL_EXIT_USAGE;
     }
-    sl_auto(sl_config) *config = NULL;
-    int status = sl_command_load_or_tell(arguments, &config);
-    if (status != SL_EXIT_DONE) {
-        return status;
-    }
-    struct sl_config_source *sources = NULL;
-    struct sl_config_options load;
-    if (sl_command_sources(arguments, &sources, &load) < 0) {
-        return SL_EXIT_FAILED;
-    }
-    struct running running = {options, &load, config};
-    struct sl_run_options run;
-    sl_conf_run_options(sl_config_root(config), &run);
-    status = sl_main_with(&run, record_all, &running);
-    sl_free(sources);
-    return status;
+    return sl_command_run(arguments, record_all);
 }
 
 static const struct sl_cli_option record_options[] = {

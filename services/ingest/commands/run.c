@@ -14,20 +14,13 @@ struct run {
     bool quiet;
 };
 
-/* What the main task is handed. */
-struct running {
-    const struct sl_config_options *load;
-    sl_config *config;
-    bool quiet;
-};
-
-static int run_parts(const struct running *running, sl_board *board)
+static int run_parts(const struct sl_command_running *running, sl_board *board)
 {
     sl_auto(sl_reload) *reload = NULL;
     sl_auto(sl_program_parts) *parts = NULL;
     sl_auto(sl_notify) *notify = NULL;
     SL_TRY(sl_notify_open(&notify));
-    SL_TRY(sl_reload_open(running->load, running->config, &reload));
+    SL_TRY(sl_reload_open(&running->load, running->config, &reload));
     sl_reload_watch(reload, sl_notify_phase, notify);
     SL_TRY(sl_program_open(reload, &parts));
     sl_auto(sl_console) *console = NULL;
@@ -41,7 +34,7 @@ static int run_parts(const struct running *running, sl_board *board)
     code = code == 0 ? sl_spawn(&scope, sl_progress_run, &progress, .name = "progress", .daemon = true) : code;
     code = code == 0 ? sl_program_run(parts) : code;
     code = sl_scope_close(&scope, code);
-    if (!running->quiet) {
+    if (!((const struct run *)running->options)->quiet) {
         sl_program_report(parts, stdout);
     }
     return code;
@@ -49,7 +42,7 @@ static int run_parts(const struct running *running, sl_board *board)
 
 static int run_all(void *arg)
 {
-    const struct running *running = arg;
+    const struct sl_command_running *running = arg;
     const struct sl_conf *conf = sl_config_root(running->config);
     char host[SL_CONF_HOST_MAX];
     struct sl_board_options options;
@@ -60,31 +53,9 @@ static int run_all(void *arg)
     return run_parts(running, board);
 }
 
-/* As sl_main(), with what the configuration says of the runtime. */
-static int run_configured(struct running *running)
-{
-    struct sl_run_options options;
-    sl_conf_run_options(sl_config_root(running->config), &options);
-    return sl_main_with(&options, run_all, running);
-}
-
 static int run_command(const struct sl_cli_arguments *arguments)
 {
-    const struct run *run = arguments->options;
-    sl_auto(sl_config) *config = NULL;
-    int status = sl_command_load_or_tell(arguments, &config);
-    if (status != SL_EXIT_DONE) {
-        return status;
-    }
-    struct sl_config_source *sources = NULL;
-    struct sl_config_options load;
-    if (sl_command_sources(arguments, &sources, &load) < 0) {
-        return SL_EXIT_FAILED;
-    }
-    struct running running = {.load = &load, .config = config, .quiet = run->quiet};
-    status = run_configured(&running);
-    sl_free(sources);
-    return status;
+    return sl_command_run(arguments, run_all);
 }
 
 static const struct sl_cli_option run_options[] = {

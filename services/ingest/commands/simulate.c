@@ -81,36 +81,26 @@ static void print_sums(const struct sums *sums)
                  sums->told, sums->gaps, (double)sums->longest / 1e9);
 }
 
-static void put_count(sl_json_writer *out, const char *key, uint64_t value)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_uint64(out, value);
-}
-
 /* A line of JSON for a seed. */
 static int print_json(const struct sl_simulate_options *run, const struct sl_simulate_result *result, bool good)
 {
     sl_json_writer out;
     sl_json_writer_init(&out, 0);
     sl_json_begin_object(&out);
-    put_count(&out, "seed", run->seed);
-    sl_json_put_key(&out, "venue");
-    sl_json_put_text(&out, sl_venue_name(run->venue));
-    put_count(&out, "connections", run->redundancy);
-    sl_json_put_key(&out, "good");
-    sl_json_put_bool(&out, good);
-    sl_json_put_key(&out, "problem");
-    sl_json_put_text(&out, good ? NULL : result->problem);
-    put_count(&out, "faults", faults_of(result));
-    put_count(&out, "reconnects", result->stream.reconnects);
-    put_count(&out, "trades", result->trades);
-    put_count(&out, "told_missing", result->told);
-    put_count(&out, "silently_missing", result->untold);
-    put_count(&out, "doubled", result->doubled);
-    put_count(&out, "book_gaps", result->book_gaps);
-    put_count(&out, "books_wrong", result->books_wrong + result->silently_wrong + result->crossed);
-    sl_json_put_key(&out, "healed_seconds");
-    sl_json_put_double(&out, (double)result->healed_after / 1e9);
+    sl_json_put_key_uint64(&out, "seed", run->seed);
+    sl_json_put_key_text(&out, "venue", sl_venue_name(run->venue));
+    sl_json_put_key_uint64(&out, "connections", run->redundancy);
+    sl_json_put_key_bool(&out, "good", good);
+    sl_json_put_key_text(&out, "problem", good ? NULL : result->problem);
+    sl_json_put_key_uint64(&out, "faults", faults_of(result));
+    sl_json_put_key_uint64(&out, "reconnects", result->stream.reconnects);
+    sl_json_put_key_uint64(&out, "trades", result->trades);
+    sl_json_put_key_uint64(&out, "told_missing", result->told);
+    sl_json_put_key_uint64(&out, "silently_missing", result->untold);
+    sl_json_put_key_uint64(&out, "doubled", result->doubled);
+    sl_json_put_key_uint64(&out, "book_gaps", result->book_gaps);
+    sl_json_put_key_uint64(&out, "books_wrong", result->books_wrong + result->silently_wrong + result->crossed);
+    sl_json_put_key_double(&out, "healed_seconds", (double)result->healed_after / 1e9);
     sl_json_end_object(&out);
     return sl_command_print_json(&out);
 }

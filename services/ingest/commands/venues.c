@@ -83,18 +83,6 @@ static void print_text(void)
 
 /* ---- for programs ---- */
 
-static void put_number(sl_json_writer *out, const char *key, double value)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_double(out, value);
-}
-
-static void put_text(sl_json_writer *out, const char *key, const char *value)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_text(out, value);
-}
-
 static void put_lists(sl_json_writer *out, const sl_venue_driver *driver)
 {
     sl_json_put_key(out, "feeds");
@@ -117,8 +105,8 @@ static void put_lists(sl_json_writer *out, const sl_venue_driver *driver)
     sl_json_begin_array(out);
     for (size_t at = 0; at < SL_VENUE_RATES_MAX && driver->rates[at].count > 0; at++) {
         sl_json_begin_object(out);
-        put_number(out, "units", (double)driver->rates[at].count);
-        put_number(out, "seconds", seconds(driver->rates[at].period));
+        sl_json_put_key_double(out, "units", (double)driver->rates[at].count);
+        sl_json_put_key_double(out, "seconds", seconds(driver->rates[at].period));
         sl_json_end_object(out);
     }
     sl_json_end_array(out);
@@ -128,17 +116,16 @@ static void put_limits(sl_json_writer *out, const sl_venue_stream_limits *limits
 {
     sl_json_put_key(out, "limits"); /* 0: none known */
     sl_json_begin_object(out);
-    put_number(out, "subscriptions", limits->per_connection);
-    put_number(out, "subscriptions_per_message", limits->per_message);
-    put_number(out, "messages", limits->messages);
-    put_number(out, "messages_seconds", seconds(limits->messages_per));
-    put_number(out, "connects", limits->connects);
-    put_number(out, "connects_seconds", seconds(limits->connects_per));
-    put_number(out, "max_age_seconds", seconds(limits->max_age));
-    put_number(out, "ping_seconds", seconds(limits->ping_every));
-    put_number(out, "silence_seconds", seconds(limits->silence));
-    sl_json_put_key(out, "acknowledges");
-    sl_json_put_bool(out, limits->acknowledges);
+    sl_json_put_key_double(out, "subscriptions", limits->per_connection);
+    sl_json_put_key_double(out, "subscriptions_per_message", limits->per_message);
+    sl_json_put_key_double(out, "messages", limits->messages);
+    sl_json_put_key_double(out, "messages_seconds", seconds(limits->messages_per));
+    sl_json_put_key_double(out, "connects", limits->connects);
+    sl_json_put_key_double(out, "connects_seconds", seconds(limits->connects_per));
+    sl_json_put_key_double(out, "max_age_seconds", seconds(limits->max_age));
+    sl_json_put_key_double(out, "ping_seconds", seconds(limits->ping_every));
+    sl_json_put_key_double(out, "silence_seconds", seconds(limits->silence));
+    sl_json_put_key_bool(out, "acknowledges", limits->acknowledges);
     sl_json_end_object(out);
 }
 
@@ -153,10 +140,10 @@ static int print_json(void)
         const sl_venue_driver *driver = sl_venue_driver_of((sl_venue)venue);
         if (driver != NULL) {
             sl_json_begin_object(&out);
-            put_text(&out, "name", sl_venue_name(driver->venue));
-            put_text(&out, "title", driver->title);
-            put_text(&out, "stream_origin", driver->stream_origin);
-            put_text(&out, "rest_origin", driver->rest_origin);
+            sl_json_put_key_text(&out, "name", sl_venue_name(driver->venue));
+            sl_json_put_key_text(&out, "title", driver->title);
+            sl_json_put_key_text(&out, "stream_origin", driver->stream_origin);
+            sl_json_put_key_text(&out, "rest_origin", driver->rest_origin);
             put_lists(&out, driver);
             put_limits(&out, &driver->limits);
             sl_json_end_object(&out);

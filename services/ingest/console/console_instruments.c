@@ -106,15 +106,14 @@ static void put(const struct page *page, const struct sl_program_service *servic
     sl__console_put_text(out, "symbol", instrument->symbol);
     sl__console_put_text(out, "instrument", instrument->name);
     sl__console_put_text(out, "state", state);
-    sl__console_put_uint(out, "events", seen->events);
-    sl__console_put_uint(out, "gaps", seen->gaps);
+    sl_json_put_key_uint64(out, "events", seen->events);
+    sl_json_put_key_uint64(out, "gaps", seen->gaps);
     sl__console_put_age(out, "age_seconds", seen->last_at);
     if (seen->lag_ns > 0) {
         sl__console_put_seconds(out, "lag_seconds", seen->lag_ns);
     }
     if ((place->feeds & SL_FEED_BIT(SL_FEED_DEPTH)) != 0) {
-        sl_json_put_key(out, "book_stale");
-        sl_json_put_bool(out, place->book_stale);
+        sl_json_put_key_bool(out, "book_stale", place->book_stale);
         put_price(out, "bid", place->book, SL_SIDE_BUY);
         put_price(out, "ask", place->book, SL_SIDE_SELL);
     }
@@ -159,8 +158,8 @@ static void put_page(const struct sl_console *console, struct page *page)
     sl_json_writer *out = page->out;
     sl_program_parts *parts = console->options.parts;
     sl_json_begin_object(out);
-    sl__console_put_uint(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
-    sl__console_put_uint(out, "offset", page->offset);
+    sl_json_put_key_uint64(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
+    sl_json_put_key_uint64(out, "offset", page->offset);
     sl_json_put_key(out, "instruments");
     sl_json_begin_array(out);
     for (const struct sl_program_service *service = sl_program_services(parts); service != NULL;
@@ -170,7 +169,7 @@ static void put_page(const struct sl_console *console, struct page *page)
         }
     }
     sl_json_end_array(out);
-    sl__console_put_uint(out, "total", page->total);
+    sl_json_put_key_uint64(out, "total", page->total);
     sl_json_end_object(out);
 }
 

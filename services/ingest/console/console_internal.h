@@ -22,7 +22,6 @@ void sl__console_collect(void *console, sl_scrape *scrape); /* for /metrics */
 SL_MUST_CHECK int sl__console_instruments(void *console, sl_http_exchange *exchange);
 
 /* Members of an object. A text that is no UTF-8 is told to be none. */
-void sl__console_put_uint(sl_json_writer *out, const char *key, uint64_t value);
 void sl__console_put_text(sl_json_writer *out, const char *key, const char *value);
 void sl__console_put_seconds(sl_json_writer *out, const char *key, int64_t duration_ns);
 /* Since sl_now() was `at`; null when that is 0. */

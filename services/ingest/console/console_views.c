@@ -10,22 +10,14 @@
 
 /* ---- writing JSON ---- */
 
-void sl__console_put_uint(sl_json_writer *out, const char *key, uint64_t value)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_uint64(out, value);
-}
-
 void sl__console_put_text(sl_json_writer *out, const char *key, const char *value)
 {
-    sl_json_put_key(out, key);
-    sl_json_put_text(out, sl_utf8_valid(value, strlen(value)) ? value : "(not UTF-8)");
+    sl_json_put_key_text(out, key, sl_utf8_valid(value, strlen(value)) ? value : "(not UTF-8)");
 }
 
 void sl__console_put_seconds(sl_json_writer *out, const char *key, int64_t duration_ns)
 {
-    sl_json_put_key(out, key);
-    sl_json_put_double(out, (double)duration_ns / 1e9);
+    sl_json_put_key_double(out, key, (double)duration_ns / 1e9);
 }
 
 void sl__console_put_age(sl_json_writer *out, const char *key, sl_time at)
@@ -131,24 +123,23 @@ static void put_feed(struct sl_program_service *service, sl_json_writer *out)
     put_channels(service, out);
     sl__console_put_text(out, "state", state);
     sl__console_put_text(out, "reason", reason);
-    sl__console_put_uint(out, "messages", look.messages);
-    sl__console_put_uint(out, "bytes", look.bytes);
-    sl__console_put_uint(out, "gaps", service->gaps);
-    sl__console_put_uint(out, "lost", service->missing - service->filled);
-    sl__console_put_uint(out, "reconnects", look.reconnects);
-    sl__console_put_uint(out, "resyncs", look.resyncs);
-    sl__console_put_uint(out, "instruments", service->wanted);
-    sl__console_put_uint(out, "connections", look.live);
-    sl__console_put_uint(out, "stale_channels", look.stale);
+    sl_json_put_key_uint64(out, "messages", look.messages);
+    sl_json_put_key_uint64(out, "bytes", look.bytes);
+    sl_json_put_key_uint64(out, "gaps", service->gaps);
+    sl_json_put_key_uint64(out, "lost", service->missing - service->filled);
+    sl_json_put_key_uint64(out, "reconnects", look.reconnects);
+    sl_json_put_key_uint64(out, "resyncs", look.resyncs);
+    sl_json_put_key_uint64(out, "instruments", service->wanted);
+    sl_json_put_key_uint64(out, "connections", look.live);
+    sl_json_put_key_uint64(out, "stale_channels", look.stale);
     if (look.books > 0) {
-        sl__console_put_uint(out, "books", look.books);
-        sl__console_put_uint(out, "stale_books", look.stale_books);
+        sl_json_put_key_uint64(out, "books", look.books);
+        sl_json_put_key_uint64(out, "stale_books", look.stale_books);
     }
     if (look.jobs > 0) {
-        sl__console_put_uint(out, "jobs", look.jobs);
-        sl__console_put_uint(out, "jobs_left", look.jobs_left);
-        sl_json_put_key(out, "progress");
-        sl_json_put_double(out, (double)(look.jobs - look.jobs_left) / (double)look.jobs);
+        sl_json_put_key_uint64(out, "jobs", look.jobs);
+        sl_json_put_key_uint64(out, "jobs_left", look.jobs_left);
+        sl_json_put_key_double(out, "progress", (double)(look.jobs - look.jobs_left) / (double)look.jobs);
     }
     sl__console_put_age(out, "age_seconds", service->last_event_at);
     put_recent(out, "lag_seconds", &service->lag_recent, &service->lag);
@@ -159,7 +150,7 @@ void sl__console_feeds(void *arg, sl_json_writer *out)
 {
     const struct sl_console *console = arg;
     sl_json_begin_object(out);
-    sl__console_put_uint(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
+    sl_json_put_key_uint64(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
     begin_list(out, "feeds");
     for (struct sl_program_service *service = sl_program_services(console->options.parts); service != NULL;
          service = service->next) {
@@ -173,7 +164,7 @@ void sl__console_sinks(void *arg, sl_json_writer *out)
 {
     const struct sl_console *console = arg;
     sl_json_begin_object(out);
-    sl__console_put_uint(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
+    sl_json_put_key_uint64(out, "time_ms", (uint64_t)(sl_now_wall() / SL_MILLISECONDS(1)));
     begin_list(out, "sinks");
     for (struct sl_program_sink *sink = sl_program_sinks(console->options.parts); sink != NULL; sink = sink->next) {
         const sl_outlet_stats *stats = sl_outlet_get_stats(sink->outlet);
@@ -185,15 +176,15 @@ void sl__console_sinks(void *arg, sl_json_writer *out)
                              stats->disk_failing                 ? stats->disk_problem
                              : stats->away || stats->refused > 0 ? stats->problem
                                                                  : "");
-        sl__console_put_uint(out, "written", stats->written);
-        sl__console_put_uint(out, "repeated", stats->repeated);
-        sl__console_put_uint(out, "dropped", sl_sink_lost(stats));
-        sl__console_put_uint(out, "queued", stats->queued + stats->in_batch);
-        sl__console_put_uint(out, "commits", stats->batches);
-        sl__console_put_uint(out, "retries", stats->failures);
-        sl__console_put_uint(out, "queue_capacity", sl_outlet_queue_events(sink->outlet));
-        sl__console_put_uint(out, "spool_events", stats->spooled);
-        sl__console_put_uint(out, "spool_bytes", stats->spool.bytes);
+        sl_json_put_key_uint64(out, "written", stats->written);
+        sl_json_put_key_uint64(out, "repeated", stats->repeated);
+        sl_json_put_key_uint64(out, "dropped", sl_sink_lost(stats));
+        sl_json_put_key_uint64(out, "queued", stats->queued + stats->in_batch);
+        sl_json_put_key_uint64(out, "commits", stats->batches);
+        sl_json_put_key_uint64(out, "retries", stats->failures);
+        sl_json_put_key_uint64(out, "queue_capacity", sl_outlet_queue_events(sink->outlet));
+        sl_json_put_key_uint64(out, "spool_events", stats->spooled);
+        sl_json_put_key_uint64(out, "spool_bytes", stats->spool.bytes);
         put_recent(out, "latency_seconds", &sink->latency_recent, sl_outlet_latency(sink->outlet));
         sl_json_end_object(out);
     }
@@ -205,14 +196,13 @@ static void put_gap(const struct sl_program_gap *gap, sl_json_writer *out)
 {
     sl_json_begin_object(out);
     sl__console_put_text(out, "feed", gap->service);
-    sl__console_put_uint(out, "time_ms", (uint64_t)(gap->wall_ns / SL_MILLISECONDS(1)));
+    sl_json_put_key_uint64(out, "time_ms", (uint64_t)(gap->wall_ns / SL_MILLISECONDS(1)));
     sl__console_put_text(out, "channel", sl_feed_name(gap->feed));
     sl_json_put_key(out, "from_id");
     sl_json_put_int64(out, gap->gap.from_id);
     sl_json_put_key(out, "to_id");
     sl_json_put_int64(out, gap->gap.to_id);
-    sl_json_put_key(out, "healed");
-    sl_json_put_text(out, gap->gap.healed ? "snapshot" : NULL);
+    sl_json_put_key_text(out, "healed", gap->gap.healed ? "snapshot" : NULL);
     sl_json_end_object(out);
 }
 
@@ -222,7 +212,7 @@ void sl__console_gaps(void *arg, sl_json_writer *out)
     uint64_t total = 0;
     const struct sl_program_gap *gaps = sl_program_gaps(console->options.parts, &total);
     sl_json_begin_object(out);
-    sl__console_put_uint(out, "total", total);
+    sl_json_put_key_uint64(out, "total", total);
     begin_list(out, "gaps");
     for (uint64_t at = 0; at < total && at < SL_PROGRAM_GAPS; at++) {
         put_gap(&gaps[(total - 1 - at) % SL_PROGRAM_GAPS], out);
@@ -261,11 +251,10 @@ static void put_limit(sl_access *access, sl_json_writer *out)
     sl_json_begin_object(out);
     sl__console_put_text(out, "id", info.name);
     sl__console_put_text(out, "state", banned ? "down" : info.waiting > 0 ? "degraded" : "ok");
-    sl_json_put_key(out, "used");
-    sl_json_put_double(out, used < 1 ? used : 1);
-    sl__console_put_uint(out, "waiting", info.waiting);
-    sl__console_put_uint(out, "granted", info.admitted);
-    sl__console_put_uint(out, "refused", info.refused);
+    sl_json_put_key_double(out, "used", used < 1 ? used : 1);
+    sl_json_put_key_uint64(out, "waiting", info.waiting);
+    sl_json_put_key_uint64(out, "granted", info.admitted);
+    sl_json_put_key_uint64(out, "refused", info.refused);
     sl__console_put_seconds(out, "banned_seconds", banned ? info.blocked_until - sl_now() : 0);
     bool away = false;
     bool shared = sl_access_shared(access, &away);
@@ -282,7 +271,7 @@ static void put_breaker(sl_access *access, sl_json_writer *out)
     sl_json_begin_object(out);
     sl__console_put_text(out, "id", info.name);
     sl__console_put_text(out, "state", states[info.breaker]);
-    sl__console_put_uint(out, "failures", info.failed);
+    sl_json_put_key_uint64(out, "failures", info.failed);
     sl_json_end_object(out);
 }
 

@@ -115,23 +115,18 @@ static int write_line(sl_dead_letters *letters, const char *service, sl_venue ve
     sl_json_begin_object(&out);
     sl_json_put_key(&out, "time");
     sl_json_put_int64(&out, message->receive_time_ns);
-    sl_json_put_key(&out, "service");
-    sl_json_put_text(&out, service);
-    sl_json_put_key(&out, "venue");
-    sl_json_put_text(&out, sl_venue_name(venue));
-    sl_json_put_key(&out, "connection");
-    sl_json_put_uint64(&out, message->connection == NULL ? 0 : sl_connection_number(message->connection));
-    sl_json_put_key(&out, "code");
-    sl_json_put_text(&out, sl_error_name(message->code));
+    sl_json_put_key_text(&out, "service", service);
+    sl_json_put_key_text(&out, "venue", sl_venue_name(venue));
+    sl_json_put_key_uint64(&out, "connection",
+                           message->connection == NULL ? 0 : sl_connection_number(message->connection));
+    sl_json_put_key_text(&out, "code", sl_error_name(message->code));
     char reason[SL_VENUE_PROBLEM_MAX];
     (void)snprintf(reason, sizeof reason, "%s", message->problem);
     for (char *at = reason; !as_text && *at != '\0'; at++) { /* it may quote what came */
         *at = (unsigned char)*at < 0x80 ? *at : '?';
     }
-    sl_json_put_key(&out, "reason");
-    sl_json_put_text(&out, reason);
-    sl_json_put_key(&out, "bytes");
-    sl_json_put_uint64(&out, message->size_bytes);
+    sl_json_put_key_text(&out, "reason", reason);
+    sl_json_put_key_uint64(&out, "bytes", message->size_bytes);
     if (as_text) {
         sl_json_put_key(&out, "text");
         sl_json_put_string(&out, message->text, size);

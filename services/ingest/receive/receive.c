@@ -65,14 +65,10 @@ static void note(struct reply *reply, const struct sl_event_problem *problem)
     }
     sl_json_writer *out = &reply->errors;
     sl_json_begin_object(out);
-    sl_json_put_key(out, "item");
-    sl_json_put_uint64(out, problem->item);
-    sl_json_put_key(out, "offset");
-    sl_json_put_uint64(out, problem->offset_bytes);
-    sl_json_put_key(out, "path");
-    sl_json_put_text(out, problem->path);
-    sl_json_put_key(out, "problem");
-    sl_json_put_text(out, problem->text);
+    sl_json_put_key_uint64(out, "item", problem->item);
+    sl_json_put_key_uint64(out, "offset", problem->offset_bytes);
+    sl_json_put_key_text(out, "path", problem->path);
+    sl_json_put_key_text(out, "problem", problem->text);
     sl_json_end_object(out);
 }
 
@@ -242,12 +238,6 @@ static void begin(struct reply *reply)
     sl_json_begin_array(&reply->errors);
 }
 
-static void put_count(sl_json_writer *out, const char *key, size_t count)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_uint64(out, count);
-}
-
 /* {"status":207,"accepted":2,"repeated":0,"refused":1,"errors":[...]} */
 static int write_reply(struct reply *reply, sl_json_writer *out, sl_json_text *ret_text)
 {
@@ -255,22 +245,21 @@ static int write_reply(struct reply *reply, sl_json_writer *out, sl_json_text *r
     sl_json_end_array(&reply->errors);
     SL_TRY(sl_json_writer_finish(&reply->errors, &errors));
     sl_json_begin_object(out);
-    put_count(out, "status", (size_t)reply->status);
+    sl_json_put_key_uint64(out, "status", (size_t)reply->status);
     if (reply->error != NULL) {
-        sl_json_put_key(out, "error");
-        sl_json_put_text(out, reply->error);
+        sl_json_put_key_text(out, "error", reply->error);
     } else {
-        put_count(out, "accepted", reply->accepted);
-        put_count(out, "repeated", reply->repeated);
-        put_count(out, "refused", reply->refused);
+        sl_json_put_key_uint64(out, "accepted", reply->accepted);
+        sl_json_put_key_uint64(out, "repeated", reply->repeated);
+        sl_json_put_key_uint64(out, "refused", reply->refused);
         sl_json_put_key(out, "errors");
         sl_json_put_json(out, errors.data, errors.size_bytes);
     }
     if (reply->untaken_from != SIZE_MAX && reply->status == 503) {
-        put_count(out, "untaken_from", reply->untaken_from);
+        sl_json_put_key_uint64(out, "untaken_from", reply->untaken_from);
     }
     if (reply->retry_after > 0) {
-        put_count(out, "retry_after", (size_t)((reply->retry_after + SL_SECONDS(1) - 1) / SL_SECONDS(1)));
+        sl_json_put_key_uint64(out, "retry_after", (size_t)((reply->retry_after + SL_SECONDS(1) - 1) / SL_SECONDS(1)));
     }
     sl_json_end_object(out);
     return sl_json_writer_finish(out, ret_text);

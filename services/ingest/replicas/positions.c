@@ -247,32 +247,16 @@ int sl_positions_each(const sl_positions *positions, bool due,
     return 0;
 }
 
-static void each_that_fits(sl_positions *positions, bool drop, bool (*fits)(void *arg, const sl_instrument *instrument),
-                           void *arg)
+void sl_positions_stored(sl_positions *positions, bool (*fits)(void *arg, const sl_instrument *instrument), void *arg)
 {
     for (size_t number = 0; number < positions->service_count; number++) {
         struct of_service *service = &positions->services[number];
         for (size_t at = 0; at < service->instruments * FEEDS; at++) {
             struct reached *reached = &service->reached[at];
-            if (reached->instrument == NULL || (fits != NULL && !fits(arg, reached->instrument))) {
-                continue;
-            }
-            if (drop) {
-                *reached = (struct reached){0};
-            } else {
+            if (reached->instrument != NULL && (fits == NULL || fits(arg, reached->instrument))) {
                 reached->stored = reached->id;
                 reached->is_stored = true;
             }
         }
     }
-}
-
-void sl_positions_stored(sl_positions *positions, bool (*fits)(void *arg, const sl_instrument *instrument), void *arg)
-{
-    each_that_fits(positions, false, fits, arg);
-}
-
-void sl_positions_drop(sl_positions *positions, bool (*fits)(void *arg, const sl_instrument *instrument), void *arg)
-{
-    each_that_fits(positions, true, fits, arg);
 }

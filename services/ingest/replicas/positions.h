@@ -63,9 +63,6 @@ SL_MUST_CHECK int sl_positions_each(const sl_positions *positions, bool due,
 /* All that was noted of instruments that fit is stored; `fits` NULL: of all. */
 void sl_positions_stored(sl_positions *positions, bool (*fits)(void *arg, const sl_instrument *instrument), void *arg);
 
-/* Forgets what was noted of those that fit. */
-void sl_positions_drop(sl_positions *positions, bool (*fits)(void *arg, const sl_instrument *instrument), void *arg);
-
 #ifdef __cplusplus
 }
 #endif

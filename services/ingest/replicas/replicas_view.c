@@ -47,18 +47,6 @@ void sl_replicas_collect(const sl_replicas *replicas, sl_scrape *scrape)
                       labels, stats.beats_failed);
 }
 
-static void put_uint(sl_json_writer *out, const char *key, uint64_t value)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_uint64(out, value);
-}
-
-static void put_text(sl_json_writer *out, const char *key, const char *text)
-{
-    sl_json_put_key(out, key);
-    sl_json_put_text(out, text);
-}
-
 /* What others own is known from the server; our own needs no asking. */
 static const char *owner_of(const sl_replicas *replicas, uint32_t index, int64_t *ret_fence)
 {
@@ -104,8 +92,8 @@ static void put_replicas(const sl_replicas *replicas, sl_json_writer *out)
         }
         if (!seen) {
             sl_json_begin_object(out);
-            put_text(out, "id", name);
-            put_uint(out, "partitions", count);
+            sl_json_put_key_text(out, "id", name);
+            sl_json_put_key_uint64(out, "partitions", count);
             sl_json_end_object(out);
         }
     }
@@ -120,7 +108,7 @@ static void put_partition(const sl_replicas *replicas, uint32_t index, sl_json_w
     int64_t fence = 0;
     const char *owner = owner_of(replicas, index, &fence);
     sl_json_begin_object(out);
-    put_uint(out, "id", index);
+    sl_json_put_key_uint64(out, "id", index);
     sl_json_put_key(out, "owner");
     if (owner[0] == '\0') {
         sl_json_put_null(out);
@@ -129,10 +117,10 @@ static void put_partition(const sl_replicas *replicas, uint32_t index, sl_json_w
     }
     sl_json_put_key(out, "token");
     sl_json_put_int64(out, fence);
-    put_text(out, "state",
-             part->state == SL__PART_OWNED && !(part->live && part->joined) ? "joining" : states[part->state]);
+    sl_json_put_key_text(
+        out, "state", part->state == SL__PART_OWNED && !(part->live && part->joined) ? "joining" : states[part->state]);
     if (part->state != SL__PART_AWAY) {
-        put_uint(out, "instruments", replicas->followed[index]);
+        sl_json_put_key_uint64(out, "instruments", replicas->followed[index]);
     }
     sl_json_end_object(out);
 }
@@ -141,9 +129,9 @@ void sl_replicas_view(sl_replicas *replicas, sl_json_writer *out)
 {
     count_followed(replicas);
     sl_json_begin_object(out);
-    put_text(out, "backend", replicas->redis != NULL ? "redis" : "local");
-    put_text(out, "replica", replicas->replica);
-    put_text(out, "group", replicas->conf->group);
+    sl_json_put_key_text(out, "backend", replicas->redis != NULL ? "redis" : "local");
+    sl_json_put_key_text(out, "replica", replicas->replica);
+    sl_json_put_key_text(out, "group", replicas->conf->group);
     put_replicas(replicas, out);
     sl_json_put_key(out, "partitions");
     sl_json_begin_array(out);

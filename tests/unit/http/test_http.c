@@ -90,6 +90,12 @@ C_TEST_REAL_FEW(http_bodies_of_all_kinds, "by length, chunked, until the end; cu
                  1, &response),
              0);
     CHECK_STRING(sl_response_header(response, "x-one"), "");
+    size_t named = 0;
+    for (size_t at = 0; at < sl_response_header_count(response); at++) {
+        struct sl_http_field field = sl_response_header_at(response, at);
+        named += strcasecmp(field.name, "x-one") == 0 || strcasecmp(field.name, "x-two") == 0;
+    }
+    CHECK_EQ(named, 3);
     CHECK_STRING(sl_response_header(response, "X-TWO"), "spaced");
     return 0;
 }

@@ -33,8 +33,10 @@ static void put_sample(sl_json_writer *out)
     sl_json_end_array(out);
     sl_json_put_bool(out, true);
     sl_json_end_array(out);
-    sl_json_put_key(out, "");
-    sl_json_put_text(out, NULL);
+    sl_json_put_key_text(out, "", NULL);
+    sl_json_put_key_uint64(out, "u", UINT64_MAX);
+    sl_json_put_key_double(out, "d", 0.5);
+    sl_json_put_key_bool(out, "b", false);
     sl_json_put_key(out, "text");
     sl_json_put_string(out, "\"\\/\b\f\t\x01\x7f\xc3\xa4\0z", 12);
     sl_json_end_object(out);
@@ -42,6 +44,7 @@ static void put_sample(sl_json_writer *out)
 
 #define SAMPLE                                                                                                         \
     "{\"a\\n\":[-9223372036854775808,18446744073709551615,0.1,-0,1.2300,{},[],true],\"\":null,"                        \
+    "\"u\":18446744073709551615,\"d\":0.5,\"b\":false,"                                                                \
     "\"text\":\"\\\"\\\\/\\b\\f\\t\\u0001\x7f\xc3\xa4\\u0000z\"}"
 
 static void writes_every_type(void **state)

@@ -133,76 +133,93 @@ static int add(sl_redis *redis, const char *value, char *ret_id)
     return sl_redis_stream_add(redis, &entry, ret_id);
 }
 
+/* c and d go to "one", which acknowledges c. */
+static int read_in_a_group(sl_redis *redis)
+{
+    sl_redis_reply *reply = NULL;
+    struct sl_redis_stream_read read = {.stream = "jobs", .group = "g", .consumer = "one", .count = 2};
+    CHECK_EQ(sl_redis_stream_read(redis, &read, &reply), 0);
+    struct sl_redis_list list = sl_redis_stream_entries(reply);
+    struct sl_redis_stream_entry entry;
+    CHECK(sl_redis_stream_next(&list, &entry));
+    struct sl_redis_value job = sl_redis_value_find(&entry.fields, "job");
+    CHECK(sl_redis_value_is(&job, "c"));
+    const char *const done[] = {entry.id, NULL};
+    CHECK_EQ(sl_redis_stream_ack(redis, "jobs", "g", done), 0);
+    CHECK(sl_redis_stream_next(&list, &entry));
+    CHECK(!sl_redis_stream_next(&list, &entry));
+    sl_redis_reply_free(reply);
+    return 0;
+}
+
+/* d is left with "one", which has died. */
+static int take_over(sl_redis *redis)
+{
+    char cursor[SL_REDIS_STREAM_ID_BYTES] = "0-0";
+    sl_redis_reply *reply = NULL;
+    const struct sl_redis_stream_claim claim = {.stream = "jobs", .group = "g", .consumer = "two"};
+    CHECK_EQ(sl_redis_stream_claim(redis, &claim, cursor, &reply), 0);
+    struct sl_redis_list list = sl_redis_stream_entries(reply);
+    struct sl_redis_stream_entry entry;
+    CHECK(sl_redis_stream_next(&list, &entry));
+    struct sl_redis_value job = sl_redis_value_find(&entry.fields, "job");
+    CHECK(sl_redis_value_is(&job, "d"));
+    CHECK(!sl_redis_stream_next(&list, &entry));
+    CHECK_STRING(cursor, "0-0");
+    sl_redis_reply_free(reply);
+    return 0;
+}
+
+static int read_so_many(sl_redis *redis, const struct sl_redis_stream_read *read, size_t count)
+{
+    sl_redis_reply *reply = NULL;
+    CHECK_EQ(sl_redis_stream_read(redis, read, &reply), 0);
+    CHECK_EQ(sl_redis_stream_entries(reply).left, count);
+    sl_redis_reply_free(reply);
+    return 0;
+}
+
+/* `id` is the newest entry's. */
+static int bad_entries(sl_redis *redis, const char *id)
+{
+    const struct sl_bytes fields[] = {{"job", 3}, {"x", 1}};
+    const struct sl_redis_stream_add there = {.stream = "jobs", .fields = fields, .fields_count = 2, .id = id};
+    const struct sl_redis_stream_add none = {.stream = "none", .fields = fields, .fields_count = 2, .no_create = true};
+    const struct sl_redis_stream_add odd = {.stream = "none", .fields = fields, .fields_count = 1};
+    CHECK_EQ(sl_redis_stream_add(redis, &there, NULL), SL_EEXIST);
+    CHECK_EQ(sl_redis_stream_add(redis, &none, NULL), SL_ENOENT);
+    CHECK_EQ(sl_redis_stream_add(redis, &odd, NULL), SL_EINVAL);
+    return 0;
+}
+
 C_TEST_REAL_FEW(streams, "adding with a limit, reading in a group, taking over, acknowledging, trimming", "")
 {
+    static const char *const jobs[] = {"a", "b", "c", "d", "e", "f", "g"};
+    const struct sl_redis_stream_read again = {.stream = "jobs", .group = "g", .consumer = "two", .again = true};
+    const struct sl_redis_stream_read wait = {
+        .stream = "jobs", .group = "g", .consumer = "two", .block = SL_MILLISECONDS(30)};
     for (int protocol = 2; protocol <= 3; protocol++) {
         SL_SCOPE(scope);
         sl_redis *redis = NULL, *blocking = NULL;
+        sl_redis_reply *reply = NULL;
+        char id[SL_REDIS_STREAM_ID_BYTES];
+        int64_t length = 0;
         CHECK_EQ(begin(&scope, protocol, &redis), 0);
         CHECK_EQ(sl_redis_open_blocking(&scope, redis, &blocking), 0);
-        char id[SL_REDIS_STREAM_ID_BYTES], cursor[SL_REDIS_STREAM_ID_BYTES] = "0-0";
-        sl_redis_reply *reply = NULL;
-        struct sl_redis_stream_read read = {.stream = "jobs", .group = "g", .consumer = "one", .count = 2};
-        CHECK_EQ(sl_redis_stream_read(redis, &read, &reply), SL_ENOENT);
+        CHECK_EQ(sl_redis_stream_read(redis, &again, &reply), SL_ENOENT);
         CHECK_EQ(sl_redis_stream_group(redis, "jobs", "g", "0"), 0);
         CHECK_EQ(sl_redis_stream_group(redis, "jobs", "g", "0"), 0);
-        static const char *const jobs[] = {"a", "b", "c", "d", "e", "f", "g"};
         for (size_t i = 0; i < 7; i++) {
             CHECK_EQ(add(redis, jobs[i], id), 0);
         }
-        int64_t length = 0;
         CHECK_EQ(sl_redis_do_int(redis, &length, "XLEN", "jobs"), 0);
         CHECK_EQ(length, 5); /* c to g */
-        CHECK_EQ(sl_redis_stream_read(redis, &read, &reply), 0);
-        struct sl_redis_list list = sl_redis_stream_entries(reply);
-        struct sl_redis_stream_entry entry;
-        CHECK(sl_redis_stream_next(&list, &entry));
-        struct sl_redis_value job = sl_redis_value_find(&entry.fields, "job");
-        CHECK(sl_redis_value_is(&job, "c"));
-        const char *const done[] = {entry.id, NULL};
-        CHECK_EQ(sl_redis_stream_ack(redis, "jobs", "g", done), 0);
-        CHECK(sl_redis_stream_next(&list, &entry));
-        CHECK(!sl_redis_stream_next(&list, &entry));
-        sl_redis_reply_free(reply);
-        /* d is left with "one", which has died. */
-        const struct sl_redis_stream_claim claim = {.stream = "jobs", .group = "g", .consumer = "two"};
-        CHECK_EQ(sl_redis_stream_claim(redis, &claim, cursor, &reply), 0);
-        list = sl_redis_stream_entries(reply);
-        CHECK(sl_redis_stream_next(&list, &entry));
-        job = sl_redis_value_find(&entry.fields, "job");
-        CHECK(sl_redis_value_is(&job, "d"));
-        CHECK(!sl_redis_stream_next(&list, &entry));
-        CHECK_STRING(cursor, "0-0");
-        sl_redis_reply_free(reply);
-        read = (struct sl_redis_stream_read){.stream = "jobs", .group = "g", .consumer = "two", .again = true};
-        CHECK_EQ(sl_redis_stream_read(redis, &read, &reply), 0);
-        list = sl_redis_stream_entries(reply);
-        CHECK_EQ(list.left, 1);
-        sl_redis_reply_free(reply);
-        read = (struct sl_redis_stream_read){
-            .stream = "jobs", .group = "g", .consumer = "two", .block = SL_MILLISECONDS(30)};
-        CHECK_EQ(sl_redis_stream_read(blocking, &read, &reply), 0);
-        list = sl_redis_stream_entries(reply);
-        CHECK_EQ(list.left, 3);
-        sl_redis_reply_free(reply);
-        CHECK_EQ(sl_redis_stream_read(blocking, &read, &reply), 0);
-        list = sl_redis_stream_entries(reply);
-        CHECK_EQ(list.left, 0);
-        sl_redis_reply_free(reply);
-        const struct sl_bytes fields[] = {{"job", 3}, {"x", 1}};
-        CHECK_EQ(sl_redis_stream_add(
-                     redis,
-                     &(struct sl_redis_stream_add){.stream = "jobs", .fields = fields, .fields_count = 2, .id = id},
-                     NULL),
-                 SL_EEXIST);
-        CHECK_EQ(sl_redis_stream_add(redis,
-                                     &(struct sl_redis_stream_add){
-                                         .stream = "none", .fields = fields, .fields_count = 2, .no_create = true},
-                                     NULL),
-                 SL_ENOENT);
-        CHECK_EQ(sl_redis_stream_add(
-                     redis, &(struct sl_redis_stream_add){.stream = "none", .fields = fields, .fields_count = 1}, NULL),
-                 SL_EINVAL);
+        SL_TRY(read_in_a_group(redis));
+        SL_TRY(take_over(redis));
+        SL_TRY(read_so_many(redis, &again, 1));
+        SL_TRY(read_so_many(blocking, &wait, 3));
+        SL_TRY(read_so_many(blocking, &wait, 0));
+        SL_TRY(bad_entries(redis, id));
         CHECK_EQ(sl_redis_stream_trim(redis, "jobs", 2, true, &length), 0);
         CHECK_EQ(length, 3);
         CHECK_EQ(sl_scope_wait(&scope), 0);

@@ -260,78 +260,80 @@ static void notices(void **state)
     market_kit_close(kit);
 }
 
+#define TRADE(fields) "{\"e\":\"trade\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"t\":1,\"q\":\"1\",\"m\":true," fields "}"
+#define DEPTH(fields) "{\"e\":\"depthUpdate\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"U\":1,\"u\":2," fields "}"
+static const struct {
+    const char *text;
+    int code;
+    const char *problem;
+} wrong_messages[] = {
+    {"", SL_EPROTO, "empty"},
+    {"hello", SL_EPROTO, "not an object at byte 0"},
+    {"[]", SL_EPROTO, "not an object"},
+    {"{}", SL_EPROTO, "unknown form"},
+    {"{\"stream\":\"x\"}", SL_EPROTO, "unknown form"},
+    {"{\"stream\":\"x\",\"data\":[]}", SL_EPROTO, "unknown form"},
+    {"{\"stream\":\"x\",\"data\":{}}", SL_EPROTO, "unknown form"},
+    {"{\"a\":1", SL_EPROTO, "byte 6"},
+    {"{\"e\":\"trade\"} x", SL_EPROTO, "something follows"},
+    {"{\"e\":1}", SL_EPROTO, "\"e\" is of the wrong type"},
+    {"{\"e\":{\"x\":1}}", SL_EPROTO, "\"e\" is of the wrong type"},
+    {"{\"stream\":\"btcusdt@new\",\"data\":{\"e\":\"new\",\"k\":{}}}", SL_ENOTSUP,
+     "\"new\" are not decoded (stream \"btcusdt@new\")"},
+    {"{\"code\":1.5,\"msg\":\"?\"}", SL_ERANGE, "\"code\" is no integer"},
+    {TRADE("\"x\":1"), SL_EPROTO, "trade: \"p\" is missing"},
+    {TRADE("\"p\":1.5"), SL_EPROTO, "trade: \"p\" is of the wrong type"},
+    {TRADE("\"p\":\"abc\""), SL_EPROTO, "trade: \"p\" is not a decimal number: \"abc\""},
+    {TRADE("\"p\":\"\""), SL_EPROTO, "\"p\" is not a decimal number"},
+    {TRADE("\"p\":\"123456789012345678901234567890123456789.1\""), SL_ERANGE, "\"p\" has more digits"},
+    {TRADE("\"p\":\"1\",\"t\":\"1\""), SL_EPROTO, "\"t\" is of the wrong type"},
+    {TRADE("\"p\":\"1\",\"t\":99999999999999999999"), SL_ERANGE, "\"t\" is no integer of 64 bits"},
+    {TRADE("\"p\":\"1\",\"t\":1.5"), SL_ERANGE, "\"t\" is no integer"},
+    {"{\"e\":\"trade\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"t\":9223372036854775807,\"p\":\"1\",\"q\":\"1\",\"m\":"
+     "true}",
+     SL_EPROTO, "a trade of BTCUSDT has the id 9223372036854775807"},
+    {"{\"e\":\"aggTrade\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"a\":7,\"f\":9,\"l\":8,\"p\":\"1\",\"q\":\"1\",\"m\":"
+     "true}",
+     SL_EPROTO, "a trade of BTCUSDT has the id 7, of trades 9 to 8"},
+    {TRADE("\"p\":\"1\",\"T\":-1"), SL_ERANGE, "\"T\" is out of range for a time"},
+    {TRADE("\"p\":\"1\",\"T\":9223372036854775807"), SL_ERANGE, "\"T\" is out of range for a time"},
+    {TRADE("\"p\":\"1\",\"m\":1"), SL_EPROTO, "\"m\" is of the wrong type"},
+    {TRADE("\"p\":\"1\",\"s\":1"), SL_EPROTO, "\"s\" is of the wrong type"},
+    {TRADE("\"p\":01"), SL_EPROTO, "message: a malformed number at byte"},
+    {DEPTH("\"pu\":0"), SL_EPROTO, "depthUpdate: \"b\" is missing"},
+    {DEPTH("\"pu\":0,\"b\":[]"), SL_EPROTO, "depthUpdate: \"a\" is missing"},
+    {DEPTH("\"b\":[],\"a\":[]"), SL_EPROTO, "depthUpdate: \"pu\" is missing"},
+    {DEPTH("\"pu\":0,\"b\":\"1\",\"a\":[]"), SL_EPROTO, "\"b\" is of the wrong type"},
+    {DEPTH("\"b\":[1]"), SL_EPROTO, "levels: not an array at byte"},
+    {DEPTH("\"b\":[[]]"), SL_EPROTO, "levels: less than two elements"},
+    {DEPTH("\"b\":[[\"1\"]]"), SL_EPROTO, "levels: less than two elements"},
+    {DEPTH("\"b\":[[1,2]]"), SL_EPROTO, "levels: not a string at byte"},
+    {DEPTH("\"b\":[[\"1\",\"x\"]]"), SL_EPROTO, "a level: \"x\" is not a decimal number"},
+    {DEPTH("\"b\":[[\"1\",\"-1\"]]"), SL_EPROTO, "a negative quantity"},
+    {DEPTH("\"b\":[[\"1\",\"2\"}]"), SL_EPROTO, "levels: expected ',' or ']' at byte"},
+    {DEPTH("\"b\":[[\"1\",\"1\"]"), SL_EPROTO, "byte"},
+    {"{\"e\":\"kline\",\"E\":1,\"k\":{\"s\":\"BTCUSDT\",\"t\":5,\"T\":4,\"o\":\"1\",\"h\":\"1\",\"l\":\"1\","
+     "\"c\":\"1\",\"v\":\"1\",\"n\":1,\"x\":true}}",
+     SL_EPROTO, "kline: it ends before it begins"},
+    {"{\"e\":\"forceOrder\",\"E\":1,\"o\":{\"s\":\"BTCUSDT\",\"T\":4,\"p\":\"1\",\"q\":\"1\",\"S\":\"X\"}}", SL_EPROTO,
+     "neither BUY nor SELL"},
+    {"{\"s\":\"\xff\"}", SL_EPROTO, "not valid UTF-8 at byte 6"},
+};
+
 static void what_is_wrong_is_told(void **state)
 {
     (void)state;
-#define TRADE(fields) "{\"e\":\"trade\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"t\":1,\"q\":\"1\",\"m\":true," fields "}"
-#define DEPTH(fields) "{\"e\":\"depthUpdate\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"U\":1,\"u\":2," fields "}"
-    static const struct {
-        const char *text;
-        int code;
-        const char *problem;
-    } cases[] = {
-        {"", SL_EPROTO, "empty"},
-        {"hello", SL_EPROTO, "not an object at byte 0"},
-        {"[]", SL_EPROTO, "not an object"},
-        {"{}", SL_EPROTO, "unknown form"},
-        {"{\"stream\":\"x\"}", SL_EPROTO, "unknown form"},
-        {"{\"stream\":\"x\",\"data\":[]}", SL_EPROTO, "unknown form"},
-        {"{\"stream\":\"x\",\"data\":{}}", SL_EPROTO, "unknown form"},
-        {"{\"a\":1", SL_EPROTO, "byte 6"},
-        {"{\"e\":\"trade\"} x", SL_EPROTO, "something follows"},
-        {"{\"e\":1}", SL_EPROTO, "\"e\" is of the wrong type"},
-        {"{\"e\":{\"x\":1}}", SL_EPROTO, "\"e\" is of the wrong type"},
-        {"{\"stream\":\"btcusdt@new\",\"data\":{\"e\":\"new\",\"k\":{}}}", SL_ENOTSUP,
-         "\"new\" are not decoded (stream \"btcusdt@new\")"},
-        {"{\"code\":1.5,\"msg\":\"?\"}", SL_ERANGE, "\"code\" is no integer"},
-        {TRADE("\"x\":1"), SL_EPROTO, "trade: \"p\" is missing"},
-        {TRADE("\"p\":1.5"), SL_EPROTO, "trade: \"p\" is of the wrong type"},
-        {TRADE("\"p\":\"abc\""), SL_EPROTO, "trade: \"p\" is not a decimal number: \"abc\""},
-        {TRADE("\"p\":\"\""), SL_EPROTO, "\"p\" is not a decimal number"},
-        {TRADE("\"p\":\"123456789012345678901234567890123456789.1\""), SL_ERANGE, "\"p\" has more digits"},
-        {TRADE("\"p\":\"1\",\"t\":\"1\""), SL_EPROTO, "\"t\" is of the wrong type"},
-        {TRADE("\"p\":\"1\",\"t\":99999999999999999999"), SL_ERANGE, "\"t\" is no integer of 64 bits"},
-        {TRADE("\"p\":\"1\",\"t\":1.5"), SL_ERANGE, "\"t\" is no integer"},
-        {"{\"e\":\"trade\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"t\":9223372036854775807,\"p\":\"1\",\"q\":\"1\",\"m\":"
-         "true}",
-         SL_EPROTO, "a trade of BTCUSDT has the id 9223372036854775807"},
-        {"{\"e\":\"aggTrade\",\"E\":1,\"T\":1,\"s\":\"BTCUSDT\",\"a\":7,\"f\":9,\"l\":8,\"p\":\"1\",\"q\":\"1\",\"m\":"
-         "true}",
-         SL_EPROTO, "a trade of BTCUSDT has the id 7, of trades 9 to 8"},
-        {TRADE("\"p\":\"1\",\"T\":-1"), SL_ERANGE, "\"T\" is out of range for a time"},
-        {TRADE("\"p\":\"1\",\"T\":9223372036854775807"), SL_ERANGE, "\"T\" is out of range for a time"},
-        {TRADE("\"p\":\"1\",\"m\":1"), SL_EPROTO, "\"m\" is of the wrong type"},
-        {TRADE("\"p\":\"1\",\"s\":1"), SL_EPROTO, "\"s\" is of the wrong type"},
-        {TRADE("\"p\":01"), SL_EPROTO, "message: a malformed number at byte"},
-        {DEPTH("\"pu\":0"), SL_EPROTO, "depthUpdate: \"b\" is missing"},
-        {DEPTH("\"pu\":0,\"b\":[]"), SL_EPROTO, "depthUpdate: \"a\" is missing"},
-        {DEPTH("\"b\":[],\"a\":[]"), SL_EPROTO, "depthUpdate: \"pu\" is missing"},
-        {DEPTH("\"pu\":0,\"b\":\"1\",\"a\":[]"), SL_EPROTO, "\"b\" is of the wrong type"},
-        {DEPTH("\"b\":[1]"), SL_EPROTO, "levels: not an array at byte"},
-        {DEPTH("\"b\":[[]]"), SL_EPROTO, "levels: less than two elements"},
-        {DEPTH("\"b\":[[\"1\"]]"), SL_EPROTO, "levels: less than two elements"},
-        {DEPTH("\"b\":[[1,2]]"), SL_EPROTO, "levels: not a string at byte"},
-        {DEPTH("\"b\":[[\"1\",\"x\"]]"), SL_EPROTO, "a level: \"x\" is not a decimal number"},
-        {DEPTH("\"b\":[[\"1\",\"-1\"]]"), SL_EPROTO, "a negative quantity"},
-        {DEPTH("\"b\":[[\"1\",\"2\"}]"), SL_EPROTO, "levels: expected ',' or ']' at byte"},
-        {DEPTH("\"b\":[[\"1\",\"1\"]"), SL_EPROTO, "byte"},
-        {"{\"e\":\"kline\",\"E\":1,\"k\":{\"s\":\"BTCUSDT\",\"t\":5,\"T\":4,\"o\":\"1\",\"h\":\"1\",\"l\":\"1\","
-         "\"c\":\"1\",\"v\":\"1\",\"n\":1,\"x\":true}}",
-         SL_EPROTO, "kline: it ends before it begins"},
-        {"{\"e\":\"forceOrder\",\"E\":1,\"o\":{\"s\":\"BTCUSDT\",\"T\":4,\"p\":\"1\",\"q\":\"1\",\"S\":\"X\"}}",
-         SL_EPROTO, "neither BUY nor SELL"},
-        {"{\"s\":\"\xff\"}", SL_EPROTO, "not valid UTF-8 at byte 6"},
-    };
     struct market_kit *kit = market_kit_open(SL_VENUE_BINANCE_USDM, "BTCUSDT");
-    for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
-        int code = market_kit_decode(kit, cases[at].text);
-        if (code != cases[at].code || strstr(sl_venue_problem(kit->decoder), cases[at].problem) == NULL) {
-            fail_msg("%s: code %d, %s", cases[at].text, code, sl_venue_problem(kit->decoder));
+    for (size_t at = 0; at < sizeof(wrong_messages) / sizeof(wrong_messages[0]); at++) {
+        int code = market_kit_decode(kit, wrong_messages[at].text);
+        if (code != wrong_messages[at].code ||
+            strstr(sl_venue_problem(kit->decoder), wrong_messages[at].problem) == NULL) {
+            fail_msg("%s: code %d, %s", wrong_messages[at].text, code, sl_venue_problem(kit->decoder));
         }
         assert_int_equal(kit->event_count, 0);
     }
     assert_int_equal(kit->decoder->stats.unknown, 1);
-    assert_int_equal(kit->decoder->stats.bad, sizeof(cases) / sizeof(cases[0]) - 1);
+    assert_int_equal(kit->decoder->stats.bad, sizeof(wrong_messages) / sizeof(wrong_messages[0]) - 1);
     /* an instrument that is not wanted is none of these */
     assert_int_equal(market_kit_decode(kit, "{\"e\":\"trade\",\"E\":1,\"T\":1,\"s\":\"OTHER\",\"t\":1}"), 0);
     assert_int_equal(kit->decoder->stats.decoded, 1);

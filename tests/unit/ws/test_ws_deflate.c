@@ -8,83 +8,76 @@
 
 /* ---- agreeing ---- */
 
+static const struct {
+    struct sl_ws_deflate able;
+    const char *offers;
+    const char *answer; /* "" declined, NULL malformed */
+} offered[] = {
+    {{.on = true}, "permessage-deflate", "permessage-deflate"},
+    {{.on = true}, " , Permessage-Deflate ,", "permessage-deflate"},
+    {{.on = true}, "", ""},
+    {{.on = false}, "permessage-deflate", ""},
+    {{.on = true}, "x-webkit-deflate-frame", ""},
+    {{.on = true}, "x-some; a=\"b\"; c, permessage-deflate; client_max_window_bits", "permessage-deflate"},
+    {{.on = true}, "permessage-deflate; client_max_window_bits=10", "permessage-deflate; client_max_window_bits=10"},
+    {{.on = true},
+     "permessage-deflate; client_max_window_bits=\"10\"",
+     "permessage-deflate; client_max_window_bits=10"},
+    {{.on = true}, "permessage-deflate ;server_max_window_bits = 8", "permessage-deflate; server_max_window_bits=8"},
+    {{.on = true}, "permessage-deflate; server_max_window_bits=15", "permessage-deflate; server_max_window_bits=15"},
+    {{.on = true},
+     "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+     "permessage-deflate; client_no_context_takeover; server_no_context_takeover"},
+    {{.on = true, .client_no_context_takeover = true},
+     "permessage-deflate",
+     "permessage-deflate; client_no_context_takeover"},
+    {{.on = true, .server_no_context_takeover = true},
+     "permessage-deflate",
+     "permessage-deflate; server_no_context_takeover"},
+    {{.on = true, .client_max_window_bits = 9}, "permessage-deflate", "permessage-deflate"},
+    {{.on = true, .client_max_window_bits = 9},
+     "permessage-deflate; client_max_window_bits",
+     "permessage-deflate; client_max_window_bits=9"},
+    {{.on = true, .client_max_window_bits = 12},
+     "permessage-deflate; client_max_window_bits=9",
+     "permessage-deflate; client_max_window_bits=9"},
+    {{.on = true, .server_max_window_bits = 11}, "permessage-deflate", "permessage-deflate; server_max_window_bits=11"},
+    {{.on = true, .server_max_window_bits = 11},
+     "permessage-deflate; server_max_window_bits=14",
+     "permessage-deflate; server_max_window_bits=11"},
+    /* declined, and the next one is taken: RFC 7692, 5.1 and 7.1 */
+    {{.on = true}, "permessage-deflate; server_max_window_bits=7", ""},
+    {{.on = true}, "permessage-deflate; server_max_window_bits=16", ""},
+    {{.on = true}, "permessage-deflate; server_max_window_bits=08", ""},
+    {{.on = true}, "permessage-deflate; server_max_window_bits=+8", ""},
+    {{.on = true}, "permessage-deflate; server_max_window_bits", ""},
+    {{.on = true}, "permessage-deflate; client_max_window_bits=100", ""},
+    {{.on = true}, "permessage-deflate; client_max_window_bits; client_max_window_bits", ""},
+    {{.on = true}, "permessage-deflate; server_no_context_takeover; server_no_context_takeover", ""},
+    {{.on = true}, "permessage-deflate; server_no_context_takeover=1", ""},
+    {{.on = true}, "permessage-deflate; client_no_context_takeover=true", ""},
+    {{.on = true}, "permessage-deflate; unknown", ""},
+    {{.on = true},
+     "permessage-deflate; unknown=1, permessage-deflate; client_max_window_bits=9, permessage-deflate",
+     "permessage-deflate; client_max_window_bits=9"},
+    {{.on = true}, "permessage-deflate; ", NULL},
+    {{.on = true}, "permessage-deflate; a=", NULL},
+    {{.on = true}, "permessage-deflate; a=\"", NULL},
+    {{.on = true}, "permessage-deflate; a=\"b", NULL},
+    {{.on = true}, "permessage-deflate; a=\"b c\"", NULL},
+    {{.on = true}, "permessage-deflate client_max_window_bits", NULL},
+    {{.on = true}, "permessage-deflate, =", NULL},
+};
+
 static void grants(void **state)
 {
     (void)state;
-    static const struct {
-        struct sl_ws_deflate able;
-        const char *offers;
-        const char *answer; /* "" declined, NULL malformed */
-    } cases[] = {
-        {{.on = true}, "permessage-deflate", "permessage-deflate"},
-        {{.on = true}, " , Permessage-Deflate ,", "permessage-deflate"},
-        {{.on = true}, "", ""},
-        {{.on = false}, "permessage-deflate", ""},
-        {{.on = true}, "x-webkit-deflate-frame", ""},
-        {{.on = true}, "x-some; a=\"b\"; c, permessage-deflate; client_max_window_bits", "permessage-deflate"},
-        {{.on = true},
-         "permessage-deflate; client_max_window_bits=10",
-         "permessage-deflate; client_max_window_bits=10"},
-        {{.on = true},
-         "permessage-deflate; client_max_window_bits=\"10\"",
-         "permessage-deflate; client_max_window_bits=10"},
-        {{.on = true},
-         "permessage-deflate ;server_max_window_bits = 8",
-         "permessage-deflate; server_max_window_bits=8"},
-        {{.on = true},
-         "permessage-deflate; server_max_window_bits=15",
-         "permessage-deflate; server_max_window_bits=15"},
-        {{.on = true},
-         "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-         "permessage-deflate; client_no_context_takeover; server_no_context_takeover"},
-        {{.on = true, .client_no_context_takeover = true},
-         "permessage-deflate",
-         "permessage-deflate; client_no_context_takeover"},
-        {{.on = true, .server_no_context_takeover = true},
-         "permessage-deflate",
-         "permessage-deflate; server_no_context_takeover"},
-        {{.on = true, .client_max_window_bits = 9}, "permessage-deflate", "permessage-deflate"},
-        {{.on = true, .client_max_window_bits = 9},
-         "permessage-deflate; client_max_window_bits",
-         "permessage-deflate; client_max_window_bits=9"},
-        {{.on = true, .client_max_window_bits = 12},
-         "permessage-deflate; client_max_window_bits=9",
-         "permessage-deflate; client_max_window_bits=9"},
-        {{.on = true, .server_max_window_bits = 11},
-         "permessage-deflate",
-         "permessage-deflate; server_max_window_bits=11"},
-        {{.on = true, .server_max_window_bits = 11},
-         "permessage-deflate; server_max_window_bits=14",
-         "permessage-deflate; server_max_window_bits=11"},
-        /* declined, and the next one is taken: RFC 7692, 5.1 and 7.1 */
-        {{.on = true}, "permessage-deflate; server_max_window_bits=7", ""},
-        {{.on = true}, "permessage-deflate; server_max_window_bits=16", ""},
-        {{.on = true}, "permessage-deflate; server_max_window_bits=08", ""},
-        {{.on = true}, "permessage-deflate; server_max_window_bits=+8", ""},
-        {{.on = true}, "permessage-deflate; server_max_window_bits", ""},
-        {{.on = true}, "permessage-deflate; client_max_window_bits=100", ""},
-        {{.on = true}, "permessage-deflate; client_max_window_bits; client_max_window_bits", ""},
-        {{.on = true}, "permessage-deflate; server_no_context_takeover; server_no_context_takeover", ""},
-        {{.on = true}, "permessage-deflate; server_no_context_takeover=1", ""},
-        {{.on = true}, "permessage-deflate; client_no_context_takeover=true", ""},
-        {{.on = true}, "permessage-deflate; unknown", ""},
-        {{.on = true},
-         "permessage-deflate; unknown=1, permessage-deflate; client_max_window_bits=9, permessage-deflate",
-         "permessage-deflate; client_max_window_bits=9"},
-        {{.on = true}, "permessage-deflate; ", NULL},
-        {{.on = true}, "permessage-deflate; a=", NULL},
-        {{.on = true}, "permessage-deflate; a=\"", NULL},
-        {{.on = true}, "permessage-deflate; a=\"b", NULL},
-        {{.on = true}, "permessage-deflate; a=\"b c\"", NULL},
-        {{.on = true}, "permessage-deflate client_max_window_bits", NULL},
-        {{.on = true}, "permessage-deflate, =", NULL},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(offered); i++) {
         struct sl__ws_agreed agreed = {.on = false};
         char text[SL__WS_EXTENSION_BYTES] = "";
-        int code = sl__ws_grant(&cases[i].able, cases[i].offers, &agreed, text);
-        const char *answer = cases[i].answer;
-        print_message("%s\n", cases[i].offers);
+        int code = sl__ws_grant(&offered[i].able, offered[i].offers, &agreed, text);
+        const char *answer = offered[i].answer;
+        print_message("%s\n", offered[i].offers);
         assert_int_equal(code, answer == NULL ? SL_EPROTO : *answer != '\0');
         if (answer != NULL) {
             assert_string_equal(text, answer);

@@ -23,6 +23,7 @@ struct play {
     uint64_t kinds[SL_EVENT_KIND_COUNT];
     uint64_t messages, notices, gaps, joins, given;
     const char *text; /* of the message that is decoded */
+    size_t text_bytes;
 };
 
 static int count_given(void *arg, const sl_market_event *event)
@@ -54,7 +55,7 @@ static void assert_in_text(const struct play *play, sl_decimal decimal)
     char text[SL_DECIMAL_TEXT_MAX + 2] = "\"";
     size_t length = sl_decimal_format(decimal, SL_DECIMAL_SCALED, text + 1);
     memcpy(text + 1 + length, "\"", 2);
-    if (strstr(play->text, text) == NULL) {
+    if (memmem(play->text, play->text_bytes, text, length + 2) == NULL) {
         fail_msg("%s is not in %.200s", text, play->text);
     }
 }
@@ -131,6 +132,7 @@ static void take_line(struct play *play, const sl_capture_line *line)
     char *text = sl_strndup(line->text, line->size_bytes); /* to be searched in */
     assert_non_null(text);
     play->text = text;
+    play->text_bytes = line->size_bytes;
     if (strncmp(line->text, snapshot, sizeof(snapshot) - 1) == 0 || behind(line, "order_book/") != NULL) {
         sl_venue_request request = {.kind = SL_REQUEST_SNAPSHOT, .instrument = named_by(play, line)};
         code = sl_venue_decode_rest(play->decoder, &request, &message, &output, NULL, &answer);

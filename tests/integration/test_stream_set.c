@@ -19,6 +19,8 @@
 #define RATE 3000
 #define TRADES_MAX 20000
 #define LOOKS_MAX 1000 /* 10 ms each */
+#define SOME 40        /* trades */
+#define TURNS 8
 
 struct tale {
     int64_t ids[TRADES_MAX];
@@ -135,6 +137,42 @@ static size_t bits_in(unsigned bits)
     return (size_t)__builtin_popcount(bits);
 }
 
+static size_t heard(const struct play *play)
+{
+    size_t sum = 0;
+    for (size_t at = 0; at < INSTRUMENTS; at++) {
+        sum += play->heard[at].count;
+    }
+    return sum;
+}
+
+/* Some trades of each, most likely. */
+static int hear_some(const struct play *play)
+{
+    size_t until = heard(play) + SOME;
+    for (int look = 0; look < LOOKS_MAX && heard(play) < until; look++) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(10)));
+    }
+    return sl_sleep(SL_MILLISECONDS(10));
+}
+
+/* What has happened to those that stayed. */
+static int hear_all(const struct play *play)
+{
+    for (int look = 0; look < LOOKS_MAX; look++) {
+        size_t behind = 0;
+        for (size_t at = 0; at < STAY; at++) {
+            const struct tale *truth = &play->truth[at], *heard = &play->heard[at];
+            behind += heard->count == 0 || heard->ids[heard->count - 1] != truth->ids[truth->count - 1];
+        }
+        if (behind == 0) {
+            return sl_sleep(SL_MILLISECONDS(50)); /* no stray may follow */
+        }
+        SL_TRY(sl_sleep(SL_MILLISECONDS(10)));
+    }
+    return sl_fail(SL_ETIMEDOUT, "the last trades do not come");
+}
+
 static int change_often(struct play *play)
 {
     unsigned before = (1U << STAY) - 1;
@@ -146,11 +184,11 @@ static int change_often(struct play *play)
         SL_TRY(follow(play, bits, 2 * bits_in(bits & ~before), 2 * bits_in(before & ~bits)));
         SL_TRY(follow(play, bits, 0, 0)); /* the same again is nothing */
         before = bits;
-        SL_TRY(change % 3 == 0 ? settle(play) : sl_sleep(SL_MILLISECONDS(30)));
+        SL_TRY(change % 3 == 0 ? settle(play) : hear_some(play));
     }
     SL_TRY(settle(play));
     SL_TRY(sl_simulated_end(play->exchange));
-    return sl_sleep(SL_MILLISECONDS(300));
+    return hear_all(play);
 }
 
 /* Nothing is followed for a while; then something is again. */
@@ -173,6 +211,27 @@ static int leave_all(struct play *play)
     SL_TRY(settle(play));
     SL_TRY(sl_sleep(SL_MILLISECONDS(100)));
     return follow(play, 0, 0, 2);
+}
+
+/* What is wanted is left again before its connections have begun, at whichever turn. */
+static int leave_at_once(struct play *play)
+{
+    for (int turns = 0; turns < TURNS; turns++) {
+        SL_TRY(follow(play, 3, 4, 0));
+        for (int turn = 0; turn < turns; turn++) {
+            SL_TRY(sl_checkpoint());
+        }
+        SL_TRY(follow(play, 0, 0, 4));
+        SL_TRY(sl_sleep(SL_MILLISECONDS(20)));
+    }
+    SL_TRY(follow(play, 4, 2, 0));
+    SL_TRY(settle(play));
+    for (int look = 0; look < LOOKS_MAX && sl_stream_get_stats(play->stream).connections > 2; look++) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(10)));
+    }
+    size_t connections = sl_stream_get_stats(play->stream).connections;
+    SL_TRY(follow(play, 0, 0, 2));
+    return connections > 2 ? sl_fail(SL_EINTERNAL, "%zu connections stay for nothing", connections) : 0;
 }
 
 /* Another worker had it until an id that is too old; then one that is not. */
@@ -304,6 +363,17 @@ static void two_connections_change_alike(void **state)
     done(play);
 }
 
+static void what_is_left_before_it_begins_ends_well(void **state)
+{
+    (void)state;
+    static const sl_venue venues[] = {SL_VENUE_BINANCE_USDM, SL_VENUE_OKX};
+    for (size_t at = 0; at < sizeof venues / sizeof *venues; at++) {
+        struct play *play = run(venues[at], 1, leave_at_once);
+        assert_int_equal(play->strays, 0);
+        done(play);
+    }
+}
+
 static void connections_without_subscriptions_end_and_new_ones_are_made(void **state)
 {
     (void)state;
@@ -380,7 +450,8 @@ static void a_set_that_fails_half_way_is_made_whole_by_the_next(void **state)
     done(play);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(what_stays_loses_nothing_while_others_come_and_go),
+SL_TEST_MAIN(cmocka_unit_test(what_is_left_before_it_begins_ends_well),
+             cmocka_unit_test(what_stays_loses_nothing_while_others_come_and_go),
              cmocka_unit_test(two_connections_change_alike),
              cmocka_unit_test(connections_without_subscriptions_end_and_new_ones_are_made),
              cmocka_unit_test(a_book_that_another_had_tells_what_nobody_kept),

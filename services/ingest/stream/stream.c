@@ -256,7 +256,6 @@ static int live(struct leg *leg)
     int code = sl__stream_wait_resumed(leg);
     code = code == 0 ? sl_connection_run(leg->connection) : code;
     leg->scope = NULL;
-    leg->ended = leg->retired;
     bool was_open = sl_connection_get_stats(leg->connection)->opened > opened;
     /* Who stops the service knows that nothing comes any more. */
     bool lost = was_open && !leg->retired && (code != SL_ECANCELED || leg->cut);
@@ -283,6 +282,10 @@ static int run_leg(void *arg)
     do {
         code = live(leg);
     } while (leg->cut && !leg->retired && code != SL_ENOMEM && sl_checkpoint() == 0);
+    if (leg->retired) { /* its end is what was wanted, also where it failed at the same moment: nobody starts it again */
+        leg->ended = true;
+        code = code == SL_ECANCELED ? code : 0;
+    }
     return code;
 }
 

@@ -238,7 +238,10 @@ static int split(sl_capture *capture, const char *text, size_t size_bytes, sl_ca
                    ? split_url(capture, text, size_bytes, ret_line)
                    : fail(capture, SL_EPROTO, "not of the form '<receipt time in ns> <JSON>', nor one of cryptofeed's");
     } else {
-        size_t digits = strspn(text, "0123456789");
+        size_t digits = 1;
+        while (digits < size_bytes && text[digits] >= '0' && text[digits] <= '9') {
+            digits++;
+        }
         bool seconds = digits < size_bytes && (text[digits] == '.' || text[digits] == ':');
         code = read_time(text, size_bytes, seconds ? INT64_C(1000000000) : 1, &at, &time_ns);
         if (code == SL_ERANGE) {

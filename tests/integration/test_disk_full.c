@@ -35,7 +35,7 @@
 #define BEHIND_MAX (RATE * SL_TEST_SLOWER)
 
 /* Queues of 1 MiB, their batches, SQLite's cache, and what the allocator keeps of that. */
-#define GROWTH_MAX_KIB (64 * 1024)
+#define GROWTH_MAX_KIB (64L * 1024)
 
 struct plan {
     const char *sinks;  /* $S: the folder on the small disk; $F: the one on the other */
@@ -54,8 +54,6 @@ struct world {
     const struct plan *plan;
     struct own_server exchange, program;
     char small[PATH_BYTES], ballast[PATH_BYTES + 16];
-    char exchange_line[LINE_BYTES], program_line[LINE_BYTES];
-    const char *exchange_arguments[4], *program_arguments[4];
 };
 
 /* ---- a disk of its own ---- */
@@ -148,17 +146,9 @@ static void begin(struct world *world, const struct plan *plan)
     (void)snprintf(world->ballast, sizeof world->ballast, "%s/ballast", world->small);
     assert_int_equal(mkdir(world->small, 0700), 0);
     assert_int_equal(mount("tmpfs", world->small, "tmpfs", 0, "size=32m,mode=700"), 0);
-    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
-                   "exec " SLUICE " exchange %s/scenario.yaml --port %d >>%s/log 2>&1", world->exchange.folder.path,
-                   world->exchange.port, world->exchange.folder.path);
-    (void)snprintf(world->program_line, sizeof world->program_line,
-                   "cd %s && exec " SLUICE " run config.yaml >>log 2>&1", folder.path);
-    const char *exchange[] = {"/bin/sh", "-c", world->exchange_line, NULL};
-    const char *program[] = {"/bin/sh", "-c", world->program_line, NULL};
-    memcpy(world->exchange_arguments, exchange, sizeof exchange);
-    memcpy(world->program_arguments, program, sizeof program);
-    world->exchange.arguments = world->exchange_arguments;
-    world->program.arguments = world->program_arguments;
+    own_server_shell(&world->exchange, "exec " SLUICE " exchange %s/scenario.yaml --port %d >>%s/log 2>&1",
+                     world->exchange.folder.path, world->exchange.port, world->exchange.folder.path);
+    own_server_shell(&world->program, "cd %s && exec " SLUICE " run config.yaml >>log 2>&1", folder.path);
     write_files(world);
 }
 
@@ -236,8 +226,8 @@ static void wait_until_delivered(const struct world *world, double queued)
              metric_in(text, "sluice_sink_up", "} 0") == 0);
 }
 
-/* How many trades are neither there nor told; that none is there twice or wrong. */
-static long untold(const struct world *world, const char *files)
+/* How many trades of the truth are what the word says (neither there nor told); that none is there twice or wrong. */
+static long look_for(const struct world *world, const char *files, const char *word)
 {
     char line[LINE_BYTES];
     const char *output = NULL;
@@ -246,9 +236,14 @@ static long untold(const struct world *world, const char *files)
     (void)shell_run(line, &output);
     print_message("%s", output);
     assert_non_null(strstr(output, " doubled 0 wrong 0 "));
-    const char *at = strstr(output, " untold ");
+    const char *at = strstr(output, word);
     assert_non_null(at);
-    return (long)strtod(at + strlen(" untold "), NULL);
+    return (long)strtod(at + strlen(word), NULL);
+}
+
+static long untold(const struct world *world, const char *files)
+{
+    return look_for(world, files, " untold ");
 }
 
 /* What is not in a store is what was counted as dropped. */
@@ -274,23 +269,28 @@ static void compare(const struct world *world, long from_file, long from_base)
     }
 }
 
+static void start_and_fill(struct world *world, const struct plan *plan)
+{
+    begin(world, plan);
+    assert_int_equal(own_server_start(&world->exchange), 0);
+    if (plan->from_the_beginning) {
+        fill_disk(world);
+    }
+    assert_int_equal(own_server_start(&world->program), 0);
+    while (endpoint_metric(world->program.port, "sluice_sink_written_events_total", "sink=\"other\"") < 300) {
+        pause_ms(20);
+    }
+    if (!plan->from_the_beginning) {
+        fill_disk(world);
+    }
+    live_without_room(world);
+}
+
 static void go_through(const struct plan *plan)
 {
     static struct world world;
     int status = 0;
-    begin(&world, plan);
-    assert_int_equal(own_server_start(&world.exchange), 0);
-    if (plan->from_the_beginning) {
-        fill_disk(&world);
-    }
-    assert_int_equal(own_server_start(&world.program), 0);
-    while (endpoint_metric(world.program.port, "sluice_sink_written_events_total", "sink=\"other\"") < 300) {
-        pause_ms(20);
-    }
-    if (!plan->from_the_beginning) {
-        fill_disk(&world);
-    }
-    live_without_room(&world);
+    start_and_fill(&world, plan);
     const char *answer = endpoint_get(world.program.port, "/readyz", &status);
     if (status != (plan->loses ? 503 : 200) ||
         (plan->loses && strstr(answer, "{\"check\":\"sinks\",\"reason\":\"sink ") == NULL)) {
@@ -422,6 +422,43 @@ static void all_on_one_disk_from_the_beginning(void **state)
                                     .from_the_beginning = true});
 }
 
+/* It ends in its time, and its last word counts what neither the store nor the spool took. */
+static void a_stop_without_room(void **state)
+{
+    static struct world world;
+    static char log[1 << 20];
+    char files[LINE_BYTES];
+    (void)state;
+    enter_namespace(__func__);
+    start_and_fill(&world,
+                   &(const struct plan){.names = "full",
+                                        .sinks = "  full: {kind: file, path: '$S/full', flush: 20ms, when_full: spool, "
+                                                 "queue_size: 64KiB, batch_size: 16KiB, stop_within: 2s, "
+                                                 "spool: {path: '$S/spool', segment: 64KiB}}\n",
+                                        .more = "",
+                                        .faults = "",
+                                        .fails = "sluice_sink_dropped_events_total"});
+    own_server_stop(&world.exchange, SIGTERM);
+    pause_ms(300);
+    time_t before = time(NULL);
+    own_server_stop(&world.program, SIGTERM);
+    assert_true(time(NULL) - before <= 2 + 5 * SL_TEST_SLOWER);
+    const char *lost = strstr(own_server_read(&world.program, "log", log, sizeof log), "\nlost ");
+    assert_non_null(lost);
+    char *end_of_dropped = NULL;
+    double dropped = strtod(lost + strlen("\nlost "), &end_of_dropped);
+    const char *others = strstr(end_of_dropped, "dropped by sinks, ");
+    assert_non_null(others);
+    double waiting = strtod(others + strlen("dropped by sinks, "), NULL);
+    print_message("dropped %.0f, not delivered %.0f\n", dropped, waiting);
+    assert_true(dropped > 0 && waiting > 0);
+    (void)snprintf(files, sizeof files, "%s/other-*.ndjson", world.program.folder.path);
+    long unseen = look_for(&world, files, " unseen ");
+    (void)snprintf(files, sizeof files, "%s/small/full-*.ndjson", world.program.folder.path);
+    assert_int_equal(untold(&world, files) + look_for(&world, files, " unseen ") - unseen, (long)(dropped + waiting));
+    end(&world);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(a_file_sinks_disk), cmocka_unit_test(a_databases_disk), cmocka_unit_test(a_spools_disk),
              cmocka_unit_test(the_disk_of_dead_letters), cmocka_unit_test(all_on_one_disk),
-             cmocka_unit_test(all_on_one_disk_from_the_beginning))
+             cmocka_unit_test(all_on_one_disk_from_the_beginning), cmocka_unit_test(a_stop_without_room))

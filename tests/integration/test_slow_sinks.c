@@ -31,7 +31,7 @@
 #define BEHIND_MAX (RATE * SL_TEST_SLOWER)
 
 /* Queues, their batches, and what the allocator keeps of that. */
-#define GROWTH_MAX_KIB (32 * 1024)
+#define GROWTH_MAX_KIB (32L * 1024)
 
 static const char throttle[] = SL_TEST_SOURCE_DIR "/tests/integration/throttle.py";
 
@@ -49,8 +49,6 @@ struct world {
     struct redis_arguments redis_arguments;
     char redis_port[16], line_port[16];
     const char *line_arguments[6];
-    char exchange_line[LINE_BYTES], program_line[LINE_BYTES];
-    const char *exchange_arguments[4], *program_arguments[4];
     double behind; /* the most that the file sink had to write at any look */
 };
 
@@ -107,20 +105,14 @@ static void begin(struct world *world)
     (void)snprintf(world->redis_port, sizeof world->redis_port, "%d", world->redis.port);
     (void)snprintf(world->line_port, sizeof world->line_port, "%d", world->line.port);
     const char *line[] = {"python3", throttle, world->line_port, world->redis_port, LINE_RATE, NULL};
-    (void)snprintf(world->exchange_line, sizeof world->exchange_line,
-                   "exec " SLUICE " exchange --venue okx --venue coinbase --instruments 4 --rate %d --port %d "
-                   "--truth %s/truth.ndjson >%s/log 2>&1",
-                   RATE, world->exchange.port, world->exchange.folder.path, world->exchange.folder.path);
-    (void)snprintf(world->program_line, sizeof world->program_line,
-                   "cd %s && exec " SLUICE " run config.yaml >>log 2>&1", world->program.folder.path);
-    const char *exchange[] = {"/bin/sh", "-c", world->exchange_line, NULL};
-    const char *program[] = {"/bin/sh", "-c", world->program_line, NULL};
+    own_server_shell(&world->exchange,
+                     "exec " SLUICE " exchange --venue okx --venue coinbase --instruments 4 --rate %d --port %d "
+                     "--truth %s/truth.ndjson >%s/log 2>&1",
+                     RATE, world->exchange.port, world->exchange.folder.path, world->exchange.folder.path);
+    own_server_shell(&world->program, "cd %s && exec " SLUICE " run config.yaml >>log 2>&1",
+                     world->program.folder.path);
     memcpy(world->line_arguments, line, sizeof line);
-    memcpy(world->exchange_arguments, exchange, sizeof exchange);
-    memcpy(world->program_arguments, program, sizeof program);
     world->line.arguments = world->line_arguments;
-    world->exchange.arguments = world->exchange_arguments;
-    world->program.arguments = world->program_arguments;
     write_config(world);
     assert_int_equal(own_server_start(&world->redis), 0);
     assert_int_equal(own_server_start(&world->line), 0);

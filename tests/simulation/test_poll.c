@@ -20,6 +20,7 @@ struct rig {
     int (*conduct)(struct rig *rig);
     uint64_t asked; /* for best prices */
     uint64_t events;
+    sl_time at[6]; /* requests came */
     char text[PROGRAM_RIG_CONFIG_BYTES];
 };
 
@@ -604,6 +605,77 @@ static void candles_that_are_the_same_are_dropped(void **state)
     play(&rig);
 }
 
+/* ---- keys ---- */
+
+static int say_longer_candles(void *arg, sl_http_exchange *exchange)
+{
+    struct rig *rig = arg;
+    const char *target = sl_http_target(exchange->request);
+    rig->events += strstr(target, "klines") != NULL && strstr(target, "interval=15m") == NULL;
+    return spoil(rig, exchange, "[]", "[]", false);
+}
+
+static int see_longer_candles(struct rig *rig)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(21)));
+    assert_true(rig->asked >= 4);
+    assert_int_equal(rig->events, 0);
+    return 0;
+}
+
+static void candles_are_as_long_as_configured(void **state)
+{
+    (void)state;
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 1,
+                      .rig.answer = say_longer_candles,
+                      .service = "instruments: [A-USDT], channel: candles, candle: 15m, interval: 5s",
+                      .conduct = see_longer_candles};
+    play(&rig);
+}
+
+#define SPREAD_ROUNDS 2
+
+/* When each of the first requests came. */
+static int note_times(void *arg, sl_http_exchange *exchange)
+{
+    struct rig *rig = arg;
+    bool price = strstr(sl_http_target(exchange->request), "bookTicker") != NULL;
+    if (price && rig->asked < 3 * SPREAD_ROUNDS) {
+        rig->at[rig->asked] = sl_now();
+    }
+    return spoil(rig, exchange, "{}", "{}", false);
+}
+
+static int until_all_asked(struct rig *rig)
+{
+    while (rig->asked < 3 * SPREAD_ROUNDS) {
+        SL_TRY(sl_sleep(SL_SECONDS(1)));
+    }
+    return 0;
+}
+
+static void requests_are_spread_or_not(void **state)
+{
+    (void)state;
+    for (int spread = 0; spread < 2; spread++) {
+        char service[128];
+        struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                          .rig.instruments = 1,
+                          .rig.answer = note_times,
+                          .service = service,
+                          .conduct = until_all_asked};
+        (void)snprintf(service, sizeof service,
+                       "instruments: [\"*\"], channel: best, bulk: never, interval: 9s, spread: %s",
+                       spread ? "true" : "false");
+        play(&rig);
+        for (int at = 1; at < 3; at++) {
+            sl_time apart = rig.at[at] - rig.at[at - 1];
+            assert_in_range(apart, spread ? SL_MILLISECONDS(2900) : 0, spread ? SL_MILLISECONDS(3100) : 100);
+        }
+    }
+}
+
 static int see_a_row(struct rig *rig)
 {
     SL_TRY(sl_sleep(SL_SECONDS(49)));
@@ -633,4 +705,5 @@ SL_TEST_MAIN(cmocka_unit_test(a_truncated_body_is_a_dead_letter), cmocka_unit_te
              cmocka_unit_test(a_ban_is_sat_out), cmocka_unit_test(errors_of_the_server_cost_a_turn_at_most),
              cmocka_unit_test(instruments_come_and_go), cmocka_unit_test(what_is_the_same_is_dropped),
              cmocka_unit_test(candles_that_are_the_same_are_dropped),
+             cmocka_unit_test(candles_are_as_long_as_configured), cmocka_unit_test(requests_are_spread_or_not),
              cmocka_unit_test(turns_that_are_left_out_are_counted), cmocka_unit_test(answers_are_recorded))

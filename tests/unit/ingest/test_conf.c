@@ -289,6 +289,29 @@ static void the_runtime_gets_its_options(void **state)
     assert_true(options.signals);
 }
 
+static int use_much_stack(void *arg)
+{
+    volatile char much[1 << 20];
+    for (size_t at = 0; at < sizeof much; at += 512) {
+        much[at] = (char)at;
+    }
+    *(int *)arg = much[512];
+    return 0;
+}
+
+/* Twice as much as it would have by default. */
+static void tasks_have_the_stack_that_is_configured(void **state)
+{
+    (void)state;
+    int result = -1;
+    struct sl_run_options options;
+    sl_auto(sl_config) *config = conf_loaded(CONF_LEAST "runtime: {stack_size: 4MiB}\n");
+    sl_conf_run_options(conf_of(config), &options);
+    options.signals = false;
+    assert_int_equal(sl_run(&options, use_much_stack, &result, NULL), 0);
+    assert_int_equal(result, 0);
+}
+
 /* ---- texts ---- */
 
 static void addresses_are_read(void **state)
@@ -489,5 +512,6 @@ SL_TEST_MAIN(cmocka_unit_test(the_example_becomes_structs), cmocka_unit_test(red
              cmocka_unit_test(policies_are_looked_up_in_order), cmocka_unit_test(limits_and_retries_become_policies),
              cmocka_unit_test(breakers_and_bulkheads_become_policies),
              cmocka_unit_test(what_check_takes_the_policies_take), cmocka_unit_test(the_runtime_gets_its_options),
-             cmocka_unit_test(addresses_are_read), cmocka_unit_test(times_are_read),
-             cmocka_unit_test(names_are_those_of_the_market), cmocka_unit_test(ready_files_have_the_venues_limits))
+             cmocka_unit_test(tasks_have_the_stack_that_is_configured), cmocka_unit_test(addresses_are_read),
+             cmocka_unit_test(times_are_read), cmocka_unit_test(names_are_those_of_the_market),
+             cmocka_unit_test(ready_files_have_the_venues_limits))

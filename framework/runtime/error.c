@@ -60,7 +60,6 @@ static const struct {
     {SL_ERUNNING, "SL_ERUNNING", "the child is running"},
     {SL_ERESTARTING, "SL_ERESTARTING", "the child is being restarted"},
     {SL_EINTERRUPTED, "SL_EINTERRUPTED", "interrupted by a signal"},
-    {SL_ECHECKSUM, "SL_ECHECKSUM", "checksum does not match"},
     {SL_ELAGGED, "SL_ELAGGED", "the subscriber fell behind and lost items"},
     {SL_ECERTIFICATE, "SL_ECERTIFICATE", "certificate refused"},
     {SL_ETLS, "SL_ETLS", "TLS failed"},

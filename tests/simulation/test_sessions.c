@@ -112,7 +112,7 @@ static int one_message(sl_ws *ws, char *text)
     SL_TRY(sl_ws_send(ws, SL_WS_TEXT, text, bytes));
     SL_TRY(sl_ws_receive(ws, &message));
     if (message.size_bytes != bytes || memcmp(message.data, text, bytes) != 0) {
-        return SL_ECHECKSUM;
+        return SL_EPROTO;
     }
     return sl_sleep(SL_MILLISECONDS(sl_random() % 500));
 }

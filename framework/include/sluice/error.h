@@ -66,7 +66,6 @@ extern "C" {
 #define SL_ERUNNING (-5015)     /* the supervised child is running */
 #define SL_ERESTARTING (-5016)  /* the supervised child is between two runs */
 #define SL_EINTERRUPTED (-5017) /* SIGINT or SIGTERM ended the program */
-#define SL_ECHECKSUM (-5018)    /* a checksum does not match its data */
 #define SL_ELAGGED (-5019)      /* a subscriber fell behind and lost items */
 #define SL_ECERTIFICATE (-5020) /* a certificate was refused; the message says why, and by whom */
 #define SL_ETLS (-5021)         /* TLS could not be agreed on, or was broken */

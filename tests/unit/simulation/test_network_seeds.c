@@ -63,7 +63,7 @@ static int read_message(sl_stream *stream, unsigned char *ret_length)
     SL_TRY(sl_stream_peek(stream, 1 + (size_t)length, &view));
     for (unsigned i = 0; i <= length; i++) {
         if ((unsigned char)view.data[i] != length) {
-            return SL_ECHECKSUM;
+            return SL_EPROTO;
         }
     }
     sl_stream_consume(stream, 1 + (size_t)length);
@@ -128,7 +128,7 @@ static int talk(sl_stream *stream)
         SL_TRY(write_message(stream, sent));
         SL_TRY(read_message(stream, &got));
         if (got != sent) {
-            return SL_ECHECKSUM;
+            return SL_EPROTO;
         }
         SL_TRY(sl_sleep(SL_MILLISECONDS(sl_random() % 100)));
     }

@@ -246,6 +246,8 @@ TASK_TEST(a_feed_that_waits_can_be_cancelled)
     SL_SCOPE(feeding);
     CHECK_EQ(sl_spawn(&feeding, feed_and_fail, &rig), 0);
     SETTLE();
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->received, rig.fed); /* not the one that waits */
+    CHECK_EQ(outlet_rig_check_sum(&rig), 0);
     sl_scope_cancel(&feeding, "enough");
     CHECK_EQ(sl_scope_close(&feeding, 0), 0);
     CHECK_EQ(sl_outlet_get_stats(rig.outlet)->received, rig.fed);

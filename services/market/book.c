@@ -68,6 +68,13 @@ static inline int compare(const struct side *side, sl_decimal a, sl_decimal b)
     return side->sign * sl_decimal_compare(a, b);
 }
 
+/* Whether `a` is the worse price. Both sides by one comparison: complements are ordered the other way round. */
+static inline bool is_worse(const struct side *side, sl_decimal a, sl_decimal b)
+{
+    int64_t turned = side->sign < 0 ? -1 : 0;
+    return a.exponent == b.exponent ? (a.mantissa ^ turned) < (b.mantissa ^ turned) : compare(side, a, b) < 0;
+}
+
 static const struct side *side_of(const sl_book *book, sl_side side)
 {
     return side == SL_SIDE_BUY ? &book->bids : &book->asks;
@@ -155,8 +162,8 @@ static void remove_slot(sl_book *book, struct side *side, size_t at)
 /* Whether `price` belongs into slot `at`, if it is in the book at all. */
 static inline bool slot_covers(const struct side *side, size_t at, sl_decimal price)
 {
-    return (at == 0 || compare(side, side->slots[at].first, price) <= 0) &&
-           (at + 1 == side->slot_count || compare(side, price, side->slots[at + 1].first) < 0);
+    return (at == 0 || !is_worse(side, price, side->slots[at].first)) &&
+           (at + 1 == side->slot_count || is_worse(side, price, side->slots[at + 1].first));
 }
 
 /* The slot that a price belongs into; the side must not be empty. */
@@ -170,7 +177,7 @@ static size_t find_slot(const struct side *side, sl_decimal price)
     size_t high = side->slot_count;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        if (compare(side, side->slots[middle].first, price) <= 0) {
+        if (!is_worse(side, price, side->slots[middle].first)) {
             low = middle;
         } else {
             high = middle;
@@ -190,7 +197,7 @@ static size_t find_level(const struct side *side, const struct slot *slot, sl_de
     size_t count = slot->count;
     while (count > 0) {
         size_t half = count / 2;
-        if (compare(side, levels[base + half].price, price) < 0) {
+        if (is_worse(side, levels[base + half].price, price)) {
             base += half + 1;
             count -= half + 1;
         } else {
@@ -354,22 +361,42 @@ static int prepare(sl_book *book, struct side *side, const sl_level *levels, siz
 /* Blocks of a side whose levels most changes are about. */
 #define HOT_BLOCKS 3
 
+/* Lines that are fetched with each change: all at once would have to wait for each other, and all that follows for them. */
+#define LINES_AT_ONCE 4
+
+/* How far a side has been fetched: the block, from the best one on, and the bytes of it. */
+struct fetch {
+    const struct side *side;
+    size_t block, bytes;
+};
+
 /* Inlined: a call without effect, as gcc sees it, would be left out. */
-static inline __attribute__((always_inline)) void prefetch_side(const struct side *side)
+static inline __attribute__((always_inline)) void fetch_lines(struct fetch *fetch, size_t lines)
 {
-    for (size_t at = 0; at < HOT_BLOCKS && at < side->slot_count; at++) {
-        const struct slot *slot = &side->slots[side->slot_count - 1 - at];
-        const char *levels = (const char *)slot->block;
-        for (size_t line = 0; line < slot->count * sizeof(sl_level); line += LINE_BYTES) {
-            __builtin_prefetch(levels + line, 1, 3);
+    const struct side *side = fetch->side;
+    while (lines > 0 && fetch->block < HOT_BLOCKS && fetch->block < side->slot_count) {
+        const struct slot *slot = &side->slots[side->slot_count - 1 - fetch->block];
+        for (; lines > 0 && fetch->bytes < slot->count * sizeof(sl_level); lines--) {
+            __builtin_prefetch((const char *)slot->block + fetch->bytes, 1, 3);
+            fetch->bytes += LINE_BYTES;
+        }
+        if (lines > 0) {
+            fetch->block++;
+            fetch->bytes = 0;
         }
     }
 }
 
 void sl_book_prefetch(const sl_book *book)
 {
-    prefetch_side(&book->bids);
-    prefetch_side(&book->asks);
+    for (size_t line = 0; line < sizeof(book->asks); line += LINE_BYTES) {
+        __builtin_prefetch((const char *)&book->asks + line, 1, 3);
+    }
+    fetch_lines(&(struct fetch){.side = &book->bids}, SIZE_MAX);
+    if (book->asks.slot_count > 0) { /* the best one is looked at before any change */
+        const struct slot *slot = &book->asks.slots[book->asks.slot_count - 1];
+        __builtin_prefetch(&slot->block->levels[slot->count - 1], 1, 3);
+    }
 }
 
 int sl_book_apply(sl_book *book, const sl_levels *changes)
@@ -379,7 +406,9 @@ int sl_book_apply(sl_book *book, const sl_levels *changes)
     SL_TRY(prepare(book, &book->bids, changes->bids, changes->bid_count, &bid_blocks));
     SL_TRY(prepare(book, &book->asks, changes->asks, changes->ask_count, &ask_blocks));
     SL_TRY(reserve_blocks(book, bid_blocks + ask_blocks));
+    struct fetch asks = {.side = &book->asks};
     for (size_t at = 0; at < changes->bid_count; at++) {
+        fetch_lines(&asks, LINES_AT_ONCE);
         upsert(book, &book->bids, &changes->bids[at]);
     }
     for (size_t at = 0; at < changes->ask_count; at++) {

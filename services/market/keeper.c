@@ -12,6 +12,9 @@
  */
 #define OLD_RUN_MAX 10
 
+/* Memory is fetched by lines of so many bytes. */
+#define LINE_BYTES 64
+
 /* Behind a snapshot that was asked for, messages that are older than it are usual: as many as may have waited. */
 #define OLD_RUN_ASKED_MAX 10000
 
@@ -704,6 +707,13 @@ void sl_keeper_free(sl_keeper *keeper)
         sl_book_free(keeper->book);
         sl_book_free(keeper->standby.book);
         sl_free(keeper);
+    }
+}
+
+void sl_keeper_prefetch(const sl_keeper *keeper)
+{
+    for (size_t at = 0; at < sizeof *keeper; at += LINE_BYTES) {
+        __builtin_prefetch((const char *)keeper + at, 1, 3);
     }
 }
 

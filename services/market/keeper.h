@@ -107,7 +107,13 @@ sl_keeper_want sl_keeper_wants(const sl_keeper *keeper, uint32_t *ret_connection
 /* Gives up holes whose patience is over; `ret_when`: when to call again, SL_NEVER: not for now. 0 or as above. */
 SL_MUST_CHECK int sl_keeper_expire(sl_keeper *keeper, sl_time now, sl_time *ret_when);
 
-/* The book, NULL while EMPTY; borrowed until the next call. The last id in it, 0 where there are none. */
+/* A message of its book will come soon: what it will need of the keeper itself is fetched into the processor's cache. */
+void sl_keeper_prefetch(const sl_keeper *keeper);
+
+/*
+ * The book, NULL while EMPTY: what is in it is borrowed until the next call, it itself until the keeper is freed. The last
+ * id in it, 0 where there are none.
+ */
 const sl_book *sl_keeper_book(const sl_keeper *keeper);
 int64_t sl_keeper_last_id(const sl_keeper *keeper);
 sl_keeper_state sl_keeper_get_state(const sl_keeper *keeper);

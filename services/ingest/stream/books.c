@@ -45,9 +45,16 @@ struct entry {
     int64_t before;
 };
 
+/* Of an instrument: what a change of its book will need is found from here without a further step through memory. */
+struct place {
+    struct entry *entry;
+    const sl_keeper *keeper;
+    const sl_book *book; /* NULL: there is none yet */
+};
+
 struct sl_books {
     struct sl_books_options options;
-    struct entry **table; /* by the instrument's index */
+    struct place *table; /* by the instrument's index */
     size_t capacity;
     struct entry *first, *last; /* the queue */
     sl_semaphore queued;        /* as many permits as entries that are due */
@@ -91,8 +98,8 @@ void sl_books_free(sl_books *books)
         return;
     }
     for (size_t at = 0; at < books->capacity; at++) {
-        if (books->table[at] != NULL) {
-            free_entry(books->table[at]);
+        if (books->table[at].entry != NULL) {
+            free_entry(books->table[at].entry);
         }
     }
     sl_free(books->table);
@@ -105,7 +112,7 @@ static int grow(sl_books *books, uint32_t index)
     while (capacity <= index) {
         capacity *= 2;
     }
-    struct entry **table = sl_realloc(books->table, capacity * sizeof *table);
+    struct place *table = sl_realloc(books->table, capacity * sizeof *table);
     if (table == NULL) {
         return sl_fail(SL_ENOMEM, "out of memory for %zu books", capacity);
     }
@@ -117,7 +124,7 @@ static int grow(sl_books *books, uint32_t index)
 
 static struct entry *look(const sl_books *books, const sl_instrument *instrument)
 {
-    return instrument->index < books->capacity ? books->table[instrument->index] : NULL;
+    return instrument->index < books->capacity ? books->table[instrument->index].entry : NULL;
 }
 
 /*
@@ -163,8 +170,8 @@ static int entry_of(sl_books *books, const sl_instrument *instrument, struct ent
     if (instrument->index >= books->capacity) {
         SL_TRY(grow(books, instrument->index));
     }
-    struct entry **slot = &books->table[instrument->index];
-    if (*slot == NULL) {
+    struct place *place = &books->table[instrument->index];
+    if (place->entry == NULL) {
         struct entry *entry = sl_calloc(1, sizeof *entry);
         if (entry == NULL) {
             return sl_fail(SL_ENOMEM, "out of memory for a book");
@@ -183,9 +190,9 @@ static int entry_of(sl_books *books, const sl_instrument *instrument, struct ent
             sl_free(entry);
             return code;
         }
-        *slot = entry;
+        *place = (struct place){.entry = entry, .keeper = entry->keeper};
     }
-    *ret_entry = *slot;
+    *ret_entry = place->entry;
     return 0;
 }
 
@@ -288,10 +295,11 @@ static int verify(struct entry *entry)
 
 void sl_books_prefetch(const sl_books *books, const sl_instrument *instrument)
 {
-    const struct entry *entry = look(books, instrument);
-    const sl_book *book = entry == NULL ? NULL : sl_keeper_book(entry->keeper);
-    if (book != NULL) {
-        sl_book_prefetch(book);
+    const struct place *place = instrument->index < books->capacity ? &books->table[instrument->index] : NULL;
+    if (place != NULL && place->book != NULL) {
+        __builtin_prefetch(place->entry);
+        sl_keeper_prefetch(place->keeper);
+        sl_book_prefetch(place->book);
     }
 }
 
@@ -301,6 +309,7 @@ int sl_books_event(sl_books *books, const sl_market_event *event, sl_time now)
     SL_TRY(entry_of(books, event->instrument, &entry));
     entry->last_at = now;
     int code = sl_keeper_event(entry->keeper, event, now);
+    books->table[event->instrument->index].book = sl_keeper_book(entry->keeper);
     if (code == SL_EINVAL || code == SL_EMSGSIZE) { /* the venue's message is at fault: the book is made anew */
         code = 0;
     }
@@ -411,7 +420,7 @@ void sl_books_remove(sl_books *books, const sl_instrument *instrument)
     if (entry == NULL) {
         return;
     }
-    books->table[instrument->index] = NULL;
+    books->table[instrument->index] = (struct place){0};
     add_counts(&books->gone, entry);
     if (entry->busy) {
         entry->gone = true;
@@ -599,13 +608,13 @@ static int sweep(sl_books *books)
 {
     struct sl_books_stats sum = books->gone;
     for (size_t at = 0; at < books->capacity; at++) {
-        struct entry *entry = books->table[at];
+        struct entry *entry = books->table[at].entry;
         if (entry == NULL) {
             continue;
         }
         if (entry->expires <= sl_now()) {
             SL_TRY(expire(entry));
-            entry = books->table[at]; /* what is waited for meanwhile may remove it */
+            entry = books->table[at].entry; /* what is waited for meanwhile may remove it */
             if (entry == NULL) {
                 continue;
             }

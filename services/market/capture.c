@@ -387,6 +387,7 @@ int sl_capture_open(const char *path, size_t line_max_bytes, sl_capture **ret_ca
         *ret_capture = capture;
         return 0;
     }
+    code = code == SL_ENOMEM ? code : sl_fail(code, "cannot open the capture %s: %s", path, capture->problem);
 out:
     sl_capture_close(capture);
     return code;

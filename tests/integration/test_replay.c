@@ -174,6 +174,10 @@ static void bad_use(void **state)
     assert_non_null(strstr(output, "does not say of which venue"));
     assert_int_equal(shell("$SLUICE replay one --venue binance --sink db:x 2>&1"), 1);
     assert_non_null(strstr(output, "where file:PATH was expected"));
+    assert_int_equal(shell("$SLUICE replay one --venue binance --sink file:nowhere/out 2>&1"), 1);
+    assert_non_null(strstr(output, "no files can be written into 'nowhere/'"));
+    assert_int_equal(shell("$SLUICE replay . --venue binance 2>&1"), 1);
+    assert_non_null(strstr(output, "cannot open the capture .: "));
     assert_int_equal(shell("$SLUICE replay one --venue binance --json 2>/dev/null"), 0);
     assert_non_null(strstr(output, "{\"messages\":1,"));
 }
@@ -190,6 +194,24 @@ static void sinks_of_a_configuration(void **state)
     assert_int_equal(fclose(file), 0);
     expect("cryptofeed/OKX.0.gz cryptofeed/OKX.ws.1.0.gz", "--venue okx --config sinks.yaml",
            "sinks      784 written, 0 repeats ignored, 0 dropped, 0 left");
+}
+
+/* One that cannot write is told of while it is waited for, and what it has not got is a failure in the end. */
+static void a_sink_that_cannot_write_is_told(void **state)
+{
+    (void)state;
+    FILE *file = fopen("sinks.yaml", "w");
+    assert_non_null(file);
+    assert_true(fputs("sinks: {log: {kind: file, path: none/events, stop_within: 2s}}\n"
+                      "services: {a: {kind: stream, venue: okx, instruments: ['*'], sinks: [log]}}\n",
+                      file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    char line[1024];
+    with_paths("$SLUICE replay", "cryptofeed/OKX.0.gz cryptofeed/OKX.ws.1.0.gz", "--venue okx --config sinks.yaml 2>&1",
+               line, sizeof line);
+    assert_int_equal(shell(line), 1);
+    assert_non_null(strstr(output, "sluice: sink log: events wait for it: "));
+    assert_non_null(strstr(output, "sink log: 392 events were not written and 0 are lost: "));
 }
 
 /*
@@ -248,4 +270,5 @@ static void venues_are_listed(void **state)
 SL_TEST_MAIN(SCRATCH_CASE(hftbacktest_sessions), SCRATCH_CASE(cryptofeed_binance), SCRATCH_CASE(cryptofeed_others),
              SCRATCH_CASE(unknown_form_is_told_of), SCRATCH_CASE(speed_changes_nothing), SCRATCH_CASE(holes_are_told),
              SCRATCH_CASE(bad_use), SCRATCH_CASE(sinks_of_a_configuration),
-             SCRATCH_CASE(recording_gives_the_same_events), SCRATCH_CASE(venues_are_listed))
+             SCRATCH_CASE(a_sink_that_cannot_write_is_told), SCRATCH_CASE(recording_gives_the_same_events),
+             SCRATCH_CASE(venues_are_listed))

@@ -5,6 +5,7 @@
  * The events depend on the files alone, not on the speed. In the file that `--sink file:PATH` writes the stamps do, too:
  * their run is the time of the first line, so that a second replay into the same file adds nothing.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "ingest/commands.h"
 #include "ingest/program/program.h"
+#include "ingest/program/sink_watch.h"
 #include "ingest/progress.h"
 #include "ingest/replay.h"
 #include "sinks/file.h"
@@ -21,6 +23,9 @@
 /* After so many lines others may run, and the bar is looked at. */
 #define TURN 64
 #define BAR_EVERY SL_MILLISECONDS(100)
+
+/* Sinks are looked at so often: one that cannot write makes the player wait. */
+#define SINKS_EVERY SL_SECONDS(1)
 
 /* Lines that were not used are told of so often, then only counted. */
 #define BAD_TOLD 5
@@ -121,6 +126,23 @@ static int add_outlet(struct player *player, sl_outlet *outlet)
     return sl_fanout_attach(player->fanout, outlet);
 }
 
+/* A sink waits for a folder that is not there. Nobody means that here: it is said at once. */
+static int need_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? sl_strdup(".") : sl_strdup(path);
+    if (folder == NULL) {
+        return sl_fail(SL_ENOMEM, "out of memory for '%s'", path);
+    }
+    if (slash != NULL) {
+        folder[slash - path + 1] = '\0';
+    }
+    int code = access(folder, W_OK | X_OK) == 0 ? 0 : -errno;
+    code = code == 0 ? 0 : sl_fail(code, "--sink: no files can be written into '%s'", folder);
+    sl_free(folder);
+    return code;
+}
+
 static int open_file(struct player *player)
 {
     static const char prefix[] = "file:";
@@ -128,6 +150,7 @@ static int open_file(struct player *player)
     if (strncmp(text, prefix, sizeof prefix - 1) != 0 || text[sizeof prefix - 1] == '\0') {
         return sl_fail(SL_EINVAL, "--sink: '%s' where file:PATH was expected", text);
     }
+    SL_TRY(need_folder(text + sizeof prefix - 1));
     int64_t first_ns = 1;
     bool any = sl_replay_peek(player->replay, &first_ns);
     sl_sink *sink = NULL;
@@ -164,6 +187,39 @@ static int open_sinks(struct player *player)
     return 0;
 }
 
+/* Tells of each sink that cannot write, once. */
+static int watch_sinks(void *arg)
+{
+    const struct player *player = arg;
+    bool told[SL_FANOUT_MAX] = {false};
+    for (;;) {
+        SL_TRY(sl_sleep(SINKS_EVERY));
+        for (size_t at = 0; at < player->outlet_count; at++) {
+            const sl_outlet_stats *stats = sl_outlet_get_stats(player->outlets[at]);
+            if (stats->away && !told[at]) {
+                (void)fprintf(stderr, "sluice: sink %s: events wait for it: %s\n", sl_outlet_name(player->outlets[at]),
+                              stats->problem);
+            }
+            told[at] = stats->away;
+        }
+    }
+}
+
+/* What no sink has is an error, with the reason. */
+static int judge_sinks(const struct player *player)
+{
+    int code = 0;
+    for (size_t at = 0; at < player->outlet_count; at++) {
+        const sl_outlet_stats *stats = sl_outlet_get_stats(player->outlets[at]);
+        uint64_t left = stats->queued + stats->in_batch, lost = sl_sink_lost(stats);
+        if (left + lost > 0) {
+            code = sl_fail(-EIO, "sink %s: %" PRIu64 " events were not written and %" PRIu64 " are lost: %s",
+                           sl_outlet_name(player->outlets[at]), left, lost, stats->problem);
+        }
+    }
+    return code;
+}
+
 /* Plays while the sinks run, then lets them deliver. */
 static int play(struct player *player)
 {
@@ -172,6 +228,7 @@ static int play(struct player *player)
     for (size_t at = 0; at < player->outlet_count && code == 0; at++) {
         code = sl_spawn(&scope, sl_outlet_run, player->outlets[at], .name = sl_outlet_name(player->outlets[at]));
     }
+    code = code == 0 ? sl_spawn(&scope, watch_sinks, player, .daemon = true) : code;
     code = code == 0 ? play_all(player) : code;
     for (size_t at = 0; at < player->outlet_count; at++) {
         sl_outlet_end(player->outlets[at]);
@@ -285,6 +342,7 @@ static int replay_all(void *arg)
     if (code == 0) {
         code = play(player);
         report(player);
+        code = code == 0 ? judge_sinks(player) : code;
     }
     sl_fanout_free(player->fanout);
     for (size_t at = 0; at < player->outlet_count; at++) {

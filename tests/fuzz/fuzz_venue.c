@@ -4,6 +4,7 @@
  * stream, else the answer to a request of that kind; lines are messages, read one after the other by one decoder.
  * Whatever comes: a documented code with a text, one count more, sound events, and the same from a padded text.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,7 +102,7 @@ static void open_side(struct side *side, sl_venue venue)
     }
     for (size_t at = 0; at < sizeof(instruments) / sizeof(instruments[0]); at++) {
         sl_instrument definition = {.venue = instruments[at].venue, .type = SL_INSTRUMENT_PERPETUAL, .tick = {1, -2}};
-        (void)strncpy(definition.symbol, instruments[at].symbol, sizeof(definition.symbol) - 1);
+        (void)snprintf(definition.symbol, sizeof(definition.symbol), "%s", instruments[at].symbol);
         if (sl_instruments_add(side->table, &definition, NULL) < 0) {
             abort();
         }

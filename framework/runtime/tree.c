@@ -9,7 +9,6 @@
 
 /* The walk over scopes is iterative; indentation ends here, however deep tasks nest. */
 #define INDENT_MAX 32
-#define PRINT_MAX 10000
 
 static const char *state_name(const sl_task *task)
 {
@@ -115,7 +114,7 @@ static void print_all(sl_runtime *runtime, FILE *out, bool json)
     (void)fprintf(out, json ? "[" : "");
     for (sl_scope *scope = sl__scope_next_in_tree(&runtime->root, top, true); scope != NULL;
          scope = sl__scope_next_in_tree(scope, top, true)) {
-        if (!scope->is_task_root || ++printed > PRINT_MAX) {
+        if (!scope->is_task_root || ++printed > SL_TREE_TASKS_MAX) {
             continue;
         }
         if (json) {
@@ -125,8 +124,8 @@ static void print_all(sl_runtime *runtime, FILE *out, bool json)
             print_task(runtime, scope->task, out);
         }
     }
-    if (!json && printed > PRINT_MAX) {
-        (void)fprintf(out, "... and %zu more tasks\n", printed - PRINT_MAX);
+    if (!json && printed > SL_TREE_TASKS_MAX) {
+        (void)fprintf(out, "... and %zu more tasks\n", printed - SL_TREE_TASKS_MAX);
     }
     (void)fprintf(out, json ? "]\n" : "");
 }

@@ -119,10 +119,11 @@ struct sl_statistics {
 int sl_statistics_get(struct sl_statistics *ret_statistics); /* 0 or SL_ENOTASK outside a runtime */
 
 /*
- * Writes the task tree: path, state, what each task waits for and since when, restarts, stack use.
- * sl_tree_json() gives a JSON array, one object a task with its parent's id. Both return a string for
- * sl_free(), or NULL when memory is short or no runtime is on this thread.
+ * Writes the task tree: path, state, what each task waits for and since when, restarts, stack use; of the first
+ * SL_TREE_TASKS_MAX tasks in preorder. sl_tree_json() gives a JSON array, one object a task with its parent's id.
+ * Both return a string for sl_free(), or NULL when memory is short or no runtime is on this thread.
  */
+#define SL_TREE_TASKS_MAX 10000
 char *sl_tree_text(void);
 char *sl_tree_json(void);
 

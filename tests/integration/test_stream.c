@@ -18,6 +18,9 @@
 #define RATE 6000 /* steps a second */
 #define CALM_FROM (STEPS * 3 / 4)
 
+/* Who is asked to leave is cut after this: a slow one must have had time for another connection. */
+#define LEAVE_WITHIN (SL_MILLISECONDS(300) * SL_TEST_SLOWER)
+
 /* What was given out, or truly happened, of one instrument. */
 struct tale {
     int64_t ids[STEPS];
@@ -77,9 +80,9 @@ static int on_truth(void *arg, const sl_market_event *event)
     play->steps_recorded++;
     if (may_fail(play)) {
         play->fault_at = play->steps_recorded + 500;
-        return sl_simulated_order(play->exchange, &(struct sl_fault_order){.fault = play->fault,
-                                                                           .count = play->fault_count,
-                                                                           .duration = SL_MILLISECONDS(300)});
+        return sl_simulated_order(
+            play->exchange,
+            &(struct sl_fault_order){.fault = play->fault, .count = play->fault_count, .duration = LEAVE_WITHIN});
     }
     return 0;
 }

@@ -58,7 +58,7 @@ static int give(void *arg, const sl_market_event *event)
         const sl_gap *gap = &event->as.gap;
         stats->gaps += !gap->healed;
         stats->healed += gap->healed;
-        if (!gap->healed && event->feed != SL_FEED_DEPTH && gap->to_id > gap->from_id) {
+        if (!gap->healed && event->feed != SL_FEED_DEPTH && gap->from_id > 0 && gap->to_id > gap->from_id) {
             stats->missing_trades += (uint64_t)(gap->to_id - gap->from_id - 1);
         }
     }

@@ -240,7 +240,7 @@ int sl__service_give(struct sl_program_service *service, const sl_market_event *
     }
     if (event->kind == SL_EVENT_GAP) {
         const sl_gap *gap = &event->as.gap;
-        bool trades = event->feed != SL_FEED_DEPTH && gap->to_id > gap->from_id;
+        bool trades = event->feed != SL_FEED_DEPTH && gap->from_id > 0 && gap->to_id > gap->from_id; /* 0: not known */
         uint64_t between = trades ? (uint64_t)(gap->to_id - gap->from_id - 1) : 0;
         service->gaps += !gap->healed;
         *(gap->healed ? &service->filled : &service->missing) += between;

@@ -188,7 +188,26 @@ C_TEST_FEW(ws_close_codes, "every code of the wire, and what the caller sees of 
     return 0;
 }
 
+C_TEST(ws_ahead, "what has come behind a message is seen as it lies there, and is nothing before and behind all",
+       "guesses")
+{
+    static const char bytes[] = "\x81\x02hi\x81\x03you\x81\x05";
+    sl_auto(sl_ws) *ws = NULL;
+    sl_auto(sl_stream) *peer = NULL;
+    CHECK_EQ(ws_make(4096, false, NULL, NULL, &ws, &peer), 0);
+    CHECK_EQ(sl_ws_ahead(ws).size_bytes, 0);
+    CHECK_EQ(sl_stream_write(peer, bytes, sizeof(bytes) - 1), 0);
+    struct sl_ws_message message;
+    CHECK_EQ(sl_ws_receive(ws, &message), 0);
+    struct sl_view ahead = sl_ws_ahead(ws);
+    CHECK_EQ(ahead.size_bytes, sizeof(bytes) - 1 - 4);
+    CHECK_EQ(memcmp(ahead.data, bytes + 4, ahead.size_bytes), 0);
+    CHECK_EQ(sl_ws_receive(ws, &message), 0);
+    CHECK_EQ(sl_ws_ahead(ws).size_bytes, 2);
+    return 0;
+}
+
 SL_TEST_MAIN(cmocka_unit_test(ws_framing), cmocka_unit_test(ws_cut_off), cmocka_unit_test(ws_pongs),
              cmocka_unit_test(ws_reserved_bits), cmocka_unit_test(ws_opcodes), cmocka_unit_test(ws_fragments),
              cmocka_unit_test(ws_fragments_out_of_order), cmocka_unit_test(ws_masks), cmocka_unit_test(ws_limits),
-             cmocka_unit_test(ws_closing), cmocka_unit_test(ws_close_codes))
+             cmocka_unit_test(ws_closing), cmocka_unit_test(ws_close_codes), cmocka_unit_test(ws_ahead))

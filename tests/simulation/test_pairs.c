@@ -203,6 +203,33 @@ static void what_a_mute_connection_did_not_bring_is_told(void **state)
     assert_true(told > 20);
 }
 
+/* Likewise, and the mute one ends as well before anybody has compared them: the first end has to tell. */
+static void what_a_mute_connection_did_not_bring_is_told_at_once(void **state)
+{
+    (void)state;
+    static const char scenario[] = "faults: [{ what: [mute], at: 4s }]";
+    for (size_t at = 0; at < VENUES; at++) {
+        for (uint64_t message = 110; message <= 150 && !is_left_out(venues[at]); message += 5) {
+            const struct sl_simulated_cut cuts[] = {{.client = 2, .told = message, .cut = 2},
+                                                    {.client = 3, .told = 16, .cut = 1}};
+            struct sl_simulate_options options = {.venue = venues[at],
+                                                  .seed = message,
+                                                  .redundancy = 2,
+                                                  .rate = 10,
+                                                  .steps = 400,
+                                                  .scenario = scenario,
+                                                  .cuts = cuts,
+                                                  .cut_count = 2};
+            struct sl_simulate_result result;
+            bool good = sl_simulate(&options, &result) == 0 && sl_simulate_is_true(&result);
+            if (!good) {
+                tell("mute, and both are cut", venues[at], message, &result);
+            }
+            assert_true(good);
+        }
+    }
+}
+
 /* In a quiet market nothing comes by either connection, and nothing is made anew. */
 static void a_quiet_market_makes_nothing_anew(void **state)
 {
@@ -226,4 +253,5 @@ SL_TEST_MAIN(cmocka_unit_test(the_first_is_cut_behind_each_message),
              cmocka_unit_test(both_are_cut_behind_each_message),
              cmocka_unit_test(a_stream_that_ends_on_one_connection_is_made_anew),
              cmocka_unit_test(what_a_mute_connection_did_not_bring_is_told),
+             cmocka_unit_test(what_a_mute_connection_did_not_bring_is_told_at_once),
              cmocka_unit_test(a_quiet_market_makes_nothing_anew))

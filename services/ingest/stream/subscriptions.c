@@ -8,6 +8,9 @@
 /* What one control message may carry at most, whatever the venue allows. */
 #define BATCH_MAX 512
 
+/* Of a control message about one subscription. */
+#define NAMED_BYTES 512
+
 struct record {
     sl_subscription what;
     sl_subscription_state state;
@@ -226,6 +229,30 @@ int sl_subscriptions_add(sl_subscriptions *subscriptions, const sl_subscription 
     return 1;
 }
 
+/* Whether the venue is told the same of both: one channel brings them (Coinbase's "ticker", Bybit's "tickers"). */
+static bool is_one_channel(const sl_subscriptions *subscriptions, const sl_subscription *a, const sl_subscription *b)
+{
+    char texts[2][NAMED_BYTES];
+    size_t sizes[2] = {0, 0};
+    int one = subscriptions->driver->subscribe(a, 1, true, 1, texts[0], NAMED_BYTES, &sizes[0]);
+    int other = subscriptions->driver->subscribe(b, 1, true, 1, texts[1], NAMED_BYTES, &sizes[1]);
+    return one == 1 && other == 1 && sizes[0] == sizes[1] && memcmp(texts[0], texts[1], sizes[0]) == 0;
+}
+
+/* Whether another one that is wanted comes by the same channel: leaving that would end both. */
+static bool is_shared(const sl_subscriptions *subscriptions, const struct record *record)
+{
+    struct record *other = first_of(subscriptions, record->what.instrument);
+    for (; other != NULL; other = next_of(subscriptions, other->next)) {
+        if (other != record && other->what.instrument == record->what.instrument &&
+            (other->state == SL_SUBSCRIPTION_ACTIVE || other->state == SL_SUBSCRIPTION_ASKED) &&
+            is_one_channel(subscriptions, &record->what, &other->what)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void sl_subscriptions_remove(sl_subscriptions *subscriptions, const sl_subscription *what)
 {
     struct record *record = find(subscriptions, what);
@@ -237,7 +264,8 @@ void sl_subscriptions_remove(sl_subscriptions *subscriptions, const sl_subscript
         return;
     }
     bool known = record->state == SL_SUBSCRIPTION_ASKED || record->state == SL_SUBSCRIPTION_ACTIVE;
-    if (subscriptions->connected && known && subscriptions->driver->subscribe != NULL) {
+    if (subscriptions->connected && known && subscriptions->driver->subscribe != NULL &&
+        !is_shared(subscriptions, record)) {
         record->leave_sent = false;
         record->answer_by = record->state == SL_SUBSCRIPTION_ASKED ? record->not_before : 0;
         record->not_before = 0;

@@ -517,6 +517,46 @@ static void a_venue_that_answers_nothing_is_believed(void **state)
     close_kit(&kit);
 }
 
+/* One channel of a venue may bring several feeds: as long as one of them is wanted it is not left. */
+static void leaving_one_feed_does_not_end_another_of_its_channel(void **state)
+{
+    (void)state;
+    static const struct {
+        sl_venue venue;
+        const char *symbol;
+        sl_feed stays, goes;
+    } channels[] = {{SL_VENUE_COINBASE, "BTC-USD", SL_FEED_TICKER, SL_FEED_BEST},
+                    {SL_VENUE_BYBIT_LINEAR, "BTCUSDT", SL_FEED_FUNDING, SL_FEED_TICKER}};
+    for (size_t at = 0; at < sizeof channels / sizeof *channels; at++) {
+        const sl_venue_driver *driver = sl_venue_driver_of(channels[at].venue);
+        sl_instrument one = {.venue = channels[at].venue};
+        (void)snprintf(one.symbol, sizeof one.symbol, "%s", channels[at].symbol);
+        sl_subscription stays = {.feed = channels[at].stays, .instrument = &one};
+        sl_subscription goes = {.feed = channels[at].goes, .instrument = &one};
+        sl_auto(sl_subscriptions) *all = NULL;
+        char text[1024];
+        size_t size_bytes = 0;
+        sl_time when = 0, now = T0;
+        assert_int_equal(sl_subscriptions_new(driver, &all), 0);
+        assert_int_equal(sl_subscriptions_add(all, &stays), 1);
+        assert_int_equal(sl_subscriptions_add(all, &goes), 1);
+        sl_subscriptions_connected(all, true, now);
+        while (sl_subscriptions_next(all, now, text, sizeof text, &size_bytes, &when) > 0) {
+            now += SL_SECONDS(1);
+        }
+        sl_subscriptions_seen(all, stays.feed, &one, 0, now);
+        sl_subscriptions_seen(all, goes.feed, &one, 0, now);
+        assert_int_equal(sl_subscriptions_get_stats(all)->count[SL_SUBSCRIPTION_ACTIVE], 2);
+        sl_subscriptions_remove(all, &goes);
+        assert_int_equal(sl_subscriptions_next(all, now + SL_SECONDS(1), text, sizeof text, &size_bytes, &when), 0);
+        assert_int_equal(sl_subscriptions_count(all), 1);
+        assert_int_equal(sl_subscriptions_get_stats(all)->count[SL_SUBSCRIPTION_ACTIVE], 1);
+        sl_subscriptions_remove(all, &stays);
+        assert_int_equal(sl_subscriptions_next(all, now + SL_SECONDS(1), text, sizeof text, &size_bytes, &when), 1);
+        assert_non_null(strstr(text, "nsubscribe"));
+    }
+}
+
 SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
              cmocka_unit_test(an_answer_by_id_is_for_all_of_its_message),
              cmocka_unit_test(an_answer_by_name_is_for_one), cmocka_unit_test(an_answer_may_tell_the_length_of_candles),
@@ -530,6 +570,7 @@ SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
              cmocka_unit_test(what_comes_back_unanswered_is_not_believed),
              cmocka_unit_test(a_renewal_survives_being_left_and_wanted_again),
 
+             cmocka_unit_test(leaving_one_feed_does_not_end_another_of_its_channel),
              cmocka_unit_test(one_that_cannot_be_written_harms_no_other),
              cmocka_unit_test(tens_of_thousands_are_found_at_once),
              cmocka_unit_test(channels_of_many_instruments_do_not_part_their_messages),

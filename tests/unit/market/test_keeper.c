@@ -128,6 +128,25 @@ static sl_keeper_want wants(const struct seen *seen)
     return sl_keeper_wants(seen->keeper, &connection);
 }
 
+/* Where times are ids: what has the same time is the same, and a snapshot joins what was kept from its own time on. */
+static void times_at_their_edges(void **state)
+{
+    (void)state;
+    struct seen seen;
+    open_keeper(&seen, (sl_keeper_options){.rule = SL_BOOK_RULE_TIMED});
+    assert_int_equal(feed(&seen, delta(1, 0, 51, 51, NULL), 1), 0);
+    assert_int_equal(wants(&seen), SL_KEEPER_SNAPSHOT);
+    assert_int_equal(answer(&seen, snapshot(1, 50, &level_1, 1)), 0); /* what came between the two is not known */
+    assert_int_equal(answer(&seen, snapshot(1, 51, &level_1, 1)), 1);
+    assert_int_equal(seen.deltas, 0); /* it is in the snapshot */
+    assert_int_equal(feed(&seen, delta(1, 0, 51, 51, NULL), 1), 0);
+    assert_int_equal(seen.deltas, 0);
+    assert_int_equal(feed(&seen, delta(1, 0, 52, 52, NULL), 1), 0);
+    assert_int_equal(feed(&seen, delta(1, 0, 52, 52, NULL), 1), 0);
+    assert_int_equal(seen.deltas, 1);
+    sl_keeper_free(seen.keeper);
+}
+
 /* The futures' rules at their edges: as documented, and pu == L as met on live streams. */
 static void futures_join(void **state)
 {
@@ -620,6 +639,6 @@ SL_TEST_MAIN(cmocka_unit_test(lives_by_spot), cmocka_unit_test(lives_by_futures)
              cmocka_unit_test(depth_and_checksums), cmocka_unit_test(links_may_go_back_once),
              cmocka_unit_test(numbers_that_begin_anew_are_noticed),
              cmocka_unit_test(who_lags_behind_a_new_beginning_is_not_believed),
-             cmocka_unit_test(what_nobody_took_is_no_position), cmocka_unit_test(bad_messages_make_the_book_stale),
-             cmocka_unit_test(waiting_is_bounded), cmocka_unit_test(survives_every_failed_allocation),
-             cmocka_unit_test(a_message_allocates_nothing))
+             cmocka_unit_test(what_nobody_took_is_no_position), cmocka_unit_test(times_at_their_edges),
+             cmocka_unit_test(bad_messages_make_the_book_stale), cmocka_unit_test(waiting_is_bounded),
+             cmocka_unit_test(survives_every_failed_allocation), cmocka_unit_test(a_message_allocates_nothing))

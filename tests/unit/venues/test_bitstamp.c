@@ -19,6 +19,9 @@ static const venue_case messages[] = {
      0,
      "book_delta BTC-USD 1641343691244908-1641343691244908 b 1.15979x993.02588113,1.14866x7758.51900928 "
      "a 1.16601x0.00000000 @1641343691244908000\n"},
+    {"{\"event\":\"data\",\"channel\":\"order_book_ethusd\",\"data\":{\"timestamp\":\"1\",\"microtimestamp\":\"6\","
+     "\"bids\":[[\"2\",\"1\"],[\"1\",\"9\"]],\"asks\":[[\"3\",\"4\"],[\"5\",\"8\"]]}}",
+     0, "best ETH-USD 6 b 2x1 a 3x4 @6000\n"},
     {"{\"event\":\"data\",\"channel\":\"order_book_ethusd\",\"data\":{\"timestamp\":\"1\",\"microtimestamp\":\"7\","
      "\"bids\":"
      "[[\"2\",\"1\"],[\"1\",\"1\"]],\"asks\":[]}}",

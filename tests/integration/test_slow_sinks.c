@@ -202,8 +202,9 @@ static struct missing look_for(const struct world *world, const char *venue, con
                        world->redis_port, OWN_REDIS_PASSWORD, stream, folder, stream);
         assert_int_equal(shell_run(line, &output), 0);
     }
-    (void)snprintf(line, sizeof line, "python3 $SOURCE/tests/integration/truth.py --stopped %s/truth.ndjson %s/%s",
-                   folder, folder, stream == NULL ? "other-*.ndjson" : "");
+    (void)snprintf(line, sizeof line, "python3 $SOURCE/tests/integration/truth.py %s %s/truth.ndjson %s/%s",
+                   stream == names[BLOCK] ? "--behind" : "--stopped", folder, folder,
+                   stream == NULL ? "other-*.ndjson" : "");
     if (stream != NULL) {
         size_t length = strlen(line);
         (void)snprintf(line + length, sizeof line - length, "%s.lines", stream);

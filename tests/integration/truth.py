@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Compares what a file sink holds with what truly happened (`sluice exchange --truth`): trade for trade, book for book.
 
-usage: truth.py [--stopped] TRUTH.ndjson SINK.ndjson...   says what it found; exits with 1 when something is neither there
-nor told. --stopped: the exchange was stopped amid its market, and its last few trades may never have been sent.
+usage: truth.py [--stopped|--behind] TRUTH.ndjson SINK.ndjson...   says what it found; exits with 1 when something is neither
+there nor told. --stopped: the exchange was stopped amid its market, and its last few trades may never have been sent;
+--behind: nor many, because the client kept it waiting.
 """
 import json
 import sys
@@ -47,7 +48,8 @@ def read(path):
 
 def main():
     true_trades, true_books = {}, {}
-    stopped = sys.argv[1] == "--stopped"
+    stopped = sys.argv[1] in ("--stopped", "--behind")
+    last_words = LAST_WORDS if sys.argv[1] == "--stopped" else 0  # 0: all
     truth, *sinks = sys.argv[2:] if stopped else sys.argv[1:]
     for event in read(truth):
         if event["kind"] == "trade":
@@ -78,7 +80,7 @@ def main():
         had = trades.get(where, {})
         begun = False
         newest = max(map(int, had), default=0)
-        unsaid = {name for name in list(all_of_it)[-LAST_WORDS:] if stopped and int(name) > newest}
+        unsaid = {name for name in list(all_of_it)[-last_words:] if stopped and int(name) > newest}
         for name in all_of_it:
             begun = (begun or name in had) and name not in unsaid
             found["trades"] += name in had

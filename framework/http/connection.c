@@ -155,10 +155,34 @@ bool sl__http_skip_body(struct sl__http_connection *connection)
     return code == SL_EOF;
 }
 
-static int grow(sl_http_message *request, size_t *capacity, size_t wanted)
+/* Room for bodies is the whole server's: many slow clients together take no more. */
+static int take_room(struct sl__http_connection *connection, size_t size_bytes)
 {
+    struct sl__http_server *server = connection->server;
+    if (server->counts->bodies_bytes + size_bytes > server->options.bodies_bytes_max) {
+        connection->turn.body_status = 503;
+        return sl_fail(SL_EBUSY, "no room for a body");
+    }
+    server->counts->bodies_bytes += size_bytes;
+    connection->gathered_bytes += size_bytes;
+    return 0;
+}
+
+static void leave_room(struct sl__http_connection *connection)
+{
+    connection->server->counts->bodies_bytes -= connection->gathered_bytes;
+    connection->gathered_bytes = 0;
+}
+
+static int grow(struct sl__http_connection *connection, size_t *capacity, size_t wanted)
+{
+    sl_http_message *request = &connection->request;
     size_t larger = *capacity * 2 > wanted ? *capacity * 2 : wanted;
     larger = larger > BODY_FIRST_BYTES ? larger : BODY_FIRST_BYTES;
+    if (request->framing == SL_HTTP_BY_LENGTH && larger > request->length) {
+        larger = (size_t)request->length; /* no more comes */
+    }
+    SL_TRY(take_room(connection, larger - *capacity));
     char *body = sl_realloc(request->body_copy, larger + SL_STREAM_PADDING_BYTES);
     if (body == NULL) {
         return sl_fail(SL_ENOMEM, "no memory for a body");
@@ -187,7 +211,7 @@ static int gather(struct sl__http_connection *connection)
     SL_TRY(sl__http_message_keep(request));
     while ((code = sl__http_request_piece(connection, SIZE_MAX, &piece)) == 0) {
         if (request->body_bytes + piece.size_bytes > capacity) {
-            SL_TRY(grow(request, &capacity, request->body_bytes + piece.size_bytes));
+            SL_TRY(grow(connection, &capacity, request->body_bytes + piece.size_bytes));
         }
         memcpy(request->body_copy + request->body_bytes, piece.data, piece.size_bytes);
         request->body_bytes += piece.size_bytes;
@@ -215,9 +239,10 @@ static int answer_text(struct sl__http_connection *connection, int status, const
 static int refuse(struct sl__http_connection *connection, int status, const char *text)
 {
     static const struct sl_http_field as_it_is = {"Accept-Encoding", "identity"}; /* RFC 9110, 15.5.16 */
+    static const struct sl_http_field soon = {"Retry-After", "1"};
     connection->keep_alive = false;
     connection->server->counts->bad_requests++;
-    return answer_text(connection, status, text, status == 415 ? &as_it_is : NULL);
+    return answer_text(connection, status, text, status == 415 ? &as_it_is : status == 503 ? &soon : NULL);
 }
 
 /* ---- one request ---- */
@@ -385,6 +410,7 @@ static int serve_one(struct sl__http_connection *connection)
         connection->keep_alive = false;
     }
     sl__http_message_done(&connection->request);
+    leave_room(connection);
     return code < 0 ? code : connection->keep_alive && !connection->broken;
 }
 

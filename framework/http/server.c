@@ -61,6 +61,8 @@ static int set_up(struct sl__http_server *server, const struct sl_http_server_op
         size_t of_route = options->routes[i].body_bytes_max;
         body_bytes = of_route > body_bytes ? of_route : body_bytes;
     }
+    size_t bodies = body_bytes > SL_HTTP_BODIES_BYTES_MAX / 4 ? 4 * (size_t)body_bytes : SL_HTTP_BODIES_BYTES_MAX;
+    options->bodies_bytes_max = or_else(given->bodies_bytes_max, bodies);
     server->limits = (struct sl__http_limits){.line_bytes = (uint32_t)options->target_bytes_max,
                                               .head_bytes = (uint32_t)options->head_bytes_max,
                                               .headers = (uint32_t)options->headers_max,

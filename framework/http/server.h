@@ -66,6 +66,7 @@ struct sl__http_connection {
     struct sl__http_connection *late_next, **late_at; /* where it is among the late ones; NULL: nowhere */
     sl_http_message request;
     struct sl__http_limits limits; /* the route's */
+    size_t gathered_bytes;         /* of the server's room for bodies */
     struct sl__http_turn turn;
 };
 

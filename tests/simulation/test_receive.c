@@ -282,7 +282,92 @@ static void a_start_forgets_no_signature(void **state)
     play(", hmac: { keys: { two: " RECEIVE_CLIENT_KEY " } }", send_again_after_a_start);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(posts_and_messages_can_be_refused), cmocka_unit_test(more_connections_are_cut),
+/* ---- who wants all of it ---- */
+
+#define GREEDY 80
+#define GREEDY_BYTES ((size_t)1 << 20)
+
+/* Nearly all of a large body, and then nothing more; how the connection ended does not matter. */
+static int be_greedy(void *arg)
+{
+    static char piece[64 * 1024];
+    sl_auto(sl_stream) *stream = NULL;
+    char head[128];
+    (void)arg;
+    int size =
+        snprintf(head, sizeof head, "POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", GREEDY_BYTES);
+    int code = sl_connect("127.0.0.1", 7200, &stream);
+    code = code == 0 ? sl_stream_write(stream, head, (size_t)size) : code;
+    for (size_t sent = 0; code == 0 && sent + sizeof piece < GREEDY_BYTES; sent += sizeof piece) {
+        code = sl_stream_write(stream, piece, sizeof piece);
+    }
+    struct sl_view view;
+    code = code == 0 ? sl_stream_peek(stream, 1, &view) : code;
+    return code == SL_ECANCELED ? code : 0;
+}
+
+/* All of them together have no more memory than is said, who sends little is served, and in the end all are gone. */
+static int withstand_the_greedy(struct receiver *receiver)
+{
+    SL_SCOPE(scope, .name = "greedy");
+    for (int at = 0; at < GREEDY; at++) {
+        SL_TRY(sl_spawn(&scope, be_greedy, NULL, .name = "greedy"));
+    }
+    SL_TRY(sl_sleep(SL_SECONDS(5)));
+    size_t held = stats_of(receiver).bodies_bytes;
+    EXPECT_EQ(held > SL_RECEIVE_BODIES_BYTES / 2 && held <= SL_RECEIVE_BODIES_BYTES, 1);
+    EXPECT_EQ(post(receiver, 1), 200);
+    SL_TRY(sl_sleep(SL_SECONDS(10) + (sl_time)(GREEDY_BYTES / SL_RECEIVE_BODY_RATE) * SL_SECONDS(1)));
+    EXPECT_EQ(stats_of(receiver).bodies_bytes, 0);
+    EXPECT_EQ(stats_of(receiver).connections, 0);
+    return sl_scope_wait(&scope);
+}
+
+static void many_large_bodies_take_no_more_than_their_room(void **state)
+{
+    (void)state;
+    play(", max_body: 1MiB", withstand_the_greedy);
+}
+
+/* A byte every few seconds, of the head or of the body. */
+static int trickle(void *arg)
+{
+    const char *text = arg;
+    sl_auto(sl_stream) *stream = NULL;
+    int code = sl_connect("127.0.0.1", 7200, &stream);
+    for (int at = 0; code == 0 && at < 1000; at++) {
+        code = sl_stream_write(stream, text[0] == '\0' ? " " : text, 1);
+        text += text[0] != '\0';
+        code = code == 0 && text[0] == '\0' ? sl_sleep(SL_SECONDS(3)) : code;
+    }
+    return code == SL_ECANCELED ? code : code < 0 ? 0 : SL_EINTERNAL; /* it must have been cut */
+}
+
+static int withstand_the_slow(struct receiver *receiver)
+{
+    static const char *const beginnings[] = {
+        "P", "POST /ingest HTTP/1.1\r\nX: ", "POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+        "POST /ingest HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n"};
+    SL_SCOPE(scope, .name = "slow");
+    for (size_t at = 0; at < 40; at++) {
+        SL_TRY(sl_spawn(&scope, trickle, (void *)beginnings[at % 4], .name = "slow"));
+    }
+    SL_TRY(sl_sleep(SL_SECONDS(2)));
+    EXPECT_EQ(post(receiver, 1) < 0, 1); /* they have all connections */
+    SL_TRY(sl_sleep(SL_SECONDS(30)));
+    EXPECT_EQ(stats_of(receiver).connections, 0);
+    EXPECT_EQ(post(receiver, 1), 200);
+    return sl_scope_wait(&scope);
+}
+
+static void slow_clients_are_cut(void **state)
+{
+    (void)state;
+    play(", max_connections: 40", withstand_the_slow);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(many_large_bodies_take_no_more_than_their_room), cmocka_unit_test(slow_clients_are_cut),
+             cmocka_unit_test(posts_and_messages_can_be_refused), cmocka_unit_test(more_connections_are_cut),
              cmocka_unit_test(so_many_are_remembered), cmocka_unit_test(headers_have_the_names_that_are_configured),
              cmocka_unit_test(clients_show_certificates_where_they_must),
              cmocka_unit_test(a_start_forgets_no_signature))

@@ -177,6 +177,7 @@ struct sl_http_counts {
     uint64_t bad_requests; /* answered by the server itself with 400 to 505 */
     uint64_t timeouts;     /* clients that were too slow */
     uint64_t handler_errors;
+    uint64_t bodies_bytes; /* of bodies that are being gathered, or answered, now */
 };
 
 struct sl_http_server_options {
@@ -193,19 +194,25 @@ struct sl_http_server_options {
     size_t head_bytes_max;         /* 0: 16 KiB; at most 48 KiB; 431 */
     size_t headers_max;            /* 0: SL_HTTP_HEADERS_MAX, which is also the most; 431 */
     size_t body_bytes_max;         /* 0: SL_HTTP_BODY_BYTES_MAX; 413 */
-    size_t extension_bytes_max;    /* of all the chunks of a body; 0: 4 KiB; 413 */
-    sl_time head_timeout;      /* from a request's first byte (or the connection's) to its head's last; 0: 10 s; 408 */
-    sl_time idle_timeout;      /* between two requests; 0: 75 s */
-    sl_time tls_timeout;       /* for the handshake; 0: 10 s */
-    sl_time body_grace;        /* a body may take this long, and */
-    size_t body_rate;          /* as long as these bytes a second take; 0: 10 s and 1 KiB/s; 408 */
-    sl_time write_timeout;     /* an answer may take this long, and what `body_rate` allows for its bytes; 0: 30 s */
-    bool serve_while_stopping; /* a stop does not end it: only its cancellation and the closing of the listener do */
-    sl_time stop_grace;        /* from the request to stop to the cancellation of what still runs; 0: 10 s */
+    /*
+     * Of all bodies that are gathered at once, by all connections (those that came with their head take nothing); further
+     * ones are answered 503 with Retry-After. 0: SL_HTTP_BODIES_BYTES_MAX, or four times the largest body.
+     */
+    size_t bodies_bytes_max;
+    size_t extension_bytes_max; /* of all the chunks of a body; 0: 4 KiB; 413 */
+    sl_time head_timeout;       /* from a request's first byte (or the connection's) to its head's last; 0: 10 s; 408 */
+    sl_time idle_timeout;       /* between two requests; 0: 75 s */
+    sl_time tls_timeout;        /* for the handshake; 0: 10 s */
+    sl_time body_grace;         /* a body may take this long, and */
+    size_t body_rate;           /* as long as these bytes a second take; 0: 10 s and 1 KiB/s; 408 */
+    sl_time write_timeout;      /* an answer may take this long, and what `body_rate` allows for its bytes; 0: 30 s */
+    bool serve_while_stopping;  /* a stop does not end it: only its cancellation and the closing of the listener do */
+    sl_time stop_grace;         /* from the request to stop to the cancellation of what still runs; 0: 10 s */
 };
 
 #define SL_HTTP_CONNECTIONS_MAX 10000
 #define SL_HTTP_BODY_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define SL_HTTP_BODIES_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
 /*
  * Accepts connections, each served in a task of its own; one that fails harms no other. Returns when the

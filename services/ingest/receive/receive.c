@@ -503,6 +503,8 @@ static int serve(struct receive *receive)
     SL_TRY(open_all(receive, host));
     receive->service->life = receive;
     const struct sl_conf_receive *conf = conf_of(receive);
+    size_t four = 4 * (size_t)conf->max_body_bytes;
+    size_t bodies = four > SL_RECEIVE_BODIES_BYTES ? four : SL_RECEIVE_BODIES_BYTES;
     struct sl_http_route routes[2];
     size_t count = 0;
     if (conf->post) {
@@ -519,6 +521,8 @@ static int serve(struct receive *receive)
                                              .counts = &receive->counts,
                                              .connections_max = conf->max_connections,
                                              .body_bytes_max = conf->max_body_bytes,
+                                             .bodies_bytes_max = bodies,
+                                             .body_rate = SL_RECEIVE_BODY_RATE,
                                              .stop_grace = STOP_GRACE};
     return sl_http_serve_with(receive->listener, &options);
 }
@@ -557,6 +561,7 @@ bool sl_receive_get_stats(const struct sl_program_service *service, struct sl_re
     }
     *ret_stats = receive->stats;
     ret_stats->connections = receive->counts.open;
+    ret_stats->bodies_bytes = receive->counts.bodies_bytes;
     ret_stats->instruments = sl_event_reader_instruments(receive->reader);
     return true;
 }

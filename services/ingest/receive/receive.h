@@ -27,6 +27,13 @@ extern "C" {
 #define SL_RECEIVE_ADDRESSES 4096
 #define SL_RECEIVE_SIGNATURES ((size_t)1 << 17)
 
+/*
+ * Of all bodies that are received at once, or four times the largest one where that is more: further ones are answered 503.
+ * One that comes more slowly is given up after ten seconds and what this many bytes a second take.
+ */
+#define SL_RECEIVE_BODIES_BYTES ((size_t)64 << 20)
+#define SL_RECEIVE_BODY_RATE ((size_t)16 << 10)
+
 /* A sink that has no room is asked for again after this. */
 #define SL_RECEIVE_RETRY SL_SECONDS(1)
 
@@ -39,9 +46,10 @@ struct sl_receive_stats {
     uint64_t replays;                     /* with a signature that had been used */
     uint64_t too_fast;                    /* over the rate of their address */
     uint64_t full;                        /* not, or not wholly, taken for want of room in a sink */
-    size_t instruments; /* that were named so far; at most SL_EVENT_READ_INSTRUMENTS, events of others are refused */
-    size_t connections; /* now */
-    size_t sessions;    /* WebSockets, now */
+    size_t instruments;  /* that were named so far; at most SL_EVENT_READ_INSTRUMENTS, events of others are refused */
+    size_t bodies_bytes; /* of bodies that are being received, now */
+    size_t connections;  /* now */
+    size_t sessions;     /* WebSockets, now */
 };
 
 /* What it has come to; false between two lives. */

@@ -448,8 +448,55 @@ C_TEST_REAL_FEW(fetch_without_memory, "each allocation refused once: a defined e
     return stop(&scope, &world, task);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(server_slow_clients), cmocka_unit_test(server_many_slow_clients),
-             cmocka_unit_test(server_slow_reader), cmocka_unit_test(server_stops_in_order),
-             cmocka_unit_test(server_grace_ends), cmocka_unit_test(server_events),
-             cmocka_unit_test(server_without_descriptors), cmocka_unit_test(server_and_client_over_tls),
-             cmocka_unit_test(fetch_cancelled_anywhere), cmocka_unit_test(fetch_without_memory))
+/* ---- room for bodies ---- */
+
+static int send_zeros(sl_stream *stream, size_t count)
+{
+    static const char zeros[1000];
+    for (size_t sent = 0; sent < count; sent += sizeof zeros) {
+        SL_TRY(sl_stream_write(stream, zeros, sizeof zeros));
+    }
+    return 0;
+}
+
+C_TEST_REAL_FEW(server_room_for_bodies,
+                "bodies that are gathered share a room; who finds none is told 503, and later taken", "")
+{
+    static const char head[] = "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n";
+    struct world world = {.options = {.handler = hello, .bodies_bytes_max = 150000}};
+    sl_task_ref task;
+    SL_SCOPE(scope);
+    CHECK_EQ(start(&scope, &world, &task), 0);
+    sl_auto(sl_stream) *first = NULL;
+    sl_auto(sl_stream) *second = NULL;
+    sl_auto(sl_stream) *third = NULL;
+    CHECK_EQ(dial(&world, head, &first), 0);
+    CHECK_EQ(send_zeros(first, 80000), 0);
+    while (world.counts.bodies_bytes < 80000) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    }
+    CHECK_EQ(dial(&world, head, &second), 0);
+    CHECK_EQ(send_zeros(second, 80000), 0);
+    CHECK_READS(second, "\r\nRetry-After: 1\r\n");
+    CHECK(world.counts.bodies_bytes <= 150000);
+    CHECK_EQ(dial(&world, HELLO, &third), 0); /* one without a body wants no room */
+    CHECK_READS(third, "hello");
+    CHECK_EQ(send_zeros(first, 10000), 0);
+    CHECK_READS(first, "hello");
+    while (world.counts.bodies_bytes > 0) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    }
+    sl_stream_close(third);
+    third = NULL;
+    CHECK_EQ(dial(&world, head, &third), 0);
+    CHECK_EQ(send_zeros(third, 90000), 0);
+    CHECK_READS(third, "hello");
+    return stop(&scope, &world, task);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(server_room_for_bodies), cmocka_unit_test(server_slow_clients),
+             cmocka_unit_test(server_many_slow_clients), cmocka_unit_test(server_slow_reader),
+             cmocka_unit_test(server_stops_in_order), cmocka_unit_test(server_grace_ends),
+             cmocka_unit_test(server_events), cmocka_unit_test(server_without_descriptors),
+             cmocka_unit_test(server_and_client_over_tls), cmocka_unit_test(fetch_cancelled_anywhere),
+             cmocka_unit_test(fetch_without_memory))

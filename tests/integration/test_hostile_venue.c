@@ -96,6 +96,17 @@ static void wait_for(struct world *world, const char *name, const char *text, si
     }
 }
 
+/* Until /api/feeds has this text. */
+static void wait_for_feeds(const struct world *world, const char *text)
+{
+    char line[512];
+    (void)snprintf(line, sizeof line, "curl --silent http://127.0.0.1:%d/api/feeds | grep -q \"%s\"",
+                   world->program.port, text);
+    while (system(line) != 0) {
+        (void)usleep(STEP_US);
+    }
+}
+
 /* It is called less and less often, not as often as it lets anybody connect; and the log has its own words. */
 static void a_venue_that_accepts_and_cuts_is_not_hammered(void **state)
 {
@@ -117,19 +128,28 @@ static void a_snapshot_that_is_none_is_told(void **state)
     const char *letters = text_of(world, "letters");
     assert_non_null(strstr(letters, "AAAUSDT: HTTP status 200"));
     assert_non_null(strstr(letters, "<html>Back soon.</html>"));
-    char line[512];
-    (void)snprintf(line, sizeof line,
-                   "curl --silent http://127.0.0.1:%d/api/feeds | "
-                   "grep -q 'books wait for their snapshots; AAAUSDT: HTTP status 200'",
-                   world->program.port);
-    while (system(line) != 0) {
-        (void)usleep(STEP_US);
-    }
+    wait_for_feeds(world, "books wait for their snapshots; AAAUSDT: HTTP status 200");
     own_server_stop(&world->program, SIGTERM);
     const char *log = text_of(world, "log");
     assert_non_null(strstr(log, "a snapshot of a book failed"));
     assert_null(strstr(log, "not used   0 bad"));
 }
 
-SL_TEST_MAIN(cmocka_unit_test_teardown(a_venue_that_accepts_and_cuts_is_not_hammered, tear_down),
+static void one_that_never_answers_is_told(void **state)
+{
+    struct world *world = begin(state, "mute", "kind: stream");
+    wait_for_feeds(world, "the venue's list of instruments is awaited");
+    own_server_stop(&world->program, SIGTERM);
+}
+
+static void one_that_answers_nonsense_is_told_with_its_address(void **state)
+{
+    struct world *world = begin(state, "nonsense", "kind: stream");
+    wait_for_feeds(world, "the instruments of Binance spot: http://127.0.0.1:[0-9]*: HTTP: ");
+    own_server_stop(&world->program, SIGTERM);
+}
+
+SL_TEST_MAIN(cmocka_unit_test_teardown(one_that_never_answers_is_told, tear_down),
+             cmocka_unit_test_teardown(one_that_answers_nonsense_is_told_with_its_address, tear_down),
+             cmocka_unit_test_teardown(a_venue_that_accepts_and_cuts_is_not_hammered, tear_down),
              cmocka_unit_test_teardown(a_snapshot_that_is_none_is_told, tear_down))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A venue that speaks Binance's protocol and means no good, in one way:
 
-    hostile_venue.py PORT LOG cut|snapshot
+    hostile_venue.py PORT LOG cut|snapshot|mute|nonsense
 
 cut: each connection is accepted, its subscription acknowledged, a trade sent; then it is closed.
 snapshot: the order book of AAAUSDT is answered with a page in HTML, those of others as they should be.
+mute: no request is ever answered. nonsense: each is, with something that is not HTTP.
 LOG has a line for each connection of a WebSocket, and for each request.
 """
 import asyncio
@@ -82,6 +83,11 @@ async def serve(reader, writer):
             path = head.split()[1].decode()
             key = re.search(rb"(?i)sec-websocket-key: *(\S+)", head)
             note(("connection " if key else "request ") + path)
+            if MODE == "mute":
+                await asyncio.sleep(3600)
+            if MODE == "nonsense":
+                writer.write(b"\0\1 hello\r\n\r\n")
+                return
             if key:
                 digest = hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
                 writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

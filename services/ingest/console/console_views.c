@@ -48,11 +48,13 @@ static const char *state_of(const struct sl_program_service *service, const stru
         return "paused";
     }
     if (service->life == NULL) {
-        *ret_reason = service->problem;
-        return service->problem[0] == '\0' ? "waiting" : "down";
+        bool begins = service->problem[0] == '\0';
+        *ret_reason =
+            begins && service->access != NULL ? "the venue's list of instruments is awaited" : service->problem;
+        return begins ? "waiting" : "down";
     }
     if (service->last_event_at == 0 && look->quiet_for > 0) {
-        *ret_reason = "no message yet";
+        *ret_reason = look->works || look->reason == NULL ? "no message yet" : look->reason;
         return "waiting";
     }
     if (!look->works) {

@@ -12,6 +12,7 @@
 
 #define ORIGIN_BYTES 512
 #define URL_BYTES 2048
+#define WHY_BYTES 192
 
 struct sl_access {
     sl_config *config;                 /* kept: the texts are its */
@@ -329,7 +330,13 @@ static int list_page(sl_access *access, sl_venue_request *request, bool *ret_mor
     SL_TRY(access->driver->rest_path(request, url + used, sizeof url - (size_t)used));
     sl_auto(sl_response) *response = NULL;
     uint32_t cost = sl_venue_cost(access->driver, request);
-    SL_TRY(sl_fetch(access->http, &(sl_request){.url = url, .cost = cost}, &response));
+    int code = sl_fetch(access->http, &(sl_request){.url = url, .cost = cost}, &response);
+    if (code < 0 && code != SL_ECANCELED && code != SL_ENOMEM) {
+        char why[WHY_BYTES];
+        sl__service_describe(code, why, sizeof why);
+        return sl_fail(code, "the instruments of %s: %s: %s", access->driver->title, access->rest_origin, why);
+    }
+    SL_TRY(code);
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_response_body(response, &message.size_bytes);
     if (access->answer != NULL) {
@@ -337,7 +344,7 @@ static int list_page(sl_access *access, sl_venue_request *request, bool *ret_mor
     }
     sl_venue_output output = {.event = no_event};
     sl_venue_answer answer = {0};
-    int code = access->driver->decode_rest(access->decoder, request, &message, &output, access->instruments, &answer);
+    code = access->driver->decode_rest(access->decoder, request, &message, &output, access->instruments, &answer);
     if (code < 0) {
         return sl_fail(code, "the instruments of %s: HTTP status %d: %s", access->driver->title,
                        sl_response_status(response), sl_venue_problem(access->decoder));

@@ -114,6 +114,21 @@ static void compare_all(const sl_stream_service *stream, struct mutes *mutes)
     }
 }
 
+/* As for any other loss, with the lock held: to the book or the tracker, and to recordings. */
+static int tell(sl_stream_service *stream, const struct mute *mute, bool book)
+{
+    const sl_subscription *what = &mute->what;
+    SL_TRY(book ? sl_books_lost(stream->books, what->instrument, mute->connection, false, sl_now())
+                : sl_tracker_lost(stream->tracker, what->instrument, what->feed, mute->since, sl_now_wall()));
+    const struct leg *leg = stream->shards[mute->shard - 1]->legs;
+    while (leg != NULL && sl_connection_number(leg->connection) != mute->connection) {
+        leg = leg->next;
+    }
+    return leg == NULL || stream->options.lost == NULL
+               ? 0
+               : stream->options.lost(stream->options.arg, leg->connection, what, !book);
+}
+
 /* A book that is made of the silent one's messages goes on with another's; then the silent one begins anew. */
 static int renew(sl_stream_service *stream, const struct mute *mute)
 {
@@ -126,8 +141,7 @@ static int renew(sl_stream_service *stream, const struct mute *mute)
     bool book = mute->what.feed == SL_FEED_DEPTH && stream->books != NULL;
     if (book || mute->alone) {
         SL_TRY(sl__stream_lock(stream));
-        int code = book ? sl_books_lost(stream->books, instrument, mute->connection, false, sl_now())
-                        : sl_tracker_lost(stream->tracker, instrument, mute->what.feed, mute->since, sl_now_wall());
+        int code = tell(stream, mute, book);
         (void)sl_mutex_unlock(&stream->mutex);
         SL_TRY(code);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* plain.c once more, compiled for processors with AVX2: services/CMakeLists.txt sets the flags for this file alone. */
 #ifdef __AVX2__
-#include "plain.c"
+#include "plain.c" /* NOLINT(bugprone-suspicious-include): that is what this file is for */
 #else
 #include "binance.h"
 

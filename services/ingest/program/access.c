@@ -14,6 +14,9 @@
 #define URL_BYTES 2048
 #define WHY_BYTES 192
 
+/* Of one answer, unpacked: a list of 50 000 instruments in Binance's form has 17 MB. */
+#define ANSWER_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
 struct sl_access {
     sl_config *config;                 /* kept: the texts are its */
     const struct sl_conf_venue *venue; /* NULL: nothing differs from the venue's own rules */
@@ -265,10 +268,12 @@ static int open_all(sl_access *access, const struct sl_conf *conf, const struct 
     SL_TRY(make_policy(access, conf, service, sharing));
     struct sl_http_client_options http = {.tls = access->tls,
                                           .policy = access->policy,
+                                          .body_bytes_max = ANSWER_BYTES_MAX,
                                           .local_address = sl_access_local_address(access),
                                           .proxy = sl_access_proxy(access)};
     SL_TRY(sl_http_client_open(&http, &access->http));
-    sl_venue_decoder_options decoder = {.venue = access->driver->venue, .instruments = access->instruments};
+    sl_venue_decoder_options decoder = {
+        .venue = access->driver->venue, .instruments = access->instruments, .message_max_bytes = ANSWER_BYTES_MAX};
     return sl_venue_decoder_new(&decoder, &access->decoder);
 }
 

@@ -310,6 +310,8 @@ static void release_service(void *arg)
     parts->gone.missing += service->missing;
     parts->gone.filled += service->filled;
     sl_config_unref(service->config);
+    sl_patterns_clear(&service->named);
+    sl_patterns_clear(&service->excluded);
     sl_free(service->words);
     sl_free(service->seen);
     sl_free(service);

@@ -95,13 +95,29 @@ static bool fits_one_of(const struct sl_config_list *patterns, const sl_instrume
     return false;
 }
 
-bool sl__service_wants(const struct sl_program_service *service, const sl_instrument *instrument)
+/* Whether what the configuration names is ready, which is done once for each configuration; false: there is no memory. */
+static bool are_names_ready(struct sl_program_service *service, const struct sl_conf_market *market)
+{
+    if (service->named_of != service->made && sl_patterns_set(&service->named, &market->instruments) == 0 &&
+        sl_patterns_set(&service->excluded, &market->exclude) == 0) {
+        service->named_of = service->made;
+    }
+    return service->named_of == service->made;
+}
+
+static bool is_named(struct sl_program_service *service, const struct sl_conf_market *market,
+                     const sl_instrument *instrument)
+{
+    return are_names_ready(service, market)
+               ? sl_patterns_match(&service->named, instrument) && !sl_patterns_match(&service->excluded, instrument)
+               : fits_one_of(&market->instruments, instrument) && !fits_one_of(&market->exclude, instrument);
+}
+
+bool sl__service_wants(struct sl_program_service *service, const sl_instrument *instrument)
 {
     const struct sl_conf_market *market = sl_conf_market(service->variant);
     return instrument->venue == sl_access_venue(market->venue) && instrument->status != SL_STATUS_DELISTED &&
-           sl__program_asks_for(service, instrument,
-                                fits_one_of(&market->instruments, instrument) &&
-                                    !fits_one_of(&market->exclude, instrument)) &&
+           sl__program_asks_for(service, instrument, is_named(service, market, instrument)) &&
            !sl__service_elsewhere(service, instrument);
 }
 
@@ -114,38 +130,32 @@ bool sl__service_elsewhere(const struct sl_program_service *service, const sl_in
 /* A name that the venue does not have, or no longer: its owner may wait for it for long. */
 static void tell_unmatched(struct sl_program_service *service)
 {
-    const sl_instruments *table = sl_program_instruments(service->parts);
-    const struct sl_conf_market *market = sl_conf_market(service->variant);
-    const char *first = "";
-    size_t unmatched = 0;
-    for (size_t at = 0; at < market->instruments.count; at++) {
-        const char *pattern = ((const char *const *)market->instruments.items)[at];
-        bool found = false;
-        for (size_t i = 0; i < sl_instruments_count(table) && !found; i++) {
-            const sl_instrument *instrument = sl_instruments_at(table, i);
-            found = instrument->venue == sl_access_venue(market->venue) && instrument->status != SL_STATUS_DELISTED &&
-                    sl_instrument_matches(instrument, pattern);
-        }
-        first = !found && unmatched == 0 ? pattern : first;
-        unmatched += !found;
-    }
+    const char *one = NULL;
+    size_t unmatched = sl_patterns_unmatched(&service->named, &one);
     if (unmatched > 0 && unmatched != service->unmatched) {
         sl_log_with(SL_LOG_WARNING, "the venue lists no such instrument", sl_field_text("service", service->name),
-                    sl_field_text("instrument", first), sl_field_uint("others", unmatched - 1));
+                    sl_field_text("instrument", one), sl_field_uint("others", unmatched - 1));
     }
     service->unmatched = unmatched;
 }
+
+/* Instruments that are looked at before others run. */
+#define CHOSEN_AT_ONCE 256
 
 /* What is wanted is followed, what is not is left. */
 static int choose(struct sl_program_service *service,
                   int (*follow)(struct sl_program_service *service, const sl_instrument *instrument, bool wanted))
 {
     const sl_instruments *table = sl_program_instruments(service->parts);
-    sl_venue venue = sl_access_venue(sl_conf_market(service->variant)->venue);
+    const struct sl_conf_market *market = sl_conf_market(service->variant);
+    sl_venue venue = sl_access_venue(market->venue);
+    bool ready = are_names_ready(service, market);
     size_t wanted = 0;
-    uint64_t generation = sl_replicas_generation(sl_program_replicas(service->parts));
+    uint64_t generation = sl_replicas_generation(sl_program_replicas(service->parts)), made = service->made;
+    sl_patterns_unmark(&service->named);
     for (size_t at = 0; at < sl_instruments_count(table); at++) {
         const sl_instrument *instrument = sl_instruments_at(table, at);
+        SL_TRY(at % CHOSEN_AT_ONCE == CHOSEN_AT_ONCE - 1 ? sl_checkpoint() : 0);
         if (instrument->venue == venue) {
             bool is = sl__service_wants(service, instrument);
             wanted += is;
@@ -157,7 +167,9 @@ static int choose(struct sl_program_service *service,
                     sl_field_uint("instruments", wanted));
     }
     service->wanted = wanted;
-    tell_unmatched(service);
+    if (ready && service->made == made) { /* else news of it are there already */
+        tell_unmatched(service);
+    }
     SL_TRY(follow(service, NULL, true));
     service->chosen = generation;
     return 0;

@@ -10,6 +10,7 @@
 #include "ingest/config.h"
 #include "ingest/program/access.h"
 #include "ingest/program/dead_letter.h"
+#include "ingest/program/patterns.h"
 #include "ingest/stream/stream.h"
 #include "market/capture.h"
 #include "market/instrument.h"
@@ -106,6 +107,8 @@ struct sl_program_service {
     sl_event changed;                        /* the configuration, or the list of instruments */
     size_t wanted;                           /* instruments */
     size_t unmatched;                        /* of the configured names and patterns: they fit no instrument there is */
+    sl_patterns named, excluded;             /* by the configuration that was made as `named_of` */
+    uint64_t named_of;                       /* 0: of none yet */
     signed char *words; /* by the instrument's index: 1 follow it, -1 do not; sl_program_follow() */
     size_t word_count;
     uint64_t chosen; /* as of this generation of sl_replicas_follows() */
@@ -145,7 +148,7 @@ SL_MUST_CHECK int sl__service_run(void *service);
 SL_MUST_CHECK int sl__service_reach(struct sl_program_service *service);
 
 /* Whether the configuration (or the console) asks for the instrument, and this replica is the one to follow it. */
-bool sl__service_wants(const struct sl_program_service *service, const sl_instrument *instrument);
+bool sl__service_wants(struct sl_program_service *service, const sl_instrument *instrument);
 
 /* Whether another replica is the one that follows the instrument. */
 bool sl__service_elsewhere(const struct sl_program_service *service, const sl_instrument *instrument);

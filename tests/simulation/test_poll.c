@@ -641,7 +641,7 @@ static int note_times(void *arg, sl_http_exchange *exchange)
 {
     struct rig *rig = arg;
     bool price = strstr(sl_http_target(exchange->request), "bookTicker") != NULL;
-    if (price && rig->asked < 3 * SPREAD_ROUNDS) {
+    if (price && rig->asked < (size_t)3 * SPREAD_ROUNDS) {
         rig->at[rig->asked] = sl_now();
     }
     return spoil(rig, exchange, "{}", "{}", false);
@@ -649,7 +649,7 @@ static int note_times(void *arg, sl_http_exchange *exchange)
 
 static int until_all_asked(struct rig *rig)
 {
-    while (rig->asked < 3 * SPREAD_ROUNDS) {
+    while (rig->asked < (size_t)3 * SPREAD_ROUNDS) {
         SL_TRY(sl_sleep(SL_SECONDS(1)));
     }
     return 0;

@@ -12,11 +12,19 @@
 #include "sluice/memory.h"
 
 /*
- * KEYS: members, owners. ARGV: replica, ttl in ms, channel, the largest token it knows. Gives: when the group's data began,
- * how long ago that is (ms), ms until another may be dead (-1: no other), the largest token that any of them knows, the names.
+ * KEYS: members, owners. ARGV: replica, ttl in ms, channel, the largest token it knows, how many partitions, prefix of the
+ * locks. Gives: when the group's data began, how long ago that is (ms), ms until another may be dead (-1: no other), the
+ * largest token that any of them knows, the names. When the clock was set back, what ends by it ends as much sooner: members
+ * and leases of those who died would stay for as long as it was set back.
  */
 static const char beat_script[] =
     "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
+    "local back = tonumber(redis.call('HGET', KEYS[2], 'now') or 0) - now "
+    "redis.call('HSET', KEYS[2], 'now', string.format('%.0f', now)) "
+    "if back > 0 then for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do "
+    "redis.call('ZINCRBY', KEYS[1], -back, name) end "
+    "for i = 0, ARGV[5] - 1 do local key = ARGV[6] .. string.format('%d', i) local left = redis.call('PTTL', key) "
+    "if left > tonumber(ARGV[2]) then redis.call('PEXPIRE', key, math.max(left - back, ARGV[2])) end end end "
     "local gone = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now) "
     "local fresh = redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1]) "
     "redis.call('HSETNX', KEYS[2], 'born', string.format('%.0f', now)) local born = redis.call('HGET', KEYS[2], "
@@ -51,7 +59,7 @@ static int call(sl_partitions *partitions, const char *script, const char *key, 
                 sl_redis_reply **ret_reply)
 {
     const struct sl_bytes keys[] = {sl_redis_text(key), sl_redis_text(partitions->owners_key)};
-    struct sl_bytes arguments[4];
+    struct sl_bytes arguments[6];
     for (size_t i = 0; i < count; i++) {
         arguments[i] = sl_redis_text(texts[i]);
     }
@@ -94,12 +102,14 @@ static int read_members(sl_partitions *partitions, const sl_redis_reply *reply, 
 
 static int redis_beat(sl_partitions *partitions, struct sl__members *ret_members)
 {
-    char ttl[24], top[24];
+    char ttl[24], top[24], count[16], prefix[SL__PARTITION_KEY_BYTES];
     (void)snprintf(ttl, sizeof ttl, "%" PRId64, partitions->options.ttl / 1000000);
     (void)snprintf(top, sizeof top, "%" PRId64, partitions->top);
-    const char *const texts[] = {partitions->replica, ttl, partitions->channel, top};
+    (void)snprintf(count, sizeof count, "%" PRIu32, partitions->options.count);
+    (void)snprintf(prefix, sizeof prefix, "sluice:{%s}:p:", partitions->group);
+    const char *const texts[] = {partitions->replica, ttl, partitions->channel, top, count, prefix};
     sl_auto(sl_redis_reply) *reply = NULL;
-    SL_TRY(call(partitions, beat_script, partitions->members_key, texts, 4, &reply));
+    SL_TRY(call(partitions, beat_script, partitions->members_key, texts, 6, &reply));
     return read_members(partitions, reply, ret_members);
 }
 

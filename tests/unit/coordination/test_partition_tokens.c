@@ -51,6 +51,50 @@ C_TEST_REAL_FEW(
     return 0;
 }
 
+C_TEST_REAL_FEW(
+    partition_f09_clock_back_after_a_death,
+    "given a member and an owner that are dead, when Redis' clock is set back before they expire, then they "
+    "are gone as soon as without that",
+    "coordination 4.6.9")
+{
+    SL_SCOPE(scope);
+    struct world *world = sl_calloc(1, sizeof *world);
+    sl_redis *redis = NULL;
+    char url[64];
+    own = (struct redis_process){.own_clock = true};
+    (void)atexit(stop_own);
+    CHECK(redis_process_start(&own, NULL));
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", own.port);
+    CHECK_EQ(kit_client(&scope, url, &redis), 0);
+    SL_SCOPE(tasks);
+    struct host one = HOST(world, redis, "a");
+    one.replica.ttl = SL_SECONDS(2);
+    CHECK_EQ(sl_spawn(&tasks, host, &one), 0);
+    KIT_UNTIL(owned(&one.replica) == COUNT);
+    CHECK_EQ(
+        sl_redis_do(redis, NULL, "EVAL",
+                    "local t = redis.call('TIME') redis.call('ZADD', KEYS[1], t[1] * 1000 + 1900, 'dead') return 1",
+                    "1", "sluice:{test}:members"),
+        0);
+    KIT_UNTIL(owned(&one.replica) < COUNT); /* some are the dead one's */
+    CHECK_EQ(sl_redis_do(redis, NULL, "EVAL",
+                         ("for i = 0, 63 do redis.call('SET', 'sluice:{test}:p:' .. i, 'dead', 'NX', 'PX', '1900') end "
+                          "return 1"),
+                         "1", "sluice:{test}:p:0"),
+             0);
+    sl_time since = sl_now();
+    *own.shift = -3600;
+    KIT_UNTIL(owned(&one.replica) == COUNT);
+    CHECK(sl_now() - since < SL_SECONDS(20));
+    CHECK_EQ(world->doubled + world->stale, 0);
+    CHECK_EQ(stop_all(&one, 1), 0);
+    CHECK_EQ(sl_scope_wait(&tasks), 0);
+    sl_free(world);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    stop_own();
+    return 0;
+}
+
 /* A sink that has seen tokens from a time 20 s ahead. */
 struct ahead {
     struct replica replica;
@@ -201,5 +245,6 @@ C_TEST_REAL_FEW(partition_f17_one_slow_owner,
 }
 
 SL_TEST_MAIN(cmocka_unit_test(partition_f17_one_slow_owner), cmocka_unit_test(partition_f09_clock_and_data),
-             cmocka_unit_test(partition_sink_is_outbid), cmocka_unit_test(partition_newcomer_is_heard),
+             cmocka_unit_test(partition_f09_clock_back_after_a_death), cmocka_unit_test(partition_sink_is_outbid),
+             cmocka_unit_test(partition_newcomer_is_heard),
              cmocka_unit_test(partition_f05_others_have_time_to_come_back))

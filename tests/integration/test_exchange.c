@@ -115,7 +115,7 @@ static void a_recording_is_served_as_its_venues(void **state)
     run_script(
         "start --venue kraken --venue binance --instruments 3 --rate 1500 --messages 6000 --set wait=12\n"
         "follow 'kraken binance' 1\n"
-        "kill -INT $run; wait $run; rm -f out-*.ndjson market.db*\n"
+        "kill -TERM $run; wait $run; rm -f out-*.ndjson market.db*\n" /* a shell's background ignores INT at first */
         "$SLUICE record run.yaml --to live.rec >record 2>&1 & run=$!\n"
         "for i in $(seq 300); do [ \"$(cat out-*.ndjson 2>/dev/null | wc -l)\" -gt 5000 ] && break; sleep 0.1; done\n"
         "settle listening 1\n"

@@ -17,7 +17,8 @@ static void codes_have_names_and_texts(void **state)
     assert_int_equal(SL_EOF, UV_EOF);
     assert_int_equal(SL_ECANCELED, UV_ECANCELED);
     for (int code = -5001; code >= -5021; code--) {
-        assert_true(code == -5012 || strcmp(sl_error_name(code), "UNKNOWN") != 0);
+        bool unused = code == -5012 || code == -5018;
+        assert_true(unused || strcmp(sl_error_name(code), "UNKNOWN") != 0);
     }
     assert_int_equal(sl_fail(SL_EPROTO, "outside a task"), SL_EPROTO);
     assert_null(sl_error_last());

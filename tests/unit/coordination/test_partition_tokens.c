@@ -11,6 +11,17 @@ static void stop_own(void)
     redis_process_stop(&own);
 }
 
+/* A server whose clock can be set, and a client of it. */
+static int start_own(sl_scope *scope, sl_redis **ret_redis)
+{
+    char url[64];
+    own = (struct redis_process){.own_clock = true};
+    (void)atexit(stop_own);
+    CHECK(redis_process_start(&own, NULL));
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", own.port);
+    return kit_client(scope, url, ret_redis);
+}
+
 static int stop_all(struct host *hosts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -29,12 +40,7 @@ C_TEST_REAL_FEW(
     struct world *world = sl_calloc(1, sizeof *world);
     struct sl_partitions_stats stats;
     sl_redis *redis = NULL;
-    char url[64];
-    own = (struct redis_process){.own_clock = true};
-    (void)atexit(stop_own);
-    CHECK(redis_process_start(&own, NULL));
-    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", own.port);
-    CHECK_EQ(kit_client(&scope, url, &redis), 0);
+    CHECK_EQ(start_own(&scope, &redis), 0);
     SL_SCOPE(tasks);
     struct host one = HOST(world, redis, "a");
     CHECK_EQ(sl_spawn(&tasks, host, &one), 0);
@@ -60,12 +66,7 @@ C_TEST_REAL_FEW(
     SL_SCOPE(scope);
     struct world *world = sl_calloc(1, sizeof *world);
     sl_redis *redis = NULL;
-    char url[64];
-    own = (struct redis_process){.own_clock = true};
-    (void)atexit(stop_own);
-    CHECK(redis_process_start(&own, NULL));
-    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%d", own.port);
-    CHECK_EQ(kit_client(&scope, url, &redis), 0);
+    CHECK_EQ(start_own(&scope, &redis), 0);
     SL_SCOPE(tasks);
     struct host one = HOST(world, redis, "a");
     one.replica.ttl = SL_SECONDS(2);

@@ -8,6 +8,7 @@
 
 #include "conf_support.h"
 #include "ingest/program/program_internal.h"
+#include "ingest/replicas/replicas_internal.h"
 #include "redis_server.h"
 #include "scratch_folder.h"
 #include "sl_conformance.h"
@@ -150,6 +151,13 @@ static bool is_ready(const struct replica *replica)
 {
     char reason[128];
     return sl_replicas_ready(replica->replicas, reason, sizeof reason);
+}
+
+/* And what those before it left behind is known, and told. */
+static bool is_told(const struct replica *replica)
+{
+    const struct sl__replica_part *part = &replica->replicas->all[0];
+    return part->joined && sl__replicas_is_told(replica->replicas, part);
 }
 
 /* A number in the partition's hash; 0 when there is none. */
@@ -357,7 +365,7 @@ static int live_alone(struct replica *replica, const char *path, int64_t id, boo
     (void)snprintf(expected, sizeof expected, "%lld books BTCUSDT depth\n", (long long)id);
     CHECK_EQ(open_with(&scope, replica, text, NULL), 0);
     replica->pending = false;
-    UNTIL(is_ready(replica));
+    UNTIL(is_ready(replica) && is_told(replica));
     replica->id = id;
     while (id != 0 && strstr(found, expected) == NULL) {
         CHECK_EQ(sl_sleep(SL_MILLISECONDS(5)), 0);

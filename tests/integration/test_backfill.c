@@ -244,7 +244,7 @@ static void gaps_are_filled(void **state)
     struct world *world = *state;
     struct worker *worker = &world->workers[0];
     start_exchange(world,
-                   "seed: 5\nrate: 800\nsteps: 4800\nwait: 8\n"
+                   "seed: 5\nrate: 800\nsteps: 5600\nwait: 8\n"
                    "venues: { coinbase: { instruments: 2 }, kraken: { instruments: 2 }, okx: { instruments: 2 },\n"
                    "          bitstamp: { instruments: 2 } }\n"
                    "faults:\n"

@@ -89,6 +89,20 @@ static int open_in(sl_scope *scope, sl_gap_fill *fill)
     return sl_spawn(scope, work, fill, .name = "gap filler", .daemon = true);
 }
 
+/* Nothing has come behind the gap: it ends where the feed began to be carried again, of which nobody knows an id. */
+static int resolve_quiet(const struct sl_history_worker *worker, struct sl_history_wish *wish)
+{
+    sl_time since =
+        sl_stream_carried_since(worker->stream, &(sl_subscription){.feed = wish->feed, .instrument = wish->instrument});
+    sl_time quiet = since == SL_NEVER ? 0 : sl_now() - since;
+    if (quiet < SL_GAP_FILL_SETTLED) {
+        return 0;
+    }
+    wish->to_id = wish->from_id > 0 ? SL_HISTORY_NEWEST : 0;
+    wish->to_time_ns = sl_now_wall() - quiet + MARGIN;
+    return 1;
+}
+
 /* Something has come behind the gap: where ids are no numbers the time has to do. Nothing comes of what was left. */
 static int resolve(const struct sl_history_worker *worker, struct sl_history_job *job)
 {
@@ -98,11 +112,12 @@ static int resolve(const struct sl_history_worker *worker, struct sl_history_job
                    ? 0
                    : sl_fail(SL_ENOENT, "%s is not followed any more", wish->instrument->symbol);
     }
-    sl_tracker_pulse pulse = sl_tracker_get_pulse(worker->tracker, wish->instrument, wish->feed, 0);
-    int64_t last = sl_tracker_last_id(worker->tracker, wish->instrument, wish->feed);
+    const sl_tracker *tracker = sl_stream_tracker(worker->stream);
+    sl_tracker_pulse pulse = sl_tracker_get_pulse(tracker, wish->instrument, wish->feed, 0);
+    int64_t last = sl_tracker_last_id(tracker, wish->instrument, wish->feed);
     int64_t last_at = sl_now_wall() - (sl_now() - pulse.last);
     if (pulse.last == 0 || last_at <= job->gap.seen_time_ns || (wish->from_id > 0 && last <= wish->from_id)) {
-        return 0;
+        return resolve_quiet(worker, wish);
     }
     wish->to_id = wish->from_id > 0 ? last : 0;
     job->gap.to_id = wish->to_id;
@@ -110,7 +125,7 @@ static int resolve(const struct sl_history_worker *worker, struct sl_history_job
     return 1;
 }
 
-int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, const sl_tracker *tracker,
+int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, const sl_stream_service *stream,
                      sl_gap_fill **ret_fill)
 {
     sl_gap_fill *fill = sl_calloc(1, sizeof *fill);
@@ -118,7 +133,7 @@ int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, const 
         return sl_fail(SL_ENOMEM, "out of memory for filling gaps");
     }
     fill->worker.service = service;
-    fill->worker.tracker = tracker;
+    fill->worker.stream = stream;
     fill->worker.resolve = resolve;
     sl_event_init(&fill->more);
     *ret_fill = fill; /* also after a failure: its tasks may have begun */
@@ -153,7 +168,8 @@ void sl_gap_fill_see(sl_gap_fill *fill, const sl_market_event *event)
         overflow(fill, event->instrument);
         return;
     }
-    sl_tracker_pulse pulse = sl_tracker_get_pulse(fill->worker.tracker, event->instrument, event->feed, 0);
+    sl_tracker_pulse pulse =
+        sl_tracker_get_pulse(sl_stream_tracker(fill->worker.stream), event->instrument, event->feed, 0);
     sl_time ago = pulse.last == 0 ? 0 : sl_now() - pulse.last;
     /* One that was seen late lies before what came last. */
     int64_t from_ns = event->venue_time_ns != 0 ? event->venue_time_ns : sl_now_wall() - ago;

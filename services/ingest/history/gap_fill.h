@@ -9,7 +9,6 @@
 #define SL_INGEST_GAP_FILL_H
 
 #include "ingest/history/history_jobs.h"
-#include "market/tracker.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,13 +18,19 @@ extern "C" {
 #define SL_GAP_FILL_READY_MAX 4096
 #define SL_GAP_FILL_JOBS_MAX 10000
 
+/*
+ * A feed that is carried again and brings nothing has its gap filled to where that began after so long: venues' histories
+ * are behind their streams.
+ */
+#define SL_GAP_FILL_SETTLED SL_SECONDS(30)
+
 /* Jobs at once. */
 #define SL_GAP_FILL_CONCURRENCY 2
 
 typedef struct sl_gap_fill sl_gap_fill;
 
-/* For a service, which is borrowed; its queue ends with `scope`, in which daemons work. Codes of sl_work_open(). */
-SL_MUST_CHECK int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, const sl_tracker *tracker,
+/* For a service and its stream, which are borrowed; its queue ends with `scope`, in which daemons work. Codes of sl_work_open(). */
+SL_MUST_CHECK int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, const sl_stream_service *stream,
                                    sl_gap_fill **ret_fill);
 
 /* After `scope` has closed. NULL is fine. */

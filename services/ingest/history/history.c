@@ -171,7 +171,7 @@ static int too_old(const struct walk *walk)
 /* The last page there is now: between two ids the venue has to have what came behind the gap, or not all was given out. */
 static int end_here(const struct walk *walk)
 {
-    return !by_id(walk->wish) || (walk->rows > 0 && is_through(walk))
+    return !by_id(walk->wish) || walk->wish->to_id == SL_HISTORY_NEWEST || (walk->rows > 0 && is_through(walk))
                ? 0
                : sl_fail(SL_EAGAIN, "history of %s: the venue's does not reach to %" PRId64 " yet",
                          walk->wish->instrument->symbol, walk->wish->to_id);

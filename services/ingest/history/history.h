@@ -28,6 +28,9 @@ extern "C" {
 /* Candles that are asked for at once: what every venue gives. */
 #define SL_HISTORY_CANDLES 100
 
+/* As `to_id`: to the newest that there is. */
+#define SL_HISTORY_NEWEST INT64_MAX
+
 struct sl_history_wish {
     sl_feed feed; /* TRADES, AGG_TRADES or CANDLES */
     const sl_instrument *instrument;

@@ -8,7 +8,7 @@
 
 #include "ingest/history/history.h"
 #include "ingest/program/service.h"
-#include "market/tracker.h"
+#include "ingest/stream/stream.h"
 #include "sluice/work_queue.h"
 
 #ifdef __cplusplus
@@ -41,7 +41,7 @@ struct sl_history_worker {
      * 0: it is too early. A code: it never will be known. NULL: there are none.
      */
     int (*resolve)(const struct sl_history_worker *worker, struct sl_history_job *job);
-    const sl_tracker *tracker; /* for resolve() */
+    const sl_stream_service *stream; /* for resolve() */
     struct sl_history_stats stats;
     char problem[160]; /* of the last job that was given up */
 };

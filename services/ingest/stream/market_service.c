@@ -345,9 +345,7 @@ static int run_stream(struct sl_program_service *service, struct market *market)
     service->chosen = 0; /* what an earlier life has chosen says nothing of this one */
     service->life = market;
     SL_SCOPE(scope, .name = service->name);
-    int code = as_stream(service) != NULL
-                   ? sl_gap_fill_open(&scope, service, sl_stream_tracker(market->stream), &market->fill)
-                   : 0;
+    int code = as_stream(service) != NULL ? sl_gap_fill_open(&scope, service, market->stream, &market->fill) : 0;
     code = code == 0 ? sl_spawn(&scope, sl_stream_run, market->stream, .name = "stream") : code;
     code = code == 0 ? sl__service_keep_choosing(service, follow) : code;
     return sl_scope_close(&scope, code);

@@ -148,8 +148,7 @@ bool sl__stream_open_now(const struct leg *leg)
     return state == SL_CONNECTION_LIVE || state == SL_CONNECTION_SUBSCRIBING;
 }
 
-/* Since when a leg has carried a subscription; SL_NEVER: it does not. */
-static sl_time carries_since(const struct leg *leg, const sl_subscription *what)
+sl_time sl__stream_carries_since(const struct leg *leg, const sl_subscription *what)
 {
     return sl__stream_open_now(leg) ? sl_subscriptions_active_since(sl_connection_subscriptions(leg->connection), what)
                                     : SL_NEVER;
@@ -159,7 +158,7 @@ static sl_time carries_since(const struct leg *leg, const sl_subscription *what)
 static bool carried(const struct leg *lost, const sl_subscription *what)
 {
     for (const struct leg *leg = lost->shard->legs; leg != NULL; leg = leg->next) {
-        if (leg != lost && carries_since(leg, what) != SL_NEVER) {
+        if (leg != lost && sl__stream_carries_since(leg, what) != SL_NEVER) {
             return true;
         }
     }
@@ -183,7 +182,7 @@ static bool covered(const struct loss *loss, const sl_subscription *what)
     for (const struct leg *leg = loss->leg->shard->legs; leg != NULL; leg = leg->next) {
         const struct sl_connection_stats *stats = sl_connection_get_stats(leg->connection);
         bool speaks = !loss->silent || stats->last_event_at > loss->since;
-        if (leg != loss->leg && speaks && carries_since(leg, what) <= loss->since &&
+        if (leg != loss->leg && speaks && sl__stream_carries_since(leg, what) <= loss->since &&
             !sl__stream_is_mute(leg, loss->leg, what)) {
             return true;
         }
@@ -431,7 +430,7 @@ static bool is_as_good(const struct leg *old, const struct leg *other)
     const sl_subscriptions *all = sl_connection_subscriptions(old->connection);
     for (size_t at = 0; at < sl_subscriptions_count(all); at++) {
         const sl_subscription *what = sl_subscriptions_at(all, at, NULL);
-        if (carries_since(old, what) != SL_NEVER && carries_since(other, what) == SL_NEVER) {
+        if (sl__stream_carries_since(old, what) != SL_NEVER && sl__stream_carries_since(other, what) == SL_NEVER) {
             return false;
         }
     }

@@ -149,6 +149,9 @@ bool sl_stream_follows(const sl_stream_service *stream, const sl_instrument *ins
 void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *arg, const sl_subscription *what),
                             void *arg);
 
+/* Since when a connection has brought all of it without a break, by the venue's word; SL_NEVER while none does. Does not wait. */
+sl_time sl_stream_carried_since(const sl_stream_service *stream, const sl_subscription *what);
+
 /*
  * How far the feeds are that can lose something (trades, books, liquidations): for each that has begun, or goes on from
  * somewhere, the last id before which nothing is waited for, 0 where there are no ids. 0, SL_ECANCELED, SL_ECLOSED. May wait

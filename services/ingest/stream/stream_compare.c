@@ -30,9 +30,7 @@ struct mutes {
 static sl_time silent_since(const struct leg *leg, const sl_subscription *what,
                             const struct sl_subscription_heard *heard)
 {
-    sl_time active = sl__stream_open_now(leg)
-                         ? sl_subscriptions_active_since(sl_connection_subscriptions(leg->connection), what)
-                         : SL_NEVER;
+    sl_time active = sl__stream_carries_since(leg, what);
     return active == SL_NEVER || active > heard->last ? active : heard->last;
 }
 
@@ -69,8 +67,7 @@ static bool others_carried(const struct leg *mute, const sl_subscription *what, 
 {
     for (const struct leg *leg = mute->shard->legs; leg != NULL; leg = leg->next) {
         const struct sl_subscription_heard *heard = sl_connection_heard(leg->connection, what);
-        if (leg != mute && heard != NULL && sl__stream_open_now(leg) &&
-            sl_subscriptions_active_since(sl_connection_subscriptions(leg->connection), what) <= since) {
+        if (leg != mute && heard != NULL && sl__stream_carries_since(leg, what) <= since) {
             return true;
         }
     }

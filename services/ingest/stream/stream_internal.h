@@ -83,6 +83,9 @@ void sl__stream_retire(struct leg *leg);
 void sl__stream_release_leg(void *leg);
 bool sl__stream_open_now(const struct leg *leg);
 
+/* Since when a leg has carried a subscription; SL_NEVER: it does not. */
+sl_time sl__stream_carries_since(const struct leg *leg, const sl_subscription *what);
+
 /*
  * stream_compare.c. Subscriptions that are silent on one connection while others bring events are made anew there, and books
  * made of its messages taken from another. 0, or what `event` returned. May wait for a sink.

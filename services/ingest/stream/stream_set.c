@@ -422,6 +422,17 @@ void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *
     }
 }
 
+sl_time sl_stream_carried_since(const sl_stream_service *stream, const sl_subscription *what)
+{
+    unsigned number = place_of(stream, what);
+    sl_time first = SL_NEVER;
+    for (const struct leg *leg = number == 0 ? NULL : stream->shards[number - 1]->legs; leg != NULL; leg = leg->next) {
+        sl_time since = sl__stream_carries_since(leg, what);
+        first = since < first ? since : first;
+    }
+    return first;
+}
+
 /* Those that can lose something. */
 static const sl_feed positioned[] = {SL_FEED_TRADES, SL_FEED_AGG_TRADES, SL_FEED_DEPTH, SL_FEED_LIQUIDATIONS};
 

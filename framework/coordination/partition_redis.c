@@ -15,7 +15,8 @@
  * KEYS: members, owners. ARGV: replica, ttl in ms, channel, the largest token it knows, how many partitions, prefix of the
  * locks. Gives: when the group's data began, how long ago that is (ms), ms until another may be dead (-1: no other), the
  * largest token that any of them knows, the names. When the clock was set back, what ends by it ends as much sooner: members
- * and leases of those who died would stay for as long as it was set back.
+ * and leases of those who died would stay for as long as it was set back. As much is told by the last beat, which was a
+ * while before that: what lives is never cut short.
  */
 static const char beat_script[] =
     "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
@@ -24,7 +25,7 @@ static const char beat_script[] =
     "if back > 0 then for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do "
     "redis.call('ZINCRBY', KEYS[1], -back, name) end "
     "for i = 0, ARGV[5] - 1 do local key = ARGV[6] .. string.format('%d', i) local left = redis.call('PTTL', key) "
-    "if left > tonumber(ARGV[2]) then redis.call('PEXPIRE', key, math.max(left - back, ARGV[2])) end end end "
+    "if left > tonumber(ARGV[2]) then redis.call('PEXPIRE', key, left - back) end end end "
     "local gone = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now) "
     "local fresh = redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1]) "
     "redis.call('HSETNX', KEYS[2], 'born', string.format('%.0f', now)) local born = redis.call('HGET', KEYS[2], "

@@ -69,24 +69,26 @@ C_TEST_REAL_FEW(
     CHECK_EQ(start_own(&scope, &redis), 0);
     SL_SCOPE(tasks);
     struct host one = HOST(world, redis, "a");
-    one.replica.ttl = SL_SECONDS(2);
+    one.replica.ttl = SL_SECONDS(3);
     CHECK_EQ(sl_spawn(&tasks, host, &one), 0);
     KIT_UNTIL(owned(&one.replica) == COUNT);
     CHECK_EQ(
         sl_redis_do(redis, NULL, "EVAL",
-                    "local t = redis.call('TIME') redis.call('ZADD', KEYS[1], t[1] * 1000 + 1900, 'dead') return 1",
+                    "local t = redis.call('TIME') redis.call('ZADD', KEYS[1], t[1] * 1000 + 2900, 'dead') return 1",
                     "1", "sluice:{test}:members"),
         0);
     KIT_UNTIL(owned(&one.replica) < COUNT); /* some are the dead one's */
     CHECK_EQ(sl_redis_do(redis, NULL, "EVAL",
-                         ("for i = 0, 63 do redis.call('SET', 'sluice:{test}:p:' .. i, 'dead', 'NX', 'PX', '1900') end "
+                         ("for i = 0, 63 do redis.call('SET', 'sluice:{test}:p:' .. i, 'dead', 'NX', 'PX', '2900') end "
                           "return 1"),
                          "1", "sluice:{test}:p:0"),
              0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(2)), 0);
     sl_time since = sl_now();
     *own.shift = -3600;
     KIT_UNTIL(owned(&one.replica) == COUNT);
-    CHECK(sl_now() - since < SL_SECONDS(20));
+    /* 900 ms were left of the lease, and the last beat was up to a second ago. */
+    CHECK(sl_now() - since < SL_MILLISECONDS(2800));
     CHECK_EQ(world->doubled + world->stale, 0);
     CHECK_EQ(stop_all(&one, 1), 0);
     CHECK_EQ(sl_scope_wait(&tasks), 0);

@@ -89,11 +89,16 @@ static int open_in(sl_scope *scope, sl_gap_fill *fill)
     return sl_spawn(scope, work, fill, .name = "gap filler", .daemon = true);
 }
 
-/* Nothing has come behind the gap: it ends where the feed began to be carried again, of which nobody knows an id. */
-static int resolve_quiet(const struct sl_history_worker *worker, struct sl_history_wish *wish)
+/*
+ * Nothing has come behind the gap: it ends where the feed began to be carried anew, of which nobody knows an id. A connection
+ * that was there before proves nothing: it may be mute.
+ */
+static int resolve_quiet(const struct sl_history_worker *worker, struct sl_history_job *job)
 {
-    sl_time since =
-        sl_stream_carried_since(worker->stream, &(sl_subscription){.feed = wish->feed, .instrument = wish->instrument});
+    struct sl_history_wish *wish = &job->wish;
+    const sl_subscription what = {.feed = wish->feed, .instrument = wish->instrument};
+    sl_time seen = sl_now() - (sl_now_wall() - job->gap.seen_time_ns);
+    sl_time since = sl_stream_carried_since(worker->stream, &what, seen);
     sl_time quiet = since == SL_NEVER ? 0 : sl_now() - since;
     if (quiet < SL_GAP_FILL_SETTLED) {
         return 0;
@@ -117,7 +122,7 @@ static int resolve(const struct sl_history_worker *worker, struct sl_history_job
     int64_t last = sl_tracker_last_id(tracker, wish->instrument, wish->feed);
     int64_t last_at = sl_now_wall() - (sl_now() - pulse.last);
     if (pulse.last == 0 || last_at <= job->gap.seen_time_ns || (wish->from_id > 0 && last <= wish->from_id)) {
-        return resolve_quiet(worker, wish);
+        return resolve_quiet(worker, job);
     }
     wish->to_id = wish->from_id > 0 ? last : 0;
     job->gap.to_id = wish->to_id;

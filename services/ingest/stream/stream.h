@@ -149,8 +149,11 @@ bool sl_stream_follows(const sl_stream_service *stream, const sl_instrument *ins
 void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *arg, const sl_subscription *what),
                             void *arg);
 
-/* Since when a connection has brought all of it without a break, by the venue's word; SL_NEVER while none does. Does not wait. */
-sl_time sl_stream_carried_since(const sl_stream_service *stream, const sl_subscription *what);
+/*
+ * Since when a connection that began to bring it no earlier than `after` has done so without a break, by the venue's word;
+ * SL_NEVER while none does. Does not wait.
+ */
+sl_time sl_stream_carried_since(const sl_stream_service *stream, const sl_subscription *what, sl_time after);
 
 /*
  * How far the feeds are that can lose something (trades, books, liquidations): for each that has begun, or goes on from

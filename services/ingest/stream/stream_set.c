@@ -422,13 +422,13 @@ void sl_stream_each_pending(const sl_stream_service *stream, void (*look)(void *
     }
 }
 
-sl_time sl_stream_carried_since(const sl_stream_service *stream, const sl_subscription *what)
+sl_time sl_stream_carried_since(const sl_stream_service *stream, const sl_subscription *what, sl_time after)
 {
     unsigned number = place_of(stream, what);
     sl_time first = SL_NEVER;
     for (const struct leg *leg = number == 0 ? NULL : stream->shards[number - 1]->legs; leg != NULL; leg = leg->next) {
         sl_time since = sl__stream_carries_since(leg, what);
-        first = since < first ? since : first;
+        first = since >= after && since < first ? since : first;
     }
     return first;
 }

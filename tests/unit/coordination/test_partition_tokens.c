@@ -22,12 +22,16 @@ static int start_own(sl_scope *scope, sl_redis **ret_redis)
     return kit_client(scope, url, ret_redis);
 }
 
-static int stop_all(struct host *hosts, size_t count)
+/* All end in order; no partition had two owners, and none an older token. */
+static int end_all(sl_scope *scope, sl_scope *tasks, struct world *world, struct host *hosts, size_t count)
 {
+    CHECK_EQ(world->doubled + world->stale, 0);
     for (size_t i = 0; i < count; i++) {
         CHECK_EQ(sl_scope_stop(hosts[i].scope, SL_SECONDS(2)), 0);
     }
-    return 0;
+    CHECK_EQ(sl_scope_wait(tasks), 0);
+    sl_free(world);
+    return sl_scope_wait(scope);
 }
 
 C_TEST_REAL_FEW(
@@ -48,11 +52,7 @@ C_TEST_REAL_FEW(
     *own.shift = -3600;
     CHECK_EQ(sl_redis_do(redis, NULL, "FLUSHALL"), 0);
     KIT_UNTIL((sl_partitions_stats_get(one.replica.partitions, &stats), stats.lost >= COUNT) && stats.owned == COUNT);
-    CHECK_EQ(world->doubled + world->stale, 0);
-    CHECK_EQ(stop_all(&one, 1), 0);
-    CHECK_EQ(sl_scope_wait(&tasks), 0);
-    sl_free(world);
-    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(end_all(&scope, &tasks, world, &one, 1), 0);
     stop_own();
     return 0;
 }
@@ -89,11 +89,7 @@ C_TEST_REAL_FEW(
     KIT_UNTIL(owned(&one.replica) == COUNT);
     /* 900 ms were left of the lease, and the last beat was up to a second ago. */
     CHECK(sl_now() - since < SL_MILLISECONDS(2800));
-    CHECK_EQ(world->doubled + world->stale, 0);
-    CHECK_EQ(stop_all(&one, 1), 0);
-    CHECK_EQ(sl_scope_wait(&tasks), 0);
-    sl_free(world);
-    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(end_all(&scope, &tasks, world, &one, 1), 0);
     stop_own();
     return 0;
 }
@@ -167,11 +163,7 @@ C_TEST_REAL_FEW(
     CHECK_EQ(sl_spawn(&tasks, host, &hosts[1]), 0);
     KIT_UNTIL(owned(&hosts[0].replica) == COUNT / 2 && owned(&hosts[1].replica) == COUNT / 2);
     CHECK(sl_now() - before < SL_SECONDS(10));
-    CHECK_EQ(world->doubled + world->stale, 0);
-    CHECK_EQ(stop_all(hosts, 2), 0);
-    CHECK_EQ(sl_scope_wait(&tasks), 0);
-    sl_free(world);
-    return sl_scope_wait(&scope);
+    return end_all(&scope, &tasks, world, hosts, 2);
 }
 
 C_TEST_REAL_FEW(partition_f05_others_have_time_to_come_back,
@@ -207,11 +199,7 @@ C_TEST_REAL_FEW(partition_f05_others_have_time_to_come_back,
     proxy.mute = false;
     CHECK_EQ(sl_redis_do(redis, NULL, "CLIENT", "KILL", "TYPE", "normal"), 0); /* b hears again */
     KIT_UNTIL(owned(&hosts[0].replica) == COUNT / 2 && owned(&hosts[1].replica) == COUNT / 2);
-    CHECK_EQ(world->doubled + world->stale, 0);
-    CHECK_EQ(stop_all(hosts, 2), 0);
-    CHECK_EQ(sl_scope_wait(&tasks), 0);
-    sl_free(world);
-    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(end_all(&scope, &tasks, world, hosts, 2), 0);
     redis_proxy_end(&proxy);
     return 0;
 }
@@ -240,11 +228,7 @@ C_TEST_REAL_FEW(partition_f17_one_slow_owner,
     CHECK(sl_now() - before < SL_SECONDS(2));
     KIT_UNTIL(owned(&hosts[1].replica) == COUNT);
     CHECK(sl_now() - before >= SL_MILLISECONDS(2900));
-    CHECK_EQ(world->doubled + world->stale, 0);
-    CHECK_EQ(stop_all(hosts + 1, 1), 0);
-    CHECK_EQ(sl_scope_wait(&tasks), 0);
-    sl_free(world);
-    return sl_scope_wait(&scope);
+    return end_all(&scope, &tasks, world, hosts + 1, 1);
 }
 
 SL_TEST_MAIN(cmocka_unit_test(partition_f17_one_slow_owner), cmocka_unit_test(partition_f09_clock_and_data),

@@ -8,9 +8,14 @@
 #include <string.h>
 
 #include "chain.h"
+#include "sluice/log_record.h"
 #include "sluice/runtime.h"
 
 #define NAME_BYTES 32
+#define PROBLEM_BYTES 160
+
+/* A request that has failed for so long is told of, and again each time it took twice as long. */
+#define TOLD_AFTER SL_SECONDS(10)
 
 struct policy {
     sl_policy base; /* first: what the client sees */
@@ -20,6 +25,7 @@ struct policy {
     sl_bulkhead bulkhead;
     struct sl_policy_info info; /* what was counted */
     char name[NAME_BYTES];
+    char problem[PROBLEM_BYTES]; /* of the last attempt that failed; "": the last one did not */
 };
 
 /* One request to be made, over all its attempts. */
@@ -28,7 +34,8 @@ struct run {
     const struct sl_http_call *call;
     sl_retry retry;
     sl_time limited_ns;
-    uint32_t number; /* of the attempt */
+    uint32_t number;    /* of the attempt */
+    sl_time tell_after; /* since it began; 0: TOLD_AFTER */
 };
 
 /* One attempt. */
@@ -349,6 +356,26 @@ static int end_badly(struct run *run, enum sl_verdict verdict, const struct tria
                            : sl_fail(code, "%s: %s after %s%s", what, reason, story, wish);
 }
 
+/* There will be another attempt: who waits for it, for ever perhaps, does not hear why. */
+static void note_failure(struct run *run, const struct trial *trial)
+{
+    struct policy *policy = run->policy;
+    sl_time lasts = sl_now() - run->retry.began;
+    if (trial->code < 0) {
+        (void)snprintf(policy->problem, sizeof policy->problem, "%s", sl_error_message(sl_error_last()));
+    } else {
+        (void)snprintf(policy->problem, sizeof policy->problem, "HTTP status %d", trial->outcome.status);
+    }
+    if (lasts >= (run->tell_after == 0 ? TOLD_AFTER : run->tell_after)) {
+        char what[128];
+        run->tell_after = 2 * lasts;
+        name_call(run, what, sizeof what);
+        sl_log_with(SL_LOG_WARNING, "a request fails again and again", sl_field_text("policy", policy->name),
+                    sl_field_text("request", what), sl_field_uint("attempts", run->number),
+                    sl_field_text("problem", policy->problem));
+    }
+}
+
 static int interrupted(const struct run *run)
 {
     tell(run, run->call->story, run->call->story_bytes);
@@ -374,8 +401,12 @@ static int attempts(struct run *run, sl_response **ret_response)
                                       ? SL_VERDICT_FATAL
                                       : sl_retry_next(&run->retry, &trial.outcome, sl_random_unit(), sl_now(), &delay);
         if (trial.response != NULL && (verdict == SL_VERDICT_DONE || verdict == SL_VERDICT_FATAL)) {
+            policy->problem[0] = '\0';
             *ret_response = trial.response;
             return 0;
+        }
+        if (verdict == SL_VERDICT_AGAIN) {
+            note_failure(run, &trial);
         }
         sl_response_free(trial.response);
         if (verdict != SL_VERDICT_AGAIN) {
@@ -487,6 +518,7 @@ void sl_policy_info(const sl_policy *base, struct sl_policy_info *ret_info)
     const struct policy *policy = (const struct policy *)base;
     *ret_info = policy->info;
     ret_info->name = policy->name;
+    ret_info->problem = policy->problem;
     if (!policy->options.no_breaker) {
         ret_info->breaker = sl_breaker_look(&policy->breaker, sl_now());
         ret_info->breaker_until = ret_info->breaker == SL_BREAKER_OPEN ? policy->breaker.open_until : 0;

@@ -21,6 +21,7 @@
  *   - An answer that may be tried again ends in an error when no attempt is left (SL_EGAVEUP, SL_EBUDGET); others
  *     are answers. Errors after more than one attempt tell how many, how long, how each ended; the cause is
  *     the last one's error.
+ *   - A call that has been failing for 10 s is told of in the log, and again each time it took twice as long.
  *   - With a streamed body an attempt ends with the head; limits told of in bodies go unseen then.
  *
  * All calls are for the runtime's thread.
@@ -75,6 +76,7 @@ SL_MUST_CHECK int sl_policy_change(sl_policy *policy, const struct sl_policy_opt
 /* What a policy has done, and how it stands. */
 struct sl_policy_info {
     const char *name;                     /* borrowed */
+    const char *problem;                  /* borrowed: why an attempt failed, until a call is answered; "": none did */
     uint64_t calls;                       /* requests asked for; each redirect is one */
     uint64_t answered, failed, cancelled; /* how they ended; the rest is under way */
     uint64_t attempts;                    /* requests made */

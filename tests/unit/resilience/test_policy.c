@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* sl_fetch() with a policy: what is repeated and what is not, timeouts, breaker, places, and what errors tell. */
 #include "policy_support.h"
+#include "sluice/json.h"
+#include "sluice/log.h"
 
 #define QUICK .retry = {.initial = MS, .max = MS}
 
@@ -57,6 +59,59 @@ static int two_parts(void *context, void *buffer, size_t size_bytes, size_t *ret
     --*left;
     memset(buffer, 'x', *ret_bytes = size_bytes < 10 ? size_bytes : 10);
     return 0;
+}
+
+/* Lines of the log with a text. */
+static int lines_with(sl_logger *logger, const char *text)
+{
+    static char kept[64 * 1024];
+    sl_json_writer out;
+    sl_json_text found;
+    int count = 0;
+    sl_json_writer_init_in(&out, kept, sizeof kept);
+    sl_logger_recent(logger, 0, SL_LOG_WARNING, 1000, &out);
+    CHECK_EQ(sl_json_writer_finish(&out, &found), 0);
+    for (const char *at = kept; (at = strstr(at, text)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+C_TEST_SIMULATED(
+    policy_tells_of_what_fails_for_long,
+    "given attempts without end, when all fail, then why is told after 10 s, and each time it took twice as long", "")
+{
+    struct kit kit;
+    sl_auto(sl_logger) *logger = NULL;
+    struct sl_policy_options options = {.retry = {.attempts = SL_ATTEMPTS_UNLIMITED,
+                                                  .total = SL_SECONDS(100),
+                                                  .initial = SL_SECONDS(1),
+                                                  .max = SL_SECONDS(1),
+                                                  .jitter = SL_JITTER_NONE},
+                                        .no_budget = true,
+                                        .no_breaker = true};
+    CHECK_EQ(kit_open(&kit, &options, 0), 0);
+    CHECK_EQ(
+        sl_logger_open(&(struct sl_logger_options){.level = SL_LOG_ERROR, .recent_level = SL_LOG_WARNING}, &logger), 0);
+    CHECK_EQ(sl_logger_attach(logger), 0);
+    SCRIPT(&kit.server, {.status = 503}, {.status = 200});
+    CHECK_STRING(kit_info(&kit).problem, "");
+    CHECK_EQ(kit_fetch(&kit, &(sl_request){.cost = 1}), 200);
+    CHECK_STRING(kit_info(&kit).problem, "");
+    CHECK_EQ(lines_with(logger, "fails again"), 0);
+    SCRIPT(&kit.server, {.status = 503});
+    CHECK_EQ(kit_fetch(&kit, &(sl_request){.cost = 1}), SL_EGAVEUP);
+    CHECK_STRING(kit_info(&kit).problem, "HTTP status 503");
+    CHECK_EQ(lines_with(logger, "a request fails again and again"), 4); /* after some 10, 20, 40 and 80 s */
+    CHECK_EQ(lines_with(logger, "\"problem\":\"HTTP status 503\""), 4);
+    sl_listener_close(kit.server.listener);
+    kit.server.listener = NULL;
+    sl_http_client_free(kit.client); /* and its idle connections */
+    CHECK_EQ(sl_http_client_open(&(struct sl_http_client_options){.policy = kit.policy}, &kit.client), 0);
+    CHECK_EQ(kit_fetch(&kit, &(sl_request){.cost = 1}), SL_EGAVEUP);
+    CHECK(strstr(kit_info(&kit).problem, "refused") != NULL);
+    CHECK_EQ(lines_with(logger, "a request fails again and again"), 8);
+    return kit_close(&kit);
 }
 
 C_TEST(policy_repeats_only_what_is_safe,
@@ -320,8 +375,8 @@ C_TEST(policy_options_are_checked, "given a value out of range, then the message
 }
 
 SL_TEST_MAIN(cmocka_unit_test(policy_repeats_until_an_answer), cmocka_unit_test(policy_tells_the_story),
-             cmocka_unit_test(policy_repeats_only_what_is_safe), cmocka_unit_test(policy_attempt_timeout),
-             cmocka_unit_test(policy_total_deadline), cmocka_unit_test(policy_limiter_waits_are_no_failures),
-             cmocka_unit_test(policy_breaker_is_asked_again), cmocka_unit_test(policy_breaker_within_a_retry),
-             cmocka_unit_test(policy_stall_ends_without_a_burst), cmocka_unit_test(policy_places),
-             cmocka_unit_test(policy_options_are_checked))
+             cmocka_unit_test(policy_tells_of_what_fails_for_long), cmocka_unit_test(policy_repeats_only_what_is_safe),
+             cmocka_unit_test(policy_attempt_timeout), cmocka_unit_test(policy_total_deadline),
+             cmocka_unit_test(policy_limiter_waits_are_no_failures), cmocka_unit_test(policy_breaker_is_asked_again),
+             cmocka_unit_test(policy_breaker_within_a_retry), cmocka_unit_test(policy_stall_ends_without_a_burst),
+             cmocka_unit_test(policy_places), cmocka_unit_test(policy_options_are_checked))

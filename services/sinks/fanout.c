@@ -10,6 +10,7 @@
 struct sl_fanout {
     sl_outlet *outlets[SL_FANOUT_MAX]; /* those that block come last */
     size_t count;
+    size_t next; /* of them, while an event is given: whoever waits in one may find that others have come or gone */
     uint8_t *record;
     size_t record_capacity;
     bool busy; /* a writer waits in an outlet: `record` is its event */
@@ -52,6 +53,7 @@ int sl_fanout_attach(sl_fanout *fanout, sl_outlet *outlet)
     memmove(&fanout->outlets[at + 1], &fanout->outlets[at], (fanout->count - at) * sizeof(sl_outlet *));
     fanout->outlets[at] = outlet;
     fanout->count++;
+    fanout->next += at < fanout->next;
     return 0;
 }
 
@@ -60,6 +62,7 @@ void sl_fanout_detach(sl_fanout *fanout, sl_outlet *outlet)
     for (size_t index = 0; index < fanout->count; index++) {
         if (fanout->outlets[index] == outlet) {
             fanout->count--;
+            fanout->next -= index < fanout->next;
             memmove(&fanout->outlets[index], &fanout->outlets[index + 1],
                     (fanout->count - index) * sizeof(sl_outlet *));
             return;
@@ -98,10 +101,10 @@ static int write_record(sl_fanout *fanout, const sl_market_event *event)
     }
     SL_TRY(reserve(fanout, bound));
     size_t size = sl_record_encode(event, fanout->record);
-    for (size_t index = 0; index < fanout->count; index++) {
-        if (sl_outlet_takes(fanout->outlets[index], event)) {
-            SL_TRY(sl_outlet_put(fanout->outlets[index], fanout->record, size));
-        }
+    fanout->next = 0;
+    while (fanout->next < fanout->count) {
+        sl_outlet *outlet = fanout->outlets[fanout->next++];
+        SL_TRY(sl_outlet_takes(outlet, event) ? sl_outlet_put(outlet, fanout->record, size) : 0);
     }
     return 0;
 }

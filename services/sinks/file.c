@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -237,6 +238,17 @@ static int read_last(sl_file_sink *sink, uint64_t number)
     return code;
 }
 
+/* Two that write to one file write over each other's lines. A file system without locks holds nobody up. */
+static int lock_file(const sl_file_sink *sink)
+{
+    char name[SL_FILE_PATH_MAX + NAME_EXTRA];
+    if (flock(sink->file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+        return 0;
+    }
+    name_of(sink, sink->number, name);
+    return sl_fail(SL_EBUSY, "'%s': another sink or process writes to it", name);
+}
+
 /* Opens the file that grows, cut to its whole batches. */
 static int open_file(sl_file_sink *sink, uint64_t number)
 {
@@ -247,7 +259,11 @@ static int open_file(sl_file_sink *sink, uint64_t number)
     sink->number = number;
     name_of(sink, number, name);
     sink->file = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (sink->file < 0 || fstat(sink->file, &status) < 0) {
+    if (sink->file < 0) {
+        return fail(sink, "open");
+    }
+    SL_TRY(lock_file(sink));
+    if (fstat(sink->file, &status) < 0) {
         return fail(sink, "open");
     }
     SL_TRY(inspect(sink, sink->file, (uint64_t)status.st_size, &end, &known));

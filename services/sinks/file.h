@@ -8,6 +8,9 @@
  * at its end is cut off, and events up to the last line's stamp are known to be there: a repeat of them is counted and
  * left out. So every event stands there once, whenever the process dies.
  *
+ * The file that grows is locked (flock): another sink or process of the same path is away, with SL_EBUSY, as long as this
+ * one has it open.
+ *
  * A batch is complete in the file (in the system's memory; with `sync` on the disk) when write() has returned.
  */
 #ifndef SLUICE_SINKS_FILE_H

@@ -286,8 +286,10 @@ static int store_kind(const sl_postgresql_sink *sink, const struct sl__postgresq
                        table->name, table->key, table->conflict);
     } else {
         (void)snprintf(sql, sizeof(sql),
-                       "INSERT INTO %s SELECT DISTINCT ON (%s) * FROM stage_%s ORDER BY %s ON CONFLICT (%s) %s",
-                       table->name, table->key, table->name, table->order, table->key, table->conflict);
+                       "INSERT INTO %s SELECT DISTINCT ON (%s) * FROM stage_%s s WHERE %s IS NULL ORDER BY %s"
+                       " ON CONFLICT (%s) %s",
+                       table->name, table->same == NULL ? table->key : table->same, table->name,
+                       table->known == NULL ? "NULL" : table->known, table->order, table->key, table->conflict);
     }
     SL_TRY(run(sink, sql, &stored));
     stored = stored < rows->count ? stored : rows->count;

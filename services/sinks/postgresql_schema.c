@@ -15,32 +15,42 @@ const char sl__postgresql_head[] = "time timestamptz NOT NULL, venue text NOT NU
                                    " symbol text NOT NULL, channel text NOT NULL, venue_time_ns bigint NOT NULL,"
                                    " receive_time_ns bigint NOT NULL, run bigint NOT NULL, number bigint NOT NULL";
 
-#define BY_STAMP "run, number, time"
 #define NOTHING "DO NOTHING"
+#define KEPT_BY_STAMP "run, number, time", NOTHING, NULL, NULL, NULL
+#define A_TRADE "venue, symbol, channel, trade_id"
+
+/*
+ * A trade is the same at another time: Bitstamp's REST has whole seconds, its stream has microseconds. Asked row by row, by the
+ * key's index, however large the table is; the bounds keep TimescaleDB to the chunks near it.
+ */
+#define TRADE_KNOWN                                                                                                    \
+    "(SELECT true FROM trades t WHERE t.venue = s.venue AND t.symbol = s.symbol AND t.channel = s.channel"             \
+    " AND t.trade_id = s.trade_id AND t.time BETWEEN s.time - interval '1 second' AND s.time + interval '1 second'"    \
+    " LIMIT 1)"
 
 const struct sl__postgresql_table sl__postgresql_tables[SL_EVENT_KIND_COUNT] = {
     [SL_EVENT_TRADE] =
         {"trades",
          "trade_id text NOT NULL, first_id bigint NOT NULL, last_id bigint NOT NULL,"
          " price numeric NOT NULL, quantity numeric NOT NULL, taker text NOT NULL, off_book bool NOT NULL",
-         "venue, symbol, channel, trade_id, time", NOTHING, NULL},
+         A_TRADE ", time", NOTHING, A_TRADE ", time DESC", TRADE_KNOWN, A_TRADE},
     [SL_EVENT_BOOK_DELTA] = {"book_deltas",
                              "first_id bigint NOT NULL, last_id bigint NOT NULL, previous_id bigint, checksum bigint,"
                              " depth bigint NOT NULL, bids jsonb NOT NULL, asks jsonb NOT NULL",
-                             BY_STAMP, NOTHING, NULL},
+                             KEPT_BY_STAMP},
     [SL_EVENT_BOOK_SNAPSHOT] = {"book_snapshots",
                                 "last_id bigint NOT NULL, checksum bigint, depth bigint NOT NULL, bids jsonb NOT NULL,"
                                 " asks jsonb NOT NULL",
-                                BY_STAMP, NOTHING, NULL},
+                                KEPT_BY_STAMP},
     [SL_EVENT_BEST] = {"top_of_book",
                        "update_id bigint NOT NULL, bid_price numeric NOT NULL, bid_quantity numeric NOT NULL,"
                        " ask_price numeric NOT NULL, ask_quantity numeric NOT NULL",
-                       BY_STAMP, NOTHING, NULL},
+                       KEPT_BY_STAMP},
     [SL_EVENT_TICKER] = {"tickers",
                          "last numeric NOT NULL, open numeric NOT NULL, high numeric NOT NULL, low numeric NOT NULL,"
                          " volume numeric NOT NULL, quote_volume numeric NOT NULL, bid_price numeric NOT NULL,"
                          " bid_quantity numeric NOT NULL, ask_price numeric NOT NULL, ask_quantity numeric NOT NULL",
-                         BY_STAMP, NOTHING, NULL},
+                         KEPT_BY_STAMP},
     [SL_EVENT_CANDLE] =
         {"candles",
          "interval_ns bigint NOT NULL, open numeric NOT NULL, high numeric NOT NULL,"
@@ -53,18 +63,17 @@ const struct sl__postgresql_table sl__postgresql_tables[SL_EVENT_KIND_COUNT] = {
          " volume = excluded.volume, trades = excluded.trades, closed = excluded.closed"
          " WHERE (excluded.closed, excluded.receive_time_ns, excluded.run, excluded.number)"
          " > (candles.closed, candles.receive_time_ns, candles.run, candles.number)",
-         "venue, symbol, interval_ns, time, closed DESC, receive_time_ns DESC, run DESC, number DESC"},
+         "venue, symbol, interval_ns, time, closed DESC, receive_time_ns DESC, run DESC, number DESC", NULL, NULL},
     [SL_EVENT_FUNDING] = {"funding", "mark_price numeric, index_price numeric, rate numeric, next_time_ns bigint",
-                          BY_STAMP, NOTHING, NULL},
+                          KEPT_BY_STAMP},
     [SL_EVENT_LIQUIDATION] = {"liquidations", "side text NOT NULL, price numeric NOT NULL, quantity numeric NOT NULL",
-                              BY_STAMP, NOTHING, NULL},
-    [SL_EVENT_OPEN_INTEREST] = {"open_interest", "quantity numeric NOT NULL, value numeric NOT NULL", BY_STAMP, NOTHING,
-                                NULL},
-    [SL_EVENT_STATUS] = {"instrument_status", "status text NOT NULL", BY_STAMP, NOTHING, NULL},
+                              KEPT_BY_STAMP},
+    [SL_EVENT_OPEN_INTEREST] = {"open_interest", "quantity numeric NOT NULL, value numeric NOT NULL", KEPT_BY_STAMP},
+    [SL_EVENT_STATUS] = {"instrument_status", "status text NOT NULL", KEPT_BY_STAMP},
     [SL_EVENT_GAP] = {"gaps",
                       "reason text NOT NULL, from_id bigint NOT NULL, to_id bigint NOT NULL, healed bool NOT NULL,"
                       " healed_id bigint",
-                      BY_STAMP, NOTHING, NULL},
+                      KEPT_BY_STAMP},
 };
 
 /* ---- rows: values behind one another, each with a tab before it ---- */

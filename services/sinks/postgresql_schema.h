@@ -11,6 +11,8 @@ struct sl__postgresql_table {
     const char *key;
     const char *conflict; /* what INSERT says when the key is there, and how rows of one batch are told apart */
     const char *order;    /* NULL, or "key columns, which is best first": only the first of each key is inserted */
+    const char *known;    /* NULL, or a condition on a row `s` of a batch: it is there under another key */
+    const char *same;     /* NULL: the key; or the columns that tell rows of one batch apart, where `order` is given */
 };
 
 /* By kind; SL_EVENT_NONE has none. */

@@ -128,6 +128,48 @@ C_TEST_REAL_FEW(repeats_add_nothing, "", "")
     return 0;
 }
 
+static int write_trades(sl_sink *sink, const int64_t *times_ns, size_t count, sl_sink_result *result)
+{
+    struct sl__slots slots = {0};
+    uint8_t record[512];
+    sl_sink_batch batch = {.slots = &slots};
+    CHECK_EQ(sl_record_reader_new(&batch.reader), 0);
+    CHECK_EQ(sl__slots_reserve(&slots, count * sizeof(record)), 0);
+    for (size_t at = 0; at < count; at++) {
+        sl_market_event event = sample_event(0);
+        event.venue_time_ns = times_ns[at];
+        size_t size = sl_record_encode(&event, record);
+        sl_record_set_stamp(record, (sl_stamp){7, at + 1});
+        sl__slots_add(&slots, record, size);
+    }
+    *result = (sl_sink_result){0};
+    int code = sink->driver->write(sink, &batch, result);
+    sl_record_reader_free(batch.reader);
+    sl__slots_free(&slots);
+    return code;
+}
+
+/* Bitstamp's REST tells whole seconds of a trade, its stream microseconds: what fills a gap comes once more. */
+C_TEST_REAL_FEW(a_trade_told_with_another_time_is_the_same, "", "")
+{
+    struct setting setting;
+    CHECK_EQ(begin(&setting), 0);
+    sl_auto(sl_sink) *sink = NULL;
+    CHECK_EQ(sl_postgresql_sink_new(&(sl_postgresql_options){.target = setting.postgresql.target}, &sink), 0);
+    CHECK_EQ(sink->driver->open(sink, NULL), 0);
+    sl_sink_result result;
+    const int64_t second = 1795316520000000000;
+    CHECK_EQ(write_trades(sink, (int64_t[]){second, second + 900413000}, 2, &result), 0);
+    CHECK_EQ(result.written, 1);
+    CHECK_EQ(result.repeated, 1);
+    CHECK_EQ(write_trades(sink, (int64_t[]){second}, 1, &result), 0);
+    CHECK_EQ(result.repeated, 1);
+    CHECK_STRING(ask(&setting, "SELECT count(*) || ' ' || max(venue_time_ns) FROM trades"), "1 1795316520900413000");
+    sink->driver->close(sink);
+    end(&setting);
+    return 0;
+}
+
 C_TEST_REAL_FEW(a_server_that_is_killed_and_comes_back, "", "")
 {
     struct setting setting;
@@ -267,6 +309,7 @@ C_TEST_REAL_FEW(a_stop_waits_for_no_server, "", "")
 }
 
 SL_TEST_MAIN(cmocka_unit_test(rows_of_every_kind), cmocka_unit_test(repeats_add_nothing),
+             cmocka_unit_test(a_trade_told_with_another_time_is_the_same),
              cmocka_unit_test(a_server_that_is_killed_and_comes_back),
              cmocka_unit_test(a_server_that_stands_still_is_given_up),
              cmocka_unit_test(a_row_that_is_refused_holds_up_nothing),

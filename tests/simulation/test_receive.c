@@ -117,6 +117,26 @@ static int only_posts(struct receiver *receiver)
     return 0;
 }
 
+/* Of a text some events may be good. */
+static int good_and_bad(struct receiver *receiver)
+{
+    char event[RECEIVE_CLIENT_EVENT_BYTES], text[2 * RECEIVE_CLIENT_EVENT_BYTES];
+    sl_auto(sl_http_client) *http = NULL;
+    SL_TRY(sl_http_client_open(NULL, &http));
+    (void)snprintf(text, sizeof text, "%s\n{}\n", receive_client_trade(event, 1));
+    EXPECT_EQ(receive_client_post(http, text, NULL, 0, NULL, 0), 207);
+    EXPECT_EQ(receive_client_post(http, "{}\n{}\n", NULL, 0, NULL, 0), 422);
+    EXPECT_EQ(stats_of(receiver).accepted, 1);
+    EXPECT_EQ(stats_of(receiver).refused, 3);
+    return 0;
+}
+
+static void one_bad_event_harms_no_other(void **state)
+{
+    (void)state;
+    play("", good_and_bad);
+}
+
 static void posts_and_messages_can_be_refused(void **state)
 {
     (void)state;
@@ -269,6 +289,7 @@ static int send_again_after_a_start(struct receiver *receiver)
     SL_TRY(receive_client_sign(event, &signature));
     EXPECT_EQ(post_signed(&signature, event, "X-Timestamp", "X-Signature", "X-Key-Id"), 200);
     EXPECT_EQ(post_signed(&signature, event, "X-Timestamp", "X-Signature", "X-Key-Id"), 409);
+    EXPECT_EQ(stats_of(receiver).replays, 1);
     SL_TRY(begin_anew(receiver));
     EXPECT_EQ(post_signed(&signature, event, "X-Timestamp", "X-Signature", "X-Key-Id"), 401);
     SL_TRY(receive_client_sign(event, &signature)); /* at once: the second of the start was waited for */
@@ -367,7 +388,8 @@ static void slow_clients_are_cut(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(many_large_bodies_take_no_more_than_their_room), cmocka_unit_test(slow_clients_are_cut),
-             cmocka_unit_test(posts_and_messages_can_be_refused), cmocka_unit_test(more_connections_are_cut),
-             cmocka_unit_test(so_many_are_remembered), cmocka_unit_test(headers_have_the_names_that_are_configured),
+             cmocka_unit_test(posts_and_messages_can_be_refused), cmocka_unit_test(one_bad_event_harms_no_other),
+             cmocka_unit_test(more_connections_are_cut), cmocka_unit_test(so_many_are_remembered),
+             cmocka_unit_test(headers_have_the_names_that_are_configured),
              cmocka_unit_test(clients_show_certificates_where_they_must),
              cmocka_unit_test(a_start_forgets_no_signature))

@@ -149,6 +149,24 @@ static void a_tap_that_reads_late_is_told_what_it_missed(void **state)
     run("/tap?kind=trade", listen_late);
 }
 
+static int read_status(struct play *play, sl_stream *client)
+{
+    char text[512] = "";
+    size_t size = 0;
+    SL_TRY(sl_stream_read(client, text, sizeof text - 1, &size));
+    assert_non_null(strstr(text, " 400 "));
+    assert_int_equal(play->tap.listeners, 0);
+    return 0;
+}
+
+static void a_tap_for_what_never_comes_is_refused(void **state)
+{
+    (void)state;
+    run("/tap?kind=trades", read_status);
+    run("/tap?channel=trade", read_status);
+    run("/tap?venue=binanse", read_status);
+}
+
 /* It never reads: what it has in hand may take as long as the least rate allows for its bytes. */
 static int never_listen(struct play *play, sl_stream *client)
 {
@@ -178,5 +196,5 @@ static void server_sent_events_that_nobody_reads_are_cut(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(a_tap_that_reads_late_is_told_what_it_missed),
-             cmocka_unit_test(a_tap_that_never_reads_is_cut),
+             cmocka_unit_test(a_tap_that_never_reads_is_cut), cmocka_unit_test(a_tap_for_what_never_comes_is_refused),
              cmocka_unit_test(server_sent_events_that_nobody_reads_are_cut))

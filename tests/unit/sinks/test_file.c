@@ -374,6 +374,27 @@ static void what_cannot_be_opened(void **state)
     scratch_folder_remove(&place.folder);
 }
 
+/* Both would write at the end that they know. */
+static void a_file_of_another_is_left_alone(void **state)
+{
+    (void)state;
+    struct place place = make_place();
+    sl_sink *one = make_sink(&place, (sl_file_options){.rotate_bytes = 1});
+    sl_sink *other = make_sink(&place, (sl_file_options){0});
+    assert_int_equal(one->driver->open(one, NULL), 0);
+    write_and_expect(one, 1, 0, 3, 3);
+    write_and_expect(one, 1, 3, 6, 3); /* a second file, which is locked as the first was */
+    assert_int_equal(other->driver->open(other, NULL), SL_EBUSY);
+    other->driver->close(other);
+    write_and_expect(one, 1, 6, 9, 3);
+    one->driver->close(one);
+    assert_int_equal(other->driver->open(other, NULL), 0);
+    write_and_expect(other, 1, 0, 12, 3);
+    sl_sink_free(one);
+    sl_sink_free(other);
+    scratch_folder_remove(&place.folder);
+}
+
 static void memory_may_be_short(void **state)
 {
     (void)state;
@@ -411,4 +432,5 @@ static void memory_may_be_short(void **state)
 SL_TEST_MAIN(cmocka_unit_test(plain_lines), cmocka_unit_test(packed_lines), cmocka_unit_test(files_by_size),
              cmocka_unit_test(an_empty_new_file), cmocka_unit_test(files_by_age), cmocka_unit_test(every_torn_end),
              cmocka_unit_test(a_full_disk), cmocka_unit_test(a_batch_is_on_the_disk_if_that_is_asked_for),
-             cmocka_unit_test(what_cannot_be_opened), cmocka_unit_test(memory_may_be_short))
+             cmocka_unit_test(what_cannot_be_opened), cmocka_unit_test(a_file_of_another_is_left_alone),
+             cmocka_unit_test(memory_may_be_short))

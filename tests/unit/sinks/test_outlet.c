@@ -285,6 +285,74 @@ C_TEST_SIMULATED(a_slow_sink_delays_no_other, "", "")
     return 0;
 }
 
+/* Of two outlets that block the first takes nothing for a while, and the feed waits amid an event. */
+struct two_that_block {
+    struct outlet_rig away, other;
+    sl_scope running, feeding;
+};
+
+static int begin_two(struct two_that_block *two)
+{
+    const sl_outlet_options options = {.queue_bytes = 65536, .batch_age = SL_MILLISECONDS(10)};
+    CHECK_EQ(outlet_rig_make(&two->away, false, options), 0);
+    CHECK_EQ(outlet_rig_make(&two->other, false, options), 0);
+    CHECK_EQ(sl_fanout_attach(two->away.fanout, two->other.outlet), 0);
+    two->away.sink->down = true;
+    CHECK_EQ(sl_spawn(&two->running, sl_outlet_run, two->away.outlet), 0);
+    CHECK_EQ(sl_spawn(&two->running, sl_outlet_run, two->other.outlet), 0);
+    CHECK_EQ(sl_spawn(&two->feeding, feed_many, &two->away), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(1)), 0);
+    CHECK(two->away.fed > 0 && two->away.fed < 1000);
+    return 0;
+}
+
+static int end_two(struct two_that_block *two)
+{
+    two->away.sink->down = false;
+    CHECK_EQ(sl_scope_wait(&two->feeding), 0);
+    sl_outlet_end(two->away.outlet);
+    CHECK_EQ(outlet_rig_end(&two->other, &two->running), 0);
+    CHECK_EQ(sl_scope_close(&two->running, 0), 0);
+    CHECK_EQ(memory_sink_once(two->other.sink, 5000), 5000);
+    CHECK_EQ(sl_outlet_get_stats(two->other.outlet)->received, 5000);
+    return 0;
+}
+
+C_TEST_SIMULATED(an_outlet_that_goes_amid_an_event_takes_it_from_no_other, "", "")
+{
+    struct two_that_block two = {.running = SL_SCOPE_INIT, .feeding = SL_SCOPE_INIT};
+    CHECK_EQ(sl_scope_open(&two.running, &(struct sl_scope_options){.name = "running"}), 0);
+    CHECK_EQ(sl_scope_open(&two.feeding, &(struct sl_scope_options){.name = "feeding"}), 0);
+    CHECK_EQ(begin_two(&two), 0);
+    uint64_t before = two.away.fed;
+    sl_fanout_detach(two.away.fanout, two.away.outlet);
+    sl_outlet_end(two.away.outlet);
+    CHECK_EQ(end_two(&two), 0);
+    CHECK_EQ(sl_outlet_get_stats(two.away.outlet)->received, before + 1);
+    outlet_rig_free(&two.away);
+    outlet_rig_free(&two.other);
+    return 0;
+}
+
+C_TEST_SIMULATED(an_outlet_that_comes_amid_an_event_doubles_it_for_no_other, "", "")
+{
+    struct outlet_rig late;
+    struct two_that_block two = {.running = SL_SCOPE_INIT, .feeding = SL_SCOPE_INIT};
+    CHECK_EQ(outlet_rig_make(&late, false, (sl_outlet_options){.when_full = SL_FULL_DROP_OLDEST}), 0);
+    CHECK_EQ(sl_scope_open(&two.running, &(struct sl_scope_options){.name = "running"}), 0);
+    CHECK_EQ(sl_scope_open(&two.feeding, &(struct sl_scope_options){.name = "feeding"}), 0);
+    CHECK_EQ(begin_two(&two), 0);
+    uint64_t before = two.away.fed;
+    CHECK_EQ(sl_fanout_attach(two.away.fanout, late.outlet), 0); /* before those that block */
+    CHECK_EQ(end_two(&two), 0);
+    CHECK_EQ(sl_outlet_get_stats(two.away.outlet)->received, 5000);
+    CHECK_EQ(sl_outlet_get_stats(late.outlet)->received, 5000 - before - 1); /* not the one that was on its way */
+    outlet_rig_free(&two.away);
+    outlet_rig_free(&two.other);
+    outlet_rig_free(&late);
+    return 0;
+}
+
 C_TEST_SIMULATED(settling_waits_for_what_was_given_and_no_more, "", "")
 {
     struct outlet_rig rig;
@@ -429,6 +497,8 @@ SL_TEST_MAIN(cmocka_unit_test(all_is_delivered_in_order), cmocka_unit_test(all_i
              cmocka_unit_test(drop_oldest_keeps_the_newest), cmocka_unit_test(conflate_keeps_the_last_state_of_each),
              cmocka_unit_test(block_makes_the_feed_wait_and_loses_nothing),
              cmocka_unit_test(a_feed_that_waits_can_be_cancelled), cmocka_unit_test(a_slow_sink_delays_no_other),
+             cmocka_unit_test(an_outlet_that_goes_amid_an_event_takes_it_from_no_other),
+             cmocka_unit_test(an_outlet_that_comes_amid_an_event_doubles_it_for_no_other),
              cmocka_unit_test(settling_waits_for_what_was_given_and_no_more),
              cmocka_unit_test(an_event_larger_than_the_queue_is_dropped_and_counted),
              cmocka_unit_test(bad_options_are_refused), cmocka_unit_test(a_bad_event_is_left_out_and_harms_no_other),

@@ -294,6 +294,9 @@ void sl__client_deliver(struct venue *venue, struct wish *wish, sl_event_kind ki
 {
     struct sl_venue_client *client = wish->client;
     const sl_instrument *one = wish->what.instrument;
+    if (wish->mute) { /* nothing comes that could bring another fault */
+        return;
+    }
     if (sl__fault_take(venue, SL_FAULT_CUT, one)) {
         sl__client_end(client, true, 0);
         return;
@@ -306,7 +309,7 @@ void sl__client_deliver(struct venue *venue, struct wish *wish, sl_event_kind ki
         client->mute = true;
         return;
     }
-    wish->mute = wish->mute || sl__fault_take(venue, SL_FAULT_MUTE, one);
+    wish->mute = sl__fault_take(venue, SL_FAULT_MUTE, one);
     if (wish->mute) {
         return;
     }

@@ -13,6 +13,7 @@
 
 #define SECOND INT64_C(1000000000)
 #define MS INT64_C(1000000)
+#define DAY (86400 * SECOND)
 #define ROWS_MAX 1000
 
 /* A question about the past, on its way to an answer. */
@@ -101,6 +102,18 @@ static void put_candles(struct past *past, int64_t interval_ns, int64_t from_ns,
     }
 }
 
+/* Where the last `most` begin, of a venue that counts them back from the end; not before `from_ns`. */
+static int64_t last_from(const struct past *past, int64_t interval_ns, int64_t from_ns, int64_t to_ns, size_t most)
+{
+    if (past->count == 0 || interval_ns <= 0) {
+        return from_ns;
+    }
+    int64_t newest = past->trades[past->count - 1].venue_time_ns;
+    int64_t last = newest < to_ns ? newest : to_ns - 1;
+    int64_t first = last - last % interval_ns - ((int64_t)most - 1) * interval_ns;
+    return first > from_ns ? first : from_ns;
+}
+
 /* "1m", "4h", "1D", "60": without a letter in minutes. */
 static int64_t interval_of(const char *text)
 {
@@ -143,6 +156,26 @@ static void put_aggregate(struct past *past, const sl_market_event *event)
                      trade->id, event->venue_time_ns / MS, trade->taker == SL_SIDE_SELL ? "true" : "false");
 }
 
+/* COIN-M counts the limit back from the end, and takes no more than 200 days at once. */
+static struct sl_rest_reply binance_candles(struct past *past, int64_t from_ns, int64_t to_ns)
+{
+    char interval[16];
+    (void)sl__query_text(past->query, "interval", interval, sizeof interval);
+    int64_t interval_ns = interval_of(interval);
+    size_t most = limit(past, "limit", ROWS_MAX);
+    if (past->instrument->venue == SL_VENUE_BINANCE_COINM) {
+        if (number(past, "endTime", 0) > 0 && to_ns - from_ns > 200 * DAY) {
+            sl__write_text(past->text, "{\"code\":-4088,\"msg\":\"Maximum time interval is 200 days.\"}");
+            return (struct sl_rest_reply){.status = 400, .weight = 2};
+        }
+        from_ns = last_from(past, interval_ns, from_ns, to_ns, most);
+    }
+    sl__write_text(past->text, "[");
+    put_candles(past, interval_ns, from_ns, to_ns, most, put_kline);
+    sl__write_text(past->text, "]");
+    return (struct sl_rest_reply){.status = 200, .weight = 2};
+}
+
 static struct sl_rest_reply binance(struct past *past, const char *what)
 {
     bool candles = strcmp(what, "klines") == 0;
@@ -150,20 +183,17 @@ static struct sl_rest_reply binance(struct past *past, const char *what)
         return (struct sl_rest_reply){0}; /* by id: the dialect's own */
     }
     int64_t from_ns = number(past, "startTime", 0) * MS, to_ns = (number(past, "endTime", INT64_MAX / MS - 1) + 1) * MS;
-    char interval[16];
-    (void)sl__query_text(past->query, "interval", interval, sizeof interval);
-    sl__write_text(past->text, "[");
     if (candles) {
-        put_candles(past, interval_of(interval), from_ns, to_ns, limit(past, "limit", ROWS_MAX), put_kline);
-    } else {
-        size_t at = first_at(past, from_ns), most = limit(past, "limit", ROWS_MAX);
-        for (; at < past->count && most > 0 && past->trades[at].venue_time_ns < to_ns; at++, most--) {
-            comma(past);
-            put_aggregate(past, &past->trades[at]);
-        }
+        return binance_candles(past, from_ns, to_ns);
+    }
+    size_t at = first_at(past, from_ns), most = limit(past, "limit", ROWS_MAX);
+    sl__write_text(past->text, "[");
+    for (; at < past->count && most > 0 && past->trades[at].venue_time_ns < to_ns; at++, most--) {
+        comma(past);
+        put_aggregate(past, &past->trades[at]);
     }
     sl__write_text(past->text, "]");
-    return (struct sl_rest_reply){.status = 200, .weight = candles ? 2 : 4};
+    return (struct sl_rest_reply){.status = 200, .weight = 4};
 }
 
 /* ---- Coinbase ---- */
@@ -381,9 +411,13 @@ static struct sl_rest_reply bitstamp(struct past *past, const char *what)
     } else {
         sl__write_format(past->text, "{\"data\":{\"pair\":\"%s/%s\",\"ohlc\":[", past->instrument->base,
                          past->instrument->quote);
-        put_candles(past, number(past, "step", 60) * SECOND, number(past, "start", 0) * SECOND,
-                    (number(past, "end", INT64_MAX / SECOND - 1) + 1) * SECOND, limit(past, "limit", ROWS_MAX),
-                    put_bitstamp_candle);
+        int64_t step_ns = number(past, "step", 60) * SECOND, from_ns = number(past, "start", 0) * SECOND;
+        int64_t to_ns = (number(past, "end", INT64_MAX / SECOND - 1) + 1) * SECOND;
+        size_t most = limit(past, "limit", ROWS_MAX);
+        if (number(past, "end", 0) > 0) { /* then the limit is counted back from it */
+            from_ns = last_from(past, step_ns, from_ns, to_ns, most);
+        }
+        put_candles(past, step_ns, from_ns, to_ns, most, put_bitstamp_candle);
         sl__write_text(past->text, "]}}");
     }
     return (struct sl_rest_reply){.status = 200, .weight = 1};

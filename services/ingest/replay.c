@@ -19,6 +19,7 @@ struct stream {
     size_t keeper_count;
     sl_venue_decoder *requests; /* the decoder of answers */
     bool listed;                /* the venue's list was seen */
+    int bad_row;                /* of an answer: it could not be read; 0: there was none */
     sl_time expires;            /* when a hole may have waited long enough; SL_NEVER */
 };
 
@@ -298,14 +299,23 @@ static int play_history(sl_replay *replay, struct past *past, size_t source, con
     return judge(replay, source, code, sl_venue_problem(past->stream->requests));
 }
 
+static void on_bad_row(void *arg, const char *text, size_t size_bytes, int code)
+{
+    struct stream *stream = arg;
+    (void)text;
+    (void)size_bytes;
+    stream->bad_row = code;
+}
+
 static int play_answer(sl_replay *replay, struct stream *stream, size_t source)
 {
     const sl_capture_line *line = &replay->sources[source].line;
-    const sl_venue_output output = {.arg = stream, .event = on_event, .notice = on_notice};
+    const sl_venue_output output = {.arg = stream, .event = on_event, .notice = on_notice, .bad_row = on_bad_row};
     sl_venue_message message = {line->text, line->size_bytes, SL_JSON_PADDED, line->receive_time_ns};
     sl_venue_request request = {.kind = SL_REQUEST_INSTRUMENTS};
     sl_venue_answer answer = {0};
     replay->stats.requests++;
+    stream->bad_row = 0;
     if (sl_line_is_snapshot(line)) {
         request =
             (sl_venue_request){.kind = SL_REQUEST_SNAPSHOT,
@@ -318,7 +328,7 @@ static int play_answer(sl_replay *replay, struct stream *stream, size_t source)
     int code = sl_venue_decode_rest(stream->requests, &request, &message, &output,
                                     request.kind == SL_REQUEST_INSTRUMENTS ? replay->instruments : NULL, &answer);
     stream->listed = stream->listed || (code == 0 && request.kind == SL_REQUEST_INSTRUMENTS && answer.rows > 0);
-    return judge(replay, source, code, sl_venue_problem(stream->requests));
+    return judge(replay, source, code < 0 ? code : stream->bad_row, sl_venue_problem(stream->requests));
 }
 
 /* Whether a list of the venue was seen, by any of its services. */

@@ -52,9 +52,10 @@ struct sl_instruments {
     const sl_instrument *clash; /* the last one */
 };
 
-static const char *const venue_names[SL_VENUE_COUNT] = {"none",          "binance", "binance-usdm", "binance-coinm",
-                                                        "coinbase",      "kraken",  "bybit",        "bybit-linear",
-                                                        "bybit-inverse", "okx",     "bitstamp",     "external"};
+static const char *const venue_names[] = {"none",          "binance", "binance-usdm", "binance-coinm",
+                                          "coinbase",      "kraken",  "bybit",        "bybit-linear",
+                                          "bybit-inverse", "okx",     "bitstamp",     "external"};
+_Static_assert(sizeof(venue_names) / sizeof(*venue_names) == SL_VENUE_COUNT, "each venue has a name");
 static const char *const status_names[SL_STATUS_COUNT] = {"unknown", "trading", "halted", "delisted"};
 
 static uint64_t load8(const char *data)

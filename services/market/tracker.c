@@ -442,7 +442,6 @@ static int see_unexpected(sl_tracker *tracker, struct channel *channel, const sl
     advance(channel, ids.first, ids.last);
     int code = give(tracker, event);
     if (code < 0) { /* it comes again, or is missed */
-        mark(window, ids.last, false);
         channel->high = window->settled = ids.first > before ? ids.first - 1 : before;
         return code;
     }
@@ -721,9 +720,10 @@ int sl_tracker_left(sl_tracker *tracker, const sl_instrument *instrument, sl_fee
     int64_t id = 0;
     const struct channel *channel = look(tracker, instrument, feed);
     if (channel != NULL && channel->window != NULL && channel->window->unknown) {
-        channel->window->unknown = false;
         sl_market_event like = {.feed = feed, .instrument = instrument, .receive_time_ns = wall_ns};
-        return give_gap(tracker, &like, &(sl_gap){.reason = SL_GAP_RESTARTED});
+        SL_TRY(give_gap(tracker, &like, &(sl_gap){.reason = SL_GAP_RESTARTED}));
+        channel->window->unknown = false; /* not before it was taken */
+        return 0;
     }
     if (channel == NULL || !sl_tracker_position(tracker, instrument, feed, &id)) {
         return 0;

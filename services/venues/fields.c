@@ -123,9 +123,9 @@ int sl__fields_next(sl__reading *reading, sl__fields *fields)
 int sl__fields_keep(sl__reading *reading, sl__fields *fields, unsigned field)
 {
     sl_json *json = reading->decoder->json;
-    fields->values[field].from = sl_json_here(json);
+    fields->values[field].from = reading->origin + sl_json_here(json);
     int code = sl_json_skip(json);
-    fields->values[field].to = sl_json_behind(json);
+    fields->values[field].to = reading->origin + sl_json_behind(json);
     return code < 0 ? sl__bad_json(reading, code) : 0;
 }
 
@@ -270,6 +270,53 @@ int sl__array_next(sl__reading *reading)
 {
     int code = sl_json_next_element(reading->decoder->json);
     return code < 0 ? sl__bad_json(reading, code) : code;
+}
+
+int sl__rows_enter(sl__rows *rows, sl__reading *reading)
+{
+    SL_TRY(sl__array_enter(reading));
+    *rows = (sl__rows){.reading = reading, .depth = sl_json_depth(reading->decoder->json)};
+    return 0;
+}
+
+int sl__rows_next(sl__rows *rows)
+{
+    int code = sl__array_next(rows->reading);
+    rows->from = sl_json_here(rows->reading->decoder->json);
+    return code;
+}
+
+/* Leaves a row that could not be read; `code` where the text itself is broken, or it was not the row's fault. */
+static int leave_row(const sl__rows *rows, int code)
+{
+    sl_venue_decoder *decoder = rows->reading->decoder;
+    if (decoder->output_code < 0 || code == SL_ENOMEM) {
+        return code;
+    }
+    while (sl_json_depth(decoder->json) > rows->depth) {
+        if (sl_json_leave(decoder->json) < 0) {
+            return code;
+        }
+    }
+    bool unread = sl_json_behind(decoder->json) <= rows->from; /* it is a value of another type */
+    return unread && sl_json_skip(decoder->json) < 0 ? code : 0;
+}
+
+int sl__rows_take(sl__rows *rows, int code)
+{
+    const sl__reading *reading = rows->reading;
+    if (code >= 0) {
+        return 0;
+    }
+    SL_TRY(leave_row(rows, code));
+    reading->decoder->left_row = true;
+    if (reading->output->bad_row == NULL) {
+        rows->worst = code;
+    } else {
+        reading->output->bad_row(reading->output->arg, reading->message->text + reading->origin + rows->from,
+                                 sl_json_behind(reading->decoder->json) - rows->from, code);
+    }
+    return 0;
 }
 
 int sl__row_read(sl__reading *reading, sl_json_text *ret_texts, unsigned min, unsigned max)

@@ -34,7 +34,7 @@ SL_MUST_CHECK int sl__reading_finish(sl__reading *reading);
 
 /*
  * Opens a part of the message as a document of its own, for forms that say behind their data what it is. What was
- * borrowed before is gone. sl__field_again() opens a field of the root object whose place was kept.
+ * borrowed before is gone. sl__field_again() opens a field whose place was kept, also one of such a document.
  */
 SL_MUST_CHECK int sl__reading_again(sl__reading *reading, size_t from, size_t to);
 
@@ -79,7 +79,7 @@ SL_MUST_CHECK int sl__fields_next(sl__reading *reading, sl__fields *fields);
 /* Skips the container that sl__fields_next() found and keeps its place. */
 SL_MUST_CHECK int sl__fields_keep(sl__reading *reading, sl__fields *fields, unsigned field);
 
-/* Opens a container of the root object again; SL_EPROTO when the field is missing or no container. */
+/* Opens a container that was kept as a document of its own; SL_EPROTO when the field is missing or no container. */
 SL_MUST_CHECK int sl__field_again(sl__reading *reading, const sl__fields *fields, unsigned field);
 
 /* The whole object under the cursor; containers are skipped, their places kept. */
@@ -158,6 +158,30 @@ SL_MUST_CHECK int sl__row_read(sl__reading *reading, sl_json_text *ret_texts, un
 /* The next element of the array the cursor is in: 1, or 0 at its end; and the array itself. */
 SL_MUST_CHECK int sl__array_enter(sl__reading *reading);
 SL_MUST_CHECK int sl__array_next(sl__reading *reading);
+
+/*
+ * Rows of a list, of which one that cannot be read harms no other:
+ *
+ *     int code = sl__rows_enter(&rows, reading);                 // the array under the cursor
+ *     while (code >= 0 && (code = sl__rows_next(&rows)) > 0) {
+ *         code = sl__rows_take(&rows, read_one(...));            // 0 also when the row was left out
+ *     }
+ *     return sl__rows_end(&rows, code);                          // why the last one was, where nobody is told (bad_row)
+ */
+typedef struct sl__rows {
+    sl__reading *reading;
+    unsigned depth; /* inside the array */
+    size_t from;    /* where the row begins */
+    int worst;
+} sl__rows;
+
+SL_MUST_CHECK int sl__rows_enter(sl__rows *rows, sl__reading *reading);
+SL_MUST_CHECK int sl__rows_next(sl__rows *rows);
+SL_MUST_CHECK int sl__rows_take(sl__rows *rows, int code);
+static inline int sl__rows_end(const sl__rows *rows, int code)
+{
+    return code < 0 ? code : rows->worst;
+}
 
 /* An event with what the message says of all its events. */
 static inline sl_market_event sl__event_of(const sl__reading *reading, sl_event_kind kind, sl_feed feed,

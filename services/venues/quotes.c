@@ -2,26 +2,24 @@
 /* Tickers and the like by a table of names. See quotes.h. */
 #include "quotes.h"
 
+/* Of what was never traded yet OKX writes "" for the last price, and for all that follows from it. */
 static int read_ticker(sl__reading *reading, const sl__fields *fields, sl_ticker *ticker)
 {
+    sl_json_text none;
     const struct {
         unsigned field;
         sl_decimal *value;
     } optional[] = {
-        {SL__QUOTE_OPEN, &ticker->open},
-        {SL__QUOTE_HIGH, &ticker->high},
-        {SL__QUOTE_LOW, &ticker->low},
-        {SL__QUOTE_VOLUME, &ticker->volume},
-        {SL__QUOTE_QUOTE_VOLUME, &ticker->quote_volume},
-        {SL__QUOTE_BID, &ticker->bid.price},
-        {SL__QUOTE_BID_SIZE, &ticker->bid.quantity},
-        {SL__QUOTE_ASK, &ticker->ask.price},
-        {SL__QUOTE_ASK_SIZE, &ticker->ask.quantity},
+        {SL__QUOTE_LAST, &ticker->last},     {SL__QUOTE_OPEN, &ticker->open},
+        {SL__QUOTE_HIGH, &ticker->high},     {SL__QUOTE_LOW, &ticker->low},
+        {SL__QUOTE_VOLUME, &ticker->volume}, {SL__QUOTE_QUOTE_VOLUME, &ticker->quote_volume},
+        {SL__QUOTE_BID, &ticker->bid.price}, {SL__QUOTE_BID_SIZE, &ticker->bid.quantity},
+        {SL__QUOTE_ASK, &ticker->ask.price}, {SL__QUOTE_ASK_SIZE, &ticker->ask.quantity},
     };
     for (size_t at = 0; at < sizeof optional / sizeof *optional; at++) {
         SL_TRY(sl__field_decimal_if(reading, fields, optional[at].field, optional[at].value));
     }
-    return sl__field_decimal(reading, fields, SL__QUOTE_LAST, &ticker->last);
+    return sl__field_text(reading, fields, SL__QUOTE_LAST, &none);
 }
 
 /* A side that is empty has no price, or "". */
@@ -94,17 +92,11 @@ static int read_row(sl__rest *rest, const sl__name names[SL__QUOTES], int64_t un
 
 int sl__quote_rows(sl__rest *rest, const sl__name names[SL__QUOTES], int64_t unit_ns)
 {
-    sl_venue_decoder *decoder = rest->reading.decoder;
-    int worst = 0;
-    int code = sl__array_enter(&rest->reading);
-    unsigned depth = sl_json_depth(decoder->json);
-    decoder->gave_event = true; /* also when none of them is wanted */
-    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
-        int row = read_row(rest, names, unit_ns);
-        if (row < 0) {
-            worst = row;
-            SL_TRY(sl__row_skip(decoder, depth, row));
-        }
+    sl__rows rows;
+    int code = sl__rows_enter(&rows, &rest->reading);
+    rest->reading.decoder->gave_event = true; /* also when none of them is wanted */
+    while (code >= 0 && (code = sl__rows_next(&rows)) > 0) {
+        code = sl__rows_take(&rows, read_row(rest, names, unit_ns));
     }
-    return code < 0 ? code : worst;
+    return sl__rows_end(&rows, code);
 }

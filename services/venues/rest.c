@@ -45,16 +45,23 @@ int sl__rest_fault(sl__rest *rest, enum sl__rest_fault fault, int64_t code, sl_j
 
 /* ---- instruments ---- */
 
-int sl__rest_add(sl__rest *rest, sl_instrument *definition)
+int sl__define(sl_venue_decoder *decoder, sl_instruments *instruments, sl_instrument *definition,
+               sl_venue_answer *answer)
 {
-    definition->venue = rest->reading.decoder->options.venue;
-    int code = sl_instruments_add(rest->instruments, definition, NULL);
+    definition->venue = decoder->options.venue;
+    int code = sl_instruments_add(instruments, definition, NULL);
     if (code == SL_EINVAL) {
-        rest->reading.decoder->stats.unknown_symbols++;
+        decoder->stats.unknown_symbols++;
         return 0;
     }
-    rest->answer->rows += code >= 0 ? 1 : 0;
-    return code < 0 ? sl__bad(&rest->reading, code, "\"%s\" does not go into the table", definition->symbol) : 0;
+    answer->rows += code >= 0 ? 1 : 0;
+    decoder->output_code = code < 0 ? code : 0; /* the table's fault: no other row goes in, either */
+    return code < 0 ? sl__refuse(decoder, code, "\"%s\" does not go into the table", definition->symbol) : 0;
+}
+
+int sl__rest_add(sl__rest *rest, sl_instrument *definition)
+{
+    return sl__define(rest->reading.decoder, rest->instruments, definition, rest->answer);
 }
 
 static bool copy(sl_json_text text, char *to, size_t size_bytes)
@@ -101,17 +108,14 @@ bool sl__define_pair(sl_json_text text, char separator, sl_instrument *definitio
 
 /* ---- rows ---- */
 
-int sl__row_skip(sl_venue_decoder *decoder, unsigned depth, int code)
+int sl__rest_rows(sl__rest *rest, int (*read)(sl__rest *rest))
 {
-    if (decoder->output_code < 0 || code == SL_ENOMEM) {
-        return code;
+    sl__rows rows;
+    int code = sl__rows_enter(&rows, &rest->reading);
+    while (code >= 0 && (code = sl__rows_next(&rows)) > 0) {
+        code = sl__rows_take(&rows, read(rest));
     }
-    while (sl_json_depth(decoder->json) > depth) {
-        if (sl_json_leave(decoder->json) < 0) {
-            return code;
-        }
-    }
-    return 0;
+    return sl__rows_end(&rows, code);
 }
 
 int sl__give_candle(sl__reading *reading, const sl__candle_columns *columns, const sl_json_text *texts,

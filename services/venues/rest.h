@@ -31,6 +31,8 @@ int sl__rest_fault(sl__rest *rest, enum sl__rest_fault fault, int64_t code, sl_j
 
 /* A definition whose venue is set here. One that the table cannot take is counted as an unknown symbol. */
 SL_MUST_CHECK int sl__rest_add(sl__rest *rest, sl_instrument *definition);
+SL_MUST_CHECK int sl__define(sl_venue_decoder *decoder, sl_instruments *instruments, sl_instrument *definition,
+                             sl_venue_answer *answer);
 
 /*
  * A field of a definition: false, and the whole definition counted as unknown, when it is absent or too long; names
@@ -42,11 +44,8 @@ bool sl__define_asset(sl_json_text text, char asset[SL_ASSET_MAX]);
 /* "BTC/USD" or "BTC-USD" as base and quote, as sl__define_asset(). */
 bool sl__define_pair(sl_json_text text, char separator, sl_instrument *definition);
 
-/*
- * After a row of an array at `depth` that could not be read: leaves it, so that it harms no other. 0: the next one may
- * be read; `code` where the text itself is broken, or it was not the row's fault.
- */
-SL_MUST_CHECK int sl__row_skip(sl_venue_decoder *decoder, unsigned depth, int code);
+/* The array under the cursor, row by row. One that cannot be read harms no other: sl__rows. */
+SL_MUST_CHECK int sl__rest_rows(sl__rest *rest, int (*read)(sl__rest *rest));
 
 /* The places of a candle's values in a row. */
 typedef struct sl__candle_columns {

@@ -49,6 +49,7 @@ static void begin(sl_venue_decoder *decoder)
 {
     decoder->gave_event = false;
     decoder->gave_notice = false;
+    decoder->left_row = false;
     decoder->output_code = 0;
 }
 
@@ -56,7 +57,7 @@ static void begin(sl_venue_decoder *decoder)
 static void count(sl_venue_decoder *decoder, int code)
 {
     sl_venue_stats *stats = &decoder->stats;
-    if (code == 0 || decoder->output_code < 0) {
+    if ((code == 0 && !decoder->left_row) || decoder->output_code < 0) {
         stats->notices += decoder->gave_notice && !decoder->gave_event;
         stats->decoded += !decoder->gave_notice || decoder->gave_event;
     } else if (code == SL_ENOTSUP) {

@@ -87,6 +87,11 @@ typedef struct sl_venue_output {
      * never call it.
      */
     void (*expect)(void *arg, const sl_instrument *instrument, sl_feed feed);
+    /*
+     * A row of a list that could not be read (sl_venue_problem() says why): it is left out, the others are read, and the
+     * message is no failure. The text is the message's. NULL: the message fails behind its last row.
+     */
+    void (*bad_row)(void *arg, const char *text, size_t size_bytes, int code);
 } sl_venue_output;
 
 /* A message to decode. */
@@ -107,7 +112,7 @@ typedef struct sl_venue_decoder_options {
     size_t message_max_bytes;          /* 0: SL_VENUE_MESSAGE_DEFAULT_BYTES */
 } sl_venue_decoder_options;
 
-/* What a decoder has seen; every message is in exactly one of decoded, notices, unknown and bad. */
+/* What a decoder has seen; every message is in exactly one of decoded, notices, unknown and bad (also by one row). */
 typedef struct sl_venue_stats {
     uint64_t decoded;         /* gave at least one event, or would have but for instruments that are not wanted */
     uint64_t notices;         /* control messages */
@@ -230,6 +235,16 @@ typedef struct sl_venue_driver {
     int (*subscribe)(const sl_subscription *subscriptions, size_t count, bool off, int64_t request_id, char *buffer,
                      size_t size_bytes, size_t *ret_size_bytes);
 
+    /* Writes what a connection is told first, before anything is subscribed to; its length. NULL: nothing. */
+    int (*hello)(char *buffer, size_t size_bytes);
+
+    /*
+     * Instead of subscribe() with `off`, where that takes what the venue has told the decoder of its connection (a number
+     * of its own for the channel). 1 and the text's length; 0: the venue has told nothing of it; SL_EINVAL, SL_EMSGSIZE.
+     */
+    int (*leave)(const sl_venue_decoder *decoder, const sl_subscription *subscription, int64_t request_id, char *buffer,
+                 size_t size_bytes, size_t *ret_size_bytes);
+
     /* Writes the text of a client's ping; its length. NULL: the venue wants WebSocket pings, or none. */
     int (*ping)(int64_t request_id, char *buffer, size_t size_bytes);
 
@@ -265,6 +280,7 @@ struct sl_venue_decoder {
     sl_json *json;
     struct sl__venue_side bids, asks;
     bool gave_event, gave_notice; /* by this message */
+    bool left_row;                /* of this message: it could not be read */
     int output_code;              /* what an output returned, if negative */
     char problem[SL_VENUE_PROBLEM_MAX];
 };

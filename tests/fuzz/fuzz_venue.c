@@ -94,6 +94,19 @@ static int on_notice(void *arg, const sl_venue_notice *notice)
     return 0;
 }
 
+/* A read outside of the message is seen. */
+static void on_bad_row(void *arg, const char *text, size_t size_bytes, int code)
+{
+    struct side *side = arg;
+    add(side, (uint64_t)code);
+    if (code >= 0 || size_bytes == 0 || sl_venue_problem(side->decoder)[0] == '\0') {
+        abort();
+    }
+    for (size_t at = 0; at < size_bytes; at++) {
+        add(side, (unsigned char)text[at]);
+    }
+}
+
 static void open_side(struct side *side, sl_venue venue)
 {
     *side = (struct side){.venue = venue};
@@ -121,20 +134,25 @@ static void close_side(struct side *side)
 
 static const sl_instrument *first_of(const struct side *side)
 {
-    size_t at = 0;
-    while (sl_instruments_at(side->table, at)->venue != side->venue) {
-        at++;
+    const sl_instrument *instrument = NULL;
+    for (size_t at = 0; (instrument = sl_instruments_at(side->table, at)) != NULL; at++) {
+        if (instrument->venue == side->venue) {
+            return instrument;
+        }
     }
-    return sl_instruments_at(side->table, at);
+    (void)fprintf(stderr, "%s has no symbol in the table above\n", sl_venue_name(side->venue));
+    abort();
 }
 
-/* In the kind of a request: of all instruments, where the venue has that. */
+/* In the kind of a request: of all instruments, where the venue has that; and rows that cannot be read are told. */
 #define ALL 128
+#define TELL 64
 
 /* A copy of the line, padded or exactly as long, so that a read behind its end is seen. */
 static int decode(struct side *side, uint8_t kind, const uint8_t *data, size_t size_bytes, bool padded)
 {
-    const sl_venue_output output = {.arg = side, .event = on_event, .notice = on_notice};
+    const sl_venue_output output = {
+        .arg = side, .event = on_event, .notice = on_notice, .bad_row = (kind & TELL) != 0 ? on_bad_row : NULL};
     const sl_venue_stats *stats = &side->decoder->stats;
     char *text = calloc(1, size_bytes + (padded ? SL_JSON_PADDING : 1));
     if (text == NULL) {
@@ -148,10 +166,10 @@ static int decode(struct side *side, uint8_t kind, const uint8_t *data, size_t s
         code = sl_venue_decode(side->decoder, &message, &output);
     } else {
         sl_venue_answer answer;
-        bool all = (kind & ALL) != 0 && (side->decoder->driver->bulk >> (kind & ~ALL) & 1) != 0;
-        sl_venue_request request = {.kind = (sl_venue_request_kind)(kind & ~ALL),
-                                    .instrument = all ? NULL : first_of(side),
-                                    .interval_ns = SL_MINUTES(1)};
+        sl_venue_request_kind what = (sl_venue_request_kind)(kind & ~(ALL | TELL));
+        bool all = (kind & ALL) != 0 && (side->decoder->driver->bulk >> what & 1) != 0;
+        sl_venue_request request = {
+            .kind = what, .instrument = all ? NULL : first_of(side), .interval_ns = SL_MINUTES(1)};
         code = sl_venue_decode_rest(side->decoder, &request, &message, &output, side->table, &answer);
         add(side, answer.rows);
         if (memchr(answer.cursor, '\0', sizeof(answer.cursor)) == NULL) {
@@ -176,7 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     }
     sl_venue venue = (sl_venue)(1 + data[0] % (SL_VENUE_EXTERNAL - 1));
     uint8_t kind = data[1] % SL_REQUEST_KIND_COUNT;
-    kind |= data[1] >= ALL && kind != 0 ? ALL : 0;
+    kind |= kind != 0 ? data[1] & (ALL | TELL) : 0;
     data += 2;
     size_bytes -= 2;
     open_side(&exact, venue);

@@ -58,6 +58,21 @@ static void sending_events(void **state)
                  "the guide is true");
 }
 
+/* Its C compiles, and the files that it names are there. */
+static void writing_a_venue(void **state)
+{
+    (void)state;
+    shell_expect("guide=$SOURCE/docs/guide/writing-a-venue.md; "
+                 "{ echo '#include \"venues/fields.h\"'; echo '#include \"venue_kit.h\"'; "
+                 "sed -n '/^```c$/,/^```$/{/^```/!p}' $guide; } >guide.c && "
+                 "cc -std=gnu17 -D_GNU_SOURCE -DSL_VENUE_FOO=SL_VENUE_BITSTAMP -fsyntax-only -Wall -Werror "
+                 "-Wno-unused-function -I$SOURCE/framework -I$SOURCE/framework/include -I$SOURCE/services "
+                 "-I$SOURCE/tests/support guide.c 2>&1 && "
+                 "for file in $(grep -oE '`(services|tests|docs)/[a-z0-9_./-]+`' $guide | tr -d '`' | grep -v foo); do "
+                 "test -e $SOURCE/$file || { echo no $file; exit 1; }; done && echo the guide is true",
+                 0, "the guide is true");
+}
+
 /* A command that fails, or is not there, is noticed. */
 static void guides_that_lie(void **state)
 {
@@ -67,5 +82,5 @@ static void guides_that_lie(void **state)
 }
 
 SL_TEST_MAIN(SCRATCH_CASE(the_first_ten_minutes), SCRATCH_CASE(operating), SCRATCH_CASE(troubleshooting),
-             SCRATCH_CASE(writing_a_worker), SCRATCH_CASE(retry_and_limits), SCRATCH_CASE(replicas),
-             SCRATCH_CASE(sending_events), SCRATCH_CASE(guides_that_lie))
+             SCRATCH_CASE(writing_a_worker), SCRATCH_CASE(writing_a_venue), SCRATCH_CASE(retry_and_limits),
+             SCRATCH_CASE(replicas), SCRATCH_CASE(sending_events), SCRATCH_CASE(guides_that_lie))

@@ -239,7 +239,9 @@ static void add_instrument(venue_kit *kit, sl_venue venue, const venue_kit_instr
 void venue_kit_open(venue_kit *kit, sl_venue venue, const venue_kit_instrument *instruments)
 {
     *kit = (venue_kit){.driver = sl_venue_driver_of(venue)};
-    assert_non_null(kit->driver);
+    if (kit->driver == NULL) {
+        fail_msg("%s has no driver: services/venues/venue.c lacks its line", sl_venue_name(venue));
+    }
     kit->text = malloc(VENUE_KIT_TEXT_MAX);
     assert_non_null(kit->text);
     kit->text[0] = '\0';
@@ -289,20 +291,36 @@ int venue_kit_answer(venue_kit *kit, const sl_venue_request *request, const char
     return decode_exact(kit, request, text, size_bytes);
 }
 
+/* Whether a message came to what the case says. */
+static bool is_as_expected(const venue_kit *kit, const venue_case *one, int code)
+{
+    const char *problem = code < 0 ? sl_venue_problem(kit->decoder) : "";
+    if (code != one->code) {
+        print_error("%s\n  gave %s: %s\n%s  instead of %s\n", one->json, sl_error_name(code), problem, kit->text,
+                    sl_error_name(one->code));
+        return false;
+    }
+    if (code == 0 && strcmp(kit->text, one->text) != 0) {
+        print_error("%s\n  gave:\n%s  instead of:\n%s\n", one->json, kit->text, one->text);
+        return false;
+    }
+    if (code < 0 && strstr(problem, one->text) == NULL) {
+        print_error("%s\n  said: %s\n  without: %s\n", one->json, problem, one->text);
+        return false;
+    }
+    return true;
+}
+
+/* All that are not as expected are told at once. */
 static void expect(venue_kit *kit, const sl_venue_request *request, const venue_case *cases)
 {
+    size_t wrong = 0;
     for (; cases->json != NULL; cases++) {
         int code = decode_exact(kit, request, cases->json, strlen(cases->json));
-        if (code != cases->code) {
-            fail_msg("%s\n  gave %d (%s) instead of %d", cases->json, code, sl_venue_problem(kit->decoder),
-                     cases->code);
-        }
-        if (code == 0 && strcmp(kit->text, cases->text) != 0) {
-            fail_msg("%s\n  gave:\n%s  instead of:\n%s", cases->json, kit->text, cases->text);
-        }
-        if (code < 0 && strstr(sl_venue_problem(kit->decoder), cases->text) == NULL) {
-            fail_msg("%s\n  said: %s\n  without: %s", cases->json, sl_venue_problem(kit->decoder), cases->text);
-        }
+        wrong += !is_as_expected(kit, cases, code);
+    }
+    if (wrong > 0) {
+        fail_msg("%zu of the cases above came to something else", wrong);
     }
 }
 

@@ -150,6 +150,8 @@ void venue_kit_spoil(venue_kit *kit, const sl_venue_request *request, const venu
         cut(kit, request, cases->json);
         swap_values(kit, request, cases->json);
         change_bytes(kit, request, cases->json, &random);
+        (void)check(kit, request, cases->json,
+                    strlen(cases->json)); /* those behind it find what it tells of channels */
     }
 }
 
@@ -157,11 +159,13 @@ static void no_allocation(venue_kit *kit, const venue_case *cases)
 {
     kit->silent = true;
     for (int round = 0; round < 3; round++) {
-        int64_t asked = sl_memory_asked();
         for (const venue_case *one = cases; one->json != NULL; one++) {
+            int64_t asked = sl_memory_asked();
             (void)venue_kit_decode(kit, one->json, strlen(one->json));
+            if (round == 2 && sl_memory_asked() != asked) {
+                fail_msg("%s\n  allocates each time", one->json);
+            }
         }
-        assert_true(round < 2 || sl_memory_asked() == asked);
     }
 }
 
@@ -176,8 +180,11 @@ static void out_of_memory(sl_venue venue, const venue_kit_instrument *instrument
         for (const venue_case *one = cases; one->json != NULL; one++) {
             int code = venue_kit_decode(&kit, one->json, strlen(one->json));
             if (code != one->code) {
-                assert_int_equal(code, SL_ENOMEM);
-                assert_int_equal(venue_kit_decode(&kit, one->json, strlen(one->json)), one->code);
+                int again = venue_kit_decode(&kit, one->json, strlen(one->json));
+                if (code != SL_ENOMEM || again != one->code) {
+                    fail_msg("%s\n  gave %s without memory, then %s", one->json, sl_error_name(code),
+                             sl_error_name(again));
+                }
             }
         }
         failed = sl_memory_failed() != 0;
@@ -194,8 +201,10 @@ static void refused(venue_kit *kit, const venue_case *cases)
         uint64_t given = kit->events + kit->notices;
         int code = venue_kit_decode(kit, cases->json, strlen(cases->json));
         given = kit->events + kit->notices - given;
-        assert_true(given <= 1);
-        assert_int_equal(code, given == 1 ? SL_ECANCELED : cases->code);
+        if (given > 1 || code != (given == 1 ? SL_ECANCELED : cases->code)) {
+            fail_msg("%s\n  gave %s and %d events or notices to an output that refuses", cases->json,
+                     sl_error_name(code), (int)given);
+        }
     }
     assert_int_equal(kit->events + kit->notices > 0, 1);
 }

@@ -35,25 +35,12 @@ struct sl_access {
     uint64_t revision; /* of the limits */
     uint32_t members;
     struct sl_access_stats stats;
-    int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns);
-    void *answer_arg;
 };
 
 sl_venue sl_access_venue(int conf_venue)
 {
-    static const sl_venue venues[SL_CONF_VENUE_COUNT] = {
-        [SL_CONF_VENUE_BINANCE] = SL_VENUE_BINANCE_SPOT,
-        [SL_CONF_VENUE_BINANCE_USDM] = SL_VENUE_BINANCE_USDM,
-        [SL_CONF_VENUE_BINANCE_COINM] = SL_VENUE_BINANCE_COINM,
-        [SL_CONF_VENUE_COINBASE] = SL_VENUE_COINBASE,
-        [SL_CONF_VENUE_KRAKEN] = SL_VENUE_KRAKEN,
-        [SL_CONF_VENUE_BYBIT] = SL_VENUE_BYBIT_SPOT,
-        [SL_CONF_VENUE_BYBIT_LINEAR] = SL_VENUE_BYBIT_LINEAR,
-        [SL_CONF_VENUE_BYBIT_INVERSE] = SL_VENUE_BYBIT_INVERSE,
-        [SL_CONF_VENUE_OKX] = SL_VENUE_OKX,
-        [SL_CONF_VENUE_BITSTAMP] = SL_VENUE_BITSTAMP,
-    };
-    return conf_venue >= 0 && conf_venue < SL_CONF_VENUE_COUNT ? venues[conf_venue] : SL_VENUE_NONE;
+    return conf_venue >= 0 && conf_venue < SL_CONF_VENUE_COUNT ? sl_venue_find(sl_conf_venue_name(conf_venue))
+                                                               : SL_VENUE_NONE;
 }
 
 /* ---- policies ---- */
@@ -327,9 +314,35 @@ static int no_event(void *arg, const sl_market_event *event)
     return 0;
 }
 
-/* One page: how many were on it. */
-static int list_page(sl_access *access, sl_venue_request *request, bool *ret_more)
+/* A list that is being read. */
+struct listing {
+    sl_access *access;
+    const struct sl_access_watcher *watcher; /* NULL: nobody */
+    int64_t receive_time_ns;
+    size_t bad_rows; /* of the page */
+};
+
+static void on_bad_row(void *arg, const char *text, size_t size_bytes, int code)
 {
+    struct listing *listing = arg;
+    sl_access *access = listing->access;
+    listing->bad_rows++;
+    access->stats.bad_rows++;
+    if (listing->watcher != NULL && listing->watcher->bad != NULL) {
+        listing->watcher->bad(listing->watcher->arg,
+                              &(struct sl_bad_message){.text = text,
+                                                       .size_bytes = size_bytes,
+                                                       .receive_time_ns = listing->receive_time_ns,
+                                                       .code = code,
+                                                       .problem = sl_venue_problem(access->decoder)});
+    }
+}
+
+/* One page: how many were on it. */
+static int list_page(struct listing *listing, sl_venue_request *request, bool *ret_more)
+{
+    sl_access *access = listing->access;
+    const struct sl_access_watcher *watcher = listing->watcher;
     char url[ORIGIN_BYTES + URL_BYTES];
     int used = snprintf(url, sizeof url, "%s", access->rest_origin);
     SL_TRY(access->driver->rest_path(request, url + used, sizeof url - (size_t)used));
@@ -344,12 +357,15 @@ static int list_page(sl_access *access, sl_venue_request *request, bool *ret_mor
     SL_TRY(code);
     sl_venue_message message = {.receive_time_ns = sl_now_wall()};
     message.text = sl_response_body(response, &message.size_bytes);
-    if (access->answer != NULL) {
-        SL_TRY(access->answer(access->answer_arg, url, message.text, message.size_bytes, message.receive_time_ns));
+    if (watcher != NULL && watcher->answer != NULL) {
+        SL_TRY(watcher->answer(watcher->arg, url, message.text, message.size_bytes, message.receive_time_ns));
     }
-    sl_venue_output output = {.event = no_event};
+    sl_venue_output output = {.arg = listing, .event = no_event, .bad_row = on_bad_row};
     sl_venue_answer answer = {0};
-    code = access->driver->decode_rest(access->decoder, request, &message, &output, access->instruments, &answer);
+    listing->receive_time_ns = message.receive_time_ns;
+    listing->bad_rows = 0;
+    code = sl_venue_decode_rest(access->decoder, request, &message, &output, access->instruments, &answer);
+    code = code == 0 && answer.rows == 0 && listing->bad_rows > 0 ? SL_EPROTO : code; /* it is none */
     if (code < 0) {
         return sl_fail(code, "the instruments of %s: HTTP status %d: %s", access->driver->title,
                        sl_response_status(response), sl_venue_problem(access->decoder));
@@ -359,8 +375,10 @@ static int list_page(sl_access *access, sl_venue_request *request, bool *ret_mor
     return (int)answer.rows;
 }
 
-int sl_access_list(sl_access *access)
+int sl_access_list(sl_access *access, const struct sl_access_watcher *watcher)
 {
+    struct listing listing = {.access = access, .watcher = watcher};
+    uint64_t bad_rows = access->stats.bad_rows;
     sl_venue_request request = {.kind = SL_REQUEST_INSTRUMENTS};
     size_t listed = 0;
     bool more = true;
@@ -368,7 +386,7 @@ int sl_access_list(sl_access *access)
     const sl_instrument *clash = NULL;
     size_t clashes = sl_instruments_clashes(access->instruments, NULL);
     for (int page = 0; more && page < SL_ACCESS_PAGES_MAX; page++) {
-        int rows = list_page(access, &request, &more);
+        int rows = list_page(&listing, &request, &more);
         if (rows < 0) {
             access->stats.list_failures++;
             (void)snprintf(access->stats.problem, sizeof access->stats.problem, "%s", sl_strerror(rows));
@@ -382,7 +400,7 @@ int sl_access_list(sl_access *access)
         sl_log_with(SL_LOG_WARNING, "two instruments of a venue come to one name: one goes by its symbol",
                     sl_field_text("venue", sl_venue_name(clash->venue)), sl_field_text("symbol", clash->symbol));
     }
-    if (!more && listed > 0) { /* all pages: what is not on them is gone */
+    if (!more && listed > 0 && access->stats.bad_rows == bad_rows) { /* all pages: what is not on them is gone */
         access->stats.delisted += sl_instruments_end_list(access->instruments, access->driver->venue, list);
     }
     return (int)listed;
@@ -447,21 +465,4 @@ const char *sl_access_local_address(sl_access *access)
 const struct sl_access_stats *sl_access_get_stats(const sl_access *access)
 {
     return &access->stats;
-}
-
-void sl_access_watch(sl_access *access,
-                     int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes,
-                                   int64_t receive_time_ns),
-                     void *arg)
-{
-    access->answer = answer;
-    access->answer_arg = arg;
-}
-
-void sl_access_unwatch(sl_access *access, const void *arg)
-{
-    if (access->answer_arg == arg) {
-        access->answer = NULL;
-        access->answer_arg = NULL;
-    }
 }

@@ -26,10 +26,13 @@ extern "C" {
 
 typedef struct sl_access sl_access;
 
+struct sl_bad_message; /* ingest/stream/connection.h */
+
 struct sl_access_stats {
     uint64_t lists, list_failures;
     size_t listed;     /* instruments of the last list */
     uint64_t delisted; /* that were on an earlier list and are no more */
+    uint64_t bad_rows; /* of lists: they could not be read; nothing is delisted by a list that has some */
     char problem[160];
 };
 
@@ -80,20 +83,24 @@ sl_policy *sl_access_policy(sl_access *access);
 void sl_access_policy_options(const sl_access *access, const struct sl_conf *conf,
                               const struct sl_config_variant *service, struct sl_policy_options *ret_options);
 
-/* Asks for the venue's list and brings the table up to date. The number listed, or a code. Waits. */
-SL_MUST_CHECK int sl_access_list(sl_access *access);
+/* Who looks on while a list is read; each may be NULL. */
+struct sl_access_watcher {
+    void *arg;
+    /* Each page as it came, for recordings. It may wait; an error ends the list. */
+    int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes, int64_t receive_time_ns);
+    /* A row that could not be read. Does not wait. */
+    void (*bad)(void *arg, const struct sl_bad_message *message);
+};
 
-/* Has each page of the list given to `answer` as it came, for recordings. It may wait. */
-void sl_access_watch(sl_access *access,
-                     int (*answer)(void *arg, const char *url, const char *text, size_t size_bytes,
-                                   int64_t receive_time_ns),
-                     void *arg);
-/* Nobody watches any more, if that is who does. */
-void sl_access_unwatch(sl_access *access, const void *arg);
+/*
+ * Asks for the venue's list and brings the table up to date; a row that cannot be read harms no other. `watcher` may be
+ * NULL. The number listed, or a code: also when no row could be read. Waits.
+ */
+SL_MUST_CHECK int sl_access_list(sl_access *access, const struct sl_access_watcher *watcher);
 
 const struct sl_access_stats *sl_access_get_stats(const sl_access *access);
 
-/* The venue of a configuration's word. */
+/* The venue of a configuration's word: the one with this name. */
 sl_venue sl_access_venue(int conf_venue);
 
 #ifdef __cplusplus

@@ -164,15 +164,11 @@ int sl__binance_decode_quotes(struct sl__binance *binance, const sl_venue_reques
     if (sl_json_peek(decoder->json) != SL_JSON_ARRAY) {
         return read(&quotes);
     }
-    int worst = 0;
-    int code = sl_json_enter_array(decoder->json);
-    unsigned depth = sl_json_depth(decoder->json);
-    while (code >= 0 && (code = sl_json_next_element(decoder->json)) > 0) {
-        int row = read(&quotes);
-        if (row < 0) {
-            worst = row;
-            SL_TRY(sl__row_skip(decoder, depth, row));
-        }
+    sl__reading reading = {.decoder = decoder, .message = message, .output = output, .what = "rows"};
+    sl__rows rows;
+    int code = sl__rows_enter(&rows, &reading);
+    while (code >= 0 && (code = sl__rows_next(&rows)) > 0) {
+        code = sl__rows_take(&rows, read(&quotes));
     }
-    return code < 0 ? sl__refuse_json(decoder, code, "rows") : worst;
+    return sl__rows_end(&rows, code);
 }

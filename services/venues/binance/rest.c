@@ -3,10 +3,13 @@
  * Binance's requests: paths, what they cost, answers. Sources: binance-spot-api-docs, rest-api.md;
  * developers.binance.com, "Market Data Endpoints" of USD-M and COIN-M futures, "Error Codes".
  */
+#include "venues/rest.h"
 #include "binance.h"
+#include "venues/fields.h"
 
 #define NS_PER_MS INT64_C(1000000)
 #define ROWS_MAX 1000
+#define COINM_SPAN (200 * SL_MINUTES(24 * 60))
 
 static const char *base_of(sl_venue venue)
 {
@@ -75,16 +78,32 @@ static void put_trades(struct sl__writer *writer, const sl_venue_request *reques
     }
 }
 
+/*
+ * Where candles from a start on end. COIN-M counts the limit back from the end, which is 200 days behind the start when
+ * none is told, and at most ("Maximum time interval is 200 days"): spot and USD-M count from the start.
+ */
+static int64_t candles_end(sl_venue venue, const sl_venue_request *request)
+{
+    if (venue != SL_VENUE_BINANCE_COINM || request->from_time_ns == 0) {
+        return request->to_time_ns;
+    }
+    int64_t span_ns = row_limit(request) * request->interval_ns; /* weeks begin on Mondays */
+    int64_t end_ns = request->from_time_ns + (span_ns < COINM_SPAN ? span_ns : COINM_SPAN) - NS_PER_MS;
+    return request->to_time_ns > 0 && request->to_time_ns < end_ns ? request->to_time_ns : end_ns;
+}
+
 static int put_candles(struct sl__writer *writer, sl_venue venue, const sl_venue_request *request)
 {
     const char *interval = sl__binance_interval(venue, request->interval_ns);
     if (interval == NULL) {
         return SL_EINVAL;
     }
+    sl_venue_request window = *request;
+    window.to_time_ns = candles_end(venue, request);
     sl__put(writer, "&interval=");
     sl__put(writer, interval);
     put_parameter(writer, "&limit=", row_limit(request));
-    put_times(writer, request);
+    put_times(writer, &window);
     return 0;
 }
 
@@ -262,10 +281,10 @@ static int read_instrument_field(struct sl__binance *binance, sl_json_text key, 
     if (sl_json_is(key, "status") || sl_json_is(key, "contractStatus")) {
         definition->status = sl__binance_status(value);
     } else if (sl_json_is(key, "contractType")) {
-        static const char perpetual[] = "PERPETUAL"; /* and TRADIFI_PERPETUAL; others are CURRENT_QUARTER… */
-        size_t length = sizeof(perpetual) - 1;
-        bool is = value.size_bytes >= length && memcmp(value.data + value.size_bytes - length, perpetual, length) == 0;
-        definition->type = is ? SL_INSTRUMENT_PERPETUAL : SL_INSTRUMENT_FUTURE;
+        /* "PERPETUAL", "TRADIFI_PERPETUAL", "PERPETUAL DELIVERING"; others are CURRENT_QUARTER…; "" tells nothing. */
+        definition->type = value.size_bytes == 0              ? SL_INSTRUMENT_UNKNOWN
+                           : sl__contains(value, "PERPETUAL") ? SL_INSTRUMENT_PERPETUAL
+                                                              : SL_INSTRUMENT_FUTURE;
     } else if (sl_json_is(key, "deliveryDate")) {
         return sl__binance_text_time(decoder, what, "deliveryDate", value, &definition->expiry_ns);
     } else if (sl_json_is(key, "contractSize")) {
@@ -298,10 +317,22 @@ static int read_instrument(struct answer *answer, sl_instruments *instruments)
         definition.type = SL_INSTRUMENT_SPOT;
     }
     definition.expiry_ns = definition.type == SL_INSTRUMENT_FUTURE ? definition.expiry_ns : 0;
-    code = fits ? sl_instruments_add(instruments, &definition, NULL) : SL_EINVAL;
-    binance->base.stats.unknown_symbols += code == SL_EINVAL;
-    answer->answer->rows += code >= 0;
-    return code < 0 && code != SL_EINVAL ? sl__refuse(&binance->base, code, "no room for more instruments") : 0;
+    binance->base.stats.unknown_symbols += !fits;
+    return fits ? sl__define(&binance->base, instruments, &definition, answer->answer) : 0;
+}
+
+static int read_symbols(struct answer *answer, sl_instruments *instruments)
+{
+    sl__reading reading = {.decoder = &answer->binance->base,
+                           .message = answer->message,
+                           .output = answer->output,
+                           .what = "exchangeInfo"};
+    sl__rows rows;
+    int code = sl__rows_enter(&rows, &reading);
+    while (code >= 0 && (code = sl__rows_next(&rows)) > 0) {
+        code = sl__rows_take(&rows, read_instrument(answer, instruments));
+    }
+    return sl__rows_end(&rows, code);
 }
 
 static int read_instruments(struct answer *answer, sl_instruments *instruments)
@@ -316,10 +347,7 @@ static int read_instruments(struct answer *answer, sl_instruments *instruments)
     while (code >= 0 && (code = sl_json_next_field(json, &key)) > 0) {
         if (sl_json_is(key, "symbols") && sl_json_peek(json) == SL_JSON_ARRAY) {
             found = true;
-            code = sl_json_enter_array(json);
-            while (code >= 0 && (code = sl_json_next_element(json)) > 0) {
-                SL_TRY(read_instrument(answer, instruments));
-            }
+            SL_TRY(read_symbols(answer, instruments));
         } else if (sl_json_is(key, "code") && sl_json_peek(json) == SL_JSON_NUMBER) {
             code = sl_json_get_int64(json, &error);
         } else if (sl_json_is(key, "msg") && sl_json_peek(json) == SL_JSON_STRING) {

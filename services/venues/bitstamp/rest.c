@@ -12,18 +12,30 @@ static void put_number(struct sl__writer *writer, const char *name, int64_t valu
     sl__put_int(writer, value);
 }
 
+/*
+ * Of a start and an end the venue takes only the end, and counts `limit` candles back from it: so that is as many as lie
+ * between, both included.
+ */
 static int put_candles(struct sl__writer *writer, const sl_venue_request *request)
 {
     if (sl__interval_find(request->interval_ns, intervals, sizeof(intervals) / sizeof(intervals[0])) < 0) {
         return SL_EINVAL;
     }
+    int64_t rows = request->limit == 0 || request->limit > CANDLES_MAX ? CANDLES_MAX : request->limit;
+    int64_t end_ns = request->to_time_ns;
+    if (request->from_time_ns > 0 && end_ns > request->from_time_ns) {
+        int64_t steps = (end_ns - request->from_time_ns) / request->interval_ns;
+        int64_t most = rows < CANDLES_MAX ? rows : CANDLES_MAX - 1;
+        end_ns = steps > most ? request->from_time_ns + most * request->interval_ns : end_ns;
+        rows = (steps > most ? most : steps) + 1;
+    }
     put_number(writer, "?step=", request->interval_ns / SL__S);
-    put_number(writer, "&limit=", request->limit == 0 || request->limit > CANDLES_MAX ? CANDLES_MAX : request->limit);
+    put_number(writer, "&limit=", rows);
     if (request->from_time_ns > 0) {
         put_number(writer, "&start=", request->from_time_ns / SL__S);
     }
-    if (request->to_time_ns > 0) {
-        put_number(writer, "&end=", request->to_time_ns / SL__S);
+    if (end_ns > 0) {
+        put_number(writer, "&end=", end_ns / SL__S);
     }
     return 0;
 }
@@ -65,6 +77,25 @@ int sl__bitstamp_rest_path(const sl_venue_request *request, char *buffer, size_t
 
 /* ---- answers ---- */
 
+/* "BTC/USD", or "BTC/USD-PERP" of a perpetual, which is settled in what it is quoted in. */
+static bool define(sl_json_text name, sl_instrument *definition)
+{
+    static const char perpetual[] = "-PERP";
+    size_t size_bytes = sizeof(perpetual) - 1;
+    definition->type = SL_INSTRUMENT_SPOT;
+    if (name.size_bytes > size_bytes && memcmp(name.data + name.size_bytes - size_bytes, perpetual, size_bytes) == 0) {
+        definition->type = SL_INSTRUMENT_PERPETUAL;
+        name.size_bytes -= size_bytes;
+    }
+    if (!sl__define_pair(name, '/', definition)) {
+        return false;
+    }
+    if (definition->type == SL_INSTRUMENT_PERPETUAL) {
+        memcpy(definition->settle, definition->quote, sizeof(definition->settle));
+    }
+    return true;
+}
+
 static int read_pair(sl__rest *rest)
 {
     enum { SYMBOL, NAME, TRADING, BASE_DECIMALS, QUOTE_DECIMALS, COUNT };
@@ -76,7 +107,7 @@ static int read_pair(sl__rest *rest)
         [QUOTE_DECIMALS] = SL__NAME("counter_decimals", NUMBER),
     };
     sl__reading *reading = &rest->reading;
-    sl_instrument definition = {.type = SL_INSTRUMENT_SPOT};
+    sl_instrument definition = {.type = SL_INSTRUMENT_UNKNOWN};
     sl__fields fields;
     sl_json_text none;
     int64_t base_decimals = 0, quote_decimals = 0;
@@ -92,8 +123,7 @@ static int read_pair(sl__rest *rest)
     definition.lot = (sl_decimal){1, (int32_t)-base_decimals};
     definition.tick = (sl_decimal){1, (int32_t)-quote_decimals};
     definition.status = sl__field_is(&fields, TRADING, "Enabled") ? SL_STATUS_TRADING : SL_STATUS_HALTED;
-    if (!sl__define_symbol(&fields, SYMBOL, &definition) ||
-        !sl__define_pair(fields.values[NAME].text, '/', &definition)) {
+    if (!sl__define_symbol(&fields, SYMBOL, &definition) || !define(fields.values[NAME].text, &definition)) {
         reading->decoder->stats.unknown_symbols++;
         return 0;
     }
@@ -165,6 +195,29 @@ static int fault(sl__rest *rest, sl_json_text code, sl_json_text reason)
     return sl__rest_fault(rest, again ? SL__FAULT_AGAIN : SL__FAULT_OTHER, 0, reason);
 }
 
+/* How an answer says that it is an error, by age and interface; the first fields of objects that may be one. */
+enum { E_STATUS, E_CODE, E_REASON, E_RESPONSE_CODE, E_EXPLANATION, E_ERROR, E_MESSAGE, E_COUNT };
+#define ERROR_NAMES                                                                                                    \
+    [E_STATUS] = SL__NAME("status", STRING), [E_CODE] = SL__NAME("code", NONE), [E_REASON] = SL__NAME("reason", NONE), \
+    [E_RESPONSE_CODE] = SL__NAME("response_code", NONE), [E_EXPLANATION] = SL__NAME("response_explanation", NONE),     \
+    [E_ERROR] = SL__NAME("error", NONE), [E_MESSAGE] = SL__NAME("message", NONE)
+
+/* What the error comes to, 0 when the object is none. */
+static int check_error(sl__rest *rest, const sl__fields *fields)
+{
+    static const unsigned reasons[] = {E_EXPLANATION, E_ERROR, E_REASON, E_MESSAGE};
+    unsigned code = sl__field_told(fields, E_RESPONSE_CODE) ? E_RESPONSE_CODE : E_CODE;
+    size_t at = 0;
+    if (!sl__field_is(fields, E_STATUS, "error") && !sl__field_has(fields, code) && !sl__field_has(fields, E_ERROR) &&
+        !sl__field_has(fields, E_MESSAGE)) {
+        return 0;
+    }
+    while (reasons[at] != E_MESSAGE && !sl__field_told(fields, reasons[at])) {
+        at++;
+    }
+    return fault(rest, sl__field_or_empty(fields, code), sl__field_or_empty(fields, reasons[at]));
+}
+
 /* The instrument of "BTC/USD", as rows of all tickers name it. */
 static const sl_instrument *instrument_of(sl__rest *rest, sl_json_text pair)
 {
@@ -182,25 +235,28 @@ static const sl_instrument *instrument_of(sl__rest *rest, sl_json_text pair)
 /* Without quantities of the best prices. */
 static int read_ticker(sl__rest *rest)
 {
-    enum { TIME, OPEN, HIGH, LOW, LAST, VOLUME, BID, ASK, PAIR, STATUS, CODE, REASON, COUNT };
+    enum { TIME = E_COUNT, OPEN, HIGH, LOW, LAST, VOLUME, BID, ASK, PAIR, MARKET, COUNT };
     static const sl__name names[COUNT] = {
-        [TIME] = SL__NAME("timestamp", STRING), [OPEN] = SL__NAME("open", STRING),
-        [HIGH] = SL__NAME("high", STRING),      [LOW] = SL__NAME("low", STRING),
-        [LAST] = SL__NAME("last", STRING),      [VOLUME] = SL__NAME("volume", STRING),
-        [BID] = SL__NAME("bid", STRING),        [ASK] = SL__NAME("ask", STRING),
-        [PAIR] = SL__NAME("pair", STRING),      [STATUS] = SL__NAME("status", STRING),
-        [CODE] = SL__NAME("code", NONE),        [REASON] = SL__NAME("reason", NONE),
+        ERROR_NAMES,
+        [TIME] = SL__NAME("timestamp", STRING),
+        [OPEN] = SL__NAME("open", STRING),
+        [HIGH] = SL__NAME("high", STRING),
+        [LOW] = SL__NAME("low", STRING),
+        [LAST] = SL__NAME("last", STRING),
+        [VOLUME] = SL__NAME("volume", STRING),
+        [BID] = SL__NAME("bid", STRING),
+        [ASK] = SL__NAME("ask", STRING),
+        [PAIR] = SL__NAME("pair", STRING),
+        [MARKET] = SL__NAME("market", STRING),
     };
     sl__reading *reading = &rest->reading;
     sl__fields fields;
     sl_json_text pair = {"", 0};
     const sl_instrument *instrument = rest->request->instrument;
     SL_TRY(sl__fields_read(reading, &fields, names, COUNT));
-    if (sl__field_is(&fields, STATUS, "error") || sl__field_has(&fields, CODE)) {
-        return fault(rest, sl__field_or_empty(&fields, CODE), sl__field_or_empty(&fields, REASON));
-    }
-    if (instrument == NULL) {
-        SL_TRY(sl__field_text(reading, &fields, PAIR, &pair));
+    SL_TRY(check_error(rest, &fields));
+    if (instrument == NULL) { /* a perpetual has no "pair", older answers no "market" */
+        SL_TRY(sl__field_text(reading, &fields, sl__field_told(&fields, MARKET) ? MARKET : PAIR, &pair));
         instrument = instrument_of(rest, pair);
     }
     rest->answer->rows++;
@@ -220,33 +276,7 @@ static int read_ticker(sl__rest *rest)
     return sl__give(reading, &event);
 }
 
-static int read_tickers(sl__rest *rest)
-{
-    sl_venue_decoder *decoder = rest->reading.decoder;
-    int worst = 0;
-    int code = sl__array_enter(&rest->reading);
-    unsigned depth = sl_json_depth(decoder->json);
-    decoder->gave_event = true; /* also when none of them is wanted */
-    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
-        int row = read_ticker(rest);
-        if (row < 0) {
-            worst = row;
-            SL_TRY(sl__row_skip(decoder, depth, row));
-        }
-    }
-    return code < 0 ? code : worst;
-}
-
-static int read_rows(sl__rest *rest, int (*read)(sl__rest *rest))
-{
-    int code = sl__array_enter(&rest->reading);
-    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
-        code = read(rest);
-    }
-    return code;
-}
-
-enum { O_STATUS, O_CODE, O_REASON, O_ERROR, O_DATA, O_TIME, O_BIDS, O_ASKS, O_COUNT };
+enum { O_DATA = E_COUNT, O_TIME, O_BIDS, O_ASKS, O_COUNT };
 
 static int give_snapshot(sl__rest *rest, const sl__fields *fields)
 {
@@ -269,7 +299,7 @@ static int read_ohlc(sl__rest *rest)
     sl__fields fields;
     int code = sl__fields_enter(&rest->reading, &fields, names, 1);
     while (code >= 0 && (code = sl__fields_next(&rest->reading, &fields)) > 0) {
-        code = read_rows(rest, read_candle);
+        code = sl__rest_rows(rest, read_candle);
     }
     return code;
 }
@@ -278,10 +308,11 @@ static int read_ohlc(sl__rest *rest)
 static int read_object(sl__rest *rest)
 {
     static const sl__name names[O_COUNT] = {
-        [O_STATUS] = SL__NAME("status", STRING), [O_CODE] = SL__NAME("code", NONE),
-        [O_REASON] = SL__NAME("reason", NONE),   [O_ERROR] = SL__NAME("error", STRING),
-        [O_DATA] = SL__NAME("data", OBJECT),     [O_TIME] = SL__NAME("microtimestamp", STRING),
-        [O_BIDS] = SL__NAME("bids", ARRAY),      [O_ASKS] = SL__NAME("asks", ARRAY),
+        ERROR_NAMES,
+        [O_DATA] = SL__NAME("data", OBJECT),
+        [O_TIME] = SL__NAME("microtimestamp", STRING),
+        [O_BIDS] = SL__NAME("bids", ARRAY),
+        [O_ASKS] = SL__NAME("asks", ARRAY),
     };
     sl__reading *reading = &rest->reading;
     sl_venue_decoder *decoder = reading->decoder;
@@ -300,10 +331,7 @@ static int read_object(sl__rest *rest)
     }
     SL_TRY(code);
     SL_TRY(sl__reading_finish(reading));
-    if (sl__field_is(&fields, O_STATUS, "error") || sl__field_has(&fields, O_ERROR) || sl__field_has(&fields, O_CODE)) {
-        unsigned reason = sl__field_has(&fields, O_ERROR) ? O_ERROR : O_REASON;
-        return fault(rest, sl__field_or_empty(&fields, O_CODE), sl__field_or_empty(&fields, reason));
-    }
+    SL_TRY(check_error(rest, &fields));
     if (rest->request->kind == SL_REQUEST_SNAPSHOT) {
         return give_snapshot(rest, &fields);
     }
@@ -318,7 +346,8 @@ int sl__bitstamp_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *
     sl__rest rest;
     SL_TRY(sl__rest_begin(&rest, decoder, request, message, output, instruments, ret_answer));
     if (request->kind == SL_REQUEST_TICKER) {
-        SL_TRY(sl_json_peek(decoder->json) == SL_JSON_ARRAY ? read_tickers(&rest) : read_ticker(&rest));
+        decoder->gave_event = true; /* also when none of them is wanted */
+        SL_TRY(sl_json_peek(decoder->json) == SL_JSON_ARRAY ? sl__rest_rows(&rest, read_ticker) : read_ticker(&rest));
         return sl__reading_finish(&rest.reading);
     }
     if (sl_json_peek(decoder->json) == SL_JSON_OBJECT) {
@@ -327,6 +356,6 @@ int sl__bitstamp_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *
     if (request->kind != SL_REQUEST_INSTRUMENTS && request->kind != SL_REQUEST_TRADES) {
         return sl__bad(&rest.reading, SL_EPROTO, "an array instead of an object");
     }
-    SL_TRY(read_rows(&rest, request->kind == SL_REQUEST_TRADES ? read_trade : read_pair));
+    SL_TRY(sl__rest_rows(&rest, request->kind == SL_REQUEST_TRADES ? read_trade : read_pair));
     return sl__reading_finish(&rest.reading);
 }

@@ -330,9 +330,10 @@ int sl__bybit_read_data(sl__reading *reading, struct sl__bybit_around *around)
     if (one || sl_json_peek(reading->decoder->json) == SL_JSON_OBJECT) {
         return read(reading, around);
     }
-    int code = sl__array_enter(reading);
-    while (code >= 0 && (code = sl__array_next(reading)) > 0) {
-        code = read(reading, around);
+    sl__rows rows;
+    int code = sl__rows_enter(&rows, reading);
+    while (code >= 0 && (code = sl__rows_next(&rows)) > 0) {
+        code = sl__rows_take(&rows, read(reading, around));
     }
-    return code;
+    return sl__rows_end(&rows, code);
 }

@@ -60,8 +60,9 @@ static int put_candles(struct sl__writer *writer, sl_venue venue, const sl_venue
     SL_TRY(put_symbol(writer, "kline", venue, request->instrument));
     sl__put(writer, "&interval=");
     sl__put(writer, interval);
-    if (request->from_time_ns > 0) { /* without an end the latest come, however early the start */
-        int64_t end_ns = request->from_time_ns + (rows - 1) * request->interval_ns;
+    /* Without an end the latest come, however early the start. A week begins on Monday, not as one since 1970. */
+    if (request->from_time_ns > 0) {
+        int64_t end_ns = request->from_time_ns + rows * request->interval_ns - SL__MS;
         bool sooner = request->to_time_ns > 0 && request->to_time_ns < end_ns;
         put_number(writer, "&start=", request->from_time_ns / SL__MS);
         put_number(writer, "&end=", (sooner ? request->to_time_ns : end_ns) / SL__MS);
@@ -155,6 +156,9 @@ static bool define(const sl__fields *fields, sl_venue venue, sl_instrument *defi
         if (!sl__define_asset(sl__field_or_empty(fields, I_SETTLE), definition->settle)) {
             return false;
         }
+    }
+    if (definition->type != SL_INSTRUMENT_FUTURE) {
+        definition->expiry_ns = 0; /* of a perpetual it is when it will be delisted */
     }
     if (venue == SL_VENUE_BYBIT_INVERSE) {
         definition->contract_size = (sl_decimal){1, 0}; /* one contract is one of the quote currency */
@@ -286,11 +290,7 @@ static int read_list(sl__rest *rest)
         [SL_REQUEST_CANDLES] = read_candle,
         [SL_REQUEST_OPEN_INTEREST] = read_interest,
     };
-    int code = sl__array_enter(&rest->reading);
-    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
-        code = readers[rest->request->kind](rest);
-    }
-    return code;
+    return sl__rest_rows(rest, readers[rest->request->kind]);
 }
 
 enum { R_LIST, R_CURSOR, R_BIDS, R_ASKS, R_UPDATE, R_TIME, R_COUNT };
@@ -343,7 +343,10 @@ static int read_result(sl__rest *rest)
     return 0;
 }
 
-/* Codes of docs/v5/error: 10006 and 10018 are limits, 10000, 10016 and 10019 pass, 10001 is a wrong parameter. */
+/*
+ * Codes of docs/v5/error: 10006 and 10018 are limits, 10000, 10016 and 10019 pass, 10029 is a symbol that is unknown, as
+ * 10001 may be, which is any wrong parameter.
+ */
 static int fault(sl__rest *rest, int64_t code, sl_json_text text)
 {
     if (code == 10006 || code == 10018 || code == 429) {
@@ -352,8 +355,8 @@ static int fault(sl__rest *rest, int64_t code, sl_json_text text)
     if (code == 10000 || code == 10016 || code == 10019) {
         return sl__rest_fault(rest, SL__FAULT_AGAIN, code, text);
     }
-    return sl__rest_fault(rest, code == 10001 && sl__contains(text, "symbol") ? SL__FAULT_SYMBOL : SL__FAULT_OTHER,
-                          code, text);
+    bool unknown = code == 10029 || (code == 10001 && sl__contains(text, "symbol"));
+    return sl__rest_fault(rest, unknown ? SL__FAULT_SYMBOL : SL__FAULT_OTHER, code, text);
 }
 
 int sl__bybit_decode_rest(sl_venue_decoder *decoder, const sl_venue_request *request, const sl_venue_message *message,

@@ -91,14 +91,14 @@ int sl__coinbase_rest_path(const sl_venue_request *request, char *buffer, size_t
     return sl__written(&writer);
 }
 
-/* {"message":"NotFound"} */
+/* {"message":"NotFound"}, {"message":"Not allowed for delisted products"} */
 static int fault(sl__rest *rest, sl_json_text message)
 {
     if (sl__contains(message, "rate limit") || sl__contains(message, "too many") ||
         sl__contains(message, "slow down")) {
         return sl__rest_fault(rest, SL__FAULT_RATE, 0, message);
     }
-    if (sl__contains(message, "notfound") || sl__contains(message, "not found")) {
+    if (sl__contains(message, "notfound") || sl__contains(message, "not found") || sl__contains(message, "delisted")) {
         return sl__rest_fault(rest, SL__FAULT_SYMBOL, 0, message);
     }
     bool again = sl__contains(message, "internal") || sl__contains(message, "unavailable");
@@ -176,11 +176,7 @@ static int read_candle(sl__rest *rest)
 
 static int read_rows(sl__rest *rest, int (*read)(sl__rest *rest))
 {
-    int code = sl__array_enter(&rest->reading);
-    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
-        code = read(rest);
-    }
-    SL_TRY(code);
+    SL_TRY(sl__rest_rows(rest, read));
     if (rest->request->kind == SL_REQUEST_TRADES && rest->oldest_id > 1) {
         sl__rest_more(rest, rest->oldest_id);
     }

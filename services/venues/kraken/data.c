@@ -248,11 +248,12 @@ static int read_pair(sl__reading *reading, bool snapshot)
 /* Each object of the array under the cursor. */
 static int read_each(sl__reading *reading, bool snapshot, int (*read)(sl__reading *reading, bool snapshot))
 {
-    int code = sl__array_enter(reading);
-    while (code >= 0 && (code = sl__array_next(reading)) > 0) {
-        code = read(reading, snapshot);
+    sl__rows rows;
+    int code = sl__rows_enter(&rows, reading);
+    while (code >= 0 && (code = sl__rows_next(&rows)) > 0) {
+        code = sl__rows_take(&rows, read(reading, snapshot));
     }
-    return code;
+    return sl__rows_end(&rows, code);
 }
 
 /* {"assets":[...],"pairs":[...]} */

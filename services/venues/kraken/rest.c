@@ -205,11 +205,7 @@ static int read_value(sl__rest *rest)
     if (rest->request->kind == SL_REQUEST_SNAPSHOT) {
         return read_book(rest);
     }
-    int code = sl__array_enter(&rest->reading);
-    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
-        code = read(rest);
-    }
-    return code;
+    return sl__rest_rows(rest, read);
 }
 
 /* The object under the cursor: what was asked for, by its name, and "last", where the next page begins. */
@@ -219,16 +215,18 @@ static int read_result(sl__rest *rest)
     sl_json *json = reading->decoder->json;
     sl_json_text key, last;
     int code = sl_json_enter_object(json);
+    sl__rows rows = {.reading = reading, .depth = sl_json_depth(json)};
     while (code >= 0 && (code = sl_json_next_field(json, &key)) > 0) {
         bool is_last = sl_json_is(key, "last") && rest->request->kind != SL_REQUEST_INSTRUMENTS;
+        rows.from = sl_json_here(json);
         if (!is_last) {
-            SL_TRY(read_value(rest));
+            SL_TRY(sl__rows_take(&rows, read_value(rest)));
         } else if ((code = sl_json_get_scalar(json, &last)) > 0 && rest->request->kind == SL_REQUEST_TRADES) {
             SL_TRY(sl__text_copy(reading->decoder, reading->what, "last", last, rest->answer->cursor,
                                  sizeof(rest->answer->cursor)));
         }
     }
-    return code < 0 ? sl__bad_json(reading, code) : 0;
+    return code < 0 ? sl__bad_json(reading, code) : rows.worst;
 }
 
 /* ["EGeneral:Too many requests"], or nothing in it. */

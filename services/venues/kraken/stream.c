@@ -41,12 +41,18 @@ static sl_feed feed_of(sl_json_text channel, bool best)
     return SL_FEED_NONE;
 }
 
+/* "Exceeded msg rate", "EAPI:Rate limit exceeded"; a pair's name may have the word in it, too. */
+static bool is_limit(sl_json_text text)
+{
+    return sl__contains(text, "msg rate") || sl__contains(text, "rate limit");
+}
+
 /* Why something was refused, and whether it is of use to ask again. */
 static void judge(sl_venue_notice *notice, bool off)
 {
     sl_json_text text = notice->text;
-    if (sl__contains(text, "rate")) {
-        notice->kind = SL_NOTICE_RATE_LIMITED; /* "Exceeded msg rate" */
+    if (is_limit(text)) {
+        notice->kind = SL_NOTICE_RATE_LIMITED;
     } else if (sl__contains(text, "one ohlc interval") && !off) {
         notice->kind = SL_NOTICE_REFUSED; /* "Already subscribed to one ohlc interval on this symbol": to another one */
     } else if (sl__contains(text, "already subscribed") && !off) {
@@ -107,7 +113,7 @@ static int make_notice(sl__reading *reading, const sl__fields *fields, const sl_
     unsigned error = sl__field_has(fields, ERROR) ? ERROR : ERROR_ALONE;
     if (sl__field_has(fields, error)) {
         sl_json_text text = fields->values[error].text;
-        return sl__notify_text(reading, sl__contains(text, "rate") ? SL_NOTICE_RATE_LIMITED : SL_NOTICE_ERROR, text);
+        return sl__notify_text(reading, is_limit(text) ? SL_NOTICE_RATE_LIMITED : SL_NOTICE_ERROR, text);
     }
     if (sl__field_has(fields, EVENT)) {
         SL_TRY(sl__reading_again(reading, 0, reading->message->size_bytes));

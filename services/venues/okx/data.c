@@ -283,9 +283,10 @@ int sl__okx_read_data(sl__reading *reading, const struct sl__okx_around *around)
     bool of_type = around->feed == SL_FEED_LIQUIDATIONS || around->feed == SL_FEED_STATUS;
     reading->what = sl_feed_name(around->feed);
     reading->decoder->stats.unknown_symbols += around->instrument == NULL && !of_type;
-    int code = sl__array_enter(reading);
-    while (code >= 0 && (code = sl__array_next(reading)) > 0) {
-        code = readers[around->feed](reading, around);
+    sl__rows rows;
+    int code = sl__rows_enter(&rows, reading);
+    while (code >= 0 && (code = sl__rows_next(&rows)) > 0) {
+        code = sl__rows_take(&rows, readers[around->feed](reading, around));
     }
-    return code;
+    return sl__rows_end(&rows, code);
 }

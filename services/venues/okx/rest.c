@@ -158,10 +158,15 @@ enum {
     I_COUNT
 };
 
-/* Base and quote of derivatives stand in the name of their underlying; false when something does not fit. */
+/*
+ * Base and quote of derivatives stand in the name of their underlying; false when something does not fit, and of
+ * "LISTING-SPOT-SLX-USDT", which announces an instrument: it has no market, and the instrument will have another name.
+ */
 static bool define(const sl__fields *fields, sl_instrument *definition)
 {
-    if (!sl__define_symbol(fields, I_ID, definition)) {
+    static const char announced[] = "LISTING-";
+    if (!sl__define_symbol(fields, I_ID, definition) ||
+        strncmp(definition->symbol, announced, sizeof(announced) - 1) == 0) {
         return false;
     }
     if (sl__field_is(fields, I_TYPE, "SPOT")) {
@@ -338,11 +343,7 @@ static int read_data(sl__rest *rest)
         [SL_REQUEST_TRADES] = read_trade,           [SL_REQUEST_CANDLES] = read_candle,
         [SL_REQUEST_OPEN_INTEREST] = read_interest,
     };
-    int code = sl__array_enter(&rest->reading);
-    while (code >= 0 && (code = sl__array_next(&rest->reading)) > 0) {
-        code = readers[rest->request->kind](rest);
-    }
-    return code;
+    return sl__rest_rows(rest, readers[rest->request->kind]);
 }
 
 /* Where the next page is. */

@@ -40,9 +40,21 @@ static void take_feed(sl__reading *reading, sl_venue_notice *notice, sl_json_tex
 }
 
 /*
- * Codes of docs-v5 "Error code": 60014, 50011 and 50061 are limits; 60012 and 60018 name what does not exist ("Wrong
- * URL or channel:trades,instId:BTC-FOO doesn't exist"); 64004 is a subscription that took too long.
+ * Codes of docs-v5 "Error code": 60012 and 60018 name what does not exist ("Wrong URL or channel:trades,instId:BTC-FOO
+ * doesn't exist"); 60011 ("Please log in"), 60029, 60030 and 64003 are channels that are for some accounts only.
  */
+static bool is_for_good(int64_t code)
+{
+    static const int64_t codes[] = {60011, 60012, 60018, 60029, 60030, 64003};
+    for (size_t at = 0; at < sizeof(codes) / sizeof(codes[0]); at++) {
+        if (code == codes[at]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 60014, 50011 and 50061 are limits; 64004 is a subscription that took too long. */
 static void judge(sl__reading *reading, sl_venue_notice *notice)
 {
     sl_json_text channel = sl__between(notice->text, "channel:", " ,\"}");
@@ -50,7 +62,7 @@ static void judge(sl__reading *reading, sl_venue_notice *notice)
     notice->kind = SL_NOTICE_ERROR;
     if (notice->code == 60014 || notice->code == 50011 || notice->code == 50061) {
         notice->kind = SL_NOTICE_RATE_LIMITED;
-    } else if (notice->code == 60018 || notice->code == 60012 || notice->code == 64004) {
+    } else if (is_for_good(notice->code) || notice->code == 64004) {
         notice->kind = SL_NOTICE_REFUSED;
         notice->permanent = notice->code != 64004;
         if (symbol.size_bytes > 0) {

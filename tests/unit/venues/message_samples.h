@@ -16,7 +16,7 @@
 
 struct sample {
     char venues[64], kind[100], outcome[40];
-    char text[SAMPLE_BYTES]; /* with $A and $a in it */
+    char text[SAMPLE_BYTES]; /* with $A, $a and $N in it */
 };
 
 struct samples {
@@ -86,6 +86,16 @@ static inline bool sample_is_of(const struct sample *sample, sl_venue venue)
     return false;
 }
 
+/* A number of the symbol's own, for venues whose messages name a channel by one. */
+static inline unsigned sample_number(const char *symbol)
+{
+    unsigned number = 0;
+    for (; *symbol != '\0'; symbol++) {
+        number = (31 * number + (unsigned char)*symbol) % 9973;
+    }
+    return number;
+}
+
 /* The sample with a symbol in it; its length. */
 static inline size_t sample_write(const struct sample *sample, const char *symbol, char *text, size_t size_bytes)
 {
@@ -96,6 +106,10 @@ static inline size_t sample_write(const struct sample *sample, const char *symbo
             for (const char *c = symbol; *c != '\0' && used + 1 < size_bytes; c++) {
                 text[used++] = (char)(lower ? tolower((unsigned char)*c) : *c);
             }
+            at++;
+        } else if (at[0] == '$' && at[1] == 'N') {
+            used += (size_t)snprintf(text + used, size_bytes - used, "%04u", sample_number(symbol));
+            assert_true(used < size_bytes);
             at++;
         } else {
             assert_true(used + 1 < size_bytes);

@@ -251,6 +251,31 @@ static const struct path_case {
      1,
      "/fapi/v1/klines?symbol=BTCUSDT&interval=1h&limit=99",
      0},
+    {SL_VENUE_BINANCE_COINM,
+     "BTCUSD_PERP",
+     {.kind = SL_REQUEST_CANDLES,
+      .interval_ns = SL_MINUTES(1),
+      .limit = 100,
+      .from_time_ns = SL_SECONDS(1700000040),
+      .to_time_ns = SL_SECONDS(1700006040)},
+     2,
+     "/dapi/v1/klines?symbol=BTCUSD_PERP&interval=1m&limit=100&startTime=1700000040000&endTime=1700006039999",
+     0},
+    {SL_VENUE_BINANCE_COINM,
+     "BTCUSD_PERP",
+     {.kind = SL_REQUEST_CANDLES,
+      .interval_ns = SL_MINUTES(1),
+      .from_time_ns = SL_SECONDS(1700000040),
+      .to_time_ns = SL_SECONDS(1700000100)},
+     5,
+     "/dapi/v1/klines?symbol=BTCUSD_PERP&interval=1m&limit=1000&startTime=1700000040000&endTime=1700000100000",
+     0},
+    {SL_VENUE_BINANCE_COINM,
+     "BTCUSD_PERP",
+     {.kind = SL_REQUEST_CANDLES, .interval_ns = SL_MINUTES(60 * 24 * 7), .from_time_ns = SL_SECONDS(1600000000)},
+     5,
+     "/dapi/v1/klines?symbol=BTCUSD_PERP&interval=1w&limit=1000&startTime=1600000000000&endTime=1617279999999",
+     0},
     {SL_VENUE_BINANCE_USDM, "BTCUSDT", {.kind = SL_REQUEST_CANDLES, .interval_ns = 7}, 5, NULL, SL_EINVAL},
     {SL_VENUE_BINANCE_USDM,
      "BTCUSDT",
@@ -335,9 +360,19 @@ static void instruments_are_listed(void **state)
         market_kit_rest(kit, &request,
                         "{\"symbols\":[{\"symbol\":\"ETHUSD_PERP\",\"contractType\":\"PERPETUAL\","
                         "\"deliveryDate\":4133404800000,\"contractStatus\":\"TRADING\",\"contractSize\":10,"
-                        "\"baseAsset\":\"ETH\",\"quoteAsset\":\"USD\",\"marginAsset\":\"ETH\"}]}"),
+                        "\"baseAsset\":\"ETH\",\"quoteAsset\":\"USD\",\"marginAsset\":\"ETH\"},"
+                        "{\"symbol\":\"LUNAUSD_PERP\",\"contractType\":\"PERPETUAL DELIVERING\","
+                        "\"deliveryDate\":1652320800000,\"contractStatus\":\"DELIVERING\",\"contractSize\":10,"
+                        "\"baseAsset\":\"LUNA\",\"quoteAsset\":\"USD\",\"marginAsset\":\"LUNA\"},"
+                        "{\"symbol\":\"NEWUSD_PERP\",\"contractType\":\"\","
+                        "\"deliveryDate\":4133404800000,\"contractStatus\":\"PENDING_TRADING\","
+                        "\"baseAsset\":\"NEW\",\"quoteAsset\":\"USD\",\"marginAsset\":\"NEW\"}]}"),
         0);
     assert_string_equal(market_kit_instrument(kit, "ETHUSD_PERP")->name, "ETH-USD-ETH");
+    assert_string_equal(market_kit_instrument(kit, "LUNAUSD_PERP")->name, "LUNA-USD-LUNA");
+    assert_int_equal(market_kit_instrument(kit, "LUNAUSD_PERP")->type, SL_INSTRUMENT_PERPETUAL);
+    assert_string_equal(market_kit_instrument(kit, "NEWUSD_PERP")->name, "NEW-USD-NEW");
+    assert_int_equal(market_kit_instrument(kit, "NEWUSD_PERP")->type, SL_INSTRUMENT_UNKNOWN);
     market_kit_assert_decimal(market_kit_instrument(kit, "ETHUSD_PERP")->contract_size, "10");
     assert_int_equal(market_kit_rest(kit, &request, "{\"symbols\":{}}"), SL_EPROTO);
     assert_int_equal(market_kit_rest(kit, &request, "{\"symbols\":[1]}"), SL_EPROTO);

@@ -124,7 +124,19 @@ static void requests(void **state)
     request.from_time_ns = INT64_C(1700000000000000000);
     request.to_time_ns = INT64_C(1700000060000000000);
     venue_kit_expect_path(kit.driver, &request, 0,
-                          "/api/v2/ohlc/btcusd/?step=60&limit=1000&start=1700000000&end=1700000060");
+                          "/api/v2/ohlc/btcusd/?step=60&limit=2&start=1700000000&end=1700000060");
+    request.limit = 100; /* those from the start on, not those up to the end */
+    request.to_time_ns = request.from_time_ns + SL_MINUTES(100);
+    venue_kit_expect_path(kit.driver, &request, 0,
+                          "/api/v2/ohlc/btcusd/?step=60&limit=101&start=1700000000&end=1700006000");
+    request.to_time_ns = request.from_time_ns + SL_MINUTES(5000);
+    venue_kit_expect_path(kit.driver, &request, 0,
+                          "/api/v2/ohlc/btcusd/?step=60&limit=101&start=1700000000&end=1700006000");
+    request.limit = 0;
+    venue_kit_expect_path(kit.driver, &request, 0,
+                          "/api/v2/ohlc/btcusd/?step=60&limit=1000&start=1700000000&end=1700059940");
+    request.to_time_ns = 0;
+    venue_kit_expect_path(kit.driver, &request, 0, "/api/v2/ohlc/btcusd/?step=60&limit=1000&start=1700000000");
     request.kind = SL_REQUEST_OPEN_INTEREST;
     venue_kit_expect_path(kit.driver, &request, SL_ENOTSUP, NULL);
     venue_kit_close(&kit);
@@ -141,6 +153,13 @@ static const venue_case books[] = {
     {"{\"status\":\"error\",\"reason\":\"Wait.\",\"code\":\"400.067\"}", SL_EAGAIN, "Wait."},
     {"{\"status\":\"error\",\"reason\":\"Wait.\",\"code\":\"400.068\"}", SL_EAGAIN, "Wait."},
     {"{\"error\":\"Service unavailable\"}", SL_EAGAIN, "Service unavailable"},
+    {"{\"status\":\"error\",\"reason\":\"Request rejected\",\"response_code\":\"400.002\",\"response_explanation\":"
+     "\"Too fast.\"}",
+     SL_EAGAIN, "Too fast."},
+    {"{\"response_code\":\"400.068\"}", SL_EAGAIN, "error 400"},
+    {"{\"code\":\"API5506\",\"message\":\"No derivatives.\",\"field\":\"market\"}", SL_EPROTO, "No derivatives."},
+    {"{\"message\":\"Unauthorized\"}", SL_EPROTO, "Unauthorized"},
+    {"{\"error\":{\"pair\":[\"Required\"]}}", SL_EPROTO, "answered with error 0"},
     {"{\"status\":\"error\",\"reason\":{\"step\":[\"x\"]},\"code\":\"API0001\"}", SL_EPROTO, "error 0"},
     {"{\"bids\":[],\"asks\":[]}", SL_EPROTO, "\"microtimestamp\" is missing"},
     {"[]", SL_EPROTO, "an array instead of an object"},
@@ -171,6 +190,8 @@ static const venue_case lists[] = {
      "\"counter_decimals\": 2},"
      "{\"trading\":\"Disabled\",\"base_decimals\":5,\"url_symbol\":\"usdteur\",\"name\":\"USDT/"
      "EUR\",\"counter_decimals\":5},"
+     "{\"trading\":\"Enabled\",\"base_decimals\":8,\"url_symbol\":\"btcusd-perp\",\"name\":\"BTC/USD-PERP\","
+     "\"counter_decimals\":0},"
      "{\"trading\":\"Enabled\",\"base_decimals\":5,\"url_symbol\":\"odd\",\"name\":\"odd\",\"counter_decimals\":5}]",
      0, ""},
     {"[{\"trading\":\"Enabled\",\"base_decimals\":99,\"url_symbol\":\"a\",\"name\":\"A/B\",\"counter_decimals\":2}]",
@@ -206,10 +227,14 @@ static void what_answers_tell(void **state)
     assert_true(kit.answer.no_symbol);
     request.kind = SL_REQUEST_INSTRUMENTS;
     assert_int_equal(venue_kit_answer(&kit, &request, lists[0].json, strlen(lists[0].json)), 0);
-    assert_int_equal(kit.answer.rows, 2);
+    assert_int_equal(kit.answer.rows, 3);
     const sl_instrument *usdt = sl_instruments_find_name(kit.instruments, SL_VENUE_BITSTAMP, "USDT-EUR");
     assert_non_null(usdt);
     assert_true(usdt->status == SL_STATUS_HALTED && usdt->tick.exponent == -5 && usdt->lot.exponent == -5);
+    assert_true(usdt->type == SL_INSTRUMENT_SPOT);
+    const sl_instrument *perpetual = sl_instruments_find_name(kit.instruments, SL_VENUE_BITSTAMP, "BTC-USD-USD");
+    assert_non_null(perpetual);
+    assert_true(perpetual->type == SL_INSTRUMENT_PERPETUAL && strcmp(perpetual->symbol, "btcusd-perp") == 0);
     venue_kit_close(&kit);
 }
 

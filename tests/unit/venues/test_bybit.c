@@ -280,7 +280,7 @@ static void requests(void **state)
     request.limit = 2;
     venue_kit_expect_path(kit.driver, &request, 0,
                           "/v5/market/kline?category=linear&symbol=BTCUSDT&interval=60&start=1700000000000"
-                          "&end=1700003600000&limit=2");
+                          "&end=1700007199999&limit=2");
     request.kind = SL_REQUEST_OPEN_INTEREST;
     request.limit = 0;
     venue_kit_expect_path(kit.driver, &request, 0,
@@ -342,7 +342,8 @@ static const venue_case interests[] = {
 
 static const venue_case lists[] = {
     {"{\"retCode\":0,\"result\":{\"category\":\"linear\",\"list\":[{\"symbol\":\"ETHUSDT\",\"contractType\":"
-     "\"LinearPerpetual\",\"status\":\"Trading\",\"baseCoin\":\"ETH\",\"quoteCoin\":\"USDT\",\"deliveryTime\":\"0\","
+     "\"LinearPerpetual\",\"status\":\"Trading\",\"baseCoin\":\"ETH\",\"quoteCoin\":\"USDT\",\"deliveryTime\":"
+     "\"1703836800000\","
      "\"priceFilter\":{\"minPrice\":\"0.10\",\"tickSize\":\"0.10\"},\"lotSizeFilter\":{\"qtyStep\":\"0.001\"},"
      "\"settleCoin\":\"USDT\"},{\"symbol\":\"BTC-29DEC23\",\"contractType\":\"LinearFutures\",\"status\":\"PreLaunch\","
      "\"baseCoin\":\"BTC\",\"quoteCoin\":\"USDC\",\"deliveryTime\":\"1703836800000\",\"priceFilter\":{\"tickSize\":\"0."
@@ -381,6 +382,9 @@ static void what_answers_tell(void **state)
     assert_true(kit.answer.rate_limited && kit.answer.error_code == 10006);
     assert_int_equal(venue_kit_answer(&kit, &request, books[3].json, strlen(books[3].json)), SL_EPROTO);
     assert_true(kit.answer.no_symbol && kit.answer.error_code == 10001);
+    static const char invalid[] = "{\"retCode\":10029,\"retMsg\":\"The requested symbol is invalid\",\"result\":{}}";
+    assert_int_equal(venue_kit_answer(&kit, &request, invalid, strlen(invalid)), SL_EPROTO);
+    assert_true(kit.answer.no_symbol && kit.answer.error_code == 10029);
     assert_int_equal(venue_kit_answer(&kit, &request, "access too frequent", 19), SL_EAGAIN);
     assert_true(kit.answer.rate_limited);
     request.kind = SL_REQUEST_INSTRUMENTS;

@@ -241,6 +241,9 @@ static void answers(void **state)
     venue_kit_expect_answer(&kit, &request, books);
     assert_int_equal(venue_kit_answer(&kit, &request, books[1].json, strlen(books[1].json)), SL_EPROTO);
     assert_true(kit.answer.no_symbol && !kit.answer.rate_limited);
+    static const char delisted[] = "{\"message\":\"Not allowed for delisted products\"}";
+    assert_int_equal(venue_kit_answer(&kit, &request, delisted, strlen(delisted)), SL_EPROTO);
+    assert_true(kit.answer.no_symbol);
     assert_int_equal(venue_kit_answer(&kit, &request, books[2].json, strlen(books[2].json)), SL_EAGAIN);
     assert_true(kit.answer.rate_limited && !kit.answer.no_symbol);
     request.kind = SL_REQUEST_TRADES;

@@ -83,4 +83,19 @@ static void requests_keep_to_what_venues_state(void **state)
     }
 }
 
-SL_TEST_MAIN(cmocka_unit_test(streams_keep_to_what_venues_state), cmocka_unit_test(requests_keep_to_what_venues_state))
+static void none_is_left_out(void **state)
+{
+    (void)state;
+    for (int venue = SL_VENUE_NONE + 1; venue < SL_VENUE_EXTERNAL; venue++) {
+        size_t at = 0;
+        while (at < sizeof facts / sizeof *facts && (int)facts[at].venue != venue) {
+            at++;
+        }
+        if (at == sizeof facts / sizeof *facts) {
+            fail_msg("what %s states is not in this file", sl_venue_name((sl_venue)venue));
+        }
+    }
+}
+
+SL_TEST_MAIN(cmocka_unit_test(none_is_left_out), cmocka_unit_test(streams_keep_to_what_venues_state),
+             cmocka_unit_test(requests_keep_to_what_venues_state))

@@ -329,18 +329,32 @@ static void attack_venue(sl_venue venue)
         attack_venue(venue);                                                                                           \
     }
 
-ATTACK(binance, SL_VENUE_BINANCE_SPOT)
-ATTACK(binance_usdm, SL_VENUE_BINANCE_USDM)
-ATTACK(binance_coinm, SL_VENUE_BINANCE_COINM)
-ATTACK(coinbase, SL_VENUE_COINBASE)
-ATTACK(kraken, SL_VENUE_KRAKEN)
-ATTACK(bybit, SL_VENUE_BYBIT_SPOT)
-ATTACK(bybit_linear, SL_VENUE_BYBIT_LINEAR)
-ATTACK(bybit_inverse, SL_VENUE_BYBIT_INVERSE)
-ATTACK(okx, SL_VENUE_OKX)
-ATTACK(bitstamp, SL_VENUE_BITSTAMP)
+#define VENUES(X)                                                                                                      \
+    X(binance, SL_VENUE_BINANCE_SPOT)                                                                                  \
+    X(binance_usdm, SL_VENUE_BINANCE_USDM)                                                                             \
+    X(binance_coinm, SL_VENUE_BINANCE_COINM)                                                                           \
+    X(coinbase, SL_VENUE_COINBASE)                                                                                     \
+    X(kraken, SL_VENUE_KRAKEN)                                                                                         \
+    X(bybit, SL_VENUE_BYBIT_SPOT)                                                                                      \
+    X(bybit_linear, SL_VENUE_BYBIT_LINEAR)                                                                             \
+    X(bybit_inverse, SL_VENUE_BYBIT_INVERSE)                                                                           \
+    X(okx, SL_VENUE_OKX)                                                                                               \
+    X(bitstamp, SL_VENUE_BITSTAMP)
 
-SL_TEST_MAIN(cmocka_unit_test(binance), cmocka_unit_test(binance_usdm), cmocka_unit_test(binance_coinm),
-             cmocka_unit_test(coinbase), cmocka_unit_test(kraken), cmocka_unit_test(bybit),
-             cmocka_unit_test(bybit_linear), cmocka_unit_test(bybit_inverse), cmocka_unit_test(okx),
-             cmocka_unit_test(bitstamp))
+VENUES(ATTACK)
+
+#define ATTACKED(name, venue) [venue] = true,
+#define CASE(name, venue) cmocka_unit_test(name),
+
+static void none_is_left_out(void **state)
+{
+    (void)state;
+    static const bool attacked[SL_VENUE_EXTERNAL] = {VENUES(ATTACKED)};
+    for (int venue = SL_VENUE_NONE + 1; venue < SL_VENUE_EXTERNAL; venue++) {
+        if (!attacked[venue]) {
+            fail_msg("%s is not among the venues of this file", sl_venue_name((sl_venue)venue));
+        }
+    }
+}
+
+SL_TEST_MAIN(VENUES(CASE) cmocka_unit_test(none_is_left_out))

@@ -43,6 +43,11 @@ static const venue_case messages[] = {
      0, "! subscribed #1 status\n"},
     {"{\"method\":\"unsubscribe\",\"result\":{\"channel\":\"trade\",\"symbol\":\"BTC/USD\"},\"success\":true}", 0,
      "! unsubscribed trades BTC-USD\n"},
+    {"{\"error\":\"Currency pair not supported PIRATE/USD\",\"method\":\"subscribe\",\"success\":false,\"symbol\":"
+     "\"PIRATE/USD\"}",
+     0, "! refused for good ?PIRATE/USD \"Currency pair not supported PIRATE/USD\"\n"},
+    {"{\"error\":\"EAPI:Rate limit exceeded\",\"method\":\"subscribe\",\"success\":false}", 0,
+     "! rate limited \"EAPI:Rate limit exceeded\"\n"},
     {"{\"error\":\"Currency pair not supported FOO/USD\",\"method\":\"subscribe\",\"req_id\":7,\"success\":false,"
      "\"symbol\":\"FOO/USD\"}",
      0, "! refused for good #7 ?FOO/USD \"Currency pair not supported FOO/USD\"\n"},

@@ -119,6 +119,10 @@ static const venue_case messages[] = {
      "Please use the correct URL\"\n"},
     {"{\"event\":\"error\",\"id\":\"5\",\"code\":\"60012\",\"msg\":\"Invalid request\"}", 0,
      "! refused for good #5 code=60012 \"Invalid request\"\n"},
+    {"{\"id\":\"6\",\"event\":\"error\",\"code\":\"60011\",\"msg\":\"Please log in\"}", 0,
+     "! refused for good #6 code=60011 \"Please log in\"\n"},
+    {"{\"event\":\"error\",\"msg\":\"VIP4 and above\",\"code\":\"60030\"}", 0,
+     "! refused for good code=60030 \"VIP4 and above\"\n"},
     {"{\"event\":\"error\",\"code\":\"64004\",\"msg\":\"Subscribe timeout\"}", 0,
      "! refused code=64004 \"Subscribe timeout\"\n"},
     {"{\"event\":\"error\",\"code\":\"60014\",\"msg\":\"Requests too frequent\"}", 0,
@@ -296,7 +300,10 @@ static const venue_case lists[] = {
      "USDT\","
      "\"instType\":\"SPOT\",\"lotSz\":\"0.000001\",\"quoteCcy\":\"USDT\",\"settleCcy\":\"\",\"state\":\"live\","
      "\"tickSz\":\"0.01\","
-     "\"uly\":\"\"},{\"baseCcy\":\"\",\"ctMult\":\"1\",\"ctVal\":\"100\",\"ctValCcy\":\"USD\",\"expTime\":"
+     "\"uly\":\"\"},{\"baseCcy\":\"SLX\",\"quoteCcy\":\"USDT\",\"instId\":\"LISTING-SPOT-SLX-USDT\",\"instType\":"
+     "\"SPOT\","
+     "\"lotSz\":\"\",\"tickSz\":\"\",\"state\":\"preopen\"},"
+     "{\"baseCcy\":\"\",\"ctMult\":\"1\",\"ctVal\":\"100\",\"ctValCcy\":\"USD\",\"expTime\":"
      "\"1800000000000\","
      "\"instId\":"
      "\"BTC-USD-SWAP\",\"instType\":\"SWAP\",\"lotSz\":\"1\",\"settleCcy\":\"BTC\",\"state\":\"live\",\"tickSz\":\"0."
@@ -352,6 +359,7 @@ static void what_answers_tell(void **state)
     }
     assert_non_null(sl_instruments_find_name(kit.instruments, SL_VENUE_OKX, "ETH-USD-ETH-20220527"));
     assert_non_null(sl_instruments_find_name(kit.instruments, SL_VENUE_OKX, "ETH-USDT"));
+    assert_null(sl_instruments_find_name(kit.instruments, SL_VENUE_OKX, "SLX-USDT")); /* only announced */
     const sl_instrument *swap = sl_instruments_find(kit.instruments, SL_VENUE_OKX, "BTC-USD-SWAP", 12);
     assert_non_null(swap);
     assert_string_equal(swap->name, "BTC-USD-BTC"); /* though it will be delisted at a known time */

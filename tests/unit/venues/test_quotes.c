@@ -197,6 +197,16 @@ static void okx_tickers(void **state)
     assert_int_equal(decode(SL_VENUE_OKX, SL_REQUEST_BEST, ltc, text, &heard, &answer), 0);
     expect(heard.events[0].as.best.bid.quantity, "5");
     assert_false(answer.more);
+    const sl_instrument *new = instrument(SL_VENUE_OKX, "VANA-USDT-SWAP", SL_INSTRUMENT_PERPETUAL);
+    static const char untraded[] =
+        "{\"code\":\"0\",\"msg\":\"\",\"data\":[{\"instType\":\"SWAP\",\"instId\":\"VANA-USDT-SWAP\",\"last\":\"\","
+        "\"lastSz\":\"0\",\"askPx\":\"25\",\"askSz\":\"1000\",\"bidPx\":\"22.827\",\"bidSz\":\"21\",\"open24h\":\"\","
+        "\"high24h\":\"\",\"low24h\":\"\",\"volCcy24h\":\"0\",\"vol24h\":\"0\",\"ts\":\"1734408027222\"}]}";
+    assert_int_equal(decode(SL_VENUE_OKX, SL_REQUEST_TICKER, NULL, untraded, &heard, &answer), 0);
+    assert_int_equal(heard.count, 1);
+    assert_ptr_equal(heard.events[0].instrument, new);
+    assert_int_equal(heard.events[0].as.ticker.last.mantissa, 0);
+    expect(heard.events[0].as.ticker.bid.price, "22.827");
     assert_int_equal(
         decode(SL_VENUE_OKX, SL_REQUEST_FUNDING, ltc,
                "{\"code\":\"0\",\"data\":[{\"fundingRate\":\"0.0000182221218054\",\"fundingTime\":"
@@ -239,6 +249,16 @@ static void bitstamp_tickers(void **state)
                             "{\"status\":\"error\",\"reason\":\"Rate limit\",\"code\":\"400.002\"}", &heard, &answer),
                      SL_EAGAIN);
     assert_true(answer.rate_limited);
+    const sl_instrument *perpetual = instrument(SL_VENUE_BITSTAMP, "btcusd-perp", SL_INSTRUMENT_PERPETUAL);
+    assert_int_equal(
+        decode(SL_VENUE_BITSTAMP, SL_REQUEST_TICKER, NULL,
+               "[{\"timestamp\":\"1643640186\",\"last\":\"2211\",\"market\":\"BTC/USD\",\"pair\":\"BTC/USD\"},"
+               "{\"timestamp\":\"1643640187\",\"last\":\"2212\",\"market\":\"BTC/USD-PERP\"}]",
+               &heard, &answer),
+        0);
+    assert_int_equal(heard.count, 2);
+    assert_ptr_equal(heard.events[0].instrument, btc);
+    assert_ptr_equal(heard.events[1].instrument, perpetual);
 }
 
 /* A row that cannot be read harms no other, and the answer is said to be bad. */

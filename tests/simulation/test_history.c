@@ -193,6 +193,18 @@ static int walk_candles(struct play *play, size_t from, size_t to)
     return 0;
 }
 
+/* Years of weeks, of which the last one has trades. */
+static int walk_weeks(struct play *play)
+{
+    struct sl_history_wish wish = wish_for(play);
+    wish.feed = SL_FEED_CANDLES;
+    wish.interval_ns = 7 * SL_MINUTES(24 * 60);
+    wish.to_time_ns = sl_now_wall();
+    wish.from_time_ns = wish.to_time_ns - 150 * wish.interval_ns;
+    CHECK(sl_history_walk(&play->options, &wish, "") == 0);
+    return 0;
+}
+
 static bool is_bybit(sl_venue venue)
 {
     return venue >= SL_VENUE_BYBIT_SPOT && venue <= SL_VENUE_BYBIT_INVERSE;
@@ -224,6 +236,7 @@ static int look_back(struct play *play)
     bool bybit = is_bybit(play->venue), binance = play->venue <= SL_VENUE_BINANCE_COINM;
     CHECK(count > 3000);
     SL_TRY(walk_candles(play, count / 4, count * 3 / 4));
+    SL_TRY(play->venue == SL_VENUE_BINANCE_COINM ? walk_weeks(play) : 0);
     if (play->fault != SL_FAULT_NONE) {
         const struct sl_fault_order order = {.fault = play->fault, .count = 3};
         SL_TRY(sl_simulated_order(play->exchange, &order));
@@ -331,6 +344,7 @@ static void history_of(sl_venue venue, sl_fault fault)
 
 HISTORY_OF(binance, SL_VENUE_BINANCE_SPOT)
 HISTORY_OF(usdm, SL_VENUE_BINANCE_USDM)
+HISTORY_OF(coinm, SL_VENUE_BINANCE_COINM)
 HISTORY_OF(coinbase, SL_VENUE_COINBASE)
 HISTORY_OF(kraken, SL_VENUE_KRAKEN)
 HISTORY_OF(bybit, SL_VENUE_BYBIT_SPOT)
@@ -338,6 +352,6 @@ HISTORY_OF(bybit_linear, SL_VENUE_BYBIT_LINEAR)
 HISTORY_OF(okx, SL_VENUE_OKX)
 HISTORY_OF(bitstamp, SL_VENUE_BITSTAMP)
 
-SL_TEST_MAIN(cmocka_unit_test(history_binance), cmocka_unit_test(history_usdm), cmocka_unit_test(history_coinbase),
-             cmocka_unit_test(history_kraken), cmocka_unit_test(history_bybit), cmocka_unit_test(history_bybit_linear),
-             cmocka_unit_test(history_okx), cmocka_unit_test(history_bitstamp))
+SL_TEST_MAIN(cmocka_unit_test(history_binance), cmocka_unit_test(history_usdm), cmocka_unit_test(history_coinm),
+             cmocka_unit_test(history_coinbase), cmocka_unit_test(history_kraken), cmocka_unit_test(history_bybit),
+             cmocka_unit_test(history_bybit_linear), cmocka_unit_test(history_okx), cmocka_unit_test(history_bitstamp))

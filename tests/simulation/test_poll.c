@@ -411,7 +411,7 @@ static int count_replayed(void *arg, const sl_market_event *event)
     return 0;
 }
 
-static uint64_t replay(const char *path)
+static uint64_t replay(const char *path, uint64_t bad)
 {
     uint64_t events = 0;
     sl_replay *replay = NULL;
@@ -422,7 +422,8 @@ static uint64_t replay(const char *path)
         code = sl_replay_next(replay);
     }
     assert_int_equal(code, 0);
-    assert_int_equal(sl_replay_get_stats(replay)->bad, 0);
+    assert_int_equal(sl_replay_get_stats(replay)->bad, bad);
+    assert_int_equal(sl_replay_get_stats(replay)->added, 0); /* the list was taken */
     sl_replay_close(replay);
     return events;
 }
@@ -445,7 +446,7 @@ static void answers_are_recorded(void **state)
                           .conduct = count_events};
         play(&rig);
         assert_true(rig.events >= 20);
-        assert_int_equal(replay(path), rig.events);
+        assert_int_equal(replay(path, 0), rig.events);
         scratch_folder_remove(&folder);
     }
 }
@@ -697,8 +698,74 @@ static void a_bad_row_harms_no_other(void **state)
     play(&rig);
 }
 
+/* ---- the list of instruments ---- */
+
+#define LISTED(symbol, tick)                                                                                           \
+    "{\"symbol\":\"" symbol "USDT\",\"status\":\"TRADING\",\"baseAsset\":\"" symbol                                    \
+    "\",\"quoteAsset\":\"USDT\",\"filters\":[{\"filterType\":\"PRICE_FILTER\",\"tickSize\":\"" tick "\"}]}"
+
+/* The second list has a row that cannot be read, and is without A; the third is without B, too; the fourth is none. */
+static int say_lists(void *arg, sl_http_exchange *exchange)
+{
+    static const char *const texts[] = {
+        "{\"symbols\":[" LISTED("A", "0.1") "," LISTED("B", "0.1") "," LISTED("C", "0.1") "]}",
+        "{\"symbols\":[" LISTED("B", "none") "," LISTED("C", "0.1") "," LISTED("D", "0.1") "]}",
+        "{\"symbols\":[" LISTED("C", "0.1") "," LISTED("D", "0.1") "]}", "{\"symbols\":[7]}"};
+    struct rig *rig = arg;
+    if (strstr(sl_http_target(exchange->request), "exchangeInfo") == NULL) {
+        return sl_http_respond(exchange, 200, "application/json", ROW("CUSDT", "1.50"), strlen(ROW("CUSDT", "1.50")));
+    }
+    const char *text = texts[rig->events < 3 ? rig->events : 3];
+    rig->events++;
+    return sl_http_respond(exchange, 200, "application/json", text, strlen(text));
+}
+
+static bool is_listed(const struct rig *rig, const char *symbol)
+{
+    const sl_instrument *found =
+        sl_instruments_find(sl_program_instruments(rig->rig.parts), SL_VENUE_BINANCE_SPOT, symbol, strlen(symbol));
+    return found != NULL && found->status == SL_STATUS_TRADING;
+}
+
+static int see_lists(struct rig *rig)
+{
+    static const struct {
+        const char *listed;
+        uint64_t letters;
+    } seen[] = {{"ABC", 0}, {"ABCD", 1}, {"CD", 1}, {"CD", 2}};
+    const struct sl_dead_letter_stats *letters = sl_dead_letters_get_stats(sl_program_dead_letters(rig->rig.parts));
+    for (size_t at = 0; at < 4; at++) {
+        assert_int_equal(rig->events, at + 1);
+        assert_int_equal(letters->bad, seen[at].letters);
+        for (char symbol[] = "AUSDT"; symbol[0] <= 'D'; symbol[0]++) {
+            assert_int_equal(is_listed(rig, symbol), strchr(seen[at].listed, symbol[0]) != NULL);
+        }
+        SL_TRY(sl_sleep(at < 3 ? SL_ACCESS_REFRESH : 0));
+    }
+    return 0;
+}
+
+/* What such a row was to be is not known: nothing is taken for delisted. */
+static void a_list_with_a_bad_row_is_taken(void **state)
+{
+    (void)state;
+    char path[SCRATCH_PATH_MAX + 16];
+    struct scratch_folder folder = scratch_folder_make();
+    (void)snprintf(path, sizeof path, "%s/polls.slr", folder.path);
+    struct rig rig = {.rig.venue = SL_VENUE_BINANCE_SPOT,
+                      .rig.instruments = 1,
+                      .rig.answer = say_lists,
+                      .rig.record = path,
+                      .service = "instruments: [\"*\"], channel: best, interval: 60s",
+                      .conduct = see_lists};
+    play(&rig);
+    assert_true(replay(path, 2) > 0);
+    scratch_folder_remove(&folder);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(a_truncated_body_is_a_dead_letter), cmocka_unit_test(a_cut_connection_costs_no_turn),
-             cmocka_unit_test(a_bad_row_harms_no_other), cmocka_unit_test(missing_memory_is_survived),
+             cmocka_unit_test(a_bad_row_harms_no_other), cmocka_unit_test(a_list_with_a_bad_row_is_taken),
+             cmocka_unit_test(missing_memory_is_survived),
              cmocka_unit_test(twenty_thousand_instruments_use_the_permitted_rate),
              cmocka_unit_test(all_at_once_where_that_costs_less), cmocka_unit_test(few_are_asked_for_one_by_one),
              cmocka_unit_test(each_channel_is_decoded), cmocka_unit_test(a_refusal_is_obeyed_for_as_long_as_it_says),

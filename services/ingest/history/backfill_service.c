@@ -78,6 +78,8 @@ static int plan_feed(struct sl_program_service *service, const struct sl_history
 
 static int plan(struct sl_program_service *service, const sl_instrument *instrument)
 {
+    sl_auto(sl_config) *config = sl_config_ref(service->config); /* there may be another one before there is room */
+    (void)config;
     const struct sl_conf_backfill *conf = conf_of(service);
     int64_t now = sl_now_wall(), from = 0, to = now;
     if (!sl_conf_time_parse(conf->from, now, &from) || (conf->to != NULL && !sl_conf_time_parse(conf->to, now, &to))) {

@@ -140,6 +140,7 @@ int sl_gap_fill_open(sl_scope *scope, struct sl_program_service *service, const 
     fill->worker.service = service;
     fill->worker.stream = stream;
     fill->worker.resolve = resolve;
+    fill->worker.priority = sl_conf_service(service->variant)->priority - SL_CONF_PRIORITY_NORMAL;
     sl_event_init(&fill->more);
     *ret_fill = fill; /* also after a failure: its tasks may have begun */
     return open_in(scope, fill);

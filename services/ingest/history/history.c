@@ -377,12 +377,14 @@ static int walk_trades(struct walk *walk, const char *progress)
 static int walk_candles(struct walk *walk, const char *progress)
 {
     const struct sl_history_wish *wish = walk->wish;
-    sl_time span = SL_HISTORY_CANDLES * wish->interval_ns;
+    int64_t most = SL_HISTORY_SPAN / wish->interval_ns;
+    int64_t rows = most < 1 ? 1 : most < SL_HISTORY_CANDLES ? most : SL_HISTORY_CANDLES;
+    sl_time span = rows * wish->interval_ns;
     int64_t from = progress[0] == 't' ? strtoll(progress + 1, NULL, 10) : wish->from_time_ns;
     from -= from % wish->interval_ns;
     while (from < wish->to_time_ns) {
         sl_venue_request request = request_for(walk);
-        request.limit = SL_HISTORY_CANDLES;
+        request.limit = (uint32_t)rows;
         request.from_time_ns = from;
         request.to_time_ns = from + span < wish->to_time_ns ? from + span : wish->to_time_ns;
         SL_TRY(fetch(walk, &request));

@@ -25,8 +25,9 @@ extern "C" {
 /* Pages of one walk, at most. */
 #define SL_HISTORY_PAGES_MAX 100000
 
-/* Candles that are asked for at once: what every venue gives. */
+/* Candles that are asked for at once, and of how much time: what every venue gives (Binance's COIN-M no more days). */
 #define SL_HISTORY_CANDLES 100
+#define SL_HISTORY_SPAN (200 * SL_MINUTES(24 * 60))
 
 /* As `to_id`: to the newest that there is. */
 #define SL_HISTORY_NEWEST INT64_MAX

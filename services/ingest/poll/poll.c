@@ -64,7 +64,9 @@ struct worker {
     struct sl_poll_item *item;
     bool unknown; /* the venue does not know the instrument */
     size_t given; /* events of this page */
-    char *text;   /* for hashes of events */
+    int bad_row;  /* what was wrong with the last row of this page that could not be read; 0: nothing */
+    int64_t received_ns;
+    char *text; /* for hashes of events */
     size_t text_bytes;
     char url[URL_BYTES], recorded[URL_BYTES + SL_SYMBOL_MAX + 64];
 };
@@ -176,6 +178,22 @@ static int failed(struct poll *poll, sl_poll_failure failure, int code)
     return code;
 }
 
+static void put_aside(struct worker *worker, const char *text, size_t size_bytes, int code)
+{
+    sl__service_bad(worker->poll->service, &(struct sl_bad_message){.text = text,
+                                                                    .size_bytes = size_bytes,
+                                                                    .receive_time_ns = worker->received_ns,
+                                                                    .code = code,
+                                                                    .problem = sl_venue_problem(worker->decoder)});
+}
+
+static void on_bad_row(void *arg, const char *text, size_t size_bytes, int code)
+{
+    struct worker *worker = arg;
+    worker->bad_row = code;
+    put_aside(worker, text, size_bytes, code);
+}
+
 /* A body that is no answer of the venue's: 0 when it was no failure of the body after all. */
 static int judge(struct worker *worker, const sl_response *response, const sl_venue_message *message, int code,
                  const sl_venue_answer *answer)
@@ -193,13 +211,11 @@ static int judge(struct worker *worker, const sl_response *response, const sl_ve
         return failed(poll, SL_POLL_FAILED_STATUS, sl_fail(SL_EPROTO, "%s: HTTP status %d", of, status));
     }
     if (code < 0) {
-        struct sl_bad_message bad = {.text = message->text,
-                                     .size_bytes = message->size_bytes,
-                                     .receive_time_ns = message->receive_time_ns,
-                                     .code = code,
-                                     .problem = sl_venue_problem(worker->decoder)};
-        sl__service_bad(poll->service, &bad);
-        code = failed(poll, SL_POLL_FAILED_BODY, sl_fail(code, "%s: %s", of, bad.problem));
+        put_aside(worker, message->text, message->size_bytes, code);
+    }
+    if (code < 0 || worker->bad_row < 0) {
+        code = code < 0 ? code : worker->bad_row;
+        code = failed(poll, SL_POLL_FAILED_BODY, sl_fail(code, "%s: %s", of, sl_venue_problem(worker->decoder)));
         return worker->given > 0 ? 0 : code; /* one bad row among many is no reason to come later */
     }
     return 0;
@@ -268,8 +284,10 @@ static int ask_page(struct worker *worker, const sl_venue_request *request, sl_v
         worker->decoder->output_code = code;
         return code;
     }
-    sl_venue_output output = {.arg = worker, .event = on_event};
+    sl_venue_output output = {.arg = worker, .event = on_event, .bad_row = on_bad_row};
     worker->given = 0;
+    worker->bad_row = 0;
+    worker->received_ns = message.receive_time_ns;
     code = sl_venue_decode_rest(worker->decoder, request, &message, &output, NULL, ret_answer);
     worker->unknown = ret_answer->no_symbol && request->instrument != NULL;
     return judge(worker, response, &message, code, ret_answer);

@@ -12,10 +12,10 @@
 #include "sluice/runtime.h"
 #include "sluice/supervisor.h"
 
-/* Between two lives of a service that failed. */
 /* Between attempts to start a part for which there is no memory. */
 #define START_AGAIN SL_SECONDS(1)
 
+/* Between two lives of a service that failed. */
 static const struct sl_backoff service_backoff = {.initial = SL_SECONDS(1), .max = SL_SECONDS(30)};
 
 /* ---- sinks ---- */
@@ -339,6 +339,7 @@ static int prepare_service(void *arg, const struct sl_reload_entry *entry, void 
     service->variant = entry->new_value;
     service->number = parts->last_service++ % SL_PROGRAM_PARTS_MAX;
     service->made = ++parts->last_made;
+    service->began_ns = sl_now_wall();
     sl_event_init(&service->changed);
     *ret_prepared = service;
     return 0;

@@ -56,9 +56,6 @@ int sl__service_run(void *arg)
     SL_TRY(sl_fanout_new(&service->fanout));
     int code = sl__program_attach(service->parts, service);
     code = code == 0 ? service->kind->run(service) : code;
-    if (service->access != NULL) {
-        sl_access_unwatch(service->access, service);
-    }
     if (code < 0 && code != SL_ECANCELED) { /* for people: the supervisor starts it again */
         sl__service_describe(code, service->problem, sizeof service->problem);
         sl_log_with(SL_LOG_WARNING, "a service failed; it is started again", sl_field_text("service", service->name),
@@ -71,16 +68,19 @@ int sl__service_run(void *arg)
 
 /* ---- the venue and its instruments ---- */
 
+static int list_instruments(struct sl_program_service *service)
+{
+    bool records = sl_program_recording(service->parts) != NULL;
+    return sl_access_list(service->access,
+                          &(struct sl_access_watcher){.arg = service,
+                                                      .answer = records ? sl__service_record_answer : NULL,
+                                                      .bad = sl__service_bad});
+}
+
 int sl__service_reach(struct sl_program_service *service)
 {
     SL_TRY(sl__program_access(service->parts, service));
-    if (sl_program_recording(service->parts) != NULL) {
-        sl_access_watch(service->access, sl__service_record_answer, service);
-    }
-    if (sl_access_get_stats(service->access)->lists > 0) {
-        return 0;
-    }
-    int code = sl_access_list(service->access);
+    int code = sl_access_get_stats(service->access)->lists > 0 ? 0 : list_instruments(service);
     return code < 0 ? code : 0;
 }
 
@@ -194,7 +194,7 @@ int sl__service_keep_choosing(struct sl_program_service *service,
         SL_TRY(choose(service, follow));
         bool list = false;
         SL_TRY(wait_for_news(service, &list));
-        int code = list ? sl_access_list(service->access) : 0;
+        int code = list ? list_instruments(service) : 0;
         if (code == SL_ECANCELED || code == SL_ENOMEM) {
             return code;
         }
@@ -243,19 +243,36 @@ void sl__service_saw(struct sl_program_service *service, const sl_market_event *
     }
 }
 
+/* How many trades the ids around a gap say are missing; 0 where ids do not follow each other, or one is not known. */
+static uint64_t count_between(const sl_market_event *event)
+{
+    const sl_gap *gap = &event->as.gap;
+    const sl_venue_driver *driver = sl_venue_driver_of(event->instrument->venue);
+    if (event->feed == SL_FEED_DEPTH || driver == NULL || !driver->consecutive_trades || gap->from_id <= 0 ||
+        gap->to_id <= gap->from_id) {
+        return 0;
+    }
+    return (uint64_t)(gap->to_id - gap->from_id - 1);
+}
+
+static void count_gap(struct sl_program_service *service, const sl_market_event *event)
+{
+    const sl_gap *gap = &event->as.gap;
+    sl__program_note_gap(service->parts, service->name, event);
+    if (!gap->healed) {
+        service->gaps++;
+        service->missing += count_between(event);
+    } else if (gap->seen_time_ns >= service->began_ns) { /* else another life, or process, has counted them */
+        service->filled += count_between(event);
+    }
+}
+
 int sl__service_give(struct sl_program_service *service, const sl_market_event *event)
 {
     service->events++;
     service->trades += event->kind == SL_EVENT_TRADE;
     if (event->kind == SL_EVENT_GAP) {
-        sl__program_note_gap(service->parts, service->name, event);
-    }
-    if (event->kind == SL_EVENT_GAP) {
-        const sl_gap *gap = &event->as.gap;
-        bool trades = event->feed != SL_FEED_DEPTH && gap->from_id > 0 && gap->to_id > gap->from_id; /* 0: not known */
-        uint64_t between = trades ? (uint64_t)(gap->to_id - gap->from_id - 1) : 0;
-        service->gaps += !gap->healed;
-        *(gap->healed ? &service->filled : &service->missing) += between;
+        count_gap(service, event);
     }
     sl_tap_pass(sl_program_tap(service->parts), event);
     int code = sl_fanout_write(service->fanout, event);
@@ -290,8 +307,9 @@ int sl__service_record_answer(void *arg, const char *url, const char *text, size
     return sl__service_record(arg, 0, &line);
 }
 
-void sl__service_bad(struct sl_program_service *service, const struct sl_bad_message *message)
+void sl__service_bad(void *arg, const struct sl_bad_message *message)
 {
+    struct sl_program_service *service = arg;
     const struct sl_conf_market *market = sl_conf_market(service->variant);
     (void)snprintf(service->problem, sizeof service->problem, "%s", message->problem);
     sl_venue venue = market == NULL ? SL_VENUE_NONE : sl_access_venue(market->venue);

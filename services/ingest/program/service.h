@@ -114,6 +114,7 @@ struct sl_program_service {
     uint64_t chosen; /* as of this generation of sl_replicas_follows() */
     uint64_t events, trades, gaps, missing;
     uint64_t filled;         /* of the missing trades: they came later */
+    int64_t began_ns;        /* sl_now_wall(): gaps that were seen before are not among the missing ones */
     sl_time last_event_at;   /* sl_now(); 0: none came */
     struct sl_histogram lag; /* from the venue's sending to our receiving */
     struct sl_service_recent lag_recent;
@@ -177,8 +178,8 @@ SL_MUST_CHECK int sl__service_record(const struct sl_program_service *service, u
 SL_MUST_CHECK int sl__service_record_answer(void *service, const char *url, const char *text, size_t size_bytes,
                                             int64_t receive_time_ns);
 
-/* A message that could not be used: into the dead letters, the first of its like into the log. */
-void sl__service_bad(struct sl_program_service *service, const struct sl_bad_message *message);
+/* A message, or a row of it, that could not be used: into the dead letters, the first of its like into the log. */
+void sl__service_bad(void *service, const struct sl_bad_message *message);
 
 /* Writes the deepest message of the current error, or the code's text. */
 void sl__service_describe(int code, char *text, size_t size_bytes);

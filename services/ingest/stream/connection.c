@@ -158,12 +158,12 @@ int sl_connection_new(const struct sl_connection_options *options, sl_connection
                                            .expect = options->output.expect == NULL ? NULL : on_expected};
     sl_event_init(&connection->changed);
     sl_event_init(&connection->idle);
-    SL_TRY(sl_subscriptions_new(options->driver, &connection->subscriptions));
     sl_venue_decoder_options decoder = {.venue = options->driver->venue,
                                         .instruments = options->instruments,
                                         .connection = options->number,
                                         .message_max_bytes = options->message_bytes_max};
     SL_TRY(sl_venue_decoder_new(&decoder, &connection->decoder));
+    SL_TRY(sl_subscriptions_new(options->driver, connection->decoder, &connection->subscriptions));
     *ret_connection = connection;
     connection = NULL;
     return 0;

@@ -75,10 +75,27 @@ static bool same_level(const sl_level *a, const sl_level *b)
     return sl_decimal_equal(a->price, b->price) && sl_decimal_equal(a->quantity, b->quantity);
 }
 
-/* The top of the book, when it is another than the one that was given out last. */
-static int give_best(struct sl_program_service *service, const sl_market_event *event)
+/* The first of a side's levels, which a snapshot may have in any order. */
+static sl_level first_of(const sl_level *levels, size_t count, sl_side side)
 {
-    struct market *market = service->life;
+    sl_level first = count == 0 ? (sl_level){{0, 0}, {0, 0}} : levels[0];
+    for (size_t at = 1; at < count; at++) {
+        int order = sl_decimal_compare(levels[at].price, first.price);
+        first = (side == SL_SIDE_BUY ? order > 0 : order < 0) ? levels[at] : first;
+    }
+    return first;
+}
+
+/* The top of the book: 1, or 0 when it is not whole. While a snapshot is given out the book is not yet. */
+static int top_of(const struct market *market, const sl_market_event *event, sl_best *ret_top)
+{
+    if (event->kind == SL_EVENT_BOOK_SNAPSHOT) {
+        const sl_levels *levels = &event->as.snapshot.levels;
+        *ret_top = (sl_best){.update_id = event->as.snapshot.last_id,
+                             .bid = first_of(levels->bids, levels->bid_count, SL_SIDE_BUY),
+                             .ask = first_of(levels->asks, levels->ask_count, SL_SIDE_SELL)};
+        return 1;
+    }
     bool stale = false;
     const sl_book *book = sl_books_find(sl_stream_books(market->stream), event->instrument, &stale);
     if (book == NULL || stale) {
@@ -86,20 +103,27 @@ static int give_best(struct sl_program_service *service, const sl_market_event *
     }
     const sl_level none = {{0, 0}, {0, 0}};
     const sl_level *bid = sl_book_best(book, SL_SIDE_BUY), *ask = sl_book_best(book, SL_SIDE_SELL);
+    *ret_top = (sl_best){
+        .update_id = event->as.delta.last_id, .bid = bid == NULL ? none : *bid, .ask = ask == NULL ? none : *ask};
+    return 1;
+}
+
+/* The top of the book, when it is another than the one that was given out last. */
+static int give_best(struct sl_program_service *service, const sl_market_event *event)
+{
+    struct market *market = service->life;
     struct best *best = NULL;
-    SL_TRY(best_of(market, event->instrument, &best));
-    sl_best now = {.update_id =
-                       event->kind == SL_EVENT_BOOK_DELTA ? event->as.delta.last_id : event->as.snapshot.last_id,
-                   .bid = bid == NULL ? none : *bid,
-                   .ask = ask == NULL ? none : *ask};
-    if (best->given && same_level(&now.bid, &best->last.bid) && same_level(&now.ask, &best->last.ask)) {
-        return 0;
-    }
     sl_market_event top = *event;
     top.kind = SL_EVENT_BEST;
-    top.as.best = now;
+    if (top_of(market, event, &top.as.best) == 0) {
+        return 0;
+    }
+    SL_TRY(best_of(market, event->instrument, &best));
+    if (best->given && same_level(&top.as.best.bid, &best->last.bid) && same_level(&top.as.best.ask, &best->last.ask)) {
+        return 0;
+    }
     SL_TRY(sl__service_give(service, &top));
-    best->last = now;
+    best->last = top.as.best;
     best->given = true;
     return 0;
 }
@@ -119,10 +143,11 @@ static int on_event(void *arg, const sl_market_event *event)
         }
         return 0;
     }
+    bool top = book->emit != SL_CONF_EMIT_DELTAS; /* while a sink makes it wait the configuration may go */
     if (book->emit != SL_CONF_EMIT_TOP) {
         SL_TRY(sl__service_give(service, event));
     }
-    return book->emit != SL_CONF_EMIT_DELTAS ? give_best(service, event) : 0;
+    return top ? give_best(service, event) : 0;
 }
 
 static int on_bad(void *arg, const struct sl_bad_message *message)
@@ -271,6 +296,15 @@ static void retry_of(const struct sl_program_service *service, struct sl_backoff
     *ret_stable = retry == NULL ? STABLE_AFTER : retry->stable_after == 0 ? SL_NEVER : retry->stable_after;
 }
 
+/* While it is not followed somebody else may give out others, or nobody does: then the first one is news. */
+static void forget_bests(const struct market *market, const sl_instruments *table)
+{
+    for (size_t at = 0; at < market->best_count; at++) {
+        struct best *best = &market->bests[at];
+        best->given = best->given && sl_stream_follows(market->stream, sl_instruments_at(table, at));
+    }
+}
+
 /* Told of all: what is wanted is followed, what is not is left; the rest goes on untouched. */
 static int follow(struct sl_program_service *service, const sl_instrument *instrument, bool wanted)
 {
@@ -286,6 +320,7 @@ static int follow(struct sl_program_service *service, const sl_instrument *instr
     retry_of(service, &backoff, &stable_after);
     SL_TRY(sl_stream_set_retry(market->stream, &backoff, stable_after));
     SL_TRY(sl_stream_set(market->stream, &all, NULL));
+    forget_bests(market, sl_program_instruments(service->parts));
     return go_on(service, count);
 }
 

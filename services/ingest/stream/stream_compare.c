@@ -12,6 +12,9 @@
 #define MUTE_MAX 32
 #define RENEWALS_MAX 6
 
+_Static_assert(SL_STREAM_MUTE_EVENTS <= SL_SUBSCRIPTION_LAST,
+               "as many are remembered as tell that another one is mute");
+
 /* What is silent on one leg. By numbers: whatever waits for a sink may find that it is gone. */
 struct mute {
     unsigned shard; /* from 1 */
@@ -31,7 +34,7 @@ static sl_time silent_since(const struct leg *leg, const sl_subscription *what,
                             const struct sl_subscription_heard *heard)
 {
     sl_time active = sl__stream_carries_since(leg, what);
-    return active == SL_NEVER || active > heard->last ? active : heard->last;
+    return active == SL_NEVER || active > heard->last[0] ? active : heard->last[0];
 }
 
 /* The most that any leg brought of it since the last comparison. */
@@ -164,12 +167,15 @@ bool sl__stream_is_mute(const struct leg *leg, const struct leg *ended, const sl
 {
     struct sl_subscription_heard *heard = sl_connection_heard(leg->connection, what);
     const struct sl_subscription_heard *other = sl_connection_heard(ended->connection, what);
-    if (heard == NULL || other == NULL || heard->events > 0) {
+    if (heard == NULL || other == NULL) {
         return false;
     }
     sl_time since = silent_since(leg, what, heard);
-    bool mute = since != SL_NEVER && sl_now() - since >= SL_STREAM_PATIENCE && other->last > since &&
-                heard->missed + other->events >= SL_STREAM_MUTE_EVENTS;
-    heard->told = heard->told || mute;
+    bool mute = since != SL_NEVER && other->last[SL_STREAM_MUTE_EVENTS - 1] >= sl_time_add(since, SL_STREAM_PATIENCE);
+    if (mute) { /* nobody is left to be compared with: it will be made anew all the same */
+        heard->told = true;
+        heard->missed = SL_STREAM_MUTE_EVENTS;
+        heard->events = 0; /* they came before */
+    }
     return mute;
 }

@@ -37,12 +37,14 @@ struct batch {
 
 struct sl_subscriptions {
     const sl_venue_driver *driver;
+    const sl_venue_decoder *decoder;
     struct batch batch;
     struct record *records;
     uint32_t *heads; /* as many as `capacity`: the first record of the instruments whose index ends so; NONE */
     size_t count, capacity;
     int64_t last_request_id;
     bool connected;
+    bool greeted; /* the connection was told what it is told first */
     sl_rates rates;
     sl_subscriptions_stats stats;
 };
@@ -59,13 +61,15 @@ static int reset_rates(sl_subscriptions *subscriptions)
     return sl_rates_init(&subscriptions->rates, &rate, limits->messages > 0 ? 1 : 0);
 }
 
-int sl_subscriptions_new(const sl_venue_driver *driver, sl_subscriptions **ret_subscriptions)
+int sl_subscriptions_new(const sl_venue_driver *driver, const sl_venue_decoder *decoder,
+                         sl_subscriptions **ret_subscriptions)
 {
     sl_subscriptions *subscriptions = sl_calloc(1, sizeof *subscriptions);
     if (subscriptions == NULL) {
         return sl_fail(SL_ENOMEM, "out of memory for subscriptions");
     }
     subscriptions->driver = driver;
+    subscriptions->decoder = decoder;
     int code = reset_rates(subscriptions);
     if (code < 0) {
         sl_free(subscriptions);
@@ -234,8 +238,9 @@ static bool is_one_channel(const sl_subscriptions *subscriptions, const sl_subsc
 {
     char texts[2][NAMED_BYTES];
     size_t sizes[2] = {0, 0};
-    int one = subscriptions->driver->subscribe(a, 1, true, 1, texts[0], NAMED_BYTES, &sizes[0]);
-    int other = subscriptions->driver->subscribe(b, 1, true, 1, texts[1], NAMED_BYTES, &sizes[1]);
+    bool off = subscriptions->driver->leave == NULL;
+    int one = subscriptions->driver->subscribe(a, 1, off, 1, texts[0], NAMED_BYTES, &sizes[0]);
+    int other = subscriptions->driver->subscribe(b, 1, off, 1, texts[1], NAMED_BYTES, &sizes[1]);
     return one == 1 && other == 1 && sizes[0] == sizes[1] && memcmp(texts[0], texts[1], sizes[0]) == 0;
 }
 
@@ -295,6 +300,7 @@ int sl_subscriptions_renew(sl_subscriptions *subscriptions, sl_feed feed, const 
 void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected, sl_time now)
 {
     subscriptions->connected = connected;
+    subscriptions->greeted = false;
     int code = reset_rates(subscriptions);
     assert(code == 0); /* they were good when it was made */
     (void)code;
@@ -425,13 +431,44 @@ static void mark_sent(sl_subscriptions *subscriptions, size_t sent, bool off, sl
     }
 }
 
-/* One message for those in the batch: 1, or what the driver says against the first of them. */
+/* The venue sends it no more: it is gone, or asked for anew. */
+static void left(sl_subscriptions *subscriptions, struct record *record, sl_time now)
+{
+    if (record->again) {
+        record->again = false;
+        record->not_before = now;
+        set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
+    } else {
+        drop(subscriptions, record);
+    }
+}
+
+/* The first of the batch is left by what the venue told of it; where it told nothing there is nothing to leave: 0. */
+static int write_leave(sl_subscriptions *subscriptions, int64_t id, sl_time now, char *buffer, size_t capacity,
+                       size_t *ret_size_bytes)
+{
+    const struct batch *batch = &subscriptions->batch;
+    int sent =
+        subscriptions->driver->leave(subscriptions->decoder, &batch->what[0], id, buffer, capacity, ret_size_bytes);
+    if (sent == 0) {
+        left(subscriptions, &subscriptions->records[batch->index[0]], now);
+    }
+    return sent;
+}
+
+/* One message for those in the batch: 1; 0: none was needed; or what the driver says against the first of them. */
 static int write_message(sl_subscriptions *subscriptions, bool off, sl_time now, char *buffer, size_t capacity,
                          size_t *ret_size_bytes)
 {
+    const sl_venue_driver *driver = subscriptions->driver;
     const struct batch *batch = &subscriptions->batch;
     int64_t id = subscriptions->last_request_id + 1;
-    int sent = subscriptions->driver->subscribe(batch->what, batch->count, off, id, buffer, capacity, ret_size_bytes);
+    bool leave = off && driver->leave != NULL;
+    int sent = leave ? write_leave(subscriptions, id, now, buffer, capacity, ret_size_bytes)
+                     : driver->subscribe(batch->what, batch->count, off, id, buffer, capacity, ret_size_bytes);
+    if (leave && sent == 0) {
+        return 0;
+    }
     if (sent <= 0) {
         struct record *first = &subscriptions->records[batch->index[0]];
         subscriptions->stats.refused++;
@@ -441,6 +478,17 @@ static int write_message(sl_subscriptions *subscriptions, bool off, sl_time now,
     subscriptions->last_request_id = id;
     subscriptions->stats.messages++;
     mark_sent(subscriptions, (size_t)sent, off, now);
+    return 1;
+}
+
+/* What the connection is told first: 1, or what the driver says against it, once. */
+static int write_hello(sl_subscriptions *subscriptions, char *buffer, size_t capacity, size_t *ret_size_bytes)
+{
+    subscriptions->greeted = true;
+    int size = subscriptions->driver->hello(buffer, capacity);
+    SL_TRY(size);
+    *ret_size_bytes = (size_t)size;
+    subscriptions->stats.messages++;
     return 1;
 }
 
@@ -459,7 +507,8 @@ int sl_subscriptions_next(sl_subscriptions *subscriptions, sl_time now, char *bu
         collect(subscriptions, SL_SUBSCRIPTION_WANTED, now, ret_when);
     }
     overdue_at(subscriptions, ret_when);
-    if (subscriptions->batch.count == 0) {
+    bool hello = !subscriptions->greeted && subscriptions->driver->hello != NULL;
+    if (subscriptions->batch.count == 0 && !hello) {
         return 0;
     }
     sl_time when = sl_rates_when(&subscriptions->rates, 1, now);
@@ -468,19 +517,12 @@ int sl_subscriptions_next(sl_subscriptions *subscriptions, sl_time now, char *bu
         return 0;
     }
     SL_TRY(sl_rates_try(&subscriptions->rates, 1, now, NULL));
-    return write_message(subscriptions, off, now, buffer, capacity, ret_size_bytes);
-}
-
-/* The venue sends it no more: it is gone, or asked for anew. */
-static void left(sl_subscriptions *subscriptions, struct record *record, sl_time now)
-{
-    if (record->again) {
-        record->again = false;
-        record->not_before = now;
-        set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
-    } else {
-        drop(subscriptions, record);
+    if (hello) {
+        return write_hello(subscriptions, buffer, capacity, ret_size_bytes);
     }
+    int code = write_message(subscriptions, off, now, buffer, capacity, ret_size_bytes);
+    *ret_when = code == 0 ? now : *ret_when; /* there may be more to send */
+    return code;
 }
 
 /* What an answer means for one subscription. */
@@ -633,7 +675,8 @@ void sl_subscriptions_count_event(sl_subscriptions *subscriptions, sl_feed feed,
     struct record *record = find_channel(subscriptions, feed, instrument, interval_ns, SL_SUBSCRIPTION_ACTIVE);
     if (record != NULL) {
         record->heard.events++;
-        record->heard.last = now;
+        memmove(&record->heard.last[1], &record->heard.last[0], sizeof record->heard.last - sizeof(sl_time));
+        record->heard.last[0] = now;
     }
 }
 

@@ -48,8 +48,9 @@ typedef struct sl_subscriptions_stats {
     uint64_t rate_limited; /* asked again because the venue said that there were too many */
 } sl_subscriptions_stats;
 
-/* For a connection to the driver's venue. 0, SL_ENOMEM. */
-SL_MUST_CHECK int sl_subscriptions_new(const sl_venue_driver *driver, sl_subscriptions **ret_subscriptions);
+/* For a connection to the driver's venue; its decoder is borrowed, for leave() of the driver. 0, SL_ENOMEM. */
+SL_MUST_CHECK int sl_subscriptions_new(const sl_venue_driver *driver, const sl_venue_decoder *decoder,
+                                       sl_subscriptions **ret_subscriptions);
 void sl_subscriptions_free(sl_subscriptions *subscriptions);
 SL_AUTO_DECLARE(sl_subscriptions, sl_subscriptions_free)
 
@@ -82,13 +83,16 @@ int sl_subscriptions_notice(sl_subscriptions *subscriptions, const sl_venue_noti
 void sl_subscriptions_seen(sl_subscriptions *subscriptions, sl_feed feed, const sl_instrument *instrument,
                            int64_t interval_ns, sl_time now);
 
+/* Events of a subscription whose times are remembered. */
+#define SL_SUBSCRIPTION_LAST 3
+
 /* What came of a subscription here, for whoever compares connections that carry the same. */
 struct sl_subscription_heard {
-    uint32_t events;   /* since they were compared last */
-    uint32_t missed;   /* what others brought since the last one here */
-    uint32_t renewals; /* since the last one here */
-    bool told;         /* that what others did not bring either since then is missing */
-    sl_time last;      /* when one came last; 0: never */
+    uint32_t events;                    /* since they were compared last */
+    uint32_t missed;                    /* what others brought since the last one here */
+    uint32_t renewals;                  /* since the last one here */
+    bool told;                          /* that what others did not bring either since then is missing */
+    sl_time last[SL_SUBSCRIPTION_LAST]; /* when the last ones came, the newest first; 0: never */
 };
 
 /* An event of an active one came: it is counted. */

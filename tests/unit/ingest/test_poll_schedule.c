@@ -133,6 +133,32 @@ static void who_fails_comes_later_and_later(void **state)
     assert_int_equal(when - now, SL_SECONDS(10));
 }
 
+/* How long a turn is waited for after so many failures, each at the time of the turn but for the first, a second later. */
+static void assert_waits(sl_time interval, const sl_time waits[3])
+{
+    sl_auto(sl_poll_schedule) *schedule = NULL;
+    sl_time now = 0, when = 0;
+    assert_int_equal(sl_poll_schedule_new(&schedule), 0);
+    assert_int_equal(sl_poll_schedule_add(schedule, all[0], interval, 0, 0), 1);
+    for (size_t at = 0; at < 3; at++) {
+        struct sl_poll_item *item = sl_poll_schedule_take(schedule, now, &when);
+        assert_non_null(item);
+        now += at == 0 ? SL_SECONDS(1) : 0;
+        sl_poll_schedule_give_back(schedule, item, SL_EPROTO, now);
+        assert_null(sl_poll_schedule_take(schedule, now, &when));
+        assert_int_equal(when - now, waits[at]);
+        now = when;
+    }
+}
+
+/* The first failure of one with an interval does not disturb its rhythm. */
+static void the_wait_after_a_failure_doubles(void **state)
+{
+    (void)state;
+    assert_waits(SL_SECONDS(10), (const sl_time[]){SL_SECONDS(9), SL_SECONDS(20), SL_SECONDS(40)});
+    assert_waits(0, (const sl_time[]){SL_POLL_BACKOFF_STEP, 2 * SL_POLL_BACKOFF_STEP, 4 * SL_POLL_BACKOFF_STEP});
+}
+
 static void a_turn_that_was_none_keeps_its_place(void **state)
 {
     (void)state;
@@ -182,5 +208,5 @@ static void they_come_and_go_while_one_is_taken(void **state)
 
 SL_TEST_MAIN(CASE(each_is_due_once_in_its_interval), CASE(round_and_round_without_an_interval),
              CASE(nobody_starves_when_all_are_late), CASE(a_short_interval_goes_first_when_both_are_due),
-             CASE(who_fails_comes_later_and_later), CASE(a_turn_that_was_none_keeps_its_place),
-             CASE(they_come_and_go_while_one_is_taken))
+             CASE(who_fails_comes_later_and_later), CASE(the_wait_after_a_failure_doubles),
+             CASE(a_turn_that_was_none_keeps_its_place), CASE(they_come_and_go_while_one_is_taken))

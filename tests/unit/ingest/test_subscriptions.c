@@ -48,7 +48,7 @@ static void open_kit(struct kit *kit, size_t count)
 {
     memset(kit, 0, sizeof *kit);
     kit->driver = make_driver();
-    assert_int_equal(sl_subscriptions_new(&kit->driver, &kit->subscriptions), 0);
+    assert_int_equal(sl_subscriptions_new(&kit->driver, NULL, &kit->subscriptions), 0);
     for (size_t at = 0; at < 8; at++) {
         kit->instruments[at].index = (uint32_t)at;
         (void)snprintf(kit->instruments[at].symbol, SL_SYMBOL_MAX, "S%zu", at);
@@ -211,6 +211,34 @@ static void what_is_not_answered_is_asked_again_later_and_later(void **state)
     assert_int_equal(waits[1], 2 * SL_SUBSCRIPTION_RETRY);
     assert_int_equal(waits[2], 4 * SL_SUBSCRIPTION_RETRY);
     assert_int_equal(sl_subscriptions_get_stats(kit.subscriptions)->unanswered, 3);
+    close_kit(&kit);
+}
+
+/* The next message, whenever that is. */
+static const char *next_due(struct kit *kit, sl_time *now)
+{
+    const char *text = next(kit, *now);
+    while (*text == '\0') {
+        *now = kit->when;
+        text = next(kit, *now);
+    }
+    return text;
+}
+
+/* An error that named none of them may have been the answer: the second time each is asked for by itself. */
+static void what_is_not_answered_twice_is_asked_in_parts(void **state)
+{
+    (void)state;
+    struct kit kit;
+    sl_time now = T0;
+    open_kit(&kit, 2);
+    sl_subscriptions_connected(kit.subscriptions, true, now);
+    assert_string_equal(next_due(&kit, &now), "+1 S0 S1");
+    assert_string_equal(next_due(&kit, &now), "+2 S0 S1");
+    assert_string_equal(next_due(&kit, &now), "+3 S0");
+    assert_string_equal(next_due(&kit, &now), "+4 S1");
+    sl_subscriptions_connected(kit.subscriptions, true, now); /* another connection: they may go together again */
+    assert_string_equal(next_due(&kit, &now), "+5 S0 S1");
     close_kit(&kit);
 }
 
@@ -537,7 +565,7 @@ static void leaving_one_feed_does_not_end_another_of_its_channel(void **state)
         char text[1024];
         size_t size_bytes = 0;
         sl_time when = 0, now = T0;
-        assert_int_equal(sl_subscriptions_new(driver, &all), 0);
+        assert_int_equal(sl_subscriptions_new(driver, NULL, &all), 0);
         assert_int_equal(sl_subscriptions_add(all, &stays), 1);
         assert_int_equal(sl_subscriptions_add(all, &goes), 1);
         sl_subscriptions_connected(all, true, now);
@@ -557,10 +585,76 @@ static void leaving_one_feed_does_not_end_another_of_its_channel(void **state)
     }
 }
 
+/* ---- what only some venues want ---- */
+
+static int write_hello(char *buffer, size_t capacity)
+{
+    return snprintf(buffer, capacity, "hello");
+}
+
+/* A venue that numbers its channels: of S1 it has not told the number. */
+static int write_leave(const sl_venue_decoder *decoder, const sl_subscription *subscription, int64_t id, char *buffer,
+                       size_t capacity, size_t *ret_size_bytes)
+{
+    assert_null(decoder); /* the kit has none */
+    *ret_size_bytes = 0;
+    if (strcmp(subscription->instrument->symbol, "S1") == 0) {
+        return 0;
+    }
+    *ret_size_bytes =
+        (size_t)snprintf(buffer, capacity, "leave%lld %s", (long long)id, subscription->instrument->symbol);
+    return 1;
+}
+
+static void a_connection_is_told_something_first(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 1);
+    kit.driver.hello = write_hello;
+    for (int times = 0; times < 2; times++) { /* of each connection */
+        sl_time now = T0 + times * SL_SECONDS(60);
+        sl_subscriptions_connected(kit.subscriptions, true, now);
+        assert_string_equal(next(&kit, now), "hello");
+        assert_string_equal(next(&kit, now), times == 0 ? "+1 S0" : "+2 S0");
+        sl_subscriptions_connected(kit.subscriptions, false, now);
+        assert_string_equal(next(&kit, now), "");
+    }
+    close_kit(&kit);
+}
+
+static void a_channel_is_left_by_what_the_venue_told(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 3);
+    kit.driver.leave = write_leave;
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    assert_string_equal(next(&kit, T0), "+1 S0 S1 S2");
+    for (size_t at = 0; at < 3; at++) {
+        assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 0, at, false, T0), 1);
+        assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[at]), 1);
+    }
+    sl_time now = T0 + SL_SECONDS(10);
+    assert_string_equal(next(&kit, now), "leave2 S0");
+    now += SL_SECONDS(1);
+    assert_string_equal(next(&kit, now), ""); /* of S1 there is nothing to leave: it is wanted at once */
+    assert_int_equal(kit.when, now);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_WANTED), 1);
+    now += SL_SECONDS(1);
+    assert_string_equal(next(&kit, now), "leave3 S2");
+    assert_int_equal(tell(&kit, SL_NOTICE_UNSUBSCRIBED, 0, 0, false, now), 1);
+    assert_int_equal(tell(&kit, SL_NOTICE_UNSUBSCRIBED, 0, 2, false, now), 1);
+    now += SL_SECONDS(1);
+    assert_string_equal(next(&kit, now), "+4 S0 S1 S2");
+    close_kit(&kit);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
              cmocka_unit_test(an_answer_by_id_is_for_all_of_its_message),
              cmocka_unit_test(an_answer_by_name_is_for_one), cmocka_unit_test(an_answer_may_tell_the_length_of_candles),
              cmocka_unit_test(what_is_not_answered_is_asked_again_later_and_later),
+             cmocka_unit_test(what_is_not_answered_twice_is_asked_in_parts),
              cmocka_unit_test(a_refusal_is_for_good_or_for_now), cmocka_unit_test(a_refusal_for_now_is_never_for_ever),
              cmocka_unit_test(a_message_that_is_refused_is_asked_in_parts),
              cmocka_unit_test(what_is_refused_when_it_is_left_is_left),
@@ -574,4 +668,6 @@ SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
              cmocka_unit_test(one_that_cannot_be_written_harms_no_other),
              cmocka_unit_test(tens_of_thousands_are_found_at_once),
              cmocka_unit_test(channels_of_many_instruments_do_not_part_their_messages),
-             cmocka_unit_test(a_venue_that_answers_nothing_is_believed))
+             cmocka_unit_test(a_venue_that_answers_nothing_is_believed),
+             cmocka_unit_test(a_connection_is_told_something_first),
+             cmocka_unit_test(a_channel_is_left_by_what_the_venue_told))

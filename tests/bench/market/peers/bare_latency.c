@@ -70,7 +70,7 @@ int main(int argc, char **argv)
         memmove(buffer, buffer + used, have - used);
         have -= used;
         if (now - since < lasts / 10) { /* as the others: warm by then */
-            stamped = (struct stamped){0};
+            stamped.count = 0;
         }
     }
     stamped_print(&stamped);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "redis_server.h"
+#include "shell_run.h"
 #include "sl_test.h"
 
 #define ARGUMENTS_MAX 24
@@ -514,6 +515,17 @@ static void an_interrupt_ends_three_venues_in_order(void **state)
 
 #define SLICE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* The second one would take the first one's file away. */
+static void two_demos_do_not_share_a_file(void **state)
+{
+    (void)state;
+    assert_int_equal(chdir(folder), 0);
+    shell_expect("flock sluice-demo.db $SLUICE demo --admin-port 0 2>&1", 1,
+                 "another demo writes to sluice-demo.db in this folder");
+    shell_expect("$SLUICE demo --admin-port 0 --messages 300 --speed max 2>&1", 0, "60 of 60 books equal");
+    (void)unlink("sluice-demo.db");
+}
+
 SL_TEST_MAIN(SLICE(a_session_without_cuts_is_stored_whole), SLICE(cuts_are_gaps_that_heal),
              SLICE(cuts_all_the_time_are_told_too), SLICE(the_captured_session_with_cuts_is_all_accounted_for),
              SLICE(demos_under_one_lock_take_turns), SLICE(the_captured_session_has_21_313_trades),
@@ -521,4 +533,5 @@ SL_TEST_MAIN(SLICE(a_session_without_cuts_is_stored_whole), SLICE(cuts_are_gaps_
              SLICE(an_interrupt_ends_the_wait_for_the_lock), SLICE(a_reader_that_leaves_ends_it_in_order),
              SLICE(a_full_disk_ends_it_in_order), SLICE(a_closed_output_is_no_place_for_the_database),
              SLICE(wrong_options_are_told), SLICE(help_names_what_there_is),
-             SLICE(three_venues_with_cuts_lose_no_trade), SLICE(an_interrupt_ends_three_venues_in_order))
+             SLICE(three_venues_with_cuts_lose_no_trade), SLICE(two_demos_do_not_share_a_file),
+             SLICE(an_interrupt_ends_three_venues_in_order))

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* sluice demo: simulated venues, the program and its dashboard in one process. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "ingest/commands.h"
@@ -23,12 +26,23 @@ struct demo {
     bool generate, quiet;
 };
 
-/* The demo's own file: each run begins with an empty one. */
-static void remove_database(void)
+/*
+ * The demo's own file: each run begins with an empty one. It is kept locked until the process ends (also because SQLite's
+ * locks go when any descriptor of its file is closed): another demo in this folder would take it away.
+ */
+static int empty_database(void)
 {
-    (void)unlink(DATABASE);
+    int file = open(DATABASE, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (file < 0) {
+        return 0; /* the sink says why */
+    }
+    if (flock(file, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        (void)fprintf(stderr, "sluice: another demo writes to " DATABASE " in this folder; --database names another\n");
+        return SL_EXIT_FAILED;
+    }
     (void)unlink(DATABASE "-wal");
     (void)unlink(DATABASE "-shm");
+    return ftruncate(file, 0) == 0 ? 0 : SL_EXIT_FAILED;
 }
 
 static int run_demo(const struct sl_cli_arguments *arguments)
@@ -42,8 +56,9 @@ static int run_demo(const struct sl_cli_arguments *arguments)
         (void)fprintf(stderr, "sluice: a --capture has its own --messages and --rate\n");
         return SL_EXIT_USAGE;
     }
-    if (strcmp(demo->database, DATABASE) == 0) {
-        remove_database();
+    int empty = strcmp(demo->database, DATABASE) == 0 ? empty_database() : 0;
+    if (empty != 0) {
+        return empty;
     }
     struct sl_demo_options options = {.database = demo->database,
                                       .one_market = demo->generate || demo->capture != NULL,

@@ -253,7 +253,8 @@ static bool is_streamed(const sl_venue_driver *driver, sl_subscription what)
 static bool is_answered(const sl_venue_driver *driver, int64_t interval_ns)
 {
     char text[256];
-    const sl_instrument any = {.symbol = "A", .venue = driver->venue, .type = SL_INSTRUMENT_PERPETUAL};
+    /* Kraken's REST takes no symbol of another form. */
+    const sl_instrument any = {.symbol = "A/B", .venue = driver->venue, .type = SL_INSTRUMENT_PERPETUAL};
     sl_venue_request request = {.kind = SL_REQUEST_CANDLES, .instrument = &any, .interval_ns = interval_ns};
     return driver->rest_path(&request, text, sizeof text) >= 0;
 }

@@ -103,9 +103,10 @@ static bool check_services(void *arg, char *reason, size_t reason_bytes)
             continue;
         }
         if (!sl_service_look(service, &look) || !look.works) {
+            const char *problem = sl__console_problem(service);
             (void)snprintf(reason, reason_bytes, "service %s: %s%s%s", service->name,
-                           look.reason == NULL ? "it does not run" : look.reason,
-                           service->problem[0] == '\0' ? "" : ": ", service->problem);
+                           look.reason == NULL ? "it does not run" : look.reason, problem[0] == '\0' ? "" : ": ",
+                           problem);
             return false;
         }
     }

@@ -23,6 +23,9 @@ SL_MUST_CHECK int sl__console_instruments(void *console, sl_http_exchange *excha
 
 /* Members of an object. A text that is no UTF-8 is told to be none. */
 void sl__console_put_text(sl_json_writer *out, const char *key, const char *value);
+
+/* Why a service does not work; "": it does, or is not known. Borrowed until something happens. */
+const char *sl__console_problem(const struct sl_program_service *service);
 void sl__console_put_seconds(sl_json_writer *out, const char *key, int64_t duration_ns);
 /* Since sl_now() was `at`; null when that is 0. */
 void sl__console_put_age(sl_json_writer *out, const char *key, sl_time at);

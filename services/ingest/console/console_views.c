@@ -38,6 +38,16 @@ static void begin_list(sl_json_writer *out, const char *key)
 
 /* ---- views ---- */
 
+const char *sl__console_problem(const struct sl_program_service *service)
+{
+    struct sl_policy_info info = {.problem = ""};
+    if (service->problem[0] == '\0' && service->life == NULL && service->access != NULL) {
+        sl_policy_info(sl_access_policy(service->access), &info);
+        return info.problem;
+    }
+    return service->problem;
+}
+
 /* A service's state, and why it is not "ok". */
 static const char *state_of(const struct sl_program_service *service, const struct sl_service_look *look,
                             const char **ret_reason)
@@ -49,8 +59,10 @@ static const char *state_of(const struct sl_program_service *service, const stru
     }
     if (service->life == NULL) {
         bool begins = service->problem[0] == '\0';
-        *ret_reason =
-            begins && service->access != NULL ? "the venue's list of instruments is awaited" : service->problem;
+        const char *problem = sl__console_problem(service);
+        *ret_reason = begins && service->access != NULL && problem[0] == '\0'
+                          ? "the venue's list of instruments is awaited"
+                          : problem;
         return begins ? "waiting" : "down";
     }
     if (service->last_event_at == 0 && look->quiet_for > 0) {
@@ -128,7 +140,7 @@ static void put_feed(struct sl_program_service *service, sl_json_writer *out)
     sl_json_put_key_uint64(out, "messages", look.messages);
     sl_json_put_key_uint64(out, "bytes", look.bytes);
     sl_json_put_key_uint64(out, "gaps", service->gaps);
-    sl_json_put_key_uint64(out, "lost", service->missing - service->filled);
+    sl_json_put_key_uint64(out, "lost", service->missing > service->filled ? service->missing - service->filled : 0);
     sl_json_put_key_uint64(out, "reconnects", look.reconnects);
     sl_json_put_key_uint64(out, "resyncs", look.resyncs);
     sl_json_put_key_uint64(out, "instruments", service->wanted);

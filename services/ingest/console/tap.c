@@ -92,6 +92,17 @@ static int filter_of(sl_http_exchange *exchange, const char *name, char text[FIL
     return code;
 }
 
+static bool is_kind(const char *name)
+{
+    for (int kind = SL_EVENT_TRADE; kind < SL_EVENT_KIND_COUNT; kind++) {
+        if (strcmp(name, sl_event_kind_name((sl_event_kind)kind)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A name that nothing has is refused: it would be waited for, for ever. */
 static int filters_of(sl_http_exchange *exchange, struct sl__tap_listener *listener)
 {
     char channel[FILTER_BYTES];
@@ -100,7 +111,10 @@ static int filters_of(sl_http_exchange *exchange, struct sl__tap_listener *liste
     SL_TRY(filter_of(exchange, "instrument", listener->instrument));
     SL_TRY(filter_of(exchange, "channel", channel));
     listener->feed = strcmp(channel, "book") == 0 ? SL_FEED_DEPTH : sl_feed_find(channel);
-    return channel[0] == '\0' || listener->feed != SL_FEED_NONE ? 0 : SL_EINVAL;
+    bool known = (channel[0] == '\0' || listener->feed != SL_FEED_NONE) &&
+                 (listener->kind[0] == '\0' || is_kind(listener->kind)) &&
+                 (listener->venue[0] == '\0' || sl_venue_find(listener->venue) != SL_VENUE_NONE);
+    return known ? 0 : SL_EINVAL;
 }
 
 static int refuse(sl_http_exchange *exchange, int status, const char *body)
@@ -134,7 +148,8 @@ int sl_tap_serve(void *arg, sl_http_exchange *exchange)
     sl_event_init(&listener->wake);
     int code = filters_of(exchange, listener);
     if (code < 0) {
-        code = refuse(exchange, 400, "{\"error\":{\"code\":\"SL_EINVAL\",\"message\":\"a bad filter\"}}");
+        code = refuse(exchange, 400,
+                      "{\"error\":{\"code\":\"SL_EINVAL\",\"message\":\"no such kind, channel or venue\"}}");
     } else {
         listener->next = tap->first;
         tap->first = listener;

@@ -309,7 +309,7 @@ static int keep_listing(void *arg)
 {
     struct play *play = arg;
     for (;;) {
-        int code = sl_access_list(play->access);
+        int code = sl_access_list(play->access, NULL);
         if (code == SL_ECANCELED) {
             return code;
         }

@@ -133,6 +133,22 @@ static void policies_are_looked_up_in_order(void **state)
     assert_int_equal(sl_conf_partitions(conf), 1);
 }
 
+static void candles_of_every_history_may_be_asked_for(void **state)
+{
+    (void)state;
+    for (int venue = SL_CONF_VENUE_BINANCE; venue <= SL_CONF_VENUE_BITSTAMP; venue++) {
+        char text[512];
+        const char *name = sl_conf_venue_name(venue);
+        (void)snprintf(text, sizeof text,
+                       CONF_SINKS "services: {s: {kind: backfill, venue: %s, instruments: [X], from: 1h, channels: "
+                                  "[candles], candles: [1m, 1h], sinks: [db]}, t: {kind: poll, venue: %s, "
+                                  "instruments: [X], channel: candles, sinks: [db]}}\n",
+                       name, name);
+        sl_auto(sl_config) *config = conf_loaded(text);
+        assert_non_null(sl_conf_service_find(conf_of(config), "t"));
+    }
+}
+
 /* ---- policies ---- */
 
 #define POLICIES                                                                                                       \
@@ -509,7 +525,9 @@ static void ready_files_have_the_venues_limits(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(the_example_becomes_structs), cmocka_unit_test(redis_has_many_addresses),
-             cmocka_unit_test(policies_are_looked_up_in_order), cmocka_unit_test(limits_and_retries_become_policies),
+             cmocka_unit_test(policies_are_looked_up_in_order),
+             cmocka_unit_test(candles_of_every_history_may_be_asked_for),
+             cmocka_unit_test(limits_and_retries_become_policies),
              cmocka_unit_test(breakers_and_bulkheads_become_policies),
              cmocka_unit_test(what_check_takes_the_policies_take), cmocka_unit_test(the_runtime_gets_its_options),
              cmocka_unit_test(tasks_have_the_stack_that_is_configured), cmocka_unit_test(addresses_are_read),

@@ -354,6 +354,8 @@ void sl__posts_close(sl_runtime *runtime); /* later posts get SL_ECLOSED */
 size_t sl__posts_queued(const sl_runtime *runtime);
 void sl__offloads_close(sl_runtime *runtime); /* detaches abandoned threads */
 size_t sl__offloads_running(const sl_runtime *runtime);
+/* Simulated world, nothing else can run: the oldest function's task hears of its end; false if it has not ended. */
+bool sl__offloads_deliver(sl_runtime *runtime);
 void sl__signals_close(sl_runtime *runtime);
 /* For sl_run() with .signals: a number goes to sl__runtime_interrupt(), SIGUSR1 prints the tree. */
 int sl__signals_watch(sl_runtime *runtime);

@@ -28,7 +28,9 @@ struct job {
     sl_loop_ref *loop;
     /* loop's thread only */
     sl_task *task; /* NULL once it does not wait any more */
+    struct job *later; /* in the pool's `awaited` */
     bool submitted;
+    bool finished; /* and its task will hear of it when nothing else can run */
     sl_capacity_limiter *limiter;
     sl_token token;
     /* under the pool's lock */
@@ -53,6 +55,7 @@ struct sl__offload_pool {
     bool detached;               /* the runtime is gone */
     sl_capacity_limiter limiter; /* loop's thread only */
     size_t jobs;                 /* loop's thread only: started and not done */
+    struct job *awaited;         /* loop's thread only, of a simulated world: in the order in which they were begun */
 };
 
 static _Thread_local struct job *current_job;
@@ -173,9 +176,8 @@ int sl_offload_cancelled(char *reason, size_t reason_bytes)
 
 /* ---- on the loop's thread ---- */
 
-static void on_done(void *argument)
+static void settle(struct job *job)
 {
-    struct job *job = argument;
     job->pool->jobs--;
     if (sl__runtime->live_tasks > 0) { /* else the limiter may have gone with its task */
         (void)sl_capacity_limiter_release(job->limiter, job);
@@ -185,6 +187,37 @@ static void on_done(void *argument)
         sl_unpark(job->task, 0);
     }
     job_unref(job);
+}
+
+/* How fast a thread was decides nothing in a simulated world. */
+static void on_done(void *argument)
+{
+    struct job *job = argument;
+    if (job->task != NULL && sl__runtime->options.simulation != NULL) {
+        job->finished = true;
+    } else {
+        settle(job);
+    }
+}
+
+bool sl__offloads_deliver(sl_runtime *runtime)
+{
+    struct job *job = runtime->offloads == NULL ? NULL : runtime->offloads->awaited;
+    if (job == NULL || !job->finished) {
+        return false;
+    }
+    runtime->offloads->awaited = job->later;
+    settle(job);
+    return true;
+}
+
+/* Where a job is linked, or its end. */
+static struct job **place_of(struct job **awaited, const struct job *job)
+{
+    while (*awaited != NULL && *awaited != job) {
+        awaited = &(*awaited)->later;
+    }
+    return awaited;
 }
 
 static int pool_open(sl_runtime *runtime)
@@ -254,6 +287,11 @@ static bool leave_thread(sl_task *task, void *object)
     tell_cancelled(task, job);
     job->task = NULL;
     task->runtime->external--; /* nobody waits for it: a simulated clock may go on */
+    struct job **at = place_of(&job->pool->awaited, job);
+    *at = *at == NULL ? NULL : job->later;
+    if (job->finished) {
+        settle(job);
+    }
     return true;
 }
 
@@ -276,6 +314,9 @@ static int run_and_wait(sl_task *task, struct job *job, const struct sl_offload_
     job->submitted = true;
     runtime->external++;
     job->pool->jobs++;
+    if (runtime->options.simulation != NULL) {
+        *place_of(&job->pool->awaited, NULL) = job;
+    }
     code = sl_park(options->abandon ? leave_thread : wait_for_thread, job,
                    options->name != NULL ? options->name : "worker thread");
     if (code == SL_ECANCELED) {

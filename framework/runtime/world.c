@@ -185,7 +185,7 @@ static sl_time real_until(sl_runtime *runtime, sl_time deadline)
 static void simulated_wait(sl_runtime *runtime, sl_time deadline)
 {
     poll_once(runtime);
-    if (deadline == 0 || runtime->ready.first != NULL) {
+    if (deadline == 0 || runtime->ready.first != NULL || sl__offloads_deliver(runtime)) {
         return;
     }
     struct sl__simulated *simulated = &runtime->simulated;

@@ -163,13 +163,13 @@ static int serve(void *arg)
         if (proxy->refuse) {
             continue;
         }
+        sl_auto(sl_stream) *server = NULL;
+        SL_TRY(sl_connect("127.0.0.1", proxy->server_port, &server));
         struct link *link = sl_calloc(1, sizeof *link);
         CHECK(link != NULL);
-        link->proxy = proxy;
-        link->client = client;
-        client = NULL;
+        *link = (struct link){.proxy = proxy, .client = client, .server = server};
+        client = server = NULL;
         sl__resp_init(&link->reader, ACK_BYTES);
-        CHECK_EQ(sl_connect("127.0.0.1", proxy->server_port, &link->server), 0);
         SL_TRY(sl_spawn(&scope, talk, link, .release = hang_up));
     }
 }

@@ -31,7 +31,9 @@ struct sl_offload_options {
  * cancellation point), or leaves with SL_ECANCELED in abandon mode. The limiter's token is held until
  * the thread has ended with the function. SL_EAGAIN when no thread can be started; SL_EINVAL, SL_ENOMEM,
  * SL_ENOTASK. The function gets SL_OFFLOAD_STACK_BYTES of stack. A simulated clock stands still while a
- * task waits here. An abandoned function may outlive the run: what it uses must do so too.
+ * task waits here, and the functions' ends are heard of one by one, in the order of the calls, when nothing else can run:
+ * how fast threads are changes nothing in a seed's run, and a function there must not wait for what a task does after the
+ * end of a later one. An abandoned function may outlive the run: what it uses must do so too.
  */
 #define SL_OFFLOAD_STACK_BYTES ((size_t)1024 * 1024)
 SL_MUST_CHECK int sl_offload_with(sl_task_fn fn, const struct sl_offload_options *options);

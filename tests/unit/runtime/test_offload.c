@@ -248,6 +248,120 @@ C_TEST_REAL_FEW(a_worker_thread_gets_no_signals, "", "")
     return 0;
 }
 
+/* ---- in a simulated world ---- */
+
+/* Functions that end in the opposite order of their calls. */
+struct relay {
+    sem_t ended[FEW];
+    size_t calls, ends;
+    size_t order[FEW];
+    int steps; /* of a task that runs meanwhile */
+};
+
+struct runner {
+    struct relay *relay;
+    size_t place;
+};
+
+static int end_behind_the_next(void *arg)
+{
+    struct runner *runner = arg;
+    while (runner->place + 1 < FEW && sem_wait(&runner->relay->ended[runner->place + 1]) != 0) {
+    }
+    (void)sem_post(&runner->relay->ended[runner->place]);
+    return 0;
+}
+
+static int run_relay(void *arg)
+{
+    struct relay *relay = arg;
+    struct runner runner = {relay, relay->calls++};
+    SL_TRY(sl_offload(end_behind_the_next, &runner));
+    CHECK_EQ(relay->steps, MANY); /* it was heard of when nothing else could run */
+    relay->order[relay->ends++] = runner.place;
+    return 0;
+}
+
+static int step_on(void *arg)
+{
+    struct relay *relay = arg;
+    while (relay->calls < FEW) {
+        CHECK_EQ(sl_checkpoint(), 0);
+    }
+    for (uint64_t until = uv_hrtime() + 1000000; uv_hrtime() < until;) { /* the threads have ended by now, as a rule */
+        CHECK_EQ(sl_checkpoint(), 0);
+    }
+    for (; relay->steps < MANY; relay->steps++) {
+        CHECK_EQ(sl_checkpoint(), 0);
+    }
+    return 0;
+}
+
+static int relay_all(void *arg)
+{
+    struct relay *relay = arg;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, step_on, relay), 0);
+    for (int i = 0; i < FEW; i++) {
+        CHECK_EQ(sl_spawn(&scope, run_relay, relay), 0);
+    }
+    return sl_scope_wait(&scope);
+}
+
+C_TEST_RUNS(how_fast_threads_are_decides_nothing_in_a_simulated_world,
+            "functions that end in any order are heard of in the order of their calls, when nothing else can run", "")
+{
+    if (options->simulation == NULL) {
+        return 0;
+    }
+    struct relay relay = {.calls = 0};
+    for (int i = 0; i < FEW; i++) {
+        (void)sem_init(&relay.ended[i], 0, 0);
+    }
+    SL_TRY(sl_run(options, relay_all, &relay, NULL));
+    CHECK_EQ(relay.ends, FEW);
+    for (size_t i = 0; i < FEW; i++) {
+        CHECK_EQ(relay.order[i], i);
+        (void)sem_destroy(&relay.ended[i]);
+    }
+    return 0;
+}
+
+/* The functions have ended, and the loop may know; their tasks do not. */
+static int abandon_ended(void *arg)
+{
+    (void)arg;
+    SL_SCOPE(scope);
+    gate_let_go(FEW);
+    for (int i = 0; i < FEW; i++) {
+        CHECK_EQ(sl_spawn(&scope, abandoning, NULL), 0);
+    }
+    while (atomic_load(&gate.released) < FEW) {
+        CHECK_EQ(sl_checkpoint(), 0);
+    }
+    for (uint64_t until = uv_hrtime() + 1000000; uv_hrtime() < until;) {
+        CHECK_EQ(sl_checkpoint(), 0);
+    }
+    sl_scope_cancel(&scope, NULL);
+    SL_TRY(sl_scope_wait(&scope));
+    struct sl_statistics statistics;
+    do { /* the last threads may be about to say so */
+        CHECK_EQ(sl_checkpoint(), 0);
+        CHECK_EQ(sl_statistics_get(&statistics), 0);
+    } while (statistics.offloads > 0);
+    return 0;
+}
+
+C_TEST_RUNS(a_function_that_has_ended_can_be_abandoned, "", "")
+{
+    gate_reset();
+    int64_t held = sl_memory_held();
+    SL_TRY(sl_run(options, abandon_ended, NULL, NULL));
+    wait_until_freed(held);
+    CHECK_EQ(atomic_load(&gate.ended), FEW);
+    return 0;
+}
+
 static void release_without_a_task(void **state)
 {
     (void)state;
@@ -262,4 +376,5 @@ SL_TEST_MAIN(cmocka_unit_test(the_run_ends_before_threads_that_have_not_begun),
              cmocka_unit_test(an_abandoned_function_does_not_stop_a_virtual_clock),
              cmocka_unit_test(the_runtimes_own_limiter_bounds_the_threads), cmocka_unit_test(a_dump_shows_the_name),
              cmocka_unit_test(a_function_tells_the_cause_too), cmocka_unit_test(a_worker_thread_gets_no_signals),
-             cmocka_unit_test(release_without_a_task))
+             cmocka_unit_test(how_fast_threads_are_decides_nothing_in_a_simulated_world),
+             cmocka_unit_test(a_function_that_has_ended_can_be_abandoned), cmocka_unit_test(release_without_a_task))

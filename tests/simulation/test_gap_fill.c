@@ -199,6 +199,56 @@ static void no_more_comes_later_than_was_missing(void **state)
     assert_int_equal(figures.filled, figures.missing);
 }
 
+static int ignore_event(void *arg, const sl_market_event *event)
+{
+    (void)arg;
+    (void)event;
+    return 0;
+}
+
+/* At once, so that none of them can be queued meanwhile. */
+static int see_too_many(struct program_rig *rig)
+{
+    struct sl_program_service *service;
+    while ((service = program_rig_service(rig, "p")) == NULL || service->trades == 0) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(200)));
+    }
+    sl_auto(sl_stream_service) *stream = NULL;
+    SL_TRY(sl_stream_new(&(struct sl_stream_options){.name = "own",
+                                                     .driver = sl_access_driver(service->access),
+                                                     .instruments = sl_program_instruments(service->parts),
+                                                     .event = ignore_event},
+                         &stream));
+    sl_gap_fill *fill = NULL;
+    SL_SCOPE(scope);
+    int code = sl_gap_fill_open(&scope, service, stream, &fill);
+    assert_int_equal(code, 0);
+    for (int at = 0; at < SL_GAP_FILL_READY_MAX + 7; at++) {
+        sl_market_event event = {
+            .kind = SL_EVENT_GAP, .feed = SL_FEED_TRADES, .instrument = program_rig_ours(rig, 0), .as.gap.from_id = at};
+        sl_gap_fill_see(fill, &event);
+    }
+    assert_int_equal(sl_gap_fill_stats(fill)->given_up, 7);
+    assert_int_equal(sl_gap_fill_open_count(fill), SL_GAP_FILL_READY_MAX);
+    sl_scope_cancel(&scope, NULL);
+    code = sl_scope_close(&scope, 0);
+    sl_gap_fill_free(fill);
+    return code == SL_ECANCELED ? 0 : code;
+}
+
+/* They stay told; somebody can see that they will not be filled. */
+static void gaps_that_are_too_many_are_given_up(void **state)
+{
+    (void)state;
+    struct program_rig rig = {.venue = SL_VENUE_BITSTAMP,
+                              .instruments = 1,
+                              .rate = 4,
+                              .config = "services: { p: { kind: stream, venue: bitstamp, sinks: [out], instruments: "
+                                        "[\"*\"], channels: [trades] } }\nsinks: { out: { kind: file, path: /dev/null } }\n",
+                              .conduct = see_too_many};
+    assert_int_equal(program_rig_run(&rig), 0);
+}
+
 static void a_mute_connection_does_not_end_a_gap(void **state)
 {
     (void)state;
@@ -211,4 +261,5 @@ static void a_mute_connection_does_not_end_a_gap(void **state)
 }
 
 SL_TEST_MAIN(cmocka_unit_test(a_quiet_feed_has_its_gap_filled), cmocka_unit_test(a_mute_connection_does_not_end_a_gap),
-             cmocka_unit_test(no_more_comes_later_than_was_missing))
+             cmocka_unit_test(no_more_comes_later_than_was_missing),
+             cmocka_unit_test(gaps_that_are_too_many_are_given_up))

@@ -153,7 +153,10 @@ static struct claim claim_at(const struct sl_conf *conf, size_t index)
     if (index == 1) {
         return (struct claim){"dead_letter", NULL, "path", conf->dead_letter.path};
     }
-    index -= 2;
+    if (index == 2) {
+        return (struct claim){"coordination", NULL, "positions", conf->coordination.positions};
+    }
+    index -= 3;
     if (index < conf->services.count) {
         return claim_of_service(conf->services.names[index], sl_config_map_at(&conf->services, index));
     }
@@ -167,7 +170,7 @@ static struct claim claim_at(const struct sl_conf *conf, size_t index)
 /* Complains of a claim that one before has made. They are few enough to compare all with all. */
 static void check_claims(sl_config_check *check, const struct sl_conf *conf)
 {
-    size_t count = 2 + conf->services.count + 2 * conf->sinks.count;
+    size_t count = 3 + conf->services.count + 2 * conf->sinks.count;
     for (size_t i = 1; i < count; i++) {
         struct claim item = claim_at(conf, i);
         for (size_t j = 0; item.what != NULL && j < i; j++) {

@@ -118,7 +118,7 @@ static const struct sl_config_field coordination_fields[] = {
      .help = "When Redis is away for longer than ttl; continue: only for sinks to which repeats are harmless."},
     {SL_CONFIG_AT(struct sl_conf_coordination, positions), .type = SL_CONFIG_STRING, .min = "1", .max = "4000",
      .help = "A file that remembers how far each feed is: what a process that starts again has missed is told as a "
-             "gap. With redis that is kept there."},
+             "gap. One process' own (its lock is beside it). With redis that is kept there."},
     {SL_CONFIG_AT(struct sl_conf_coordination, tls), .type = SL_CONFIG_SECTION, .section = &sl__conf_client_tls,
      .help = "Of rediss."},
 };

@@ -24,7 +24,8 @@ struct sl_gap_fill {
     struct sl_history_job ready[SL_GAP_FILL_READY_MAX]; /* to be queued */
     size_t ready_count;
     sl_event more; /* of them */
-    uint64_t queued, overflowed;
+    uint64_t queued;
+    bool overflowed; /* and that was told */
 };
 
 static int work(void *arg)
@@ -35,9 +36,18 @@ static int work(void *arg)
         &(struct sl_work_run){.on_job = sl_history_do, .arg = &fill->worker, .concurrency = SL_GAP_FILL_CONCURRENCY});
 }
 
+/* One that is not even queued; it stays told as a gap. */
+static void give_up(sl_gap_fill *fill)
+{
+    fill->queued++;
+    fill->worker.stats.given_up++;
+}
+
 static void overflow(sl_gap_fill *fill, const sl_instrument *instrument)
 {
-    if (fill->overflowed++ == 0) {
+    give_up(fill);
+    if (!fill->overflowed) {
+        fill->overflowed = true;
         sl_log_with(SL_LOG_WARNING, "more gaps than can be remembered: some are not filled",
                     sl_field_text("service", fill->worker.service->name),
                     sl_field_text("instrument", instrument->symbol));
@@ -59,6 +69,9 @@ static int add(void *arg)
             if (code < 0 && code != SL_EMSGSIZE && code != SL_EINVAL) {
                 SL_TRY(sl_sleep(ADD_RETRY));
                 continue;
+            }
+            if (code < 0) { /* too long for a job */
+                give_up(fill);
             }
             fill->queued += code == 0;
             fill->ready_count--;
@@ -170,7 +183,7 @@ void sl_gap_fill_see(sl_gap_fill *fill, const sl_market_event *event)
         !sl__service_wants(fill->worker.service, event->instrument)) { /* what is left is nobody's to fill */
         return;
     }
-    if (fill->ready_count == SL_GAP_FILL_READY_MAX) { /* it stays told as a gap */
+    if (fill->ready_count == SL_GAP_FILL_READY_MAX) {
         overflow(fill, event->instrument);
         return;
     }

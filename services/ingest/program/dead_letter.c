@@ -17,8 +17,8 @@
 #define PATH_BYTES 1024
 #define SUFFIX ".old"
 
-/* What may be spent on the last lines when the program ends. */
-#define LAST_BUDGET SL_SECONDS(2)
+/* What may be spent on waiting for a thread that writes, also when the program ends. */
+#define WRITE_BUDGET SL_SECONDS(2)
 
 struct sl_dead_letters {
     char path[PATH_BYTES], old_path[PATH_BYTES + sizeof SUFFIX];
@@ -27,6 +27,7 @@ struct sl_dead_letters {
     size_t bytes, lines;     /* in `filling` */
     size_t writing_bytes;
     bool turned;  /* by the last write */
+    bool tried;   /* to write, at the start: a path that cannot be is told then, not with the first letter */
     bool failing; /* the last write failed, and that was told */
     sl_event wake;
     uint64_t problems[SL_DEAD_LETTER_PROBLEMS]; /* their hashes */
@@ -198,23 +199,22 @@ static int append(void *arg)
     return code < 0 ? sl_fail(code, "%s: %s", letters->path, sl_strerror(code)) : 0;
 }
 
-static int write_out(sl_dead_letters *letters)
+/* Also when it is cancelled: those are the last ones. */
+static void write_out(sl_dead_letters *letters)
 {
-    if (letters->bytes == 0) {
-        return 0;
+    if (letters->path[0] == '\0' || (letters->bytes == 0 && letters->tried)) {
+        return;
     }
+    letters->tried = true;
     char *full = letters->filling;
     size_t lines = letters->lines;
     letters->filling = letters->writing;
     letters->writing = full;
     letters->writing_bytes = letters->bytes;
     letters->bytes = letters->lines = 0;
-    int code = sl_offload(append, letters);
+    SL_SCOPE(shield, .name = "dead letters", .shield = true, .timeout = WRITE_BUDGET);
+    int code = sl_scope_close(&shield, sl_offload(append, letters));
     letters->stats.turned += letters->turned;
-    if (code == SL_ECANCELED) {
-        letters->stats.dropped += lines;
-        return code;
-    }
     letters->stats.written += code == 0 ? lines : 0;
     if (code < 0) {
         letters->stats.dropped += lines;
@@ -229,26 +229,19 @@ static int write_out(sl_dead_letters *letters)
                     sl_field_uint("dropped", letters->stats.dropped));
     }
     letters->failing = code < 0;
-    return 0;
-}
-
-static int write_rest(sl_dead_letters *letters, int code)
-{
-    SL_SCOPE(shield, .name = "last dead letters", .shield = true, .timeout = LAST_BUDGET);
-    int last = sl_scope_close(&shield, write_out(letters));
-    return code < 0 ? code : last;
 }
 
 int sl_dead_letters_run(void *arg)
 {
     sl_dead_letters *letters = arg;
     int code = 0;
+    write_out(letters);
     while (code == 0) {
         code = sl_event_wait(&letters->wake);
         sl_event_reset(&letters->wake);
-        code = code == 0 ? write_out(letters) : code;
+        write_out(letters);
     }
-    return write_rest(letters, code);
+    return code;
 }
 
 const struct sl_dead_letter_stats *sl_dead_letters_get_stats(const sl_dead_letters *letters)

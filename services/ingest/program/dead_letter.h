@@ -44,7 +44,10 @@ SL_AUTO_DECLARE(sl_dead_letters, sl_dead_letters_close)
 bool sl_dead_letters_put(sl_dead_letters *letters, const char *service, sl_venue venue,
                          const struct sl_bad_message *message);
 
-/* Writes what comes until it is cancelled, and then what is left: a task's body (argument: the letters). */
+/*
+ * Writes what comes until it is cancelled, and then what is left: a task's body (argument: the letters). The file is there
+ * from the start; that it cannot be is logged, and `problem` in the counts.
+ */
 SL_MUST_CHECK int sl_dead_letters_run(void *letters);
 
 const struct sl_dead_letter_stats *sl_dead_letters_get_stats(const sl_dead_letters *letters);

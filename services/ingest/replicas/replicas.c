@@ -594,6 +594,7 @@ int sl_replicas_open(struct sl_program_parts *parts, const struct sl_conf *conf,
     replicas->conf = &conf->coordination;
     replicas->redis = redis;
     replicas->count = count;
+    replicas->file_lock = -1;
     sl_event_init(&replicas->changed);
     for (uint32_t at = 0; at < count; at++) {
         replicas->all[at].index = at;
@@ -606,6 +607,7 @@ int sl_replicas_open(struct sl_program_parts *parts, const struct sl_conf *conf,
         return sl_fail(SL_ENOMEM, "out of memory for %" PRIu32 " partitions", count);
     }
     SL_TRY(sl_positions_new(&replicas->positions));
+    SL_TRY(sl__store_lock(replicas));
     *ret_replicas = replicas;
     replicas = NULL;
     return 0;
@@ -614,6 +616,9 @@ int sl_replicas_open(struct sl_program_parts *parts, const struct sl_conf *conf,
 void sl_replicas_close(sl_replicas *replicas)
 {
     if (replicas != NULL) {
+        if (replicas->file_lock >= 0) {
+            (void)close(replicas->file_lock);
+        }
         sl_positions_free(replicas->positions);
         sl_free(replicas->owners);
         sl_free(replicas->followed);

@@ -56,7 +56,7 @@ struct sl_program_service;
 
 /*
  * `conf` and `redis` (NULL with the backend `local`) are borrowed and must outlive it; so must the parts. Does not wait. 0,
- * SL_EINVAL, SL_ENOMEM.
+ * SL_EINVAL, SL_ENOMEM; SL_EBUSY when another process keeps its positions in the same file (PATH.lock is locked by flock).
  */
 SL_MUST_CHECK int sl_replicas_open(struct sl_program_parts *parts, const struct sl_conf *conf, sl_redis *redis,
                                    sl_replicas **ret_replicas);

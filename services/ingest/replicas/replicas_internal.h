@@ -56,8 +56,9 @@ struct sl_replicas {
     struct sl__mark marks[SL_PROGRAM_PARTS_MAX];
     size_t mark_count;
     int store_code; /* of the last try, for telling it once */
-    /* Of the file: it says that we follow something; it said so of one before us; what it had is known. */
+    /* Of the file: it says that we follow something; it said so of one before us; what it had is known; it is ours. */
     bool file_opened, file_unclean, file_taken;
+    int file_lock; /* a descriptor, or -1 */
     /* For views. */
     struct sl_partition_owner *owners;
     sl_time owners_next;
@@ -86,6 +87,9 @@ struct sl__told {
     size_t open;     /* others with older leases who have not left in order, ... */
     size_t handing;  /* ... of them those who go on until somebody has all of it */
 };
+
+/* The file is nobody else's from now on: 0 (also where it cannot be: saving tells of that); SL_EBUSY. */
+SL_MUST_CHECK int sl__store_lock(sl_replicas *replicas);
 
 /* We begin to follow it: until we leave in order it is known that we may have had what nobody has a position of. */
 SL_MUST_CHECK int sl__store_open(sl_replicas *replicas, uint32_t index, int64_t fence, int64_t before);

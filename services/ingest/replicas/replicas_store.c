@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "ingest/replicas/replicas_internal.h"
@@ -464,6 +465,21 @@ static int file_open(sl_replicas *replicas)
 }
 
 /* ---- either ---- */
+
+/* Not the file itself: each time that it is written it is another one. */
+int sl__store_lock(sl_replicas *replicas)
+{
+    char path[4096];
+    const char *file = replicas->redis == NULL ? replicas->conf->positions : NULL;
+    if (file == NULL || (size_t)snprintf(path, sizeof path, "%s.lock", file) >= sizeof path) {
+        return 0;
+    }
+    replicas->file_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (replicas->file_lock >= 0 && flock(replicas->file_lock, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        return sl_fail(SL_EBUSY, "coordination.positions '%s': another process keeps its own there", file);
+    }
+    return 0;
+}
 
 int sl__store_open(sl_replicas *replicas, uint32_t index, int64_t fence, int64_t before)
 {

@@ -570,7 +570,12 @@ static int tell_open_holes(sl_stream_service *stream)
 {
     SL_SCOPE(shield, .name = "holes", .shield = true, .timeout = LOST_BUDGET);
     sl_time when = SL_NEVER;
-    return sl_scope_close(&shield, sl_tracker_expire(stream->tracker, SL_NEVER - 1, &when));
+    int code = sl__stream_lock(stream); /* who fills gaps is still there */
+    if (code == 0) {
+        code = sl_tracker_expire(stream->tracker, SL_NEVER - 1, &when);
+        (void)sl_mutex_unlock(&stream->mutex);
+    }
+    return sl_scope_close(&shield, code);
 }
 
 int sl_stream_run(void *arg)

@@ -180,9 +180,7 @@ static const char *channel_of(const sl_subscription *subscription)
         if (subscription->depth == 5) {
             return "books5";
         }
-        return subscription->depth == 0 || subscription->depth == 400
-                   ? "books"
-                   : (subscription->depth == 50 ? "books50-l2-tbt" : NULL);
+        return subscription->depth == 0 || subscription->depth == 400 ? "books" : NULL; /* tbt wants a login */
     case SL_FEED_BEST:
         return "bbo-tbt";
     case SL_FEED_TICKER:

@@ -164,6 +164,28 @@ static void what_has_no_room_is_counted(void **state)
     assert_int_equal(sl_run(NULL, too_much, NULL, NULL), 0);
 }
 
+/* Before there is a letter. */
+static int wait_for_the_problem(sl_dead_letters *letters)
+{
+    while (sl_dead_letters_get_stats(letters)->problem[0] == '\0') {
+        SL_TRY(sl_sleep(SL_MICROSECONDS(100)));
+    }
+    assert_int_equal(sl_dead_letters_get_stats(letters)->dropped, 0);
+    return 0;
+}
+
+static int no_folder(void *arg)
+{
+    return with_letters(arg, wait_for_the_problem);
+}
+
+static void a_path_that_cannot_be_is_told_at_the_start(void **state)
+{
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/none/dead", folder.path);
+    assert_int_equal(sl_run(NULL, no_folder, NULL, NULL), 0);
+}
+
 /* The disk is full amid a line, and then has room again. */
 static int write_on_a_full_disk(sl_dead_letters *letters)
 {
@@ -253,4 +275,5 @@ static void likes_are_one_problem(void **state)
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 SL_TEST_MAIN(CASE(each_line_has_its_reason), CASE(file_stays_small), CASE(what_has_no_room_is_counted),
+             CASE(a_path_that_cannot_be_is_told_at_the_start),
              CASE(a_full_disk_leaves_no_half_lines), CASE(without_a_file), CASE(likes_are_one_problem))

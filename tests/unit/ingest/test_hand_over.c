@@ -120,7 +120,7 @@ static int open_with(sl_scope *scope, struct replica *replica, const char *coord
     replica->service.variant = sl_conf_service_find(conf_of(replica->config), "books");
     (void)snprintf(replica->service.name, sizeof replica->service.name, "books");
     sl_event_init(&replica->service.changed);
-    CHECK_EQ(sl_replicas_open(&replica->parts, conf_of(replica->config), redis, &replica->replicas), 0);
+    SL_TRY(sl_replicas_open(&replica->parts, conf_of(replica->config), redis, &replica->replicas));
     return sl_spawn(scope, run_replica, replica);
 }
 
@@ -410,9 +410,34 @@ C_TEST_REAL_FEW(a_process_alone_that_dies_leaves_a_trace,
     return 0;
 }
 
+C_TEST_REAL_FEW(two_processes_alone_do_not_share_a_file,
+                "given a process that keeps its positions in a file, when another one has the same, then it is refused, "
+                "for as long as the first is there",
+                "")
+{
+    char text[SCRATCH_PATH_MAX + 64];
+    struct scratch_folder folder = scratch_folder_make();
+    static struct replica one, two;
+    (void)snprintf(text, sizeof text, "positions: '%s/positions'", folder.path);
+    for (int round = 0; round < 2; round++) {
+        SL_SCOPE(scope);
+        CHECK_EQ(open_with(&scope, &one, text, NULL), 0);
+        CHECK_EQ(open_with(&scope, &two, text, NULL), SL_EBUSY);
+        CHECK(strstr(sl_error_message(sl_error_last()), folder.path) != NULL);
+        close_replica(&two);
+        sl_scope_cancel(&scope, "enough");
+        int code = sl_scope_close(&scope, 0);
+        CHECK(code == 0 || code == SL_ECANCELED);
+        close_replica(&one);
+    }
+    scratch_folder_remove(&folder);
+    return 0;
+}
+
 SL_TEST_MAIN(cmocka_unit_test(a_lease_that_comes_back_may_have_been_anothers),
              cmocka_unit_test(a_lease_that_comes_back_in_order_has_no_gap),
              cmocka_unit_test(a_replica_that_dies_before_it_is_alone_leaves_a_trace),
              cmocka_unit_test(a_change_of_owner_in_order_is_seamless),
              cmocka_unit_test(nobody_leaves_for_a_newcomer_that_never_has_all),
-             cmocka_unit_test(a_stale_owner_stores_nothing), cmocka_unit_test(a_process_alone_that_dies_leaves_a_trace))
+             cmocka_unit_test(a_stale_owner_stores_nothing), cmocka_unit_test(a_process_alone_that_dies_leaves_a_trace),
+             cmocka_unit_test(two_processes_alone_do_not_share_a_file))

@@ -568,9 +568,10 @@ static int sweep(sl_stream_service *stream)
 /* What was still waited for when all connections have ended is missing. */
 static int tell_open_holes(sl_stream_service *stream)
 {
+    sl__stream_dismiss(stream); /* one may wait for a sink amid an event of the tracker */
     SL_SCOPE(shield, .name = "holes", .shield = true, .timeout = LOST_BUDGET);
     sl_time when = SL_NEVER;
-    int code = sl__stream_lock(stream); /* who fills gaps is still there */
+    int code = sl__stream_lock(stream);
     if (code == 0) {
         code = sl_tracker_expire(stream->tracker, SL_NEVER - 1, &when);
         (void)sl_mutex_unlock(&stream->mutex);

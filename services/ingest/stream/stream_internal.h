@@ -111,6 +111,9 @@ struct sl__stream_visit {
 SL_MUST_CHECK int sl__stream_visit(sl_stream_service *stream, int (*act)(sl_stream_service *stream, void *arg),
                                    void *arg);
 
+/* Who visits now leaves with SL_ECLOSED. Waits for them, also when cancelled. */
+void sl__stream_dismiss(sl_stream_service *stream);
+
 /* The number of the shard that a feed of an instrument is on (of candles: the first length), from 1; 0: not followed. */
 static inline unsigned sl__stream_place(const sl_stream_service *stream, const sl_instrument *instrument, sl_feed feed)
 {

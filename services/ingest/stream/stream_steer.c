@@ -75,9 +75,8 @@ int sl__stream_visit(sl_stream_service *stream, int (*act)(sl_stream_service *st
     return closed < 0 ? closed : code;
 }
 
-void sl_stream_service_close(sl_stream_service *stream)
+void sl__stream_dismiss(sl_stream_service *stream)
 {
-    stream->closing = true;
     for (struct sl__stream_visit *visit = stream->visits; visit != NULL; visit = visit->next) {
         sl_scope_cancel(&visit->scope, "the service ends");
     }
@@ -88,6 +87,12 @@ void sl_stream_service_close(sl_stream_service *stream)
         code = sl_event_wait(&stream->alone);
     }
     (void)sl_scope_close(&shield, code);
+}
+
+void sl_stream_service_close(sl_stream_service *stream)
+{
+    stream->closing = true;
+    sl__stream_dismiss(stream);
 }
 
 struct sl_stream_place sl_stream_look(const sl_stream_service *stream, const sl_instrument *instrument)

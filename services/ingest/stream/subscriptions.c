@@ -20,7 +20,7 @@ struct record {
     sl_time not_before; /* WANTED: when it may be asked for; ASKED: when it is asked for again */
     sl_time answer_by;  /* LEAVING before its message went out: the question's answer was due then; 0: it was ACTIVE */
     sl_time active_since;
-    unsigned attempts;
+    unsigned attempts; /* it was asked for, since it was active last */
     struct sl_subscription_heard heard;
     bool alone;    /* asked for in a message of its own: one of those that it was asked for with may be refused */
     uint32_t next; /* another one of an instrument with the same head; NONE */
@@ -95,8 +95,11 @@ static void set_state(sl_subscriptions *subscriptions, struct record *record, sl
     record->state = state;
 }
 
+/* The venue took it, however it said so: what it did not answer before does not count any more. */
 static void activate(sl_subscriptions *subscriptions, struct record *record, sl_time now)
 {
+    record->attempts = 0;
+    record->alone = false;
     record->active_since = now;
     set_state(subscriptions, record, SL_SUBSCRIPTION_ACTIVE);
 }
@@ -290,7 +293,6 @@ int sl_subscriptions_renew(sl_subscriptions *subscriptions, sl_feed feed, const 
         record->leave_sent = false;
         record->answer_by = 0;
         record->not_before = 0;
-        record->attempts = 0;
         set_state(subscriptions, record, SL_SUBSCRIPTION_LEAVING);
         renewed = 1;
     }
@@ -331,6 +333,18 @@ static void ask_later(sl_subscriptions *subscriptions, struct record *record, sl
     set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
 }
 
+/* The venue sends it no more: it is gone, or asked for anew. */
+static void left(sl_subscriptions *subscriptions, struct record *record, sl_time now)
+{
+    if (record->again) {
+        record->again = false;
+        record->not_before = now;
+        set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
+    } else {
+        drop(subscriptions, record);
+    }
+}
+
 /* The venue did not answer: an answer that never comes is asked for again. */
 static void expire(sl_subscriptions *subscriptions, sl_time now)
 {
@@ -347,13 +361,7 @@ static void expire(sl_subscriptions *subscriptions, sl_time now)
             record->alone = record->attempts > 1; /* an error that named none of them may have been the answer */
             ask_later(subscriptions, record, now);
         } else if (record->state == SL_SUBSCRIPTION_LEAVING && record->leave_sent) {
-            if (record->again) {
-                ask_later(subscriptions, record, now);
-                record->again = false;
-                record->not_before = now;
-            } else {
-                drop(subscriptions, record);
-            }
+            left(subscriptions, record, now);
         }
     }
 }
@@ -406,40 +414,36 @@ static void overdue_at(const sl_subscriptions *subscriptions, sl_time *ret_when)
     }
 }
 
+/* No answer to leaving will come. The batch has its own order: here the last one takes the place of one that is dropped. */
+static void leave_at_once(sl_subscriptions *subscriptions, sl_time now)
+{
+    for (size_t at = subscriptions->count; at-- > 0;) {
+        struct record *record = &subscriptions->records[at];
+        if (record->state == SL_SUBSCRIPTION_LEAVING && record->leave_sent) {
+            left(subscriptions, record, now);
+        }
+    }
+}
+
 static void mark_sent(sl_subscriptions *subscriptions, size_t sent, bool off, sl_time now)
 {
     const struct batch *batch = &subscriptions->batch;
     const sl_venue_stream_limits *limits = &subscriptions->driver->limits;
     sl_time within = limits->ack_within == 0 ? SL_SECONDS(10) : limits->ack_within;
-    for (size_t at = sent; at-- > 0;) { /* from the last: dropping one moves the last into its place */
+    for (size_t at = 0; at < sent; at++) {
         struct record *record = &subscriptions->records[batch->index[at]];
         record->request_id = subscriptions->last_request_id;
         record->not_before = sl_time_add(now, within);
-        record->attempts++;
-        if (!off) {
+        if (off) {
+            record->leave_sent = true;
+        } else {
+            record->attempts++;
             record->active_since = now;
             set_state(subscriptions, record, limits->acknowledges ? SL_SUBSCRIPTION_ASKED : SL_SUBSCRIPTION_ACTIVE);
-        } else if (limits->acknowledges) {
-            record->leave_sent = true;
-        } else if (record->again) {
-            record->again = false;
-            record->not_before = now;
-            set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
-        } else {
-            drop(subscriptions, record);
         }
     }
-}
-
-/* The venue sends it no more: it is gone, or asked for anew. */
-static void left(sl_subscriptions *subscriptions, struct record *record, sl_time now)
-{
-    if (record->again) {
-        record->again = false;
-        record->not_before = now;
-        set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
-    } else {
-        drop(subscriptions, record);
+    if (off && !limits->acknowledges) {
+        leave_at_once(subscriptions, now);
     }
 }
 
@@ -531,8 +535,6 @@ static void answer(sl_subscriptions *subscriptions, struct record *record, const
     switch (notice->kind) {
     case SL_NOTICE_SUBSCRIBED:
         subscriptions->stats.acknowledged++;
-        record->attempts = 0;
-        record->alone = false;
         activate(subscriptions, record, now);
         break;
     case SL_NOTICE_UNSUBSCRIBED:

@@ -106,7 +106,7 @@ struct sl_subscription_heard *sl_subscriptions_heard(const sl_subscriptions *sub
 /* Since when one is ACTIVE; SL_NEVER while it is not. */
 sl_time sl_subscriptions_active_since(const sl_subscriptions *subscriptions, const sl_subscription *what);
 
-/* Whether none is WANTED or ASKED any more. */
+/* Whether none is WANTED, ASKED or LEAVING any more. */
 bool sl_subscriptions_settled(const sl_subscriptions *subscriptions);
 
 /* All that are there, in no order: index from 0 to below the count. The state may be NULL. */

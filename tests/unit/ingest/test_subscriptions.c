@@ -239,6 +239,7 @@ static void what_is_not_answered_twice_is_asked_in_parts(void **state)
     assert_string_equal(next_due(&kit, &now), "+4 S1");
     sl_subscriptions_connected(kit.subscriptions, true, now); /* another connection: they may go together again */
     assert_string_equal(next_due(&kit, &now), "+5 S0 S1");
+    assert_string_equal(next_due(&kit, &now), "+6 S0 S1"); /* nor do the questions of the old one count */
     close_kit(&kit);
 }
 
@@ -374,6 +375,62 @@ static void renewing_leaves_and_subscribes(void **state)
     assert_string_equal(next(&kit, T0), "-2 S0");
     sl_time now = T0 + SL_SECONDS(5); /* the answer to leaving never comes: it is subscribed to anyway */
     assert_string_equal(next(&kit, now), "+3 S0");
+    close_kit(&kit);
+}
+
+/*
+ * What is subscribed to anew begins anew: neither its questions of before count, nor that to leave it. Unanswered, it waits as
+ * the first time, and only the second time each is asked for by itself.
+ */
+static void a_renewal_is_as_patient_as_a_first_time(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 2);
+    for (int seen = 0; seen < 2; seen++) { /* both are answered at last, or it shows by what comes */
+        sl_time now = T0 + SL_MINUTES(seen);
+        sl_subscriptions_connected(kit.subscriptions, true, now);
+        for (int asked = 0; asked < 4; asked++) { /* together, together, and each by itself */
+            assert_true(next_due(&kit, &now)[0] == '+');
+        }
+        for (size_t at = 0; at < 2; at++) {
+            if (seen) {
+                sl_subscriptions_seen(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[at], 0, now);
+            } else {
+                assert_int_equal(tell(&kit, SL_NOTICE_SUBSCRIBED, 0, at, false, now), 1);
+            }
+            assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[at]), 1);
+        }
+        assert_string_equal(next_due(&kit, &now), seen ? "-14 S0 S1" : "-5 S0 S1");
+        for (size_t at = 0; at < 2 && seen; at++) { /* else that is not answered either */
+            assert_int_equal(tell(&kit, SL_NOTICE_UNSUBSCRIBED, 0, at, false, now), 1);
+        }
+        assert_string_equal(next_due(&kit, &now), seen ? "+15 S0 S1" : "+6 S0 S1");
+        sl_time asked_at = now;
+        assert_string_equal(next_due(&kit, &now), seen ? "+16 S0 S1" : "+7 S0 S1");
+        assert_int_equal(now - asked_at, SL_SECONDS(5) + SL_SUBSCRIPTION_RETRY);
+        assert_string_equal(next_due(&kit, &now), seen ? "+17 S0" : "+8 S0");
+        assert_string_equal(next_due(&kit, &now), seen ? "+18 S1" : "+9 S1");
+    }
+    close_kit(&kit);
+}
+
+/* Who is left and wanted again before that was said has not been answered, so often. */
+static void coming_back_forgets_no_unanswered_question(void **state)
+{
+    (void)state;
+    struct kit kit;
+    sl_time now = T0;
+    open_kit(&kit, 1);
+    const sl_subscription one = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[0]};
+    sl_subscriptions_connected(kit.subscriptions, true, now);
+    assert_string_equal(next_due(&kit, &now), "+1 S0");
+    assert_string_equal(next_due(&kit, &now), "+2 S0");
+    sl_time asked_at = now;
+    sl_subscriptions_remove(kit.subscriptions, &one);
+    assert_int_equal(sl_subscriptions_add(kit.subscriptions, &one), 0);
+    assert_string_equal(next_due(&kit, &now), "+3 S0");
+    assert_int_equal(now - asked_at, SL_SECONDS(5) + 2 * SL_SUBSCRIPTION_RETRY);
     close_kit(&kit);
 }
 
@@ -545,6 +602,31 @@ static void a_venue_that_answers_nothing_is_believed(void **state)
     close_kit(&kit);
 }
 
+/* Of one message those that are alike come first, in whatever order they came. */
+static void what_is_left_without_an_answer_is_gone_at_once(void **state)
+{
+    (void)state;
+    struct kit kit;
+    open_kit(&kit, 0);
+    kit.driver.limits.acknowledges = false;
+    static const sl_feed feeds[] = {SL_FEED_TRADES, SL_FEED_TICKER, SL_FEED_TRADES};
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    for (size_t at = 0; at < 3; at++) {
+        sl_subscription what = {.feed = feeds[at], .instrument = &kit.instruments[at]};
+        assert_int_equal(sl_subscriptions_add(kit.subscriptions, &what), 1);
+    }
+    assert_string_equal(next(&kit, T0), "+1 S0 S2 S1");
+    assert_int_equal(sl_subscriptions_renew(kit.subscriptions, SL_FEED_TRADES, &kit.instruments[2]), 1);
+    for (size_t at = 0; at < 2; at++) {
+        sl_subscription what = {.feed = feeds[at], .instrument = &kit.instruments[at]};
+        sl_subscriptions_remove(kit.subscriptions, &what);
+    }
+    assert_string_equal(next(&kit, T0), "-2 S0 S2 S1");
+    assert_int_equal(sl_subscriptions_count(kit.subscriptions), 1);
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(1)), "+3 S2");
+    close_kit(&kit);
+}
+
 /* One channel of a venue may bring several feeds: as long as one of them is wanted it is not left. */
 static void leaving_one_feed_does_not_end_another_of_its_channel(void **state)
 {
@@ -583,6 +665,35 @@ static void leaving_one_feed_does_not_end_another_of_its_channel(void **state)
         assert_int_equal(sl_subscriptions_next(all, now + SL_SECONDS(1), text, sizeof text, &size_bytes, &when), 1);
         assert_non_null(strstr(text, "nsubscribe"));
     }
+}
+
+/* Whatever of a channel is asked for already would end with it, answered or not; what only will be is asked for later. */
+static void a_channel_that_was_asked_for_twice_is_not_left(void **state)
+{
+    (void)state;
+    struct kit kit; /* its messages name no feed: those of an instrument are one channel */
+    open_kit(&kit, 1);
+    const sl_subscription trades = {.feed = SL_FEED_TRADES, .instrument = &kit.instruments[0]};
+    const sl_subscription ticker = {.feed = SL_FEED_TICKER, .instrument = &kit.instruments[0]};
+    sl_subscriptions_connected(kit.subscriptions, true, T0);
+    assert_string_equal(next(&kit, T0), "+1 S0");
+    for (int answered = 0; answered < 2; answered++) { /* the one that goes is asked for, then active */
+        sl_time now = T0 + SL_SECONDS(1 + answered);
+        assert_int_equal(sl_subscriptions_add(kit.subscriptions, &ticker), 1);
+        assert_string_equal(next(&kit, now), answered ? "+3 S0" : "+2 S0");
+        if (answered) {
+            sl_subscriptions_seen(kit.subscriptions, SL_FEED_TICKER, &kit.instruments[0], 0, now);
+        }
+        sl_subscriptions_remove(kit.subscriptions, &ticker);
+        assert_string_equal(next(&kit, now), "");
+        assert_int_equal(sl_subscriptions_count(kit.subscriptions), 1);
+        assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_ASKED), 1);
+    }
+    assert_int_equal(sl_subscriptions_add(kit.subscriptions, &ticker), 1);
+    sl_subscriptions_remove(kit.subscriptions, &trades); /* the other one was not asked for yet */
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(4)), "-4 S0");
+    assert_string_equal(next(&kit, T0 + SL_SECONDS(4)), "+5 S0");
+    close_kit(&kit);
 }
 
 /* ---- what only some venues want ---- */
@@ -650,24 +761,24 @@ static void a_channel_is_left_by_what_the_venue_told(void **state)
     close_kit(&kit);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(messages_are_batched_and_paced),
-             cmocka_unit_test(an_answer_by_id_is_for_all_of_its_message),
-             cmocka_unit_test(an_answer_by_name_is_for_one), cmocka_unit_test(an_answer_may_tell_the_length_of_candles),
-             cmocka_unit_test(what_is_not_answered_is_asked_again_later_and_later),
-             cmocka_unit_test(what_is_not_answered_twice_is_asked_in_parts),
-             cmocka_unit_test(a_refusal_is_for_good_or_for_now), cmocka_unit_test(a_refusal_for_now_is_never_for_ever),
-             cmocka_unit_test(a_message_that_is_refused_is_asked_in_parts),
-             cmocka_unit_test(what_is_refused_when_it_is_left_is_left),
-             cmocka_unit_test(too_many_messages_send_all_that_wait_back), cmocka_unit_test(leaving_and_coming_back),
-             cmocka_unit_test(renewing_leaves_and_subscribes),
-             cmocka_unit_test(what_was_being_left_does_not_come_back_with_the_next_connection),
-             cmocka_unit_test(what_comes_back_unanswered_is_not_believed),
-             cmocka_unit_test(a_renewal_survives_being_left_and_wanted_again),
-
-             cmocka_unit_test(leaving_one_feed_does_not_end_another_of_its_channel),
-             cmocka_unit_test(one_that_cannot_be_written_harms_no_other),
-             cmocka_unit_test(tens_of_thousands_are_found_at_once),
-             cmocka_unit_test(channels_of_many_instruments_do_not_part_their_messages),
-             cmocka_unit_test(a_venue_that_answers_nothing_is_believed),
-             cmocka_unit_test(a_connection_is_told_something_first),
-             cmocka_unit_test(a_channel_is_left_by_what_the_venue_told))
+SL_TEST_MAIN(
+    cmocka_unit_test(messages_are_batched_and_paced), cmocka_unit_test(an_answer_by_id_is_for_all_of_its_message),
+    cmocka_unit_test(an_answer_by_name_is_for_one), cmocka_unit_test(an_answer_may_tell_the_length_of_candles),
+    cmocka_unit_test(what_is_not_answered_is_asked_again_later_and_later),
+    cmocka_unit_test(what_is_not_answered_twice_is_asked_in_parts), cmocka_unit_test(a_refusal_is_for_good_or_for_now),
+    cmocka_unit_test(a_refusal_for_now_is_never_for_ever),
+    cmocka_unit_test(a_message_that_is_refused_is_asked_in_parts),
+    cmocka_unit_test(what_is_refused_when_it_is_left_is_left),
+    cmocka_unit_test(too_many_messages_send_all_that_wait_back), cmocka_unit_test(leaving_and_coming_back),
+    cmocka_unit_test(renewing_leaves_and_subscribes), cmocka_unit_test(a_renewal_is_as_patient_as_a_first_time),
+    cmocka_unit_test(coming_back_forgets_no_unanswered_question),
+    cmocka_unit_test(what_was_being_left_does_not_come_back_with_the_next_connection),
+    cmocka_unit_test(what_comes_back_unanswered_is_not_believed),
+    cmocka_unit_test(a_renewal_survives_being_left_and_wanted_again),
+    cmocka_unit_test(leaving_one_feed_does_not_end_another_of_its_channel),
+    cmocka_unit_test(a_channel_that_was_asked_for_twice_is_not_left),
+    cmocka_unit_test(what_is_left_without_an_answer_is_gone_at_once),
+    cmocka_unit_test(one_that_cannot_be_written_harms_no_other), cmocka_unit_test(tens_of_thousands_are_found_at_once),
+    cmocka_unit_test(channels_of_many_instruments_do_not_part_their_messages),
+    cmocka_unit_test(a_venue_that_answers_nothing_is_believed), cmocka_unit_test(a_connection_is_told_something_first),
+    cmocka_unit_test(a_channel_is_left_by_what_the_venue_told))

@@ -229,7 +229,6 @@ static void attend(struct entry *entry)
         }
         break;
     default:
-        entry->renewing = false;
         if (entry->shadow == NULL) {
             entry->attempts = 0;
         } else if (!entry->queued && sl_shadow_wants(entry->shadow)) {
@@ -313,7 +312,7 @@ int sl_books_event(sl_books *books, const sl_market_event *event, sl_time now)
     if (code == SL_EINVAL || code == SL_EMSGSIZE) { /* the venue's message is at fault: the book is made anew */
         code = 0;
     }
-    if (event->kind == SL_EVENT_BOOK_SNAPSHOT) {
+    if (event->kind == SL_EVENT_BOOK_SNAPSHOT) { /* it began anew; if that is no good it is asked for at once */
         entry->renewing = false;
     }
     entry->expires = books->options.patience > 0 ? now : SL_NEVER;
@@ -603,7 +602,13 @@ static int expire(struct entry *entry)
     return code;
 }
 
-/* Holes whose patience is over, and what the books have come to. */
+/* Its hole's patience is over, or a renewal's: where the market is quiet nothing else would ask for that again. */
+static bool is_due(const struct entry *entry)
+{
+    return entry->expires <= sl_now() || (entry->renewing && entry->renew_again <= sl_now());
+}
+
+/* Whoever has waited for long enough, and what the books have come to. */
 static int sweep(sl_books *books)
 {
     struct sl_books_stats sum = books->gone;
@@ -612,7 +617,7 @@ static int sweep(sl_books *books)
         if (entry == NULL) {
             continue;
         }
-        if (entry->expires <= sl_now()) {
+        if (is_due(entry)) {
             SL_TRY(expire(entry));
             entry = books->table[at].entry; /* what is waited for meanwhile may remove it */
             if (entry == NULL) {

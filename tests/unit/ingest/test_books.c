@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Books that go on from where another owner, or an earlier life, had them: what is told, and what a position is. */
+/*
+ * Books that go on from where another owner, or an earlier life, had them: what is told, and what a position is. And, in
+ * virtual time, how often what heals a book is asked for.
+ */
 #include "ingest/stream/books.h"
 
+#include <string.h>
+
+#include "scripted_server.h"
 #include "sl_test.h"
+#include "sluice/runtime.h"
+#include "sluice/scope.h"
+#include "sluice/simulation.h"
 
 #define SEEN_MAX 16
 
@@ -14,6 +23,7 @@ struct kit {
     sl_market_event seen[SEEN_MAX];
     size_t count;
     int refuse_after; /* so many further events are taken, then none; -1: all */
+    int renewals;     /* that were asked for */
 };
 
 static int see(void *arg, const sl_market_event *event)
@@ -30,12 +40,12 @@ static int see(void *arg, const sl_market_event *event)
 
 static void renew(void *arg, const sl_instrument *instrument, uint32_t connection)
 {
-    (void)arg;
     (void)instrument;
     (void)connection;
+    ((struct kit *)arg)->renewals++;
 }
 
-static struct kit *open_kit(sl_venue venue)
+static struct kit *open_kit_with(sl_venue venue, const char *origin, sl_http_client *http)
 {
     static struct kit kit;
     kit = (struct kit){.refuse_after = -1};
@@ -45,6 +55,8 @@ static struct kit *open_kit(sl_venue venue)
         sl_instruments_add(kit.instruments, &(sl_instrument){.venue = venue, .symbol = "BTC-USD"}, &kit.instrument), 1);
     struct sl_books_options options = {.driver = sl_venue_driver_of(venue),
                                        .instruments = kit.instruments,
+                                       .origin = origin,
+                                       .http = http,
                                        .arg = &kit,
                                        .mutex = &kit.mutex,
                                        .event = see,
@@ -53,18 +65,29 @@ static struct kit *open_kit(sl_venue venue)
     return &kit;
 }
 
+static struct kit *open_kit(sl_venue venue)
+{
+    return open_kit_with(venue, NULL, NULL);
+}
+
 static void close_kit(struct kit *kit)
 {
     sl_books_free(kit->books);
     sl_instruments_free(kit->instruments);
 }
 
-static int snapshot(const struct kit *kit, int64_t last_id)
+static int snapshot_of(const struct kit *kit, int64_t last_id, const sl_level *bid)
 {
     sl_market_event event = {
         .kind = SL_EVENT_BOOK_SNAPSHOT, .feed = SL_FEED_DEPTH, .connection = 1, .instrument = kit->instrument};
     event.as.snapshot.last_id = last_id;
+    event.as.snapshot.levels = (sl_levels){.bids = bid, .bid_count = bid != NULL};
     return sl_books_event(kit->books, &event, 1);
+}
+
+static int snapshot(const struct kit *kit, int64_t last_id)
+{
+    return snapshot_of(kit, last_id, NULL);
 }
 
 static bool position(const struct kit *kit, int64_t *ret_id)
@@ -140,5 +163,140 @@ static void what_no_id_will_tell_is_told_at_the_latest_when_another_goes_on(void
     close_kit(kit);
 }
 
+/* ---- a stream that is to begin anew ---- */
+
+static int change(const struct kit *kit, uint32_t connection, int64_t id)
+{
+    sl_market_event event = {
+        .kind = SL_EVENT_BOOK_DELTA, .feed = SL_FEED_DEPTH, .connection = connection, .instrument = kit->instrument};
+    event.as.delta = (sl_book_delta){.first_id = id, .last_id = id, .previous_id = id - 1, .has_previous = true};
+    return sl_books_event(kit->books, &event, sl_now());
+}
+
+#define RENEWAL_PATIENCE SL_SECONDS(20)
+
+static int renew_by_changes(struct kit *kit)
+{
+    CHECK_EQ(snapshot(kit, 50), 0);
+    CHECK(sl_books_resync(kit->books, kit->instrument));
+    CHECK_EQ(kit->renewals, 1);
+    for (int again = 1; again <= 3; again++) { /* the stream goes on as if nobody had asked */
+        CHECK_EQ(sl_sleep(RENEWAL_PATIENCE - 1), 0);
+        CHECK_EQ(change(kit, 1, 50 + 2 * again), 0);
+        CHECK_EQ(kit->renewals, again);
+        CHECK_EQ(sl_sleep(1), 0);
+        CHECK_EQ(change(kit, 1, 51 + 2 * again), 0);
+        CHECK_EQ(kit->renewals, again + 1);
+    }
+    const sl_level none = {.price = {1, 0}, .quantity = {-1, 0}};
+    CHECK_EQ(snapshot_of(kit, 59, &none), 0); /* it began anew: what is wrong with that is another matter */
+    CHECK_EQ(kit->renewals, 5);
+    CHECK_EQ(snapshot(kit, 60), 0);
+    CHECK(sl_books_resync(kit->books, kit->instrument));
+    CHECK_EQ(kit->renewals, 6);
+    CHECK_EQ(sl_books_lost(kit->books, kit->instrument, 1, true, sl_now()), 0);
+    CHECK_EQ(kit->renewals, 6);
+    CHECK_EQ(change(kit, 2, 70), 0); /* a connection of which nothing was asked yet */
+    CHECK_EQ(kit->renewals, 7);
+    return 0;
+}
+
+/* The question may be lost, or be answered without a snapshot. */
+C_TEST_SIMULATED(a_stream_is_asked_again_to_begin_anew, "", "")
+{
+    struct kit *kit = open_kit(SL_VENUE_OKX);
+    int code = renew_by_changes(kit);
+    close_kit(kit);
+    return code;
+}
+
+static int renew_in_silence(struct kit *kit)
+{
+    SL_SCOPE(scope, .name = "books");
+    CHECK_EQ(sl_spawn(&scope, sl_books_run, kit->books, .name = "books", .daemon = true), 0);
+    CHECK_EQ(snapshot(kit, 50), 0);
+    CHECK(sl_books_resync(kit->books, kit->instrument));
+    CHECK_EQ(sl_sleep(RENEWAL_PATIENCE - SL_SECONDS(1)), 0);
+    CHECK_EQ(kit->renewals, 1);
+    CHECK_EQ(sl_sleep(SL_SECONDS(2)), 0);
+    CHECK_EQ(kit->renewals, 2);
+    CHECK_EQ(sl_sleep(RENEWAL_PATIENCE), 0);
+    CHECK_EQ(kit->renewals, 3);
+    CHECK_EQ(snapshot(kit, 60), 0);
+    CHECK_EQ(sl_sleep(2 * RENEWAL_PATIENCE), 0);
+    CHECK_EQ(kit->renewals, 3);
+    return sl_scope_close(&scope, 0);
+}
+
+/* Where the market is quiet no change reminds of it. */
+C_TEST_SIMULATED(a_quiet_stream_is_asked_again_too, "", "")
+{
+    struct kit *kit = open_kit(SL_VENUE_OKX);
+    int code = renew_in_silence(kit);
+    close_kit(kit);
+    return code;
+}
+
+/* ---- snapshots that fail ---- */
+
+#define FAILURES 13
+#define TOO_OLD "{\"lastUpdateId\":5,\"bids\":[[\"1.0\",\"1\"]],\"asks\":[[\"2.0\",\"1\"]]}"
+
+/* From 100 ms on twice as long each time, to half a minute; of which up to a half is drawn by lot. */
+static int check_waits(const struct scripted_server *server)
+{
+    sl_time most = SL_MILLISECONDS(100);
+    CHECK(server->seen > FAILURES);
+    for (size_t at = 1; at <= FAILURES; at++) {
+        sl_time waited = server->times[at] - server->times[at - 1];
+        CHECK(waited >= most / 2 && waited <= most + SL_MILLISECONDS(10));
+        most = 2 * most < SL_SECONDS(30) ? 2 * most : SL_SECONDS(30);
+    }
+    return 0;
+}
+
+static int fail_snapshots(struct kit *kit, struct scripted_server *server)
+{
+    SL_SCOPE(scope, .name = "books");
+    CHECK_EQ(sl_spawn(&scope, sl_books_run, kit->books, .name = "books", .daemon = true), 0);
+    for (int64_t id = 10; id <= 30; id += 10) { /* each time as if it were the first */
+        char good[128];
+        struct scripted_answer script[FAILURES + 1] = {{.body = TOO_OLD}};
+        (void)snprintf(good, sizeof good, "{\"lastUpdateId\":%d,\"bids\":[],\"asks\":[]}", (int)id);
+        for (size_t at = 1; at < FAILURES; at++) {
+            script[at].status = 500;
+        }
+        script[FAILURES].body = good;
+        scripted_server_script(server, script, FAILURES + 1);
+        CHECK_EQ(change(kit, 1, id), 0);
+        CHECK_EQ(sl_sleep(SL_MINUTES(10)), 0);
+        CHECK_EQ(check_waits(server), 0);
+        CHECK_EQ(server->seen, FAILURES + 1);
+        bool stale = true;
+        CHECK(sl_books_find(kit->books, kit->instrument, &stale) != NULL && !stale);
+        CHECK(sl_books_resync(kit->books, kit->instrument));
+    }
+    CHECK_EQ(kit->renewals, 0);
+    return sl_scope_close(&scope, 0);
+}
+
+C_TEST_SIMULATED(a_snapshot_that_fails_is_asked_for_later_and_later, "", "")
+{
+    static struct scripted_server server;
+    char origin[sizeof server.url];
+    sl_auto(sl_http_client) *http = NULL;
+    CHECK_EQ(scripted_server_start(&server), 0);
+    CHECK_EQ(sl_http_client_open(NULL, &http), 0);
+    (void)snprintf(origin, sizeof origin, "%.*s", (int)strlen(server.url) - 1, server.url); /* without the '/' */
+    struct kit *kit = open_kit_with(SL_VENUE_BINANCE_SPOT, origin, http);
+    int code = fail_snapshots(kit, &server);
+    close_kit(kit);
+    int stopped = scripted_server_stop(&server);
+    return code < 0 ? code : stopped;
+}
+
 SL_TEST_MAIN(cmocka_unit_test(a_restart_is_behind_us_only_when_the_snapshot_was_taken),
-             cmocka_unit_test(what_no_id_will_tell_is_told_at_the_latest_when_another_goes_on))
+             cmocka_unit_test(what_no_id_will_tell_is_told_at_the_latest_when_another_goes_on),
+             cmocka_unit_test(a_stream_is_asked_again_to_begin_anew),
+             cmocka_unit_test(a_quiet_stream_is_asked_again_too),
+             cmocka_unit_test(a_snapshot_that_fails_is_asked_for_later_and_later))

@@ -201,18 +201,19 @@ static int walk_ids(struct walk *walk, int64_t next)
     }
 }
 
-/* Forward by what each answer says. */
+/* Forward by what each answer says; each page has to go further than the one before, or that would never end. */
 static int walk_cursor(struct walk *walk, const char *cursor)
 {
     for (;;) {
+        int64_t before = walk->rows > 0 ? walk->last_id : -1;
         sl_venue_request request = request_for(walk);
         (void)snprintf(request.cursor, sizeof request.cursor, "%s", cursor);
         SL_TRY(fetch(walk, &request));
         if (walk->rows == 0 || is_through(walk) || !walk->answer.more) {
             return end_here(walk);
         }
-        if (strcmp(request.cursor, walk->answer.cursor) == 0) {
-            return sl_fail(SL_EPROTO, "history of %s: the venue's next page is the same again",
+        if (walk->last_id <= before) {
+            return sl_fail(SL_EPROTO, "history of %s: the venue's next page is no later one",
                            request.instrument->symbol);
         }
         cursor = walk->answer.cursor;

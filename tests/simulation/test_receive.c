@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "ingest/receive/receive.h"
 #include "market/event_read.h"
 #include "program_rig.h"
 #include "receive_client.h"
+#include "scratch_folder.h"
 #include "sl_test.h"
 #include "sluice/fetch.h"
 #include "sluice/runtime.h"
@@ -64,20 +67,26 @@ static int conduct(struct program_rig *rig)
     return receiver->act(receiver);
 }
 
-static void play(const char *keys, int (*act)(struct receiver *receiver))
+/* With a sink of its own, and whatever it wants as `arg`. */
+static void play_into(const char *sink, const char *keys, int (*act)(struct receiver *receiver), void *arg)
 {
     struct receiver *receiver = calloc(1, sizeof *receiver);
     assert_non_null(receiver);
     int size = snprintf(receiver->config, sizeof receiver->config,
                         "services: { p: { kind: receive, listen: \"" RECEIVE_CLIENT_LISTEN "\", sinks: [out]%s } }\n"
-                        "sinks: { out: { kind: websocket, listen: \"127.0.0.1:7001\" } }\n",
-                        keys);
+                        "sinks: { out: { %s } }\n",
+                        keys, sink);
     assert_in_range(size, 1, sizeof receiver->config - 1);
-    receiver->rig =
-        (struct program_rig){.venue = SL_VENUE_OKX, .instruments = 1, .config = receiver->config, .conduct = conduct};
+    receiver->rig = (struct program_rig){
+        .venue = SL_VENUE_OKX, .instruments = 1, .config = receiver->config, .arg = arg, .conduct = conduct};
     receiver->act = act;
     assert_int_equal(program_rig_run(&receiver->rig), 0);
     free(receiver);
+}
+
+static void play(const char *keys, int (*act)(struct receiver *receiver))
+{
+    play_into("kind: websocket, listen: \"127.0.0.1:7001\"", keys, act, NULL);
 }
 
 static int post(const struct receiver *receiver, int id)
@@ -271,6 +280,58 @@ static void clients_show_certificates_where_they_must(void **state)
     play(keys, show_certificates);
 }
 
+/* ---- a sink without room ---- */
+
+static int post_two(int first, int second)
+{
+    char events[2][RECEIVE_CLIENT_EVENT_BYTES], text[2 * RECEIVE_CLIENT_EVENT_BYTES + 2];
+    sl_auto(sl_http_client) *http = NULL;
+    SL_TRY(sl_http_client_open(NULL, &http));
+    (void)snprintf(text, sizeof text, "%s\n%s\n", receive_client_trade(events[0], first),
+                   second == 0 ? "{}" : receive_client_trade(events[1], second));
+    return receive_client_post(http, text, NULL, 0, NULL, 0);
+}
+
+/* The sink's folder is a file at first. */
+static int fill(struct receiver *receiver)
+{
+    int status = 200, id = 0, full = 2;
+    while (status == 200 && id < 1000) {
+        status = post(receiver, ++id);
+    }
+    EXPECT_EQ(status, 503);
+    EXPECT_EQ(stats_of(receiver).accepted, id - 1);
+    EXPECT_EQ(stats_of(receiver).full, 1);
+    EXPECT_EQ(post_two(1, id), 503); /* not wholly: the first one is known */
+    EXPECT_EQ(stats_of(receiver).full, 2);
+    EXPECT_EQ(post_two(1, 0), 207); /* what is known, or no event, needs no room */
+    EXPECT_EQ(stats_of(receiver).full, 2);
+    EXPECT_EQ(unlink(receiver->rig.arg), 0);
+    EXPECT_EQ(mkdir(receiver->rig.arg, 0700), 0);
+    for (status = 503; status == 503 && full < 1000; full += status == 503) {
+        SL_TRY(sl_sleep(SL_SECONDS(1)));
+        status = post(receiver, id);
+    }
+    EXPECT_EQ(status, 200);
+    EXPECT_EQ(stats_of(receiver).full, full);
+    EXPECT_EQ(stats_of(receiver).accepted, id);
+    return 0;
+}
+
+static void texts_without_room_are_counted(void **state)
+{
+    (void)state;
+    char sink[SCRATCH_PATH_MAX + 80], path[SCRATCH_PATH_MAX + 16];
+    struct scratch_folder folder = scratch_folder_make();
+    (void)snprintf(path, sizeof path, "%s/sub", folder.path);
+    (void)snprintf(sink, sizeof sink, "kind: file, path: \"%s/out\", queue: 16, batch: 4, when_full: block", path);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    (void)fclose(file);
+    play_into(sink, "", fill, path);
+    scratch_folder_remove(&folder);
+}
+
 /* ---- after a start ---- */
 
 static int begin_anew(struct receiver *receiver)
@@ -392,4 +453,4 @@ SL_TEST_MAIN(cmocka_unit_test(many_large_bodies_take_no_more_than_their_room), c
              cmocka_unit_test(more_connections_are_cut), cmocka_unit_test(so_many_are_remembered),
              cmocka_unit_test(headers_have_the_names_that_are_configured),
              cmocka_unit_test(clients_show_certificates_where_they_must),
-             cmocka_unit_test(a_start_forgets_no_signature))
+             cmocka_unit_test(texts_without_room_are_counted), cmocka_unit_test(a_start_forgets_no_signature))

@@ -250,6 +250,19 @@ static int record(struct worker *worker, const sl_venue_request *request, const 
     return sl__service_record(service, 0, &line);
 }
 
+/*
+ * Whether it was not asked at all. Where the breaker has refused only what was to be asked once more, because that had failed,
+ * the error has a cause.
+ */
+static bool was_put_off(int code)
+{
+    const sl_error *error = sl_error_last();
+    while (sl_error_count(error) > 0) {
+        error = sl_error_at(error, 0);
+    }
+    return code == SL_ELIMITED || code == SL_EBUSY || (code == SL_EBREAKER && sl_error_cause(error) == NULL);
+}
+
 /* One page. */
 static int ask_page(struct worker *worker, const sl_venue_request *request, sl_venue_answer *ret_answer)
 {
@@ -268,7 +281,7 @@ static int ask_page(struct worker *worker, const sl_venue_request *request, sl_v
     sl_auto(sl_response) *response = NULL;
     poll->stats.requests++;
     code = sl_fetch(poll->http, &get, &response);
-    if (code == SL_ELIMITED || code == SL_EBREAKER || code == SL_EBUSY) {
+    if (was_put_off(code)) {
         poll->stats.requests--;
         return SL_EAGAIN; /* was not asked at all */
     }

@@ -34,7 +34,7 @@
 #define END_ROUNDS 10
 
 /* No connection of a captured session is cut so shortly before its end. */
-#define LAST_CUT SL_MILLISECONDS(1500)
+#define LAST_CUT SL_MILLISECONDS(2500)
 
 /* A sink that takes nothing for so long ends the demo: its feeds wait for it. */
 #define SINK_PATIENCE SL_SECONDS(3)

@@ -314,7 +314,7 @@ static int hold_and_exit(void *arg)
     SL_SCOPE(scope);
     sl_redis *redis = NULL;
     SL_TRY(kit_client(&scope, kit_url, &redis));
-    SL_TRY(sl_redis_lock(&scope, redis, KEY, .ttl = SL_MILLISECONDS(900)));
+    SL_TRY(sl_redis_lock(&scope, redis, KEY, .ttl = SL_SECONDS(3)));
     (void)!write(ends[1], "x", 1);
     _exit(0); /* nothing is given back */
 }
@@ -324,7 +324,7 @@ static int take_after_it(void *arg)
     SL_SCOPE(scope, .timeout = SL_SECONDS(20));
     sl_redis *redis = NULL;
     SL_TRY(kit_client(&scope, kit_url, &redis));
-    CHECK_PTTL(redis, KEY, 1, 900);
+    CHECK_PTTL(redis, KEY, 1, 3000);
     SL_TRY(sl_redis_lock(&scope, redis, KEY));
     *(bool *)arg = true;
     return sl_scope_wait(&scope);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 _Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "glibc's mtx_t is a pthread_mutex_t");
+_Static_assert(sizeof(once_flag) == sizeof(pthread_once_t), "glibc's once_flag is a pthread_once_t");
 _Static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t), "glibc's cnd_t is a pthread_cond_t");
 
 struct start {
@@ -58,6 +59,11 @@ int thrd_join(thrd_t thread, int *ret_result)
     return code_of(status);
 }
 
+void call_once(once_flag *flag, void (*function)(void))
+{
+    (void)pthread_once((pthread_once_t *)flag, function);
+}
+
 int mtx_init(mtx_t *mutex, int kind)
 {
     pthread_mutexattr_t attributes;
@@ -87,6 +93,11 @@ void mtx_destroy(mtx_t *mutex)
 int cnd_init(cnd_t *condition)
 {
     return code_of(pthread_cond_init((pthread_cond_t *)condition, NULL));
+}
+
+void cnd_destroy(cnd_t *condition)
+{
+    (void)pthread_cond_destroy((pthread_cond_t *)condition);
 }
 
 int cnd_signal(cnd_t *condition)

@@ -22,8 +22,10 @@
 #include "sluice/sluice.h"
 
 #define CLIENTS_MAX 15000
-#ifdef __SANITIZE_ADDRESS__
+#if defined __SANITIZE_ADDRESS__
 #define MEMORY_BYTES_MAX ((int64_t)400 * 1024) /* the sanitizer's own is most of it */
+#elif defined __SANITIZE_THREAD__
+#define MEMORY_BYTES_MAX ((int64_t)2048 * 1024)
 #else
 #define MEMORY_BYTES_MAX ((int64_t)20 * 1024)
 #endif

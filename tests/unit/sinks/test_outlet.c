@@ -206,6 +206,43 @@ C_TEST_SIMULATED(conflate_keeps_the_last_state_of_each, "", "")
     return 0;
 }
 
+/* Fills a queue of 80 with trades and so many states of one instrument, then brings one more. */
+static int overfill(struct outlet_rig *rig, uint64_t states)
+{
+    sl_outlet_options options = {.queue_bytes = 65536, .queue_events = 80, .when_full = SL_FULL_CONFLATE};
+    CHECK_EQ(outlet_rig_make(rig, false, options), 0);
+    for (uint64_t number = 0; number < 80; number++) {
+        sl_market_event event = sample_event_of(number < states ? SL_EVENT_BEST : SL_EVENT_TRADE, number);
+        event.instrument = sample_instrument(0);
+        CHECK_EQ(sl_fanout_write(rig->fanout, &event), 0);
+    }
+    const sl_outlet_stats *stats = sl_outlet_get_stats(rig->outlet);
+    CHECK_EQ(stats->queued, 80); /* as long as there is room nothing is left out */
+    CHECK_EQ(stats->conflated + stats->dropped_full, 0);
+    sl_market_event last = sample_event_of(SL_EVENT_TRADE, 80);
+    CHECK_EQ(sl_fanout_write(rig->fanout, &last), 0);
+    CHECK_EQ(sl_outlet_get_stats(rig->outlet)->received, 81);
+    return outlet_rig_check_sum(rig);
+}
+
+/* Leaving out states is enough when it frees more than an eighth of the queue; else the oldest go as well. */
+C_TEST_SIMULATED(conflating_spares_the_oldest_where_it_frees_an_eighth, "", "")
+{
+    static const struct {
+        uint64_t states, conflated, dropped, queued;
+    } cases[] = {{12, 11, 0, 70}, {11, 10, 1, 70}, {1, 0, 11, 70}, {80, 79, 0, 2}};
+    for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
+        struct outlet_rig rig;
+        CHECK_EQ(overfill(&rig, cases[at].states), 0);
+        const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
+        CHECK_EQ(stats->conflated, cases[at].conflated);
+        CHECK_EQ(stats->dropped_full, cases[at].dropped);
+        CHECK_EQ(stats->queued, cases[at].queued);
+        outlet_rig_free(&rig);
+    }
+    return 0;
+}
+
 static int feed_many(void *arg)
 {
     return outlet_rig_feed(arg, 5000);
@@ -384,6 +421,83 @@ C_TEST_SIMULATED(settling_waits_for_what_was_given_and_no_more, "", "")
     return 0;
 }
 
+static int feed_for_ever(void *arg)
+{
+    for (;;) {
+        SL_TRY(outlet_rig_feed(arg, 1));
+        SL_TRY(sl_sleep(SL_MILLISECONDS(1)));
+    }
+}
+
+/* The queue is never empty: what came after it began is not waited for. */
+C_TEST_SIMULATED(settling_ends_though_more_is_given_all_the_time, "", "")
+{
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, (sl_outlet_options){.batch_age = SL_MILLISECONDS(10)}), 0);
+    rig.sink->write_time = SL_MILLISECONDS(20);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    SL_SCOPE(feeding);
+    CHECK_EQ(sl_spawn(&feeding, feed_for_ever, &rig), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(100)), 0);
+    uint64_t given = rig.fed;
+    {
+        SL_SCOPE(limited, .timeout = SL_SECONDS(1));
+        CHECK_EQ(sl_fanout_settle(rig.fanout), 0);
+        CHECK_EQ(sl_scope_close(&limited, 0), 0);
+    }
+    CHECK(rig.sink->stored >= given && rig.fed > given);
+    sl_scope_cancel(&feeding, "enough");
+    CHECK_EQ(sl_scope_close(&feeding, 0), 0);
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    outlet_rig_free(&rig);
+    return 0;
+}
+
+struct settling {
+    sl_fanout *fanout;
+    bool done;
+};
+
+static int settle(void *arg)
+{
+    struct settling *settling = arg;
+    SL_TRY(sl_fanout_settle(settling->fanout));
+    settling->done = true;
+    return 0;
+}
+
+/* Of two outlets the one that is away is waited for, until it is taken out: at once, not when it is back. */
+C_TEST_SIMULATED(settling_waits_for_each_outlet_that_is_there, "", "")
+{
+    struct outlet_rig away, other;
+    const sl_outlet_options options = {.batch_age = SL_MILLISECONDS(10)};
+    CHECK_EQ(outlet_rig_make(&away, false, options), 0);
+    CHECK_EQ(outlet_rig_make(&other, false, options), 0);
+    CHECK_EQ(sl_fanout_attach(other.fanout, away.outlet), 0);
+    away.sink->down = true;
+    SL_SCOPE(scope);
+    SL_SCOPE(waiting);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, away.outlet), 0);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, other.outlet), 0);
+    CHECK_EQ(outlet_rig_feed(&other, 100), 0);
+    struct settling settling = {other.fanout, false};
+    CHECK_EQ(sl_spawn(&waiting, settle, &settling), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(10)), 0);
+    CHECK_EQ(other.sink->stored, 100);
+    CHECK(!settling.done);
+    sl_fanout_detach(other.fanout, away.outlet);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
+    CHECK(settling.done);
+    CHECK_EQ(sl_scope_wait(&waiting), 0);
+    away.sink->down = false;
+    sl_outlet_end(away.outlet);
+    CHECK_EQ(outlet_rig_end(&other, &scope), 0);
+    outlet_rig_free(&away);
+    outlet_rig_free(&other);
+    return 0;
+}
+
 TASK_TEST(an_event_larger_than_the_queue_is_dropped_and_counted)
 {
     struct outlet_rig rig;
@@ -495,11 +609,14 @@ SL_TEST_MAIN(cmocka_unit_test(all_is_delivered_in_order), cmocka_unit_test(all_i
              cmocka_unit_test(a_write_that_hangs_is_given_up),
              cmocka_unit_test(what_cannot_be_delivered_in_time_is_reported),
              cmocka_unit_test(drop_oldest_keeps_the_newest), cmocka_unit_test(conflate_keeps_the_last_state_of_each),
+             cmocka_unit_test(conflating_spares_the_oldest_where_it_frees_an_eighth),
              cmocka_unit_test(block_makes_the_feed_wait_and_loses_nothing),
              cmocka_unit_test(a_feed_that_waits_can_be_cancelled), cmocka_unit_test(a_slow_sink_delays_no_other),
              cmocka_unit_test(an_outlet_that_goes_amid_an_event_takes_it_from_no_other),
              cmocka_unit_test(an_outlet_that_comes_amid_an_event_doubles_it_for_no_other),
              cmocka_unit_test(settling_waits_for_what_was_given_and_no_more),
+             cmocka_unit_test(settling_ends_though_more_is_given_all_the_time),
+             cmocka_unit_test(settling_waits_for_each_outlet_that_is_there),
              cmocka_unit_test(an_event_larger_than_the_queue_is_dropped_and_counted),
              cmocka_unit_test(bad_options_are_refused), cmocka_unit_test(a_bad_event_is_left_out_and_harms_no_other),
              cmocka_unit_test(a_worker_thread_leaves_them_out_too))

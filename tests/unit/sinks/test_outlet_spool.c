@@ -4,10 +4,12 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cancel_steps.h"
 #include "disk_sync.h"
 #include "outlet_rig.h"
+#include "sinks/outlet_internal.h"
 #include "sluice/sync.h"
 
 /* ---- over the disk ---- */
@@ -184,6 +186,26 @@ C_TEST_REAL_FEW(a_full_spool_drops_what_comes_and_keeps_what_it_has, "", "")
     return 0;
 }
 
+/* Where the first segment is, or would be. */
+static void name_segment(const struct spooling *spooling, char path[SCRATCH_PATH_MAX + 64])
+{
+    (void)snprintf(path, SCRATCH_PATH_MAX + 64, "%s/0000000000000001.spool", spooling->path);
+}
+
+static int damage(const struct spooling *spooling, long from, int count)
+{
+    char path[SCRATCH_PATH_MAX + 64];
+    name_segment(spooling, path);
+    FILE *file = fopen(path, "r+");
+    CHECK(file != NULL);
+    CHECK_EQ(fseek(file, from, SEEK_SET), 0);
+    for (int byte = 0; byte < count; byte++) {
+        (void)fputc('x', file);
+    }
+    CHECK_EQ(fclose(file), 0);
+    return 0;
+}
+
 /* A folder stands where the first segment would be: nothing can be written to the disk. */
 C_TEST_REAL_FEW(without_a_disk_the_queue_is_what_there_is, "", "")
 {
@@ -197,7 +219,7 @@ C_TEST_REAL_FEW(without_a_disk_the_queue_is_what_there_is, "", "")
     SL_SCOPE(scope);
     CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
     CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
-    (void)snprintf(path, sizeof(path), "%s/0000000000000001.spool", spooling.path);
+    name_segment(&spooling, path);
     CHECK_EQ(mkdir(path, 0700), 0);
     CHECK_EQ(outlet_rig_feed(&rig, 5000), 0);
     CHECK(sl_outlet_get_stats(rig.outlet)->dropped_spool > 1000);
@@ -216,7 +238,6 @@ C_TEST_REAL_FEW(without_a_disk_the_queue_is_what_there_is, "", "")
 C_TEST_REAL_FEW(a_spool_that_is_damaged_is_told, "", "")
 {
     struct spooling spooling;
-    char path[SCRATCH_PATH_MAX + 64];
     begin_spooling(&spooling);
     struct outlet_rig rig;
     CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
@@ -227,14 +248,7 @@ C_TEST_REAL_FEW(a_spool_that_is_damaged_is_told, "", "")
     while (sl_outlet_get_stats(rig.outlet)->spooled < 500) {
         CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
     }
-    (void)snprintf(path, sizeof(path), "%s/0000000000000001.spool", spooling.path);
-    FILE *file = fopen(path, "r+");
-    CHECK(file != NULL);
-    CHECK_EQ(fseek(file, 20000, SEEK_SET), 0);
-    for (int byte = 0; byte < 1000; byte++) {
-        (void)fputc('x', file);
-    }
-    CHECK_EQ(fclose(file), 0);
+    CHECK_EQ(damage(&spooling, 20000, 1000), 0);
     rig.sink->down = false;
     CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
     const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
@@ -280,6 +294,234 @@ C_TEST_REAL_FEW(a_disk_that_hangs_holds_up_the_feed_once, "", "")
     outlet_rig_free(&rig);
     scratch_folder_remove(&spooling.folder);
     return 0;
+}
+
+/* What is in the spool is not delivered; what the disk lost of it will never be, and is not waited for. */
+C_TEST_SIMULATED(settling_waits_for_the_spool_but_not_for_what_it_lost, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    struct outlet_rig rig;
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    rig.sink->down = true;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(outlet_rig_feed(&rig, 100), 0);
+    while (sl_outlet_get_stats(rig.outlet)->spooled < 100) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
+    }
+    {
+        SL_SCOPE(limited, .timeout = SL_SECONDS(60), .move_on = true);
+        CHECK_EQ(sl_fanout_settle(rig.fanout), SL_ECANCELED);
+        CHECK_EQ(sl_scope_close(&limited, SL_ECANCELED), 0);
+    }
+    CHECK_EQ(damage(&spooling, 5000, 95000), 0); /* the last of them, too */
+    rig.sink->down = false;
+    {
+        SL_SCOPE(limited, .timeout = SL_SECONDS(60));
+        CHECK_EQ(sl_fanout_settle(rig.fanout), 0);
+        CHECK_EQ(sl_scope_close(&limited, 0), 0);
+    }
+    CHECK(rig.sink->stored > 0 && rig.sink->highest < 100);
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    outlet_rig_free(&rig);
+    scratch_folder_remove(&spooling.folder);
+    return 0;
+}
+
+/* ---- a disk that is slow ---- */
+
+/*
+ * Whoever holds the spool's lock is a disk that does not come back, and virtual time passes meanwhile. The sink is away, and
+ * the queue is full in the end.
+ */
+static int begin_slow(struct outlet_rig *rig, struct spooling *spooling, sl_scope *scope)
+{
+    begin_spooling(spooling);
+    CHECK_EQ(outlet_rig_make(rig, false, spooling->options), 0);
+    rig->sink->down = true;
+    CHECK_EQ(sl_spawn(scope, sl_outlet_run, rig->outlet), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
+    CHECK_EQ(sl_mutex_lock(&rig->outlet->spool_lock), 0);
+    sl_time began = sl_now();
+    CHECK_EQ(outlet_rig_feed(rig, 3000), 0);
+    CHECK_EQ(sl_now() - began, SL_OUTLET_DISK_PATIENCE); /* once for all of them */
+    CHECK(sl_outlet_get_stats(rig->outlet)->dropped_spool > 1000);
+    return 0;
+}
+
+static int end_slow(struct outlet_rig *rig, struct spooling *spooling, sl_scope *scope)
+{
+    rig->sink->down = false;
+    CHECK_EQ(outlet_rig_end(rig, scope), 0);
+    CHECK_EQ(rig->sink->disorder, 0);
+    outlet_rig_free(rig);
+    scratch_folder_remove(&spooling->folder);
+    return 0;
+}
+
+/* Feeds more than there is room for: how many were dropped, and how long that took. */
+static int feed_more(struct outlet_rig *rig, uint64_t *ret_dropped, sl_time *ret_took)
+{
+    uint64_t before = sl_outlet_get_stats(rig->outlet)->dropped_spool;
+    sl_time began = sl_now();
+    CHECK_EQ(outlet_rig_feed(rig, 3000), 0);
+    *ret_dropped = sl_outlet_get_stats(rig->outlet)->dropped_spool - before;
+    *ret_took = sl_now() - began;
+    return 0;
+}
+
+C_TEST_SIMULATED(a_slow_disk_is_waited_for_again_once_it_has_taken_something, "", "")
+{
+    struct spooling spooling;
+    struct outlet_rig rig;
+    uint64_t dropped = 0;
+    sl_time took = 0;
+    SL_SCOPE(scope);
+    CHECK_EQ(begin_slow(&rig, &spooling, &scope), 0);
+    CHECK_EQ(feed_more(&rig, &dropped, &took), 0);
+    CHECK_EQ(dropped, 3000);
+    CHECK_EQ(took, 0);
+    CHECK_EQ(sl_mutex_unlock(&rig.outlet->spool_lock), 0);
+    while (sl_outlet_get_stats(rig.outlet)->spooled == 0) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    }
+    CHECK(sl_outlet_get_stats(rig.outlet)->spooling); /* the sink is still away: only the disk can have taken it */
+    CHECK_EQ(feed_more(&rig, &dropped, &took), 0);
+    CHECK_EQ(dropped, 0);
+    return end_slow(&rig, &spooling, &scope);
+}
+
+C_TEST_SIMULATED(a_disk_that_fails_is_not_waited_for, "", "")
+{
+    struct spooling spooling;
+    struct outlet_rig rig;
+    char path[SCRATCH_PATH_MAX + 64];
+    uint64_t dropped = 0;
+    sl_time took = 0;
+    SL_SCOPE(scope);
+    begin_spooling(&spooling);
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    rig.sink->down = true;
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
+    name_segment(&spooling, path);
+    CHECK_EQ(mkdir(path, 0700), 0);
+    CHECK_EQ(outlet_rig_feed(&rig, 50), 0);
+    while (!sl_outlet_get_stats(rig.outlet)->disk_failing) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    }
+    CHECK_EQ(feed_more(&rig, &dropped, &took), 0);
+    CHECK_EQ(took, 0);
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->blocked, 0);
+    CHECK(dropped > 1000);
+    CHECK_EQ(rmdir(path), 0);
+    return end_slow(&rig, &spooling, &scope);
+}
+
+static int feed_some(void *arg)
+{
+    return outlet_rig_feed(arg, 3000);
+}
+
+/* Another one that waits for the disk, and is cancelled behind the first one's patience, has learned nothing of it. */
+C_TEST_SIMULATED(a_slow_disk_stays_slow_when_a_wait_is_cancelled, "", "")
+{
+    struct spooling spooling;
+    struct outlet_rig rig;
+    uint64_t dropped = 0;
+    sl_time took = 0;
+    SL_SCOPE(scope);
+    begin_spooling(&spooling);
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    sl_auto(sl_fanout) *other = NULL;
+    CHECK_EQ(sl_fanout_new(&other), 0);
+    CHECK_EQ(sl_fanout_attach(other, rig.outlet), 0);
+    rig.sink->down = true;
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
+    CHECK_EQ(sl_mutex_lock(&rig.outlet->spool_lock), 0);
+    SL_SCOPE(feeding);
+    CHECK_EQ(sl_spawn(&feeding, feed_some, &rig), 0);
+    CHECK_EQ(sl_sleep(SL_OUTLET_DISK_PATIENCE / 2), 0);
+    {
+        SL_SCOPE(limited, .timeout = SL_OUTLET_DISK_PATIENCE / 4 * 3, .move_on = true);
+        sl_market_event event = sample_event(0);
+        CHECK_EQ(sl_fanout_write(other, &event), SL_ECANCELED);
+        CHECK_EQ(sl_scope_close(&limited, SL_ECANCELED), 0);
+    }
+    CHECK_EQ(sl_scope_wait(&feeding), 0);
+    CHECK_EQ(feed_more(&rig, &dropped, &took), 0);
+    CHECK_EQ(took, 0);
+    CHECK_EQ(dropped, 3000);
+    CHECK_EQ(sl_mutex_unlock(&rig.outlet->spool_lock), 0);
+    return end_slow(&rig, &spooling, &scope);
+}
+
+/* From slow the disk turned to failing: a folder stands where the segment would be. */
+static int begin_failing(struct outlet_rig *rig, struct spooling *spooling, sl_scope *scope)
+{
+    char path[SCRATCH_PATH_MAX + 64];
+    uint64_t dropped = 0;
+    sl_time took = 0;
+    CHECK_EQ(begin_slow(rig, spooling, scope), 0);
+    name_segment(spooling, path);
+    CHECK_EQ(mkdir(path, 0700), 0);
+    CHECK_EQ(sl_mutex_unlock(&rig->outlet->spool_lock), 0);
+    while (!sl_outlet_get_stats(rig->outlet)->disk_failing) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    }
+    CHECK_EQ(feed_more(rig, &dropped, &took), 0);
+    CHECK_EQ(took, 0); /* nor is one that fails waited for */
+    CHECK(dropped > 2900);
+    CHECK_EQ(rmdir(path), 0);
+    return 0;
+}
+
+C_TEST_SIMULATED(a_slow_disk_is_tried_again_when_it_is_needed_again, "", "")
+{
+    struct spooling spooling;
+    struct outlet_rig rig;
+    uint64_t dropped = 0;
+    sl_time took = 0;
+    SL_SCOPE(scope);
+    CHECK_EQ(begin_failing(&rig, &spooling, &scope), 0);
+    rig.sink->down = false;
+    while (sl_outlet_get_stats(rig.outlet)->spooling) { /* the queue goes on directly, before the disk's next attempt */
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    }
+    CHECK_EQ(sl_outlet_get_stats(rig.outlet)->spooled_total, 0);
+    CHECK_EQ(feed_more(&rig, &dropped, &took), 0);
+    CHECK_EQ(dropped, 0);
+    return end_slow(&rig, &spooling, &scope);
+}
+
+C_TEST_SIMULATED(a_slow_disk_is_tried_again_in_the_next_run, "", "")
+{
+    struct spooling spooling;
+    struct outlet_rig rig;
+    uint64_t dropped = 0;
+    sl_time took = 0;
+    {
+        SL_SCOPE(scope);
+        CHECK_EQ(begin_failing(&rig, &spooling, &scope), 0);
+        char path[SCRATCH_PATH_MAX + 64];
+        name_segment(&spooling, path);
+        CHECK_EQ(mkdir(path, 0700), 0); /* what is left stays in memory */
+        sl_scope_cancel(&scope, "enough");
+        CHECK(sl_scope_close(&scope, 0) <= 0);
+        CHECK_EQ(rmdir(path), 0);
+    }
+    SL_SCOPE(again);
+    CHECK_EQ(sl_mutex_lock(&rig.outlet->spool_lock), 0);
+    CHECK_EQ(sl_spawn(&again, sl_outlet_run, rig.outlet), 0);
+    while (rig.outlet->spool == NULL) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    }
+    CHECK_EQ(feed_more(&rig, &dropped, &took), 0);
+    CHECK_EQ(took, SL_OUTLET_DISK_PATIENCE);
+    CHECK_EQ(sl_mutex_unlock(&rig.outlet->spool_lock), 0);
+    return end_slow(&rig, &spooling, &again);
 }
 
 /* ---- memory that is short, and cancellation ---- */
@@ -441,5 +683,11 @@ SL_TEST_MAIN(cmocka_unit_test(an_outage_goes_over_the_disk_and_back), cmocka_uni
              cmocka_unit_test(a_full_spool_drops_what_comes_and_keeps_what_it_has),
              cmocka_unit_test(without_a_disk_the_queue_is_what_there_is),
              cmocka_unit_test(a_spool_that_is_damaged_is_told),
+             cmocka_unit_test(settling_waits_for_the_spool_but_not_for_what_it_lost),
+             cmocka_unit_test(a_slow_disk_is_waited_for_again_once_it_has_taken_something),
+             cmocka_unit_test(a_slow_disk_is_tried_again_when_it_is_needed_again),
+             cmocka_unit_test(a_slow_disk_is_tried_again_in_the_next_run),
+             cmocka_unit_test(a_disk_that_fails_is_not_waited_for),
+             cmocka_unit_test(a_slow_disk_stays_slow_when_a_wait_is_cancelled),
              cmocka_unit_test(a_disk_that_hangs_holds_up_the_feed_once), cmocka_unit_test(memory_may_be_short_anywhere),
              cmocka_unit_test(it_may_be_cancelled_at_each_step), cmocka_unit_test(trouble_at_random_loses_nothing))

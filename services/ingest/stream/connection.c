@@ -228,24 +228,28 @@ static int check_silence(const sl_connection *connection, sl_time now, sl_time *
     return 0;
 }
 
-/* Whether it brings no data although it did; else when that would be said. */
+/*
+ * Whether it brings no data although it did; else when to look again: when that would be said, but soon enough to notice that
+ * it has brought enough to be judged by, or that less is allowed because its longest silence has faded.
+ */
 static int check_quiet(sl_connection *connection, sl_time now, sl_time *ret_when)
 {
     const struct sl_connection_stats *stats = &connection->stats;
-    if (stats->events < SL_CONNECTION_QUIET_EVENTS) {
-        return 0;
+    sl_time again = sl_time_add(now, SL_CONNECTION_QUIET_MIN);
+    if (stats->events >= SL_CONNECTION_QUIET_EVENTS) {
+        sl_time limit = longest_quiet(connection, now) * SL_CONNECTION_QUIET_FACTOR;
+        limit = limit < SL_CONNECTION_QUIET_MIN ? SL_CONNECTION_QUIET_MIN : limit;
+        sl_time since = connection->quiet_since > stats->opened_at ? connection->quiet_since : stats->opened_at;
+        since = since > connection->excused_at ? since : connection->excused_at;
+        sl_time ends = sl_time_add(since, limit);
+        if (ends <= now) {
+            connection->cut_quiet = true;
+            return sl_fail(SL_ETIMEDOUT, "no data for %lld ms on an open connection",
+                           (long long)(limit / SL_MILLISECONDS(1)));
+        }
+        again = ends < again ? ends : again;
     }
-    sl_time limit = longest_quiet(connection, now) * SL_CONNECTION_QUIET_FACTOR;
-    limit = limit < SL_CONNECTION_QUIET_MIN ? SL_CONNECTION_QUIET_MIN : limit;
-    sl_time since = connection->quiet_since > stats->opened_at ? connection->quiet_since : stats->opened_at;
-    since = since > connection->excused_at ? since : connection->excused_at;
-    sl_time ends = sl_time_add(since, limit);
-    if (ends <= now) {
-        connection->cut_quiet = true;
-        return sl_fail(SL_ETIMEDOUT, "no data for %lld ms on an open connection",
-                       (long long)(limit / SL_MILLISECONDS(1)));
-    }
-    *ret_when = ends < *ret_when ? ends : *ret_when;
+    *ret_when = again < *ret_when ? again : *ret_when;
     return 0;
 }
 

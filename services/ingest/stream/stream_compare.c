@@ -91,7 +91,7 @@ static void compare_one(const struct shard *shard, unsigned number, const sl_sub
             bool alone = !heard->told && !others_carried(leg, what, since);
             mutes->list[mutes->count++] =
                 (struct mute){number, sl_connection_number(leg->connection), *what, since, alone};
-            heard->told = heard->told || alone;
+            heard->told = false; /* it begins anew: what others do not bring either from then on is another loss */
             heard->renewals += heard->renewals < RENEWALS_MAX;
             heard->missed = 0;
         }

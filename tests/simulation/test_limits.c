@@ -191,7 +191,70 @@ RUN(bitstamp, SL_VENUE_BITSTAMP, false)
 RUN(coinbase_books, SL_VENUE_COINBASE, true)
 RUN(bitstamp_books, SL_VENUE_BITSTAMP, true)
 
+/* ---- room that is given back ---- */
+
+/* Those before have shorter names: each of the others takes as much of what a connection's names may have as any. */
+#define FIRST 100
+#define SWAPPED 40
+
+static int set(sl_stream_service *stream, const sl_instruments *instruments, size_t from, size_t count)
+{
+    static sl_subscription all[A_FEW];
+    for (size_t at = 0; at < count; at++) {
+        all[at] = (sl_subscription){.feed = SL_FEED_TRADES, .instrument = sl_instruments_at(instruments, from + at)};
+    }
+    return sl_stream_set(stream, &(struct sl_stream_wanted){.all = all, .count = count}, NULL);
+}
+
+static int expect_connections(const char *what, const sl_stream_service *stream, size_t expected)
+{
+    size_t connections = sl_stream_get_stats(stream).connections;
+    return connections == expected ? 0 : sl_fail(SL_EINTERNAL, "%s: %zu connections", what, connections);
+}
+
+/* As many as one connection can take; then some are left and as many others followed, again and again. */
+static int swap(void *arg)
+{
+    struct play *play = arg;
+    struct sl_stream_options options = {.name = "room",
+                                        .driver = sl_venue_driver_of(play->venue),
+                                        .instruments = play->ours,
+                                        .arg = play,
+                                        .event = on_event};
+    sl_auto(sl_stream_service) *stream = NULL;
+    SL_TRY(sl_stream_new(&options, &stream));
+    size_t count = 0;
+    while (sl_stream_get_stats(stream).connections < 2) {
+        SL_TRY(set(stream, play->ours, FIRST, ++count));
+    }
+    count--;
+    size_t from = FIRST;
+    for (; from + count < A_FEW; from += SWAPPED) {
+        SL_TRY(set(stream, play->ours, from, count));
+        SL_TRY(expect_connections("as many as before", stream, 1));
+    }
+    SL_TRY(set(stream, play->ours, from - SWAPPED, count + 1));
+    return expect_connections("one too many", stream, 2);
+}
+
+static void what_is_left_gives_its_room_back(void **state)
+{
+    (void)state;
+    struct play play = {.venue = SL_VENUE_BYBIT_LINEAR};
+    assert_int_equal(sl_instruments_new(0, &play.ours), 0);
+    assert_int_equal(sl_simulated_define(play.ours, play.venue, A_FEW), 0);
+    sl_error *error = NULL;
+    int code = sl_run(&(struct sl_run_options){.watchdog = SL_NEVER}, swap, &play, &error);
+    if (code != 0) {
+        char story[300] = "";
+        (void)sl_error_print(error, story, sizeof story);
+        fail_msg("%s", story);
+    }
+    sl_instruments_free(play.ours);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(binance), cmocka_unit_test(binance_usdm), cmocka_unit_test(binance_coinm),
              cmocka_unit_test(coinbase), cmocka_unit_test(kraken), cmocka_unit_test(bybit),
              cmocka_unit_test(bybit_linear), cmocka_unit_test(bybit_inverse), cmocka_unit_test(okx),
-             cmocka_unit_test(bitstamp), cmocka_unit_test(coinbase_books), cmocka_unit_test(bitstamp_books))
+             cmocka_unit_test(bitstamp), cmocka_unit_test(coinbase_books), cmocka_unit_test(bitstamp_books),
+             cmocka_unit_test(what_is_left_gives_its_room_back))

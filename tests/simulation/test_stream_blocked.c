@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A stream whose sink makes it wait for long, in the simulated world: its connections are not taken for silent, and
- * whoever waits in it from outside leaves before it is freed.
+ * whoever waits in it from outside leaves before it is freed. What is told from outside happens at once.
  */
 #include "ingest/stream/stream.h"
 
@@ -15,6 +15,8 @@
 #include "sluice/simulation.h"
 
 #define INSTRUMENTS 2
+#define MANY 60    /* more that our side knows of */
+#define STILL 1e-6 /* steps a second */
 #define SILENCE SL_SECONDS(4)
 #define NOT_YET 99
 
@@ -113,9 +115,12 @@ static int run_stream(void *arg)
     code = code == 0 ? sl_scope_join(&scope, SL_NEVER) : code;
     play->scope = NULL;
     code = sl_scope_close(&scope, code);
+    sl_time began = sl_now();
     sl_stream_service_close(play->stream);
+    bool at_once = sl_now() == began; /* the last visitor's leaving wakes it */
     bool closed = sl_stream_positions(play->stream, look, NULL) == SL_ECLOSED;
-    code = closed ? code : sl_fail(SL_EINTERNAL, "somebody was let in");
+    code = !closed ? sl_fail(SL_EINTERNAL, "somebody was let in") : code;
+    code = !at_once ? sl_fail(SL_EINTERNAL, "visitors were waited for in vain") : code;
     sl_stream_service_free(play->stream);
     play->stream = NULL;
     return code;
@@ -149,7 +154,7 @@ static void run(sl_venue venue, int (*act)(struct play *play), struct play *play
     assert_int_equal(sl_instruments_new(0, &play->theirs), 0);
     assert_int_equal(sl_instruments_new(0, &play->ours), 0);
     assert_int_equal(sl_simulated_define(play->theirs, venue, INSTRUMENTS), 0);
-    assert_int_equal(sl_simulated_define(play->ours, venue, INSTRUMENTS), 0);
+    assert_int_equal(sl_simulated_define(play->ours, venue, INSTRUMENTS + MANY), 0);
     struct sl_simulation_options simulation = {.seed = 3};
     struct sl_run_options options = {.simulation = &simulation, .watchdog = SL_NEVER};
     sl_error *error = NULL;
@@ -313,7 +318,131 @@ static void visits_of_one_that_runs_give_what_they_are_for(void **state)
     run(SL_VENUE_BINANCE_SPOT, visit_a_quiet_one, &play);
 }
 
+/* ---- at once ---- */
+
+/* What is asked for is answered, and a connection made, within so long: once there and back, or a few times. */
+#define ANSWERED SL_MILLISECONDS(250)
+#define CONNECTED SL_MILLISECONDS(950)
+
+static int until_live(const struct play *play)
+{
+    for (int look = 0; look < 1000 && sl_stream_get_stats(play->stream).live == 0; look++) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(10)));
+    }
+    return 0;
+}
+
+/* The second time whoever waits has waited before. */
+static int pause_twice(struct play *play)
+{
+    SL_TRY(until_passed(play, 100));
+    for (int time = 0; time < 2; time++) {
+        sl_stream_pause(play->stream, true);
+        SL_TRY(sl_sleep(SL_SECONDS(100)));
+        size_t before = play->passed;
+        SL_TRY(sl_sleep(SL_SECONDS(100)));
+        if (sl_stream_get_stats(play->stream).live > 0 || play->passed > before) {
+            return sl_fail(SL_EINTERNAL, "it goes on while it is paused");
+        }
+        sl_time began = sl_now();
+        sl_stream_pause(play->stream, false);
+        SL_TRY(until_live(play));
+        if (sl_now() - began > CONNECTED) {
+            return sl_fail(SL_EINTERNAL, "live after %lld ms", (long long)((sl_now() - began) / SL_MILLISECONDS(1)));
+        }
+        SL_TRY(until_passed(play, play->passed + 100));
+    }
+    return 0;
+}
+
+static void a_pause_lasts_until_it_is_over_and_no_longer(void **state)
+{
+    (void)state;
+    struct play play;
+    run(SL_VENUE_BINANCE_SPOT, pause_twice, &play);
+    run(SL_VENUE_KRAKEN, pause_twice, &play);
+}
+
+/* As far as the venue's word has come: whether all is active, and how many there are. */
+static bool settled(const struct play *play, size_t count)
+{
+    const sl_connection *connection = play->stream->shards[0]->legs->connection;
+    return sl_connection_get_stats(connection)->state == SL_CONNECTION_LIVE &&
+           sl_subscriptions_count(sl_connection_subscriptions(connection)) == count;
+}
+
+/* In a market that stands still nothing but our word wakes the connection. */
+static int change_what_is_followed(struct play *play)
+{
+    const sl_subscription depth = {.feed = SL_FEED_DEPTH, .instrument = sl_instruments_at(play->ours, 0)};
+    SL_TRY(until_passed(play, 100));
+    sl_simulated_pace(play->exchange, STILL);
+    SL_TRY(sl_sleep(SL_SECONDS(3)));
+    SL_TRY(follow_one(play));
+    SL_TRY(sl_sleep(ANSWERED));
+    if (!settled(play, 1)) {
+        return sl_fail(SL_EINTERNAL, "the venue has not heard that one is left");
+    }
+    const sl_subscription other = {.feed = SL_FEED_DEPTH, .instrument = sl_instruments_at(play->ours, 1)};
+    int code = sl_stream_add(play->stream, &other);
+    SL_TRY(code);
+    SL_TRY(sl_sleep(ANSWERED));
+    if (!settled(play, 2)) {
+        return sl_fail(SL_EINTERNAL, "nor of a new one");
+    }
+    sl_time began = sl_now();
+    (void)sl__stream_renew(play->stream, SL_FEED_DEPTH, depth.instrument, 0);
+    SL_TRY(sl_sleep(CONNECTED)); /* left, then asked for, as fast as the venue lets us */
+    sl_time since = sl__stream_carries_since(play->stream->shards[0]->legs, &depth);
+    return since >= began && since != SL_NEVER ? 0 : sl_fail(SL_EINTERNAL, "nor that one begins anew");
+}
+
+static void the_venue_hears_at_once_what_is_followed(void **state)
+{
+    (void)state;
+    struct play play;
+    run(SL_VENUE_BINANCE_SPOT, change_what_is_followed, &play);
+}
+
+/*
+ * There is no memory for what is to be sent while a message waits for the sink: the connection ends as soon as that message
+ * is dealt with. Nothing else would end it, for nobody looks after it any more.
+ */
+static int fail_while_busy(struct play *play)
+{
+    SL_TRY(until_passed(play, 100));
+    close_dam(play, true);
+    SL_TRY(until_waiting(play));
+    sl_simulated_pace(play->exchange, STILL);
+    for (size_t at = INSTRUMENTS; at < INSTRUMENTS + MANY; at++) { /* too many for a message that needs no memory */
+        sl_subscription what = {.feed = SL_FEED_TRADES, .instrument = sl_instruments_at(play->ours, at)};
+        int code = sl_stream_add(play->stream, &what);
+        SL_TRY(code);
+    }
+    sl_memory_fail_after(0);
+    SL_TRY(sl_sleep(SL_MILLISECONDS(1)));
+    bool failed = sl_memory_failed() != 0;
+    sl_memory_fail_after(-1);
+    SL_TRY(failed ? 0 : sl_fail(SL_EINTERNAL, "nothing failed"));
+    uint64_t reconnects = sl_stream_get_stats(play->stream).reconnects;
+    SL_TRY(sl_sleep(SL_SECONDS(1)));
+    SL_TRY(sl_stream_get_stats(play->stream).reconnects == reconnects ? 0 : sl_fail(SL_EINTERNAL, "amid a message"));
+    close_dam(play, false);
+    SL_TRY(sl_sleep(ANSWERED));
+    return sl_stream_get_stats(play->stream).reconnects == reconnects + 1 ? 0 : sl_fail(SL_EINTERNAL, "it lives on");
+}
+
+static void one_that_cannot_send_ends_behind_the_message_in_hand(void **state)
+{
+    (void)state;
+    struct play play;
+    run(SL_VENUE_BINANCE_SPOT, fail_while_busy, &play);
+}
+
 SL_TEST_MAIN(cmocka_unit_test(a_sink_that_makes_wait_is_no_silence_of_the_venue),
              cmocka_unit_test(whoever_waits_in_a_stream_that_ends_leaves_it_first),
              cmocka_unit_test(what_is_left_is_left_and_counted),
-             cmocka_unit_test(visits_of_one_that_runs_give_what_they_are_for))
+             cmocka_unit_test(visits_of_one_that_runs_give_what_they_are_for),
+             cmocka_unit_test(a_pause_lasts_until_it_is_over_and_no_longer),
+             cmocka_unit_test(the_venue_hears_at_once_what_is_followed),
+             cmocka_unit_test(one_that_cannot_send_ends_behind_the_message_in_hand))

@@ -95,11 +95,6 @@ int cnd_init(cnd_t *condition)
     return code_of(pthread_cond_init((pthread_cond_t *)condition, NULL));
 }
 
-void cnd_destroy(cnd_t *condition)
-{
-    (void)pthread_cond_destroy((pthread_cond_t *)condition);
-}
-
 int cnd_signal(cnd_t *condition)
 {
     return code_of(pthread_cond_signal((pthread_cond_t *)condition));

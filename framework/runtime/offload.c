@@ -27,7 +27,7 @@ struct job {
     struct sl__post_node done;
     sl_loop_ref *loop;
     /* loop's thread only */
-    sl_task *task; /* NULL once it does not wait any more */
+    sl_task *task;     /* NULL once it does not wait any more */
     struct job *later; /* in the pool's `awaited` */
     bool submitted;
     bool finished; /* and its task will hear of it when nothing else can run */

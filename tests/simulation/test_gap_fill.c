@@ -243,8 +243,9 @@ static void gaps_that_are_too_many_are_given_up(void **state)
     struct program_rig rig = {.venue = SL_VENUE_BITSTAMP,
                               .instruments = 1,
                               .rate = 4,
-                              .config = "services: { p: { kind: stream, venue: bitstamp, sinks: [out], instruments: "
-                                        "[\"*\"], channels: [trades] } }\nsinks: { out: { kind: file, path: /dev/null } }\n",
+                              .config =
+                                  "services: { p: { kind: stream, venue: bitstamp, sinks: [out], instruments: "
+                                  "[\"*\"], channels: [trades] } }\nsinks: { out: { kind: file, path: /dev/null } }\n",
                               .conduct = see_too_many};
     assert_int_equal(program_rig_run(&rig), 0);
 }

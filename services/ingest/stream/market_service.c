@@ -506,8 +506,9 @@ static void collect(const struct sl_program_service *service, const struct sl_la
         const struct sl_history_stats *stats = sl_gap_fill_stats(market->fill);
         sl_scrape_counter(scrape, "sluice_feed_gaps_filled_total", "Gaps of trades filled from the venue's history.",
                           labels, stats->healed);
-        sl_scrape_counter(scrape, "sluice_feed_gaps_given_up_total", "Gaps of trades that are not filled: its history does not, or too many wait.",
-                          labels, stats->given_up);
+        sl_scrape_counter(scrape, "sluice_feed_gaps_given_up_total",
+                          "Gaps of trades that are not filled: its history does not, or too many wait.", labels,
+                          stats->given_up);
         sl_scrape_gauge(scrape, "sluice_feed_gaps_open", "Gaps of trades that are being filled, or wait to be.", labels,
                         (double)sl_gap_fill_open_count(market->fill));
     }

@@ -275,5 +275,5 @@ static void likes_are_one_problem(void **state)
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 SL_TEST_MAIN(CASE(each_line_has_its_reason), CASE(file_stays_small), CASE(what_has_no_room_is_counted),
-             CASE(a_path_that_cannot_be_is_told_at_the_start),
-             CASE(a_full_disk_leaves_no_half_lines), CASE(without_a_file), CASE(likes_are_one_problem))
+             CASE(a_path_that_cannot_be_is_told_at_the_start), CASE(a_full_disk_leaves_no_half_lines),
+             CASE(without_a_file), CASE(likes_are_one_problem))

@@ -410,10 +410,11 @@ C_TEST_REAL_FEW(a_process_alone_that_dies_leaves_a_trace,
     return 0;
 }
 
-C_TEST_REAL_FEW(two_processes_alone_do_not_share_a_file,
-                "given a process that keeps its positions in a file, when another one has the same, then it is refused, "
-                "for as long as the first is there",
-                "")
+C_TEST_REAL_FEW(
+    two_processes_alone_do_not_share_a_file,
+    "given a process that keeps its positions in a file, when another one has the same, then it is refused, "
+    "for as long as the first is there",
+    "")
 {
     char text[SCRATCH_PATH_MAX + 64];
     struct scratch_folder folder = scratch_folder_make();

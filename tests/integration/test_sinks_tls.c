@@ -336,11 +336,11 @@ static void files_that_are_missing_are_told(void **state)
     };
     for (size_t at = 0; at < sizeof sinks / sizeof sinks[0]; at++) {
         char line[1024];
-        (void)snprintf(
-            line, sizeof line,
-            "f=$(mktemp) && printf '%%s\\n' 'services: {s: {kind: stream, venue: okx, instruments: [A], sinks: "
-            "[bus]}}' 'sinks: {bus: %s}' >$f; timeout 20 $SLUICE run $f 2>&1; rm $f",
-            sinks[at]);
+        (void)snprintf(line, sizeof line,
+                       "f=$(mktemp) && printf '%%s\\n' 'admin: {enabled: false}' 'services: {s: {kind: stream, venue: "
+                       "okx, instruments: [A], sinks: "
+                       "[bus]}}' 'sinks: {bus: %s}' >$f; timeout 20 $SLUICE run $f 2>&1; rm $f",
+                       sinks[at]);
         (void)shell_run(line, &output);
         if (strstr(output, "\"a sink cannot be made\",\"sink\":\"bus\",\"reason\":\"") == NULL ||
             strstr(output, "'/nowhere/ca': not found") == NULL) {

@@ -288,7 +288,9 @@ static bool leave_thread(sl_task *task, void *object)
     job->task = NULL;
     task->runtime->external--; /* nobody waits for it: a simulated clock may go on */
     struct job **at = place_of(&job->pool->awaited, job);
-    *at = *at == NULL ? NULL : job->later;
+    if (*at != NULL) { /* a simulated world */
+        *at = job->later;
+    }
     if (job->finished) {
         settle(job);
     }

@@ -85,7 +85,8 @@ C_TEST_REAL_FEW(rows_of_every_kind, "", "")
     return 0;
 }
 
-static int write_samples(sl_sink *sink, uint64_t from, uint64_t to, sl_sink_result *result)
+/* Samples, or where there are times the first one with each of these. */
+static int write_batch(sl_sink *sink, uint64_t from, uint64_t to, const int64_t *times_ns, sl_sink_result *result)
 {
     struct sl__slots slots = {0};
     static uint8_t record[16384];
@@ -93,7 +94,8 @@ static int write_samples(sl_sink *sink, uint64_t from, uint64_t to, sl_sink_resu
     CHECK_EQ(sl_record_reader_new(&batch.reader), 0);
     CHECK_EQ(sl__slots_reserve(&slots, (to - from) * 4096 + 64), 0);
     for (; from < to; from++) {
-        sl_market_event event = sample_event(from);
+        sl_market_event event = sample_event(times_ns == NULL ? from : 0);
+        event.venue_time_ns = times_ns == NULL ? event.venue_time_ns : times_ns[from];
         size_t size = sl_record_encode(&event, record);
         sl_record_set_stamp(record, (sl_stamp){7, from + 1});
         sl__slots_add(&slots, record, size);
@@ -103,6 +105,11 @@ static int write_samples(sl_sink *sink, uint64_t from, uint64_t to, sl_sink_resu
     sl_record_reader_free(batch.reader);
     sl__slots_free(&slots);
     return code;
+}
+
+static int write_samples(sl_sink *sink, uint64_t from, uint64_t to, sl_sink_result *result)
+{
+    return write_batch(sink, from, to, NULL, result);
 }
 
 C_TEST_REAL_FEW(repeats_add_nothing, "", "")
@@ -128,25 +135,10 @@ C_TEST_REAL_FEW(repeats_add_nothing, "", "")
     return 0;
 }
 
+/* The same trade each time, told with other times. */
 static int write_trades(sl_sink *sink, const int64_t *times_ns, size_t count, sl_sink_result *result)
 {
-    struct sl__slots slots = {0};
-    uint8_t record[512];
-    sl_sink_batch batch = {.slots = &slots};
-    CHECK_EQ(sl_record_reader_new(&batch.reader), 0);
-    CHECK_EQ(sl__slots_reserve(&slots, count * sizeof(record)), 0);
-    for (size_t at = 0; at < count; at++) {
-        sl_market_event event = sample_event(0);
-        event.venue_time_ns = times_ns[at];
-        size_t size = sl_record_encode(&event, record);
-        sl_record_set_stamp(record, (sl_stamp){7, at + 1});
-        sl__slots_add(&slots, record, size);
-    }
-    *result = (sl_sink_result){0};
-    int code = sink->driver->write(sink, &batch, result);
-    sl_record_reader_free(batch.reader);
-    sl__slots_free(&slots);
-    return code;
+    return write_batch(sink, 0, count, times_ns, result);
 }
 
 /* Bitstamp's REST tells whole seconds of a trade, its stream microseconds: what fills a gap comes once more. */

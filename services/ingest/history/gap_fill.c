@@ -37,15 +37,10 @@ static int work(void *arg)
 }
 
 /* One that is not even queued; it stays told as a gap. */
-static void give_up(sl_gap_fill *fill)
+static void overflow(sl_gap_fill *fill, const sl_instrument *instrument)
 {
     fill->queued++;
     fill->worker.stats.given_up++;
-}
-
-static void overflow(sl_gap_fill *fill, const sl_instrument *instrument)
-{
-    give_up(fill);
     if (!fill->overflowed) {
         fill->overflowed = true;
         sl_log_with(SL_LOG_WARNING, "more gaps than can be remembered: some are not filled",
@@ -70,10 +65,8 @@ static int add(void *arg)
                 SL_TRY(sl_sleep(ADD_RETRY));
                 continue;
             }
-            if (code < 0) { /* too long for a job */
-                give_up(fill);
-            }
-            fill->queued += code == 0;
+            fill->queued++;
+            fill->worker.stats.given_up += code < 0; /* too long for a job */
             fill->ready_count--;
             memmove(&fill->ready[0], &fill->ready[1], fill->ready_count * sizeof fill->ready[0]);
         }

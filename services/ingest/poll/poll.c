@@ -256,11 +256,14 @@ static int record(struct worker *worker, const sl_venue_request *request, const 
  */
 static bool was_put_off(int code)
 {
+    if (code != SL_EBREAKER) {
+        return code == SL_ELIMITED || code == SL_EBUSY;
+    }
     const sl_error *error = sl_error_last();
     while (sl_error_count(error) > 0) {
         error = sl_error_at(error, 0);
     }
-    return code == SL_ELIMITED || code == SL_EBUSY || (code == SL_EBREAKER && sl_error_cause(error) == NULL);
+    return sl_error_cause(error) == NULL;
 }
 
 /* One page. */

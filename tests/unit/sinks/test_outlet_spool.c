@@ -32,6 +32,31 @@ static void begin_spooling(struct spooling *spooling)
                                             .spool = {.folder = spooling->path, .segment_bytes = 100000}};
 }
 
+/* An outlet whose sink is away from the start. */
+static int begin_away(struct outlet_rig *rig, const struct spooling *spooling, sl_scope *scope)
+{
+    CHECK_EQ(outlet_rig_make(rig, false, spooling->options), 0);
+    rig->sink->down = true;
+    return sl_spawn(scope, sl_outlet_run, rig->outlet);
+}
+
+/* The first events, until all of them are in the spool. */
+static int feed_spool(struct outlet_rig *rig, uint64_t count)
+{
+    CHECK_EQ(outlet_rig_feed(rig, count), 0);
+    while (sl_outlet_get_stats(rig->outlet)->spooled < count) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
+    }
+    return 0;
+}
+
+static int end_spooling(struct outlet_rig *rig, const struct spooling *spooling)
+{
+    outlet_rig_free(rig);
+    scratch_folder_remove(&spooling->folder);
+    return 0;
+}
+
 C_TEST_REAL_FEW(an_outage_goes_over_the_disk_and_back, "", "")
 {
     struct spooling spooling;
@@ -67,9 +92,7 @@ C_TEST_REAL_FEW(an_outage_goes_over_the_disk_and_back, "", "")
     CHECK_EQ(outlet_rig_check_all(&rig), 0);
     CHECK_EQ(sl_outlet_get_stats(rig.outlet)->spool.segments, 0);
     CHECK_EQ(sl_outlet_get_stats(rig.outlet)->written, rig.fed);
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 /* Also the batch that failed is safe on disk, and one that is under way for long is, but is not delivered twice. */
@@ -84,10 +107,7 @@ C_TEST_REAL_FEW(the_batch_under_way_is_safe_too, "", "")
     CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
     CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
     rig.sink->down = true;
-    CHECK_EQ(outlet_rig_feed(&rig, 20), 0);
-    while (sl_outlet_get_stats(rig.outlet)->spooled < 20) {
-        CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
-    }
+    CHECK_EQ(feed_spool(&rig, 20), 0);
     CHECK_EQ(sl_outlet_get_stats(rig.outlet)->in_batch, 0);
     CHECK_EQ(outlet_rig_check_sum(&rig), 0);
     rig.sink->down = false;
@@ -105,9 +125,7 @@ C_TEST_REAL_FEW(the_batch_under_way_is_safe_too, "", "")
     rig.sink->write_time = 0;
     CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
     CHECK_EQ(outlet_rig_check_all(&rig), 0);
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 C_TEST_REAL_FEW(what_is_left_at_the_end_is_there_in_the_next_life, "", "")
@@ -115,10 +133,8 @@ C_TEST_REAL_FEW(what_is_left_at_the_end_is_there_in_the_next_life, "", "")
     struct spooling spooling;
     begin_spooling(&spooling);
     struct outlet_rig rig;
-    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
-    rig.sink->down = true;
     SL_SCOPE(scope);
-    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(begin_away(&rig, &spooling, &scope), 0);
     CHECK_EQ(outlet_rig_feed(&rig, 3000), 0);
     sl_time began = sl_now();
     CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
@@ -139,9 +155,7 @@ C_TEST_REAL_FEW(what_is_left_at_the_end_is_there_in_the_next_life, "", "")
     CHECK_EQ(sl_outlet_get_stats(rig.outlet)->recovered, 3000);
     CHECK_EQ(rig.sink->counts[3000], 1);
     CHECK_EQ(rig.sink->counts[100], 2);
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 C_TEST_REAL_FEW(a_spool_of_somebody_else_stops_the_outlet, "", "")
@@ -153,9 +167,7 @@ C_TEST_REAL_FEW(a_spool_of_somebody_else_stops_the_outlet, "", "")
     struct outlet_rig rig;
     CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
     CHECK_EQ(sl_outlet_run(rig.outlet), SL_EBUSY);
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 C_TEST_REAL_FEW(a_full_spool_drops_what_comes_and_keeps_what_it_has, "", "")
@@ -164,10 +176,8 @@ C_TEST_REAL_FEW(a_full_spool_drops_what_comes_and_keeps_what_it_has, "", "")
     begin_spooling(&spooling);
     spooling.options.spool.max_bytes = 200000;
     struct outlet_rig rig;
-    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
-    rig.sink->down = true;
     SL_SCOPE(scope);
-    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(begin_away(&rig, &spooling, &scope), 0);
     CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
     CHECK_EQ(outlet_rig_feed(&rig, 10000), 0);
     const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
@@ -181,9 +191,7 @@ C_TEST_REAL_FEW(a_full_spool_drops_what_comes_and_keeps_what_it_has, "", "")
     CHECK_EQ(rig.sink->stored, kept);
     CHECK_EQ(rig.sink->disorder, 0);
     CHECK_EQ(memory_sink_once(rig.sink, 500), 500); /* the oldest are there */
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 /* Where the first segment is, or would be. */
@@ -214,10 +222,8 @@ C_TEST_REAL_FEW(without_a_disk_the_queue_is_what_there_is, "", "")
     char path[SCRATCH_PATH_MAX + 64];
     CHECK_EQ(mkdir(spooling.path, 0700), 0);
     struct outlet_rig rig;
-    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
-    rig.sink->down = true;
     SL_SCOPE(scope);
-    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(begin_away(&rig, &spooling, &scope), 0);
     CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
     name_segment(&spooling, path);
     CHECK_EQ(mkdir(path, 0700), 0);
@@ -229,9 +235,7 @@ C_TEST_REAL_FEW(without_a_disk_the_queue_is_what_there_is, "", "")
     CHECK_EQ(rig.sink->stored, kept); /* once the sink is back, without the disk */
     CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
     CHECK_EQ(rig.sink->disorder, 0);
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 /* What the disk has lost of the spool is told, and nothing else is lost with it. */
@@ -240,14 +244,9 @@ C_TEST_REAL_FEW(a_spool_that_is_damaged_is_told, "", "")
     struct spooling spooling;
     begin_spooling(&spooling);
     struct outlet_rig rig;
-    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
-    rig.sink->down = true;
     SL_SCOPE(scope);
-    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
-    CHECK_EQ(outlet_rig_feed(&rig, 500), 0);
-    while (sl_outlet_get_stats(rig.outlet)->spooled < 500) {
-        CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
-    }
+    CHECK_EQ(begin_away(&rig, &spooling, &scope), 0);
+    CHECK_EQ(feed_spool(&rig, 500), 0);
     CHECK_EQ(damage(&spooling, 20000, 1000), 0);
     rig.sink->down = false;
     CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
@@ -256,9 +255,7 @@ C_TEST_REAL_FEW(a_spool_that_is_damaged_is_told, "", "")
     CHECK_EQ(stats->written + stats->dropped_damaged, 500);
     CHECK_EQ(memory_sink_once(rig.sink, 500), stats->written);
     CHECK_EQ(rig.sink->disorder + rig.sink->wrong, 0);
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 /* A disk that does not come back is waited for once, not for each event; then what has no room is dropped. */
@@ -268,10 +265,8 @@ C_TEST_REAL_FEW(a_disk_that_hangs_holds_up_the_feed_once, "", "")
     begin_spooling(&spooling);
     spooling.options.spool.sync = true;
     struct outlet_rig rig;
-    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
-    rig.sink->down = true;
     SL_SCOPE(scope);
-    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(begin_away(&rig, &spooling, &scope), 0);
     CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
     disk_sync_hangs = true;
     int fed = outlet_rig_feed(&rig, 3000);
@@ -291,9 +286,7 @@ C_TEST_REAL_FEW(a_disk_that_hangs_holds_up_the_feed_once, "", "")
     CHECK_EQ(sl_outlet_get_stats(rig.outlet)->dropped_spool, dropped);
     CHECK_EQ(sl_outlet_get_stats(rig.outlet)->written, 3100 - dropped);
     CHECK_EQ(rig.sink->disorder, 0);
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 /* What is in the spool is not delivered; what the disk lost of it will never be, and is not waited for. */
@@ -302,14 +295,9 @@ C_TEST_SIMULATED(settling_waits_for_the_spool_but_not_for_what_it_lost, "", "")
     struct spooling spooling;
     begin_spooling(&spooling);
     struct outlet_rig rig;
-    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
-    rig.sink->down = true;
     SL_SCOPE(scope);
-    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
-    CHECK_EQ(outlet_rig_feed(&rig, 100), 0);
-    while (sl_outlet_get_stats(rig.outlet)->spooled < 100) {
-        CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
-    }
+    CHECK_EQ(begin_away(&rig, &spooling, &scope), 0);
+    CHECK_EQ(feed_spool(&rig, 100), 0);
     {
         SL_SCOPE(limited, .timeout = SL_SECONDS(60), .move_on = true);
         CHECK_EQ(sl_fanout_settle(rig.fanout), SL_ECANCELED);
@@ -324,9 +312,7 @@ C_TEST_SIMULATED(settling_waits_for_the_spool_but_not_for_what_it_lost, "", "")
     }
     CHECK(rig.sink->stored > 0 && rig.sink->highest < 100);
     CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 /* ---- a disk that is slow ---- */
@@ -338,9 +324,7 @@ C_TEST_SIMULATED(settling_waits_for_the_spool_but_not_for_what_it_lost, "", "")
 static int begin_slow(struct outlet_rig *rig, struct spooling *spooling, sl_scope *scope)
 {
     begin_spooling(spooling);
-    CHECK_EQ(outlet_rig_make(rig, false, spooling->options), 0);
-    rig->sink->down = true;
-    CHECK_EQ(sl_spawn(scope, sl_outlet_run, rig->outlet), 0);
+    CHECK_EQ(begin_away(rig, spooling, scope), 0);
     CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
     CHECK_EQ(sl_mutex_lock(&rig->outlet->spool_lock), 0);
     sl_time began = sl_now();
@@ -355,9 +339,7 @@ static int end_slow(struct outlet_rig *rig, struct spooling *spooling, sl_scope 
     rig->sink->down = false;
     CHECK_EQ(outlet_rig_end(rig, scope), 0);
     CHECK_EQ(rig->sink->disorder, 0);
-    outlet_rig_free(rig);
-    scratch_folder_remove(&spooling->folder);
-    return 0;
+    return end_spooling(rig, spooling);
 }
 
 /* Feeds more than there is room for: how many were dropped, and how long that took. */
@@ -401,9 +383,7 @@ C_TEST_SIMULATED(a_disk_that_fails_is_not_waited_for, "", "")
     sl_time took = 0;
     SL_SCOPE(scope);
     begin_spooling(&spooling);
-    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
-    rig.sink->down = true;
-    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(begin_away(&rig, &spooling, &scope), 0);
     CHECK_EQ(sl_sleep(SL_MILLISECONDS(50)), 0);
     name_segment(&spooling, path);
     CHECK_EQ(mkdir(path, 0700), 0);
@@ -672,9 +652,7 @@ C_TEST_SIMULATED(trouble_at_random_loses_nothing, "", "")
     CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
     CHECK_EQ(outlet_rig_check_all(&rig), 0);
     CHECK_EQ(sl_outlet_get_stats(rig.outlet)->written + sl_outlet_get_stats(rig.outlet)->repeated, rig.fed);
-    outlet_rig_free(&rig);
-    scratch_folder_remove(&spooling.folder);
-    return 0;
+    return end_spooling(&rig, &spooling);
 }
 
 SL_TEST_MAIN(cmocka_unit_test(an_outage_goes_over_the_disk_and_back), cmocka_unit_test(the_batch_under_way_is_safe_too),

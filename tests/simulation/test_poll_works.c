@@ -86,6 +86,16 @@ static int fail_in_a_row(struct program_rig *program)
     return 0;
 }
 
+static uint64_t failures_of(const struct rig *rig)
+{
+    struct sl_poll_stats stats = stats_of(rig);
+    uint64_t all = 0;
+    for (int at = 0; at < SL_POLL_FAILURES; at++) {
+        all += stats.failures[at];
+    }
+    return all;
+}
+
 /* Turns that are put off because the breaker is open are neither failures nor answers. */
 static int fail_and_wait(struct program_rig *program)
 {
@@ -93,7 +103,7 @@ static int fail_and_wait(struct program_rig *program)
     SL_TRY(until_followed(rig));
     SL_TRY(turns(rig, true, 1));
     rig->mood = BREAK_DOWN;
-    for (int seconds = 0; stats_of(rig).failures[SL_POLL_FAILED_STATUS] < IN_A_ROW; seconds++) {
+    for (int seconds = 0; failures_of(rig) < IN_A_ROW; seconds++) {
         assert_true(look_at(rig).works);
         assert_true(seconds < 36000);
         SL_TRY(sl_sleep(SL_SECONDS(1)));

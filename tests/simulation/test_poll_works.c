@@ -86,14 +86,11 @@ static int fail_in_a_row(struct program_rig *program)
     return 0;
 }
 
+/* The venue said that it broke down, or the breaker refused to let it be asked once more. */
 static uint64_t failures_of(const struct rig *rig)
 {
     struct sl_poll_stats stats = stats_of(rig);
-    uint64_t all = 0;
-    for (int at = 0; at < SL_POLL_FAILURES; at++) {
-        all += stats.failures[at];
-    }
-    return all;
+    return stats.failures[SL_POLL_FAILED_STATUS] + stats.failures[SL_POLL_FAILED_NETWORK];
 }
 
 /* Turns that are put off because the breaker is open are neither failures nor answers. */

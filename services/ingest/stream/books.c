@@ -13,10 +13,13 @@
 #include "sluice/supervisor.h"
 #include "sluice/sync.h"
 
-/* Between two requests of one book's snapshot, when they fail or come too early. */
+/* Between two times that one book is made anew, when a snapshot fails, comes too early or does not help. */
 static const struct sl_backoff retry = {.initial = SL_MILLISECONDS(100), .max = SL_SECONDS(30)};
 
-/* How often holes and late snapshots are looked at when nothing wakes the fetchers. */
+/* A book that needed nothing for so long is helped at once when it does. */
+#define STEADY SL_MINUTES(1)
+
+/* How often holes and renewals that are due are looked at. */
 #define SWEEP SL_SECONDS(1)
 
 /* A question to begin anew may be lost, or be answered without a snapshot because the leaving was. */
@@ -32,13 +35,14 @@ struct entry {
     struct entry *next; /* in the queue of snapshots */
     sl_time not_before; /* for the next request */
     sl_time expires;    /* when the keeper wants to be called; SL_NEVER */
-    uint32_t attempts;
-    bool queued;         /* in the queue, or being asked for */
-    bool renewing;       /* the stream was asked to begin anew */
-    sl_time renew_again; /* it has not: when it is asked once more */
-    bool gone;           /* not followed any more, but a fetcher still has it */
-    bool busy;           /* a fetcher has it */
-    bool begun;          /* the book was given out, from this id on: */
+    sl_time asked_at;   /* when it was last asked for anew; 0: never, or of a connection that is no more */
+    uint32_t attempts;  /* since it was steady */
+    bool queued;        /* in the queue, or being asked for */
+    bool renewing;      /* the stream is to begin anew: */
+    sl_time renew_at;   /* when it is asked to, or asked once more */
+    bool gone;          /* not followed any more, but a fetcher still has it */
+    bool busy;          /* a fetcher has it */
+    bool begun;         /* the book was given out, from this id on: */
     int64_t first_id;
     bool resumed; /* what came before it is to be told, from this id on: */
     bool seamless;
@@ -57,7 +61,8 @@ struct sl_books {
     struct place *table; /* by the instrument's index */
     size_t capacity;
     struct entry *first, *last; /* the queue */
-    sl_semaphore queued;        /* as many permits as entries that are due */
+    sl_event news;              /* something was added to it */
+    sl_mutex turn;              /* one fetcher at a time waits for what is due */
     size_t shadows;
     struct sl_books_stats stats;
     struct sl_books_stats gone; /* what those came to that are not followed any more */
@@ -73,7 +78,8 @@ int sl_books_new(const struct sl_books_options *options, sl_books **ret_books)
         return sl_fail(SL_ENOMEM, "out of memory for books");
     }
     books->options = *options;
-    (void)sl_semaphore_init(&books->queued, 0, 0);
+    sl_event_init(&books->news);
+    sl_mutex_init(&books->turn);
     *ret_books = books;
     return 0;
 }
@@ -198,9 +204,10 @@ static int entry_of(sl_books *books, const sl_instrument *instrument, struct ent
 
 /* ---- what a keeper wants ---- */
 
-static void enqueue(sl_books *books, struct entry *entry)
+static void enqueue(sl_books *books, struct entry *entry, sl_time not_before)
 {
     entry->queued = true;
+    entry->not_before = not_before;
     entry->next = NULL;
     if (books->last == NULL) {
         books->first = entry;
@@ -208,31 +215,52 @@ static void enqueue(sl_books *books, struct entry *entry)
         books->last->next = entry;
     }
     books->last = entry;
-    (void)sl_semaphore_release(&books->queued);
+    sl_event_set(&books->news);
+}
+
+/*
+ * When it may be asked for: at once, unless that was done a moment ago. A book that a good snapshot does not help (a venue
+ * has changed its checksum, or its numbers) would else be asked for as fast as the venue answers.
+ */
+static sl_time when_to_ask(struct entry *entry)
+{
+    sl_time now = sl_now();
+    if (entry->asked_at == 0 || now - entry->asked_at > STEADY) {
+        entry->attempts = 0;
+        return now;
+    }
+    return sl_time_add(entry->asked_at, sl_backoff_delay(&retry, entry->attempts++, sl_random_unit()));
+}
+
+static void attend_renewal(struct entry *entry, uint32_t connection)
+{
+    if (!entry->renewing) {
+        entry->renewing = true;
+        entry->renew_at = when_to_ask(entry);
+    }
+    sl_time now = sl_now();
+    if (now >= entry->renew_at) {
+        entry->asked_at = now;
+        entry->renew_at = sl_time_add(now, RENEWAL_PATIENCE);
+        entry->books->options.renew(entry->books->options.arg, entry->instrument, connection);
+    }
 }
 
 static void attend(struct entry *entry)
 {
-    sl_books *books = entry->books;
     uint32_t connection = 0;
     switch (sl_keeper_wants(entry->keeper, &connection)) {
+    case SL_KEEPER_RENEWAL:
+        attend_renewal(entry, connection);
+        break;
     case SL_KEEPER_SNAPSHOT:
         if (!entry->queued) {
-            enqueue(books, entry);
-        }
-        break;
-    case SL_KEEPER_RENEWAL:
-        if (!entry->renewing || sl_now() >= entry->renew_again) {
-            entry->renewing = true;
-            entry->renew_again = sl_time_add(sl_now(), RENEWAL_PATIENCE);
-            books->options.renew(books->options.arg, entry->instrument, connection);
+            enqueue(entry->books, entry, when_to_ask(entry));
         }
         break;
     default:
-        if (entry->shadow == NULL) {
-            entry->attempts = 0;
-        } else if (!entry->queued && sl_shadow_wants(entry->shadow)) {
-            enqueue(books, entry);
+        if (entry->shadow != NULL && !entry->queued && sl_shadow_wants(entry->shadow)) {
+            enqueue(entry->books, entry, when_to_ask(entry));
         }
     }
 }
@@ -312,7 +340,7 @@ int sl_books_event(sl_books *books, const sl_market_event *event, sl_time now)
     if (code == SL_EINVAL || code == SL_EMSGSIZE) { /* the venue's message is at fault: the book is made anew */
         code = 0;
     }
-    if (event->kind == SL_EVENT_BOOK_SNAPSHOT) { /* it began anew; if that is no good it is asked for at once */
+    if (event->kind == SL_EVENT_BOOK_SNAPSHOT) { /* it began anew; whether that is any good is another matter */
         entry->renewing = false;
     }
     entry->expires = books->options.patience > 0 ? now : SL_NEVER;
@@ -332,6 +360,7 @@ int sl_books_lost(sl_books *books, const sl_instrument *instrument, uint32_t con
         return 0;
     }
     entry->renewing = false; /* whoever connects next subscribes anew */
+    entry->asked_at = 0;
     drop_shadow(entry);
     int code = sl_keeper_lost(entry->keeper, connection, last, now);
     if (!last) {
@@ -525,6 +554,7 @@ static struct entry *take(sl_books *books, sl_time now, sl_time *ret_when)
         if (entry->not_before <= now) {
             unqueue(books, entry);
             entry->busy = true;
+            entry->asked_at = now;
             return entry;
         }
         *ret_when = entry->not_before < *ret_when ? entry->not_before : *ret_when;
@@ -544,29 +574,37 @@ static void give_back(sl_books *books, struct entry *entry)
     uint32_t connection = 0;
     if (sl_keeper_wants(entry->keeper, &connection) == SL_KEEPER_SNAPSHOT ||
         (entry->shadow != NULL && sl_shadow_wants(entry->shadow))) {
-        entry->not_before = sl_time_add(sl_now(), sl_backoff_delay(&retry, entry->attempts++, sl_random_unit()));
-        enqueue(books, entry);
+        enqueue(books, entry, sl_time_add(sl_now(), sl_backoff_delay(&retry, entry->attempts++, sl_random_unit())));
     } else {
         attend(entry);
+    }
+}
+
+static int wait_for_entry(struct fetcher *fetcher)
+{
+    sl_books *books = fetcher->books;
+    for (;;) {
+        sl_time when = SL_NEVER;
+        sl_event_reset(&books->news);
+        fetcher->entry = take(books, sl_now(), &when);
+        if (fetcher->entry != NULL) {
+            return 0;
+        }
+        struct sl_select_clause clause = {.kind = SL_SELECT_EVENT, .event = &books->news};
+        int code = sl_select(&clause, 1, when == SL_NEVER ? SL_NEVER : when - sl_now());
+        SL_TRY(code == SL_ETIMEDOUT ? 0 : code);
     }
 }
 
 static int fetch_next(struct fetcher *fetcher)
 {
     sl_books *books = fetcher->books;
-    sl_time when = SL_NEVER;
-    SL_TRY(sl_semaphore_acquire(&books->queued));
-    fetcher->entry = take(books, sl_now(), &when);
-    if (fetcher->entry == NULL) {
-        if (when == SL_NEVER) { /* it was removed from the queue */
-            return 0;
-        }
-        int code = sl_sleep(when - sl_now() < SWEEP ? when - sl_now() : SWEEP);
-        (void)sl_semaphore_release(&books->queued); /* it still waits */
-        return code;
-    }
+    SL_TRY(sl_mutex_lock(&books->turn));
+    int code = wait_for_entry(fetcher);
+    (void)sl_mutex_unlock(&books->turn);
+    SL_TRY(code);
     sl_auto(sl_response) *response = NULL;
-    int code = fetch(fetcher, &response);
+    code = fetch(fetcher, &response);
     if (code < 0 && code != SL_ECANCELED) {
         note(fetcher, code);
         code = code == SL_ENOMEM ? code : 0;
@@ -602,10 +640,10 @@ static int expire(struct entry *entry)
     return code;
 }
 
-/* Its hole's patience is over, or a renewal's: where the market is quiet nothing else would ask for that again. */
+/* Its hole's patience is over, or a renewal is due: where the market is quiet nothing else would ask for that. */
 static bool is_due(const struct entry *entry)
 {
-    return entry->expires <= sl_now() || (entry->renewing && entry->renew_again <= sl_now());
+    return entry->expires <= sl_now() || (entry->renewing && entry->renew_at <= sl_now());
 }
 
 /* Whoever has waited for long enough, and what the books have come to. */

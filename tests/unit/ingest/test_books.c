@@ -165,15 +165,21 @@ static void what_no_id_will_tell_is_told_at_the_latest_when_another_goes_on(void
 
 /* ---- a stream that is to begin anew ---- */
 
-static int change(const struct kit *kit, uint32_t connection, int64_t id)
+static int change_of(const struct kit *kit, const sl_instrument *instrument, uint32_t connection, int64_t id)
 {
     sl_market_event event = {
-        .kind = SL_EVENT_BOOK_DELTA, .feed = SL_FEED_DEPTH, .connection = connection, .instrument = kit->instrument};
+        .kind = SL_EVENT_BOOK_DELTA, .feed = SL_FEED_DEPTH, .connection = connection, .instrument = instrument};
     event.as.delta = (sl_book_delta){.first_id = id, .last_id = id, .previous_id = id - 1, .has_previous = true};
     return sl_books_event(kit->books, &event, sl_now());
 }
 
+static int change(const struct kit *kit, uint32_t connection, int64_t id)
+{
+    return change_of(kit, kit->instrument, connection, id);
+}
+
 #define RENEWAL_PATIENCE SL_SECONDS(20)
+#define STEADY SL_MINUTES(1)
 
 static int renew_by_changes(struct kit *kit)
 {
@@ -188,16 +194,14 @@ static int renew_by_changes(struct kit *kit)
         CHECK_EQ(change(kit, 1, 51 + 2 * again), 0);
         CHECK_EQ(kit->renewals, again + 1);
     }
-    const sl_level none = {.price = {1, 0}, .quantity = {-1, 0}};
-    CHECK_EQ(snapshot_of(kit, 59, &none), 0); /* it began anew: what is wrong with that is another matter */
-    CHECK_EQ(kit->renewals, 5);
     CHECK_EQ(snapshot(kit, 60), 0);
+    CHECK_EQ(sl_sleep(STEADY + 1), 0);
     CHECK(sl_books_resync(kit->books, kit->instrument));
-    CHECK_EQ(kit->renewals, 6);
+    CHECK_EQ(kit->renewals, 5);
     CHECK_EQ(sl_books_lost(kit->books, kit->instrument, 1, true, sl_now()), 0);
-    CHECK_EQ(kit->renewals, 6);
+    CHECK_EQ(kit->renewals, 5);
     CHECK_EQ(change(kit, 2, 70), 0); /* a connection of which nothing was asked yet */
-    CHECK_EQ(kit->renewals, 7);
+    CHECK_EQ(kit->renewals, 6);
     return 0;
 }
 
@@ -206,6 +210,54 @@ C_TEST_SIMULATED(a_stream_is_asked_again_to_begin_anew, "", "")
 {
     struct kit *kit = open_kit(SL_VENUE_OKX);
     int code = renew_by_changes(kit);
+    close_kit(kit);
+    return code;
+}
+
+#define TRIES 13
+
+/* From 100 ms on twice as long each time, to half a minute; of which up to a half is drawn by lot. */
+static int check_waits(const sl_time *times)
+{
+    sl_time most = SL_MILLISECONDS(100);
+    for (size_t at = 1; at <= TRIES; at++) {
+        sl_time waited = times[at] - times[at - 1];
+        CHECK(waited >= most / 2 && waited <= most + most / 10 + SL_MILLISECONDS(10));
+        most = 2 * most < SL_SECONDS(30) ? 2 * most : SL_SECONDS(30);
+    }
+    return 0;
+}
+
+/* Snapshots that are none, or good ones of books that go wrong at once. */
+static int renew_in_vain(struct kit *kit, bool good)
+{
+    const sl_level none = {.price = {1, 0}, .quantity = {-1, 0}};
+    sl_time times[TRIES + 1], last = sl_now();
+    int before = kit->renewals;
+    CHECK_EQ(snapshot(kit, 50), 0);
+    CHECK(sl_books_resync(kit->books, kit->instrument));
+    for (size_t at = 0; at <= TRIES; at++) {
+        for (int64_t id = 60; change(kit, 1, id) == 0 && kit->renewals < before + (int)at + 1; id += 2) {
+            CHECK_EQ(sl_sleep(SL_MILLISECONDS(1) + (sl_now() - last) / 20), 0); /* the market goes on, with holes */
+        }
+        times[at] = last = sl_now();
+        kit->count = 0;
+        CHECK_EQ(good ? snapshot(kit, 50) : snapshot_of(kit, 50, &none), 0);
+        CHECK_EQ(kit->renewals, before + (int)at + 1);
+    }
+    return check_waits(times);
+}
+
+/* What helps nothing is not done as fast as the venue answers. */
+C_TEST_SIMULATED(a_stream_that_begins_anew_in_vain_is_asked_later_and_later, "", "")
+{
+    struct kit *kit = open_kit(SL_VENUE_OKX);
+    int code = 0;
+    for (int again = 0; again < 4 && code == 0; again++) { /* each time as if it were the first */
+        code = renew_in_vain(kit, again % 2 == 1);
+        code = code == 0 ? snapshot(kit, 50) : code;
+        code = code == 0 ? sl_sleep(STEADY + SL_SECONDS(1)) : code;
+    }
     close_kit(kit);
     return code;
 }
@@ -239,21 +291,7 @@ C_TEST_SIMULATED(a_quiet_stream_is_asked_again_too, "", "")
 
 /* ---- snapshots that fail ---- */
 
-#define FAILURES 13
 #define TOO_OLD "{\"lastUpdateId\":5,\"bids\":[[\"1.0\",\"1\"]],\"asks\":[[\"2.0\",\"1\"]]}"
-
-/* From 100 ms on twice as long each time, to half a minute; of which up to a half is drawn by lot. */
-static int check_waits(const struct scripted_server *server)
-{
-    sl_time most = SL_MILLISECONDS(100);
-    CHECK(server->seen > FAILURES);
-    for (size_t at = 1; at <= FAILURES; at++) {
-        sl_time waited = server->times[at] - server->times[at - 1];
-        CHECK(waited >= most / 2 && waited <= most + SL_MILLISECONDS(10));
-        most = 2 * most < SL_SECONDS(30) ? 2 * most : SL_SECONDS(30);
-    }
-    return 0;
-}
 
 static int fail_snapshots(struct kit *kit, struct scripted_server *server)
 {
@@ -261,17 +299,17 @@ static int fail_snapshots(struct kit *kit, struct scripted_server *server)
     CHECK_EQ(sl_spawn(&scope, sl_books_run, kit->books, .name = "books", .daemon = true), 0);
     for (int64_t id = 10; id <= 30; id += 10) { /* each time as if it were the first */
         char good[128];
-        struct scripted_answer script[FAILURES + 1] = {{.body = TOO_OLD}};
+        struct scripted_answer script[TRIES + 1] = {{.body = TOO_OLD}};
         (void)snprintf(good, sizeof good, "{\"lastUpdateId\":%d,\"bids\":[],\"asks\":[]}", (int)id);
-        for (size_t at = 1; at < FAILURES; at++) {
+        for (size_t at = 1; at < TRIES; at++) {
             script[at].status = 500;
         }
-        script[FAILURES].body = good;
-        scripted_server_script(server, script, FAILURES + 1);
+        script[TRIES].body = good;
+        scripted_server_script(server, script, TRIES + 1);
         CHECK_EQ(change(kit, 1, id), 0);
         CHECK_EQ(sl_sleep(SL_MINUTES(10)), 0);
-        CHECK_EQ(check_waits(server), 0);
-        CHECK_EQ(server->seen, FAILURES + 1);
+        CHECK_EQ(server->seen, TRIES + 1);
+        CHECK_EQ(check_waits(server->times), 0);
         bool stale = true;
         CHECK(sl_books_find(kit->books, kit->instrument, &stale) != NULL && !stale);
         CHECK(sl_books_resync(kit->books, kit->instrument));
@@ -280,7 +318,57 @@ static int fail_snapshots(struct kit *kit, struct scripted_server *server)
     return sl_scope_close(&scope, 0);
 }
 
-C_TEST_SIMULATED(a_snapshot_that_fails_is_asked_for_later_and_later, "", "")
+/* Good snapshots of a book that goes wrong at once. */
+static int fetch_in_vain(struct kit *kit, struct scripted_server *server)
+{
+    SL_SCOPE(scope, .name = "books");
+    CHECK_EQ(sl_spawn(&scope, sl_books_run, kit->books, .name = "books", .daemon = true), 0);
+    for (int again = 0; again < 2; again++) {
+        SCRIPT(server, {.body = "{\"lastUpdateId\":5,\"bids\":[],\"asks\":[]}"});
+        while (server->seen <= TRIES) {
+            bool stale = false;
+            (void)sl_books_find(kit->books, kit->instrument, &stale);
+            if (!stale) {
+                kit->count = 0;
+                (void)sl_books_resync(kit->books, kit->instrument);
+                CHECK_EQ(change(kit, 1, 5), 0);
+            }
+            CHECK_EQ(sl_sleep(SL_MILLISECONDS(5)), 0);
+        }
+        CHECK_EQ(check_waits(server->times), 0);
+        CHECK_EQ(sl_sleep(STEADY + SL_SECONDS(1)), 0);
+    }
+    return sl_scope_close(&scope, 0);
+}
+
+#define FAILING 8 /* more than there are fetchers */
+
+static int fail_some(struct kit *kit, struct scripted_server *server)
+{
+    SL_SCOPE(scope, .name = "books");
+    CHECK_EQ(sl_spawn(&scope, sl_books_run, kit->books, .name = "books", .daemon = true), 0);
+    SCRIPT(server, {.status = 500});
+    for (int at = 0; at < FAILING; at++) {
+        const sl_instrument *instrument = NULL;
+        sl_instrument other = {.venue = SL_VENUE_BINANCE_SPOT};
+        (void)snprintf(other.symbol, sizeof other.symbol, "A%d-USD", at);
+        CHECK_EQ(sl_instruments_add(kit->instruments, &other, &instrument), 1);
+        CHECK_EQ(change_of(kit, instrument, 1, 10), 0);
+    }
+    for (size_t before = SIZE_MAX; before != server->seen;) { /* until nothing is due for a while */
+        before = server->seen;
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1500)), 0);
+    }
+    CHECK_EQ(change(kit, 1, 10), 0);
+    sl_time began = sl_now();
+    while (strstr(sl_books_get_stats(kit->books)->problem, kit->instrument->symbol) == NULL) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    }
+    CHECK(sl_now() - began <= SL_MILLISECONDS(10));
+    return sl_scope_close(&scope, 0);
+}
+
+static int with_server(int (*act)(struct kit *kit, struct scripted_server *server))
 {
     static struct scripted_server server;
     char origin[sizeof server.url];
@@ -289,14 +377,32 @@ C_TEST_SIMULATED(a_snapshot_that_fails_is_asked_for_later_and_later, "", "")
     CHECK_EQ(sl_http_client_open(NULL, &http), 0);
     (void)snprintf(origin, sizeof origin, "%.*s", (int)strlen(server.url) - 1, server.url); /* without the '/' */
     struct kit *kit = open_kit_with(SL_VENUE_BINANCE_SPOT, origin, http);
-    int code = fail_snapshots(kit, &server);
+    int code = act(kit, &server);
     close_kit(kit);
     int stopped = scripted_server_stop(&server);
     return code < 0 ? code : stopped;
+}
+
+C_TEST_SIMULATED(a_snapshot_that_fails_is_asked_for_later_and_later, "", "")
+{
+    return with_server(fail_snapshots);
+}
+
+C_TEST_SIMULATED(a_snapshot_that_does_not_help_is_asked_for_later_and_later, "", "")
+{
+    return with_server(fetch_in_vain);
+}
+
+C_TEST_SIMULATED(books_that_wait_hold_up_no_other, "", "")
+{
+    return with_server(fail_some);
 }
 
 SL_TEST_MAIN(cmocka_unit_test(a_restart_is_behind_us_only_when_the_snapshot_was_taken),
              cmocka_unit_test(what_no_id_will_tell_is_told_at_the_latest_when_another_goes_on),
              cmocka_unit_test(a_stream_is_asked_again_to_begin_anew),
              cmocka_unit_test(a_quiet_stream_is_asked_again_too),
-             cmocka_unit_test(a_snapshot_that_fails_is_asked_for_later_and_later))
+             cmocka_unit_test(a_stream_that_begins_anew_in_vain_is_asked_later_and_later),
+             cmocka_unit_test(a_snapshot_that_fails_is_asked_for_later_and_later),
+             cmocka_unit_test(a_snapshot_that_does_not_help_is_asked_for_later_and_later),
+             cmocka_unit_test(books_that_wait_hold_up_no_other))

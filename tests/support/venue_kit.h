@@ -71,9 +71,17 @@ void venue_kit_spoil(venue_kit *kit, const sl_venue_request *request, const venu
  */
 void venue_kit_prove(sl_venue venue, const venue_kit_instrument *instruments, const venue_case *cases);
 
-/* The same of answers: they come to what the table says, and spoiled ones do no harm. The instrument is the first. */
-void venue_kit_prove_answers(sl_venue venue, const venue_kit_instrument *instruments, const sl_venue_request *request,
-                             const venue_case *cases);
+/* Answers to requests of a kind. */
+typedef struct venue_kind_cases {
+    sl_venue_request_kind kind;
+    const venue_case *cases;
+} venue_kind_cases;
+
+/*
+ * The same of answers: they come to what the tables say, and spoiled ones do no harm. Requests are about the first
+ * instrument, candles of a minute. The last kind has no cases.
+ */
+void venue_kit_prove_answers(sl_venue venue, const venue_kit_instrument *instruments, const venue_kind_cases *kinds);
 
 /* Compares what subscribe() writes, and how many it took. */
 void venue_kit_expect_subscribe(const sl_venue_driver *driver, const sl_subscription *subscriptions, size_t count,

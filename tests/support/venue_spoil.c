@@ -225,19 +225,23 @@ void venue_kit_prove(sl_venue venue, const venue_kit_instrument *instruments, co
     out_of_memory(venue, instruments, cases);
 }
 
-void venue_kit_prove_answers(sl_venue venue, const venue_kit_instrument *instruments, const sl_venue_request *request,
-                             const venue_case *cases)
+static void prove_kind(sl_venue venue, const venue_kit_instrument *instruments, const venue_kind_cases *kind)
 {
-    venue_kit kits[2];
+    void (*const proofs[])(venue_kit * kit, const sl_venue_request *request,
+                           const venue_case *cases) = {venue_kit_expect_answer, venue_kit_spoil};
     for (size_t at = 0; at < 2; at++) {
-        venue_kit_open(&kits[at], venue, instruments);
-        sl_venue_request own = *request;
-        own.instrument = sl_instruments_at(kits[at].instruments, 0);
-        if (at == 0) {
-            venue_kit_expect_answer(&kits[at], &own, cases);
-        } else {
-            venue_kit_spoil(&kits[at], &own, cases);
-        }
-        venue_kit_close(&kits[at]);
+        venue_kit kit;
+        venue_kit_open(&kit, venue, instruments);
+        sl_venue_request request = {
+            .kind = kind->kind, .instrument = sl_instruments_at(kit.instruments, 0), .interval_ns = SL_SECONDS(60)};
+        proofs[at](&kit, &request, kind->cases);
+        venue_kit_close(&kit);
+    }
+}
+
+void venue_kit_prove_answers(sl_venue venue, const venue_kit_instrument *instruments, const venue_kind_cases *kinds)
+{
+    for (; kinds->cases != NULL; kinds++) {
+        prove_kind(venue, instruments, kinds);
     }
 }

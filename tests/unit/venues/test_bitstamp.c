@@ -202,17 +202,12 @@ static const venue_case lists[] = {
 static void answers(void **state)
 {
     (void)state;
-    static const struct {
-        sl_venue_request_kind kind;
-        const venue_case *cases;
-    } kinds[] = {{SL_REQUEST_SNAPSHOT, books},
-                 {SL_REQUEST_TRADES, trades},
-                 {SL_REQUEST_CANDLES, candles},
-                 {SL_REQUEST_INSTRUMENTS, lists}};
-    for (size_t at = 0; at < 4; at++) {
-        sl_venue_request request = {.kind = kinds[at].kind, .interval_ns = SL_SECONDS(60)};
-        venue_kit_prove_answers(SL_VENUE_BITSTAMP, instruments, &request, kinds[at].cases);
-    }
+    static const venue_kind_cases kinds[] = {{SL_REQUEST_SNAPSHOT, books},
+                                             {SL_REQUEST_TRADES, trades},
+                                             {SL_REQUEST_CANDLES, candles},
+                                             {SL_REQUEST_INSTRUMENTS, lists},
+                                             {.cases = NULL}};
+    venue_kit_prove_answers(SL_VENUE_BITSTAMP, instruments, kinds);
 }
 
 static void what_answers_tell(void **state)

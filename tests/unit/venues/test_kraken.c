@@ -356,17 +356,12 @@ static const venue_case pairs[] = {
 static void answers(void **state)
 {
     (void)state;
-    static const struct {
-        sl_venue_request_kind kind;
-        const venue_case *cases;
-    } kinds[] = {{SL_REQUEST_SNAPSHOT, books},
-                 {SL_REQUEST_TRADES, trades},
-                 {SL_REQUEST_CANDLES, candles},
-                 {SL_REQUEST_INSTRUMENTS, pairs}};
-    for (size_t at = 0; at < 4; at++) {
-        sl_venue_request request = {.kind = kinds[at].kind, .interval_ns = SL_SECONDS(60)};
-        venue_kit_prove_answers(SL_VENUE_KRAKEN, instruments, &request, kinds[at].cases);
-    }
+    static const venue_kind_cases kinds[] = {{SL_REQUEST_SNAPSHOT, books},
+                                             {SL_REQUEST_TRADES, trades},
+                                             {SL_REQUEST_CANDLES, candles},
+                                             {SL_REQUEST_INSTRUMENTS, pairs},
+                                             {.cases = NULL}};
+    venue_kit_prove_answers(SL_VENUE_KRAKEN, instruments, kinds);
 }
 
 static void what_answers_tell(void **state)

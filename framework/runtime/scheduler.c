@@ -13,6 +13,9 @@
 #define BATCH_TIME_NS UINT64_C(500000)
 #define BATCH_CLOCK_STEPS 16u
 
+/* Timers that are so late were held up: by a task that computes, by a machine that stood still. */
+#define HELD_UP SL_MILLISECONDS(1)
+
 #define TRIM_DELAY SL_SECONDS(1)
 #define TRIM_STACKS_AT_ONCE 256
 
@@ -196,6 +199,15 @@ static void wait_for_world(sl_runtime *runtime, sl_time deadline)
     }
 }
 
+/*
+ * Whether what the world has to say comes before the timers: what was there in time is not late because we are. libuv does
+ * not look again when a signal interrupted its wait and the time is over.
+ */
+static inline bool world_first(const sl_runtime *runtime, sl_time now)
+{
+    return SL_UNLIKELY(runtime->timers.earliest <= now - HELD_UP) && runtime->options.simulation == NULL;
+}
+
 void sl__loop_run(sl_runtime *runtime)
 {
     for (;;) {
@@ -208,6 +220,9 @@ void sl__loop_run(sl_runtime *runtime)
         }
         if (runtime->live_tasks + runtime->live_system == 0) {
             return;
+        }
+        if (world_first(runtime, runtime->turn_now)) {
+            wait_for_world(runtime, 0);
         }
         (void)sl__timers_fire(&runtime->timers, runtime->turn_now);
         if (runtime->ready.first != NULL) {
@@ -298,8 +313,11 @@ int sl_checkpoint(void)
         return SL_ENOTASK;
     }
     sl_runtime *runtime = task->runtime;
-    if (runtime->timers.count > 0) {
-        (void)sl__timers_fire(&runtime->timers, runtime->world->now(runtime));
+    sl_time now = runtime->timers.count > 0 ? runtime->world->now(runtime) : 0;
+    if (world_first(runtime, now)) {
+        runtime->batch_left = 0; /* the loop's turn has come */
+    } else if (now > 0) {
+        (void)sl__timers_fire(&runtime->timers, now);
     }
     if (sl__cancelled(task)) {
         return SL_ECANCELED;

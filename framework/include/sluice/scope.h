@@ -19,6 +19,9 @@
  * it returns SL_ECANCELED, at once, each time. The outermost cancelled scope absorbs the cancellation
  * when it closes: its result is SL_ETIMEDOUT if its own deadline was the first cause, else 0.
  *
+ * A deadline that passes while the thread is held up, by a task that computes or because the process stood still, counts
+ * only after what had come by then: whoever waited for that gets it.
+ *
  * A scope belongs to the task that opened it; scopes nest, and close in reverse order. All calls are
  * for the runtime's thread; any task there may spawn into a scope, cancel it or ask it to stop.
  */

@@ -85,6 +85,7 @@ typedef struct sl_outlet_stats {
     uint64_t dropped_large;                       /* no room even in an empty queue */
     uint64_t dropped_spool;   /* the spool was full or its disk did not take it, and the queue was full */
     uint64_t dropped_damaged; /* were in the spool, whose disk lost them */
+    uint64_t damaged_before;  /* places in what an earlier life left there that cannot be read: each an event or more */
     uint64_t dropped_ended;   /* came after sl_outlet_end() */
     uint64_t conflated;
     uint64_t batches;       /* written */

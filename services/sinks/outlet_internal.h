@@ -44,6 +44,8 @@ struct sl_outlet {
     /* The spool, NULL but with SL_FULL_SPOOL while it runs. */
     sl_spool *spool;
     sl_mutex spool_lock;
+    uint64_t spool_damaged;    /* places that it has told of */
+    bool spool_of_before;      /* what is read next may be an earlier life's */
     struct sl__slots spooling; /* on its way to the disk */
     bool disk_busy;            /* `spooling` is being written */
     bool disk_failed;          /* `spooling` could not be written, and is kept */

@@ -53,8 +53,13 @@ static int write_in_time(struct call *call)
     }
     sl_scope limit = SL_SCOPE_INIT;
     sl_time timeout = outlet->options.write_timeout == SL_NEVER ? 0 : outlet->options.write_timeout;
+    sl_time begun = sl_now();
     SL_TRY(sl_scope_open(&limit, &(struct sl_scope_options){.name = "write", .timeout = timeout}));
-    return sl_scope_close(&limit, call_write(call));
+    int code = sl_scope_close(&limit, call_write(call));
+    if (code == SL_ETIMEDOUT && timeout > 0 && sl_now() - begun >= timeout) {
+        return sl_fail(code, "a batch was not written within %lld ms", (long long)(timeout / SL_MILLISECONDS(1)));
+    }
+    return code;
 }
 
 static void count_result(sl_outlet *outlet, const struct call *call)
@@ -313,6 +318,10 @@ static int start(sl_outlet *outlet, sl_scope *scope)
     if (outlet->options.when_full == SL_FULL_SPOOL) {
         SL_TRY(sl_defer(scope, sl__outlet_spool_rest, outlet, SL_OUTLET_CLOSE_BUDGET));
         int code = sl__outlet_spool_open(outlet);
+        if (code < 0 && code != SL_ECANCELED) { /* it does not even try */
+            outlet->stats.away = true;
+            sl__outlet_note(outlet, code);
+        }
         SL_TRY(code == -ENOSPC || code == -EDQUOT ? 0 : code); /* it is opened when there is room */
         SL_TRY(sl_spawn(scope, sl__outlet_spool, outlet, .name = "spool", .daemon = true));
     }

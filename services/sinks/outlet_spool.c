@@ -72,6 +72,8 @@ int sl__outlet_spool_open(sl_outlet *outlet)
     }
     outlet->disk_slow = false;
     outlet->stats.spool = *sl_spool_get_stats(outlet->spool);
+    outlet->spool_damaged = 0;
+    outlet->spool_of_before = !sl_spool_empty(outlet->spool) && outlet->stats.spooled == 0;
     if (!sl_spool_empty(outlet->spool) || outlet->stats.away) {
         sl__outlet_start_spooling(outlet);
     }
@@ -196,12 +198,30 @@ static void pass_over_delivered(sl_outlet *outlet)
     }
 }
 
+/* Of this life's events it is known how many there were; of those before them only what cannot be read. */
+static void note_damage(sl_outlet *outlet, bool read)
+{
+    uint64_t places = outlet->stats.spool.damaged - outlet->spool_damaged;
+    size_t at = 0;
+    size_t size = 0;
+    const uint8_t *record = read ? sl__slots_next(&outlet->batch, &at, &size) : NULL;
+    outlet->spool_damaged = outlet->stats.spool.damaged;
+    if (outlet->spool_of_before && (read || outlet->stats.spooled == 0)) {
+        outlet->stats.damaged_before += places;
+    }
+    outlet->spool_of_before =
+        outlet->spool_of_before && record != NULL && sl__slot_stamp(record, size).run != outlet->stamp.run;
+}
+
 int sl__outlet_spool_read(sl_outlet *outlet)
 {
     for (;;) {
         outlet->batch_from_spool = true; /* while it is being filled nobody else looks at it */
         outlet->batch_on_disk = false;
         int code = on_disk(outlet, call_read);
+        if (code >= 0) {
+            note_damage(outlet, code > 0);
+        }
         if (code > 0) {
             pass_over_delivered(outlet);
         }

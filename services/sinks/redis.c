@@ -257,6 +257,12 @@ static int redis_write(sl_sink *base, sl_sink_batch *batch, sl_sink_result *resu
     sl_redis_sink *sink = (sl_redis_sink *)base;
     sl_market_event event;
     sl_stamp stamp;
+    struct sl_redis_stats stats;
+    sl_redis_stats_get(sink->redis, &stats);
+    if (!stats
+             .connected) { /* whether there is a server is known sooner than the batch may take, and why there is none */
+        SL_TRY(sl_redis_do(sink->redis, NULL, "PING"));
+    }
     sink->text_bytes = 0;
     sink->piece_count = 0;
     sink->call_count = 0;

@@ -227,6 +227,33 @@ C_TEST_REAL_FEW(a_key_of_another_type_is_a_problem_that_is_told, "", "")
     return 0;
 }
 
+/* That nobody listens any more is known long before a batch has had its time, and said. */
+C_TEST_REAL_FEW(a_server_that_is_gone_is_told_soon, "", "")
+{
+    struct setting setting;
+    CHECK_EQ(begin(&setting, (sl_redis_sink_options){.stream = "all"}), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, setting.rig.outlet), 0);
+    CHECK_EQ(sink_rig_feed(&setting.rig, 10), 0);
+    while (sl_outlet_get_stats(setting.rig.outlet)->written < 10) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(5)), 0);
+    }
+    own_server_stop(&setting.server, SIGKILL);
+    sl_time gone = sl_now();
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(100)), 0);
+    CHECK_EQ(sink_rig_feed(&setting.rig, 10), 0);
+    while (!sl_outlet_get_stats(setting.rig.outlet)->away) {
+        CHECK_EQ(sl_sleep(SL_MILLISECONDS(20)), 0);
+    }
+    CHECK(sl_now() - gone < SL_SECONDS(20));
+    CHECK(strstr(sl_outlet_get_stats(setting.rig.outlet)->problem, "refused") != NULL);
+    CHECK_EQ(own_server_start(&setting.server), 0);
+    sl_outlet_end(setting.rig.outlet);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    end(&setting);
+    return 0;
+}
+
 TASK_TEST(bad_options_are_refused)
 {
     sl_sink *sink = NULL;
@@ -241,4 +268,4 @@ TASK_TEST(bad_options_are_refused)
 SL_TEST_MAIN(cmocka_unit_test(entries_are_the_events_by_kind), cmocka_unit_test(streams_are_trimmed_and_many),
              cmocka_unit_test(a_server_that_is_killed_and_comes_back), cmocka_unit_test(an_answer_that_never_came),
              cmocka_unit_test(a_key_of_another_type_is_a_problem_that_is_told),
-             cmocka_unit_test(bad_options_are_refused))
+             cmocka_unit_test(a_server_that_is_gone_is_told_soon), cmocka_unit_test(bad_options_are_refused))

@@ -27,7 +27,7 @@ void sl_sink_losses(const sl_outlet_stats *stats, struct sl_sink_loss ret_losses
 {
     const struct sl_sink_loss losses[SL_SINK_LOSSES] = {
         {"queue_full", stats->dropped_full},     {"too_large", stats->dropped_large},
-        {"spool_full", stats->dropped_spool},    {"spool_damaged", stats->dropped_damaged},
+        {"spool_full", stats->dropped_spool},    {"spool_damaged", stats->dropped_damaged + stats->damaged_before},
         {"after_the_end", stats->dropped_ended}, {"refused", stats->refused},
         {"unreadable", stats->unreadable},
     };

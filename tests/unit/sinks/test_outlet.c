@@ -118,6 +118,7 @@ TASK_TEST(a_write_that_hangs_is_given_up)
     while (sl_outlet_get_stats(rig.outlet)->failures == 0) {
         CHECK_EQ(sl_sleep(SL_MILLISECONDS(10)), 0);
     }
+    CHECK_STRING(sl_outlet_get_stats(rig.outlet)->problem, "a batch was not written within 20 ms");
     rig.sink->write_time = 0;
     CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
     CHECK_EQ(outlet_rig_check_all(&rig), 0);

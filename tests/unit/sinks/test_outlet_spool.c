@@ -167,6 +167,8 @@ C_TEST_REAL_FEW(a_spool_of_somebody_else_stops_the_outlet, "", "")
     struct outlet_rig rig;
     CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
     CHECK_EQ(sl_outlet_run(rig.outlet), SL_EBUSY);
+    CHECK(sl_outlet_get_stats(rig.outlet)->away);
+    CHECK(strstr(sl_outlet_get_stats(rig.outlet)->problem, "another process has it") != NULL);
     return end_spooling(&rig, &spooling);
 }
 
@@ -255,6 +257,31 @@ C_TEST_REAL_FEW(a_spool_that_is_damaged_is_told, "", "")
     CHECK_EQ(stats->written + stats->dropped_damaged, 500);
     CHECK_EQ(memory_sink_once(rig.sink, 500), stats->written);
     CHECK_EQ(rig.sink->disorder + rig.sink->wrong, 0);
+    return end_spooling(&rig, &spooling);
+}
+
+/* The same of what an earlier life has left there. */
+C_TEST_REAL_FEW(what_is_damaged_between_two_lives_is_told, "", "")
+{
+    struct spooling spooling;
+    begin_spooling(&spooling);
+    struct outlet_rig rig;
+    {
+        SL_SCOPE(scope);
+        CHECK_EQ(begin_away(&rig, &spooling, &scope), 0);
+        CHECK_EQ(feed_spool(&rig, 500), 0);
+        CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+        outlet_rig_free(&rig);
+    }
+    CHECK_EQ(damage(&spooling, 20000, 10), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(outlet_rig_make(&rig, false, spooling.options), 0);
+    CHECK_EQ(sl_spawn(&scope, sl_outlet_run, rig.outlet), 0);
+    CHECK_EQ(outlet_rig_end(&rig, &scope), 0);
+    const sl_outlet_stats *stats = sl_outlet_get_stats(rig.outlet);
+    CHECK_EQ(stats->damaged_before, 1);
+    CHECK(stats->recovered >= 497 && stats->recovered < 500);
+    CHECK_EQ(stats->written, stats->recovered);
     return end_spooling(&rig, &spooling);
 }
 
@@ -661,6 +688,7 @@ SL_TEST_MAIN(cmocka_unit_test(an_outage_goes_over_the_disk_and_back), cmocka_uni
              cmocka_unit_test(a_full_spool_drops_what_comes_and_keeps_what_it_has),
              cmocka_unit_test(without_a_disk_the_queue_is_what_there_is),
              cmocka_unit_test(a_spool_that_is_damaged_is_told),
+             cmocka_unit_test(what_is_damaged_between_two_lives_is_told),
              cmocka_unit_test(settling_waits_for_the_spool_but_not_for_what_it_lost),
              cmocka_unit_test(a_slow_disk_is_waited_for_again_once_it_has_taken_something),
              cmocka_unit_test(a_slow_disk_is_tried_again_when_it_is_needed_again),

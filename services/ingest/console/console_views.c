@@ -65,14 +65,14 @@ static const char *state_of(const struct sl_program_service *service, const stru
                           : problem;
         return begins ? "waiting" : "down";
     }
-    if (service->last_event_at == 0 && look->quiet_for > 0) {
+    if (service->last_event_at == 0 && look->quiet_for > 0 && look->refused == 0) {
         *ret_reason = look->works || look->reason == NULL ? "no message yet" : look->reason;
         return "waiting";
     }
     if (!look->works) {
         return "down";
     }
-    if (look->quiet_for > 0 && sl_now() - service->last_event_at > look->quiet_for) {
+    if (look->quiet_for > 0 && service->last_event_at != 0 && sl_now() - service->last_event_at > look->quiet_for) {
         *ret_reason = "no event for longer than usual";
         return "stale";
     }
@@ -347,6 +347,8 @@ static void collect_service(const struct sl_program_service *service, sl_scrape 
     }
     sl_scrape_gauge(scrape, "sluice_feed_connections", "Connections open now.", labels, (double)look.live);
     sl_scrape_gauge(scrape, "sluice_feed_subscriptions", "Subscriptions now.", labels, (double)look.subscriptions);
+    sl_scrape_gauge(scrape, "sluice_feed_refused_subscriptions", "Of them, those that the venue will not have.", labels,
+                    (double)look.refused);
     sl_scrape_gauge(scrape, "sluice_feed_stale", "Channels that are silent for longer than usual.", labels,
                     (double)look.stale);
     sl_scrape_histogram(scrape, "sluice_feed_lag_seconds", "From the venue's sending to our receiving.", labels,

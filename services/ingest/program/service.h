@@ -35,7 +35,8 @@ struct sl_service_look {
     uint64_t messages, bytes, bad, unknown; /* of this life: frames, answers or requests that came */
     uint64_t reconnects, rotations;
     size_t connections, live, subscriptions; /* now */
-    size_t stale;                            /* feeds of instruments, now */
+    size_t refused; /* of the subscriptions, on each connection: the venue will not have them */
+    size_t stale;   /* feeds of instruments, now */
     size_t books, stale_books;
     uint64_t resyncs; /* of books, in this life */
     uint64_t jobs,

@@ -562,6 +562,12 @@ int sl_connection_renew(sl_connection *connection, sl_feed feed, const sl_instru
     return code;
 }
 
+void sl_connection_forgive(sl_connection *connection)
+{
+    sl_subscriptions_forgive(connection->subscriptions, sl_now());
+    sl_event_set(&connection->changed);
+}
+
 struct sl_subscription_heard *sl_connection_heard(const sl_connection *connection, const sl_subscription *what)
 {
     return sl_subscriptions_heard(connection->subscriptions, what);

@@ -117,6 +117,7 @@ void sl_connection_end(sl_connection *connection, sl_scope *scope, const char *w
 SL_MUST_CHECK int sl_connection_add(sl_connection *connection, const sl_subscription *what);
 void sl_connection_remove(sl_connection *connection, const sl_subscription *what);
 int sl_connection_renew(sl_connection *connection, sl_feed feed, const sl_instrument *instrument);
+void sl_connection_forgive(sl_connection *connection); /* sl_subscriptions_forgive() */
 
 /* As sl_subscriptions_heard(): of one that is `compared`. */
 struct sl_subscription_heard *sl_connection_heard(const sl_connection *connection, const sl_subscription *what);

@@ -28,7 +28,7 @@ struct market {
     sl_subscription *wishes; /* all that is to be followed, as it is gathered */
     size_t wish_count, wish_capacity;
     uint64_t bad_answers; /* to requests for snapshots */
-    char reason[224];     /* why books are stale */
+    char reason[224];     /* why books are stale, or what is refused */
 };
 
 /* ---- what the configuration asks for ---- */
@@ -409,6 +409,7 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
         .connections = stream.connections,
         .live = stream.live,
         .subscriptions = stream.subscriptions,
+        .refused = stream.refused,
         .stale = stream.stale,
         .books = books == NULL ? 0 : sl_books_get_stats(books)->books,
         .stale_books = books == NULL ? 0 : sl_books_get_stats(books)->stale,
@@ -419,6 +420,13 @@ static void look(const struct sl_program_service *service, struct sl_service_loo
         const struct sl_books_stats *stats = sl_books_get_stats(books);
         (void)snprintf(market->reason, sizeof market->reason, "books wait for their snapshots%s%s",
                        stats->problem[0] == '\0' ? "" : "; ", stats->problem);
+        ret_look->reason = market->reason;
+    }
+    if (stream.live > 0 && stream.refused > 0) {
+        ret_look->works = stream.active > 0 || stream.refused < stream.subscriptions;
+        ret_look->degraded = true;
+        (void)snprintf(market->reason, sizeof market->reason, "the venue refused %zu subscriptions; the log has why",
+                       stream.refused);
         ret_look->reason = market->reason;
     }
 }

@@ -694,8 +694,10 @@ struct sl_stream_stats sl_stream_get_stats(const sl_stream_service *stream)
         for (const struct leg *leg = stream->shards[at]->legs; leg != NULL; leg = leg->next) {
             const struct sl_connection_stats *one = sl_connection_get_stats(leg->connection);
             stats.live += one->state == SL_CONNECTION_LIVE;
-            stats.active +=
-                sl_subscriptions_get_stats(sl_connection_subscriptions(leg->connection))->count[SL_SUBSCRIPTION_ACTIVE];
+            const sl_subscriptions_stats *asked =
+                sl_subscriptions_get_stats(sl_connection_subscriptions(leg->connection));
+            stats.active += asked->count[SL_SUBSCRIPTION_ACTIVE];
+            stats.refused += asked->count[SL_SUBSCRIPTION_REFUSED];
             stats.messages += one->messages;
             stats.bytes += one->bytes;
             stats.bad += one->bad;

@@ -88,6 +88,7 @@ struct sl_stream_stats {
     size_t connections, live; /* now */
     size_t subscriptions;
     size_t active;       /* of them, counted on each connection: the venue sends them, as far as is known */
+    size_t refused;      /* likewise: the venue will not have them */
     size_t stale;        /* feeds of instruments, now */
     uint64_t reconnects; /* connections that ended and were made anew */
     uint64_t rotations;  /* connections replaced before they ended */
@@ -187,7 +188,7 @@ SL_MUST_CHECK int sl_stream_resync(sl_stream_service *stream, sl_feed feed, cons
  */
 void sl_stream_pause(sl_stream_service *stream, bool paused);
 
-/* All connections end and are made anew at once. Does not wait. */
+/* All connections end and are made anew at once; what the venue refused is asked for again. Does not wait. */
 void sl_stream_restart(sl_stream_service *stream);
 
 /* Other waits between attempts to connect, as in the options, for the connections that are there as well. Does not wait. */

@@ -31,6 +31,11 @@ void sl_stream_pause(sl_stream_service *stream, bool paused)
 
 void sl_stream_restart(sl_stream_service *stream)
 {
+    for (size_t at = 0; at < stream->shard_count; at++) {
+        for (struct leg *leg = stream->shards[at]->legs; leg != NULL; leg = leg->next) {
+            sl_connection_forgive(leg->connection);
+        }
+    }
     cut_all(stream, "restarted");
 }
 

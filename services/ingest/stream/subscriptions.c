@@ -322,6 +322,18 @@ void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected,
     }
 }
 
+void sl_subscriptions_forgive(sl_subscriptions *subscriptions, sl_time now)
+{
+    for (size_t at = 0; at < subscriptions->count; at++) {
+        struct record *record = &subscriptions->records[at];
+        if (record->state == SL_SUBSCRIPTION_REFUSED) {
+            record->attempts = 0;
+            record->not_before = now;
+            set_state(subscriptions, record, SL_SUBSCRIPTION_WANTED);
+        }
+    }
+}
+
 /* Later, and each time later still. */
 static void ask_later(sl_subscriptions *subscriptions, struct record *record, sl_time now)
 {

@@ -68,6 +68,9 @@ int sl_subscriptions_renew(sl_subscriptions *subscriptions, sl_feed feed, const 
  */
 void sl_subscriptions_connected(sl_subscriptions *subscriptions, bool connected, sl_time now);
 
+/* Somebody wants those that were refused for good to be asked for once more. */
+void sl_subscriptions_forgive(sl_subscriptions *subscriptions, sl_time now);
+
 /*
  * The next control message to send, written to `buffer`: 1. Or 0 and, in `ret_when`, when to ask again (SL_NEVER:
  * when something has changed). What is written counts as sent. SL_EINVAL and SL_EMSGSIZE from the driver: the

@@ -259,6 +259,9 @@ static void a_refusal_is_for_good_or_for_now(void **state)
     sl_subscriptions_connected(kit.subscriptions, false, T0);
     sl_subscriptions_connected(kit.subscriptions, true, T0);
     assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 1); /* a new connection does not make it good */
+    sl_subscriptions_forgive(kit.subscriptions, T0);              /* but somebody who asks for it is heard */
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_REFUSED), 0);
+    assert_int_equal(count_of(&kit, SL_SUBSCRIPTION_WANTED), 2);
     close_kit(&kit);
 }
 

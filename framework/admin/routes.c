@@ -10,6 +10,7 @@
 #define PATH_BYTES 256
 #define BODY_BYTES_MAX ((size_t)64 << 10)
 #define LOG_LINES_MAX 500
+#define ACTION_LOG_BYTES 256 /* of a request, in the log */
 
 #define JSON "application/json"
 
@@ -268,6 +269,19 @@ static int refuse_with_error(sl_http_exchange *exchange, int code)
                             sl_utf8_valid(text, strlen(text)) ? text : sl_strerror(code));
 }
 
+/* Each is a line of its own: who looks for what was done finds all of it. */
+static void log_action(const char *path, const sl_admin_request *request, uint64_t number, int code)
+{
+    char body[ACTION_LOG_BYTES];
+    size_t bytes = 0;
+    const char *sent = sl_http_body(request->message, &bytes);
+    (void)snprintf(body, sizeof body, "%.*s", (int)(bytes < sizeof body ? bytes : sizeof body - 1),
+                   bytes == 0 ? "" : sent);
+    sl_log_with(code < 0 ? SL_LOG_WARNING : SL_LOG_INFO, "admin: action", sl_field_text("path", path),
+                sl_field_text("request", sl_utf8_valid(body, strlen(body)) ? body : "(not UTF-8)"),
+                sl_field_code("code", code < 0 ? code : 0), sl_field_uint("number", number));
+}
+
 static int run_action(sl_admin *admin, sl_http_exchange *exchange, const struct sl__admin_action *action)
 {
     static const char fine[] = "{\"ok\":true}";
@@ -276,13 +290,12 @@ static int run_action(sl_admin *admin, sl_http_exchange *exchange, const struct 
     sl_json_writer out;
     sl_json_text text = {fine, sizeof fine - 1};
     sl_json_writer_init(&out, SL_ADMIN_VIEW_BYTES_MAX);
-    admin->counts.actions++;
+    uint64_t number = ++admin->counts.actions;
     int code = action->action(action->arg, &request, &out);
     if (code >= 0 && out.size_bytes > 0) {
         code = sl_json_writer_finish(&out, &text);
     }
-    sl_log_with(code < 0 ? SL_LOG_WARNING : SL_LOG_INFO, "admin: action", sl_field_text("path", path),
-                sl_field_code("code", code < 0 ? code : 0));
+    log_action(path, &request, number, code);
     if (code < 0) {
         admin->counts.failed_actions++;
     }

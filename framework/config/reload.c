@@ -60,6 +60,8 @@ static int apply(sl_config_reloader *reloader, sl_config *config)
     if (sl_config_changes_count(changes) > 0) {
         SL_TRY(reloader->options.apply(reloader->options.arg, reloader->current, config, changes));
         reloader->generation++;
+    } else if (reloader->options.unchanged != NULL) {
+        reloader->options.unchanged(reloader->options.arg);
     }
     sl_config_unref(reloader->current);
     reloader->current = sl_config_ref(config);

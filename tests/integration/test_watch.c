@@ -104,6 +104,7 @@ static void commands_show_and_steer_a_demo(void **state)
     expect(&world, "tasks", 0, " stream ");
     expect(&world, "tasks --json", 0, "\"name\":\"stream\"");
     expect(&world, "top --once", 0, "\nSINK ");
+    expect(&world, "top --once", 0, "  SPOOL  WHY\n");
     expect(&world, "top --once", 0, "sluice  up ");
     assert_null(strstr(world.text, "\033")); /* not on a terminal */
     expect(&world, "top --once --json", 0, "\"turn_seconds\":");
@@ -140,7 +141,9 @@ static void commands_show_and_steer_a_demo(void **state)
     }
     int status = pclose(world.demo);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    expect(&world, "feeds", 1, "refused");
+    expect(&world, "feeds", 1, "connection refused");
+    assert_ptr_equal(strstr(world.text, "sluice: "), world.text); /* one line, for people */
+    assert_ptr_equal(strchr(world.text, '\n') + 1, world.text + strlen(world.text));
 }
 
 /* ---- tables ---- */
@@ -173,6 +176,12 @@ static void tables_are_aligned_and_harmless(void **state)
                               "long name  12.3 k  2.5 ms        -\n"
                               "?[2J??          -       -  1.5 KiB\n"
                               "-               -       -        -\n");
+    /* What is for people to read is not cut where nothing is too narrow for it. */
+    assert_int_equal(
+        table("{\"rows\":[{\"a\":\"0123456789012345678901234567890123456789012345678901234567890123456789 end\"}]}",
+              text),
+        0);
+    assert_non_null(strstr(text, " end  "));
     assert_int_equal(table("{\"rows\":[]}", text), 0);
     assert_string_equal(text, "A  N  P  B\n");
     static const char *const bad[] = {

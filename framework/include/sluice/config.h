@@ -286,6 +286,8 @@ struct sl_config_reloader_options {
     int (*apply)(void *arg, const sl_config *before, const sl_config *after, const sl_config_changes *changes);
     /* Same task. `report` is NULL when the reason is no problem of the files; may be NULL. */
     void (*refused)(void *arg, int code, const sl_config_report *report);
+    /* Same task, in place of apply: what was read is what is in force. May be NULL. */
+    void (*unchanged)(void *arg);
     void *arg;
 };
 

@@ -11,6 +11,7 @@
 #include "sluice/memory.h"
 
 #define DEPTH_MAX 16
+#define LAST_LEAST ((size_t)24)
 
 struct row {
     char cells[SL_TABLE_COLUMNS_MAX][SL_TABLE_CELL_BYTES];
@@ -277,8 +278,14 @@ static void print_cell(FILE *out, const char *text, size_t indent, size_t width,
 {
     size_t length = strlen(text) + indent;
     int space = width > length ? (int)(width - length) : 0;
-    (void)fprintf(out, "%*s%s%*s%s", (int)indent + (right ? space : 0), "", text, right || last ? 0 : space, "",
-                  last ? "\n" : "  ");
+    size_t bytes = strlen(text);
+    if (length > width) {
+        for (bytes = width - indent; bytes > 0 && ((unsigned char)text[bytes] & 0xC0) == 0x80;) {
+            bytes--;
+        }
+    }
+    (void)fprintf(out, "%*s%.*s%*s%s", (int)indent + (right ? space : 0), "", (int)bytes, text,
+                  right || last ? 0 : space, "", last ? "\n" : "  ");
 }
 
 static bool shown(const struct table *table, size_t column)
@@ -293,6 +300,21 @@ static bool shown(const struct table *table, size_t column)
     return any;
 }
 
+/* What is left of the terminal for a text that stands last; at least what is worth reading. */
+static size_t cut_last(const struct table *table, const size_t widths[SL_TABLE_COLUMNS_MAX])
+{
+    size_t last = table->column_count - 1;
+    size_t total = 0;
+    if (table->columns[last].kind != SL_TABLE_TEXT || !shown(table, last)) {
+        return widths[last];
+    }
+    for (size_t i = 0; i < last; i++) {
+        total += shown(table, i) ? widths[i] + 2 : 0;
+    }
+    size_t room = table->width > total + LAST_LEAST ? table->width - total : LAST_LEAST;
+    return widths[last] < room ? widths[last] : room;
+}
+
 /* The columns that there is no room for. */
 static void leave_out(struct table *table, const size_t widths[SL_TABLE_COLUMNS_MAX])
 {
@@ -303,7 +325,7 @@ static void leave_out(struct table *table, const size_t widths[SL_TABLE_COLUMNS_
             if (!shown(table, i)) {
                 continue;
             }
-            total += widths[i] + (total == 0 ? 0 : 2);
+            total += (i + 1 < table->column_count ? widths[i] : cut_last(table, widths)) + (total == 0 ? 0 : 2);
             unsigned spare = table->columns[i].spare;
             most = spare > 0 && (most == table->column_count || spare > table->columns[most].spare) ? i : most;
         }
@@ -335,6 +357,7 @@ static void print_table(struct table *table, FILE *out)
     }
     if (table->width > 0) {
         leave_out(table, widths);
+        widths[table->column_count - 1] = cut_last(table, widths);
     }
     size_t last = 0;
     for (size_t i = 0; i < table->column_count; i++) {

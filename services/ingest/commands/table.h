@@ -26,12 +26,13 @@ struct sl_table_column {
     const char *title;
     const char *key; /* a member of the row; "lag_seconds.p99": a member of a member */
     enum sl_table_kind kind;
-    unsigned spare; /* a terminal that is too narrow goes without the columns with the largest first; 0: never */
+    unsigned spare; /* a terminal that is too narrow goes without the columns with the largest first; 0: never.
+                       A text that stands last is cut to its room before it goes */
 };
 
 #define SL_TABLE_COLUMNS_MAX 12
 #define SL_TABLE_ROWS_MAX 5000
-#define SL_TABLE_CELL_BYTES 64
+#define SL_TABLE_CELL_BYTES 256
 
 /* What is remembered from one table to the next, for rates. Zeroed: nothing yet. */
 struct sl_table_memory {

@@ -7,6 +7,7 @@
 
 #include "ingest/commands.h"
 #include "ingest/commands/table.h"
+#include "ingest/exit.h"
 #include "sluice/fetch.h"
 #include "sluice/json_write.h"
 #include "sluice/runtime.h"
@@ -31,6 +32,7 @@ struct session {
     char authorization[HEADER_BYTES];
     struct sl_table_memory feeds, instruments;
     bool inside; /* of an object that is being printed */
+    bool failed; /* which was told */
 };
 
 static const struct sl_table_column feed_columns[] = {{"FEED", "id", SL_TABLE_TEXT, 0},
@@ -61,7 +63,8 @@ static const struct sl_table_column sink_columns[] = {{"SINK", "id", SL_TABLE_TE
                                                       {"QUEUED", "queued", SL_TABLE_COUNT, 0},
                                                       {"DROPPED", "dropped", SL_TABLE_COUNT, 0},
                                                       {"TO SINK P99", "latency_seconds.p99", SL_TABLE_SECONDS, 0},
-                                                      {"SPOOL", "spool_bytes", SL_TABLE_BYTES, 3}};
+                                                      {"SPOOL", "spool_bytes", SL_TABLE_BYTES, 3},
+                                                      {"WHY", "reason", SL_TABLE_TEXT, 4}};
 static const struct sl_table_column task_columns[] = {
     {"TASK", "name", SL_TABLE_TREE, 0},          {"STATE", "state", SL_TABLE_TEXT, 0},
     {"WAITS ON", "wait", SL_TABLE_TEXT, 0},      {"FOR", "wait_seconds", SL_TABLE_SECONDS, 6},
@@ -87,22 +90,29 @@ static int refused(const sl_response *response, const char *url)
                    (int)(message.size_bytes < 300 ? message.size_bytes : 300), message.data);
 }
 
-/* Makes the request, which says all but where to and who asks. */
-static int ask_with(struct session *session, const char *path, const sl_request *wanted, sl_response **ret_response)
+/* Makes the request, which says all but where to and who asks; any answer is one. */
+static int ask_any(struct session *session, const char *path, const sl_request *wanted, char url[URL_BYTES],
+                   sl_response **ret_response)
 {
-    char url[URL_BYTES];
     const char *admin = session->options->admin;
     size_t length = strlen(admin);
-    (void)snprintf(url, sizeof url, "%.*s%s", (int)(length > 0 && admin[length - 1] == '/' ? length - 1 : length),
-                   admin, path);
+    (void)snprintf(url, URL_BYTES, "%.*s%s", (int)(length > 0 && admin[length - 1] == '/' ? length - 1 : length), admin,
+                   path);
     const struct sl_http_field headers[] = {{"Content-Type", "application/json"},
                                             {"Authorization", session->authorization}};
     sl_request request = *wanted;
     request.url = url;
     request.headers = headers;
     request.header_count = session->authorization[0] == '\0' ? 1 : 2;
+    return sl_fetch(session->client, &request, ret_response);
+}
+
+/* The same; what is no 200 is a failure. */
+static int ask_with(struct session *session, const char *path, const sl_request *wanted, sl_response **ret_response)
+{
+    char url[URL_BYTES];
     sl_auto(sl_response) *response = NULL;
-    SL_TRY(sl_fetch(session->client, &request, &response));
+    SL_TRY(ask_any(session, path, wanted, url, &response));
     if (sl_response_status(response) != 200) {
         return refused(response, url);
     }
@@ -341,17 +351,64 @@ static int ctl(struct session *session)
     return 0;
 }
 
+/* The reasons of an answer of /readyz, a line each. */
+static int tell_reasons(const char *body, size_t bytes)
+{
+    sl_auto(sl_json) *json = NULL;
+    sl_json_text key, text;
+    int more, type;
+    SL_TRY(sl_json_new(0, &json));
+    SL_TRY(sl_json_open(json, body, bytes, 0));
+    SL_TRY(sl_json_enter_object(json));
+    SL_TRY(sl_json_find_field(json, "reasons"));
+    SL_TRY(sl_json_enter_array(json));
+    while ((more = sl_json_next_element(json)) > 0) {
+        SL_TRY(sl_json_enter_object(json));
+        while ((type = sl_json_next_scalar(json, &key, &text)) > 0) {
+            if (sl_json_is(key, "reason")) {
+                (void)fprintf(stderr, "sluice: not ready: %.*s\n", (int)text.size_bytes, text.data);
+            }
+        }
+        SL_TRY(type);
+    }
+    return more;
+}
+
 static int health(struct session *session)
 {
+    const char *path = session->options->ready ? "/readyz" : "/livez";
+    char url[URL_BYTES];
+    size_t bytes = 0;
     sl_auto(sl_response) *response = NULL;
-    SL_TRY(ask(session, session->options->ready ? "/readyz" : "/livez", NULL, &response));
-    printf("%s\n", session->options->json    ? sl_response_body(response, NULL)
-                   : session->options->ready ? "ready"
-                                             : "alive");
-    return 0;
+    SL_TRY(ask_any(session, path, &(sl_request){.method = "GET"}, url, &response));
+    const char *body = sl_response_body(response, &bytes);
+    bool good = sl_response_status(response) == 200;
+    if (!good && (sl_response_status(response) != 503 || !session->options->ready)) {
+        return refused(response, url);
+    }
+    session->failed = !good;
+    if (session->options->json) {
+        return put_json(session, body, bytes);
+    }
+    if (good) {
+        printf("%s\n", session->options->ready ? "ready" : "alive");
+    }
+    return good ? 0 : tell_reasons(body, bytes);
 }
 
 /* ---- running them ---- */
+
+/* A failure in one line, for people. */
+static int tell(struct session *session, int code)
+{
+    const sl_error *error = sl_error_last();
+    if (code >= 0 || code == SL_ECANCELED) {
+        return code;
+    }
+    session->failed = true;
+    (void)fprintf(stderr, "sluice: %s\n", sl_error_code(error) == code ? sl_error_message(error) : sl_strerror(code));
+    return 0;
+}
 
 static int work(void *arg)
 {
@@ -359,7 +416,8 @@ static int work(void *arg)
     SL_SCOPE(scope, .name = "watch", .move_on = true);
     SL_TRY(sl_spawn(&scope, cancel_on_stop, &scope, .name = "stop", .daemon = true));
     int code = session->run(session);
-    return sl_scope_close(&scope, code == SL_EPIPE ? 0 : code); /* nobody reads any more: an end as good as any */
+    return sl_scope_close(
+        &scope, code == SL_EPIPE ? 0 : tell(session, code)); /* nobody reads any more: an end as good as any */
 }
 
 static int open_and_work(void *arg)
@@ -381,7 +439,8 @@ static int open_and_work(void *arg)
 static int run(const struct sl_cli_arguments *arguments, int (*command)(struct session *))
 {
     struct session session = {.options = arguments->options, .arguments = arguments, .run = command};
-    return sl_main(open_and_work, &session);
+    int status = sl_main(open_and_work, &session);
+    return status == 0 && session.failed ? SL_EXIT_FAILED : status;
 }
 
 static int run_top(const struct sl_cli_arguments *arguments)

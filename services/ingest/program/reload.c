@@ -334,6 +334,12 @@ static int apply(void *arg, const sl_config *before, const sl_config *after, con
     return 0;
 }
 
+/* Who asked for a reload waits for a word. */
+static void unchanged(void *arg)
+{
+    note(arg, 0, "read again; nothing has changed");
+}
+
 static void refused(void *arg, int code, const sl_config_report *report)
 {
     sl_reload *reload = arg;
@@ -348,8 +354,12 @@ static void refused(void *arg, int code, const sl_config_report *report)
         if (others > 0) {
             (void)snprintf(more, sizeof more, " (and %zu more)", others);
         }
-        note(reload, code, "not reloaded, the old one stays: %s:%u:%u: %s%s%s%s", problem->file, problem->line,
-             problem->column, problem->path, *problem->path == '\0' ? "" : ": ", problem->message, more);
+        char place[32] = "";
+        if (problem->line > 0) { /* a file that cannot be read has none */
+            (void)snprintf(place, sizeof place, ":%u:%u", problem->line, problem->column);
+        }
+        note(reload, code, "not reloaded, the old one stays: %s%s: %s%s%s%s", problem->file, place, problem->path,
+             *problem->path == '\0' ? "" : ": ", problem->message, more);
     } else {
         const char *message = sl_error_message(sl_error_last());
         note(reload, code, "not reloaded, the old one stays: %s", *message == '\0' ? sl_strerror(code) : message);
@@ -369,7 +379,7 @@ int sl_reload_open(const struct sl_config_options *load, sl_config *first, sl_re
     }
     reload->load = *load;
     const struct sl_config_reloader_options options = {
-        .load = *load, .apply = apply, .refused = refused, .arg = reload};
+        .load = *load, .apply = apply, .refused = refused, .unchanged = unchanged, .arg = reload};
     int code = sl_config_reloader_new(&options, first, &reload->reloader);
     if (code < 0) {
         sl_free(reload);

@@ -420,7 +420,9 @@ C_TEST_REAL_FEW(admin_metrics_and_logs, "metrics and log lines, with their filte
              0);
     CHECK_EQ(sl_logger_attach(logger), 0);
     SL_SCOPE(scope);
-    CHECK_EQ(open_world(&scope, &world, &(struct sl_admin_options){.metrics = metrics, .logger = logger}), 0);
+    CHECK_EQ(
+        open_world(&scope, &world, &(struct sl_admin_options){.token = TOKEN, .metrics = metrics, .logger = logger}),
+        0);
     CHECK_EQ(get(&world, "/metrics"), 200);
     CHECK(strstr(world.text, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n") != NULL);
     CHECK(strstr(body_of(&world), "\nsluice_runtime_tasks{state=\"parked\"} ") != NULL);
@@ -435,6 +437,11 @@ C_TEST_REAL_FEW(admin_metrics_and_logs, "metrics and log lines, with their filte
           strstr(body_of(&world), "three") == NULL);
     CHECK_EQ(get(&world, "/api/logs?lines=1"), 200);
     CHECK(strstr(body_of(&world), "two") == NULL && strstr(body_of(&world), "three") != NULL);
+    for (int i = 0; i < 2; i++) { /* the same again is a line of its own, and says whom it was about */
+        CHECK_EQ(ask(&world, "POST", "/api/ctl/act", AUTHORIZED, "{\"feed\":\"books\"}"), 200);
+    }
+    CHECK_EQ(get(&world, "/api/logs?lines=2"), 200);
+    CHECK(strstr(body_of(&world), "books") != NULL && strstr(strstr(body_of(&world), "books") + 5, "books") != NULL);
     CHECK_EQ(get(&world, "/api/logs?after=x"), 400);
     CHECK_EQ(get(&world, "/api/logs?level=loud"), 400);
     CHECK_EQ(get(&world, "/api/logs?lines=-1"), 400);

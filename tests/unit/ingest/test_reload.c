@@ -377,6 +377,25 @@ static void requests_that_come_together_are_one(void **state)
     in_runtime(BASE, merges);
 }
 
+/* Who asks for a reload that changes nothing is told so, also after one that was refused. */
+static int tells_that_nothing_changed(struct fake *fake)
+{
+    struct sl_reload_status status;
+    expect_reload(fake, BASE "log: {levle: debug}\n", SL_EINVAL, "");
+    expect_reload(fake, BASE, 0, "");
+    sl_reload_get_status(fake->reload, &status);
+    assert_string_equal(status.last_text, "read again; nothing has changed");
+    assert_int_equal(status.last_code, 0);
+    assert_int_equal(status.generation, 0);
+    return 0;
+}
+
+static void a_reload_that_changes_nothing_says_so(void **state)
+{
+    (void)state;
+    in_runtime(BASE, tells_that_nothing_changed);
+}
+
 static int heeds_signals(struct fake *fake)
 {
     struct sl_reload_status status = {0};
@@ -466,6 +485,7 @@ SL_TEST_MAIN(cmocka_unit_test(all_is_added_at_the_start_and_removed_at_the_end),
              cmocka_unit_test(only_what_differs_is_told), cmocka_unit_test(what_is_used_comes_first_and_goes_last),
              cmocka_unit_test(services_follow_their_venue_and_policies),
              cmocka_unit_test(a_bad_one_changes_nothing_and_says_so),
-             cmocka_unit_test(requests_that_come_together_are_one), cmocka_unit_test(a_hangup_reloads),
+             cmocka_unit_test(requests_that_come_together_are_one),
+             cmocka_unit_test(a_reload_that_changes_nothing_says_so), cmocka_unit_test(a_hangup_reloads),
              cmocka_unit_test(a_hangup_before_and_after_is_survived),
              cmocka_unit_test(memory_that_is_short_changes_nothing), cmocka_unit_test(handlers_are_checked))

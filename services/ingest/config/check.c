@@ -167,6 +167,32 @@ static struct claim claim_at(const struct sl_conf *conf, size_t index)
                                      : claim_of_spool(conf->sinks.names[sink], variant);
 }
 
+/* Behind what makes no other path of it: "./", and slashes behind a slash. */
+static const char *past_idle(const char *at, bool first, bool in_folder)
+{
+    while ((in_folder && at[0] == '/') || ((first || in_folder) && at[0] == '.' && at[1] == '/')) {
+        in_folder = true;
+        at += at[0] == '/' ? 1 : 2;
+    }
+    return at;
+}
+
+/* Whether two paths, or two addresses, are written for the same; links are not looked into. */
+static bool same_place(const char *left, const char *right)
+{
+    bool in_folder = false;
+    for (bool first = true;; first = false) {
+        left = past_idle(left, first, in_folder);
+        right = past_idle(right, first, in_folder);
+        if (*left != *right || *left == '\0') {
+            return *left == *right;
+        }
+        in_folder = *left == '/';
+        left++;
+        right++;
+    }
+}
+
 /* Complains of a claim that one before has made. They are few enough to compare all with all. */
 static void check_claims(sl_config_check *check, const struct sl_conf *conf)
 {
@@ -175,7 +201,7 @@ static void check_claims(sl_config_check *check, const struct sl_conf *conf)
         struct claim item = claim_at(conf, i);
         for (size_t j = 0; item.what != NULL && j < i; j++) {
             struct claim other = claim_at(conf, j);
-            if (other.what != NULL && strcmp(other.what, item.what) == 0) {
+            if (other.what != NULL && same_place(other.what, item.what)) {
                 const char *keys[] = {item.section, item.name == NULL ? item.key : item.name, item.key};
                 sl_config_reject_below(check, keys, item.name == NULL ? 2 : 3,
                                        "the same as %s%s%s.%s; expected another", other.section,

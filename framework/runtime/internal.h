@@ -113,6 +113,7 @@ struct sl__simulated {
     struct sl_simulation_options options;
     sl_time now;        /* virtual */
     uint64_t real_base; /* real time at which `now` was true, for a rate */
+    double rest;        /* of a nanosecond, beyond `now`: a slow clock that is looked at often must not stand still */
 };
 
 struct sl__quiescent; /* a task in sl_quiescent_wait() */
@@ -257,6 +258,7 @@ void sl__scope_done(sl_scope *scope);        /* off the tree already: frees what
 void sl__scope_stop_newest(sl_scope *scope); /* the next step of an ordered stop */
 /* Tells a scope that a task in it has ended: supervision, propagation, wake-up of the owner. */
 void sl__scope_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *error);
+void sl__scope_add_daemon(sl_scope *scope, sl_task *task); /* it is linked there already */
 /* Wakes the owner if it waits for children and need not any longer. */
 void sl__scope_check_join(sl_scope *scope);
 int sl__scope_check_owner(sl_scope *scope, const char *call); /* 0 or the misuse code */

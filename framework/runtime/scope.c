@@ -221,7 +221,7 @@ void sl__scope_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *e
     } else {
         sl_error_unref(error);
     }
-    if (scope->wait_any && fate != SL_CHILD_COMES_BACK) {
+    if (scope->wait_any && !task->daemon && fate != SL_CHILD_COMES_BACK) {
         scope->wait_any = false;
         scope->any_code = code;
         sl__scope_cancel(scope, SL_CAUSE_CALL, "another child ended first", task, NULL, false);
@@ -258,12 +258,26 @@ static void join(sl_scope *scope)
     }
 }
 
+static void cancel_daemon(sl_scope *scope, sl_task *daemon)
+{
+    sl__scope_cancel(&daemon->root, SL_CAUSE_BODY, "the scope of this daemon is done", scope->task, NULL, false);
+}
+
+/* One that comes while the scope waits for its daemons to end has to end as well. */
+void sl__scope_add_daemon(sl_scope *scope, sl_task *task)
+{
+    scope->daemons++;
+    if (SL_UNLIKELY(scope->joining_daemons)) {
+        cancel_daemon(scope, task);
+    }
+}
+
 static void join_daemons(sl_scope *scope)
 {
     while (scope->daemons > 0) {
         for (sl_scope *child = scope->first; child != NULL; child = child->next) {
             if (child->is_task_root && child->task->daemon) {
-                sl__scope_cancel(child, SL_CAUSE_BODY, "the scope of this daemon is done", scope->task, NULL, false);
+                cancel_daemon(scope, child->task);
             }
         }
         scope->joining = true;
@@ -453,6 +467,7 @@ int sl_scope_wait_any(sl_scope *scope, int *ret_code)
 {
     SL_TRY(sl__scope_check_owner(scope, "sl_scope_wait_any()"));
     scope->wait_any = busy(scope);
+    scope->any_code = 0; /* the last of them may go without an end of its own */
     int any = 0;
     if (scope->wait_any) {
         join(scope);

@@ -46,7 +46,7 @@ int sl_started(void *value)
     from->children--;
     task->daemon = start->daemon;
     if (task->daemon) {
-        target->daemons++;
+        sl__scope_add_daemon(target, task);
     } else {
         target->children++;
     }

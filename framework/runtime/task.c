@@ -89,7 +89,7 @@ int sl__spawn(sl_scope *scope, sl_task_fn fn, const struct sl_spawn_options *opt
     }
     runtime->live_tasks++;
     if (task->daemon) {
-        scope->daemons++;
+        sl__scope_add_daemon(scope, task);
     } else {
         scope->children++;
     }

@@ -199,8 +199,8 @@ SL_MUST_CHECK int sl_scope_wait(sl_scope *scope);
 SL_MUST_CHECK int sl_scope_join(sl_scope *scope, sl_time timeout);
 
 /*
- * Waits until one child has ended, cancels and joins the rest, closes the scope. `ret_code`, if not
- * NULL, gets the code of the first one to end. Returns as sl_scope_close() does.
+ * Waits until one child (daemons aside) has ended, cancels and joins the rest, closes the scope. `ret_code`,
+ * if not NULL, gets the code of the first one to end, 0 when there was none. Returns as sl_scope_close() does.
  */
 SL_MUST_CHECK int sl_scope_wait_any(sl_scope *scope, int *ret_code);
 

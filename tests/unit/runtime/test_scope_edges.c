@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Corners of scopes, cancellation, cleanups and starts that faults planted in the runtime showed to be unwatched. */
 #include "../../conformance/runtime/scoped.h"
+#include "sluice/supervisor.h"
 
 C_TEST_SIMULATED(a_deadline_that_only_a_child_saw_is_reported, "", "")
 {
@@ -293,7 +294,160 @@ C_TEST(a_task_started_into_an_ordered_stop_is_asked, "", "")
     return sl_scope_wait(&scope);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(a_task_started_into_an_ordered_stop_is_asked),
+/* ---- daemons ---- */
+
+static int start_and_sleep(void *arg)
+{
+    (void)arg;
+    SL_TRY(sl_started(NULL));
+    return sl_sleep(FOREVER);
+}
+
+static int start_another_daemon(void *arg)
+{
+    return sl_start(arg, start_and_sleep, NULL, NULL, .daemon = true);
+}
+
+static int daemon_with_successors(void *arg)
+{
+    struct late_spawner *self = arg;
+    int code = sl_sleep(FOREVER);
+    CHECK_EQ(sl_spawn(self->scope, probe, &self->child, .daemon = true), 0);
+    SL_SCOPE(shield, .shield = true, .timeout = FOREVER);
+    CHECK_EQ(sl_spawn(&shield, start_another_daemon, self->scope), 0);
+    CHECK_EQ(sl_scope_close(&shield, 0), 0);
+    return code;
+}
+
+C_TEST_SIMULATED(daemons_that_come_while_daemons_end_end_too, "", "")
+{
+    SL_SCOPE(scope);
+    struct late_spawner late = {.scope = &scope};
+    CHECK_EQ(sl_spawn(&scope, daemon_with_successors, &late, .daemon = true), 0);
+    SETTLE();
+    sl_time before = sl_now();
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(sl_now(), before);
+    CHECK_EQ(late.child.result, SL_ECANCELED);
+    CHECK_EQ(late.child.cause, SL_CAUSE_BODY);
+    return 0;
+}
+
+C_TEST_SIMULATED(a_started_daemon_ends_with_the_others, "", "")
+{
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_start(&scope, start_and_sleep, NULL, NULL, .daemon = true), 0);
+    CHECK_EQ(sl_scope_children(&scope), 0);
+    sl_time before = sl_now();
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(sl_now(), before);
+    return 0;
+}
+
+/* ---- waiting for any ---- */
+
+static int five_after_five(void *arg)
+{
+    (void)arg;
+    SL_TRY(sl_sleep(SL_SECONDS(5)));
+    return 5;
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int start_in_vain(void *arg)
+{
+    CHECK_EQ(sl_start(arg, sleep_five, NULL, NULL), SL_ENOTSTARTED);
+    return 0;
+}
+
+C_TEST_SIMULATED(waiting_for_any_is_for_children_that_count, "", "")
+{
+    SL_SCOPE(outer);
+    sl_scope scope = SL_SCOPE_INIT;
+    int any = 0;
+    OPEN(scope, .name = "with a daemon");
+    CHECK_EQ(sl_spawn(&scope, nothing, NULL, .daemon = true), 0);
+    CHECK_EQ(sl_spawn(&scope, five_after_five, NULL), 0);
+    CHECK_EQ(sl_scope_wait_any(&scope, &any), 0);
+    CHECK_EQ(any, 5);
+
+    /* A start that comes to nothing is no end of a child; what was there before is not told again. */
+    OPEN(scope, .name = "with a start");
+    CHECK_EQ(sl_spawn(&outer, start_in_vain, &scope), 0);
+    SETTLE();
+    CHECK_EQ(sl_scope_wait_any(&scope, &any), 0);
+    CHECK_EQ(any, 0);
+    return sl_scope_wait(&outer);
+}
+
+/* ---- what a cancellation leaves to see ---- */
+
+static int start_and_cancel(void *arg)
+{
+    SL_TRY(sl_started(arg));
+    sl_scope_cancel(arg, NULL);
+    return 0;
+}
+
+C_TEST(a_start_that_was_acknowledged_before_the_cancellation_counts, "", "")
+{
+    void *value = NULL;
+    SL_SCOPE(target);
+    sl_scope scope = SL_SCOPE_INIT;
+    OPEN(scope, .name = "scope");
+    CHECK_EQ(sl_start(&target, start_and_cancel, &value, &scope), 0);
+    CHECK(value == &scope);
+    CHECK_EQ(sl_scope_close(&scope, sl_checkpoint()), 0);
+    CHECK(sl_scope_cancel_caught(&scope));
+    return sl_scope_wait(&target);
+}
+
+static int outlast(sl_time timeout)
+{
+    SL_SCOPE(scope, .timeout = timeout);
+    return sl_sleep(FOREVER);
+}
+
+C_TEST(a_scope_left_early_tells_of_its_deadline, "", "")
+{
+    int code = outlast(SHORT);
+    CHECK_EQ(code, SL_ECANCELED);
+    CHECK_EQ(sl_error_resolve(code), SL_ETIMEDOUT);
+    return 0;
+}
+
+static int look_behind_the_shield(void *arg)
+{
+    SL_SCOPE(shield, .shield = true, .timeout = FOREVER);
+    int code = sl_sleep(FOREVER);
+    const struct sl_cancel_info *info = sl_cancel_cause();
+    *(enum sl_cause *)arg = info == NULL ? SL_CAUSE_NONE : info->cause;
+    return sl_scope_close(&shield, code);
+}
+
+C_TEST_SIMULATED(a_cause_that_went_through_a_shield_is_told, "", "")
+{
+    enum sl_cause cause = SL_CAUSE_NONE;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, look_behind_the_shield, &cause, .id = "x", .stop_budget = SL_SECONDS(1)), 0);
+    SETTLE();
+    CHECK_EQ(sl_child_stop(&scope, "x"), 0);
+    CHECK_EQ(cause, SL_CAUSE_SUPERVISOR);
+    return sl_scope_wait(&scope);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(daemons_that_come_while_daemons_end_end_too),
+             cmocka_unit_test(a_started_daemon_ends_with_the_others),
+             cmocka_unit_test(waiting_for_any_is_for_children_that_count),
+             cmocka_unit_test(a_start_that_was_acknowledged_before_the_cancellation_counts),
+             cmocka_unit_test(a_scope_left_early_tells_of_its_deadline),
+             cmocka_unit_test(a_cause_that_went_through_a_shield_is_told),
+             cmocka_unit_test(a_task_started_into_an_ordered_stop_is_asked),
              cmocka_unit_test(nothing_moves_into_a_scope_that_cleans_up),
              cmocka_unit_test(a_deadline_goes_before_a_grace_time_that_ends_with_it),
              cmocka_unit_test(behind_a_shield_only_its_own_cause_counts),

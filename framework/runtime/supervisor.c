@@ -89,6 +89,10 @@ void sl__child_reschedule(struct sl__child *child, const struct sl_backoff *back
         sl__timer_disarm(&sl__runtime->timers, &child->timer);
         arm(child, SL_TIMER_RESTART, most);
     }
+    struct sl__timer *group = &child->supervisor->group_timer;
+    if (child->supervisor->failed == child && group->armed && group->key - sl_now() > most) {
+        sl__timer_arm(&sl__runtime->timers, group, sl_time_add(sl_now(), most));
+    }
 }
 
 static sl_time stop_budget_of(const struct sl__child *child)
@@ -441,7 +445,7 @@ static bool ended_with_scope(struct sl__child *child, int code, bool failed)
 static void wake(struct sl__child *child, int code, bool cancelled)
 {
     if (!sl__child_comes_back(child)) {
-        int start = child->started ? 0 : (code == 0 || cancelled ? SL_ENOTSTARTED : code);
+        int start = child->started ? 0 : (code >= 0 || cancelled ? SL_ENOTSTARTED : code);
         while (sl__wait_queue_wake(&child->starters, start)) {
         }
     }

@@ -81,6 +81,100 @@ C_TEST_SIMULATED(a_new_schedule_holds_for_who_waits_and_for_who_runs, "", "")
     return sl_scope_wait(&scope);
 }
 
+C_TEST_SIMULATED(a_new_schedule_holds_for_a_group_that_waits, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {0};
+    struct child other = {.journal = &journal, .letter = 'o', .codes = FOREVER};
+    const struct sl_backoff quick = {.initial = SL_SECONDS(2), .max = SL_SECONDS(2), .jitter = -1};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ALL, .max_restarts = SL_UNLIMITED, .max_start_failures = SL_UNLIMITED);
+    CHECK_EQ(sl_spawn(&scope, child_run, &other, .id = "o", .restart = SL_ALWAYS), 0);
+    CHECK_EQ(sl_spawn(&scope, fails_at_once, &child, .id = "f", .restart = SL_ALWAYS, SLOW), 0);
+    SETTLE();
+    struct sl_child_info info;
+    CHECK(sl_child_find(&scope, "o", &info) == 0 && info.next_start - sl_now() == SL_SECONDS(1000));
+    CHECK_EQ(sl_child_reschedule(&scope, "o", &quick, 0), 0); /* it waits for the other one's delay */
+    CHECK(sl_child_find(&scope, "o", &info) == 0 && info.next_start - sl_now() == SL_SECONDS(1000));
+    CHECK_EQ(sl_child_reschedule(&scope, "f", &quick, 0), 0);
+    CHECK(sl_child_find(&scope, "o", &info) == 0 && info.next_start - sl_now() == SL_SECONDS(2));
+    CHECK_EQ(sl_sleep(SL_SECONDS(3)), 0);
+    CHECK(child.runs == 2 && other.runs == 2);
+    sl_scope_cancel(&scope, NULL);
+    return sl_scope_wait(&scope);
+}
+
+C_TEST_SIMULATED(a_new_schedule_leaves_the_budget_to_stop_alone, "", "")
+{
+    struct journal journal = {""};
+    struct child child = {.journal = &journal, .letter = 's', .codes = FOREVER, .stop_takes = SL_SECONDS(100)};
+    const struct sl_backoff backoff = {0};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, child_run, &child, .id = "s", .restart = SL_ALWAYS, .stop_budget = SL_SECONDS(10)), 0);
+    SETTLE();
+    sl_time before = sl_now();
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_child_reschedule(&scope, "s", &backoff, SL_SECONDS(50)), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(sl_now() - before, SL_SECONDS(10));
+    return 0;
+}
+
+C_TEST_SIMULATED(a_start_by_hand_is_a_new_beginning, "", "")
+{
+    const struct sl_backoff growing = {
+        .initial = SL_SECONDS(1), .max = SL_SECONDS(1000), .multiplier = 10, .jitter = -1};
+    struct child child = {0};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE, .max_restarts = SL_UNLIMITED, .max_start_failures = 3);
+    CHECK_EQ(
+        sl_spawn(&scope, fails_at_once, &child, .id = "f", .restart = SL_ALWAYS, .backoff = growing, .handshake = true),
+        0);
+    for (int i = 0; i < 5; i++) {
+        struct sl_child_info info;
+        CHECK_EQ(sl_sleep(SL_SECONDS(1 + 10 + 5)), 0);
+        CHECK(sl_child_find(&scope, "f", &info) == 0 && info.state == SL_CHILD_BACKOFF);
+        CHECK_EQ(child.runs, 3 * (i + 1));
+        CHECK_EQ(sl_child_stop(&scope, "f"), 0);
+        CHECK_EQ(sl_child_start(&scope, "f"), 0);
+    }
+    return sl_child_stop(&scope, "f");
+}
+
+static int stop_after_a_while(void *arg)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(5)));
+    CHECK_EQ(sl_child_stop(arg, "f"), 0);
+    return 0;
+}
+
+C_TEST_SIMULATED(a_scope_whose_last_child_is_stopped_in_its_backoff_ends, "", "")
+{
+    struct child child = {0};
+    SL_SCOPE(outer);
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, fails_at_once, &child, .id = "f", .restart = SL_ALWAYS, SLOW), 0);
+    CHECK_EQ(sl_spawn(&outer, stop_after_a_while, &scope), 0);
+    sl_time before = sl_now();
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(sl_now() - before, SL_SECONDS(5));
+    CHECK_EQ(child.runs, 1);
+    return sl_scope_wait(&outer);
+}
+
+C_TEST_SIMULATED(what_a_removed_child_used_up_is_there_for_others, "", "")
+{
+    struct child children[2] = {{0}, {0}};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE, .max_restarts = 1, .window = SL_SECONDS(1000));
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(sl_spawn(&scope, fails_at_once, &children[i], .id = "f", .restart = SL_ALWAYS, SLOW), 0);
+        SETTLE();
+        CHECK_EQ(children[i].runs, 1);
+        CHECK_EQ(sl_child_stop(&scope, "f"), 0);
+        CHECK_EQ(sl_child_remove(&scope, "f"), 0);
+    }
+    CHECK(!sl_scope_cancel_called(&scope));
+    return sl_scope_wait(&scope);
+}
+
 /* Ends with a failure after so long. */
 static int runs_for_a_minute(void *arg)
 {
@@ -509,6 +603,11 @@ static void each_allocation_may_fail_and_each_argument_is_released_once(void **s
 
 SL_TEST_MAIN(cmocka_unit_test(a_child_that_starts_while_it_is_stopped),
              cmocka_unit_test(a_new_schedule_holds_for_who_waits_and_for_who_runs),
+             cmocka_unit_test(a_new_schedule_holds_for_a_group_that_waits),
+             cmocka_unit_test(a_new_schedule_leaves_the_budget_to_stop_alone),
+             cmocka_unit_test(a_start_by_hand_is_a_new_beginning),
+             cmocka_unit_test(a_scope_whose_last_child_is_stopped_in_its_backoff_ends),
+             cmocka_unit_test(what_a_removed_child_used_up_is_there_for_others),
              cmocka_unit_test(what_is_healthy_changes_while_it_runs),
              cmocka_unit_test(two_may_stop_the_same_temporary_child),
              cmocka_unit_test(a_transient_child_that_shuts_down_is_not_restarted),

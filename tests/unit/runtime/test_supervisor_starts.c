@@ -308,7 +308,42 @@ C_TEST_SIMULATED(a_restart_without_memory_is_tried_again, "", "")
     return sl_scope_wait(&scope);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(a_table_that_fails_takes_only_its_own_children_with_it),
+C_TEST_SIMULATED(a_positive_end_before_the_start_fails_the_table, "", "")
+{
+    struct journal journal = {""};
+    struct child early = {.journal = &journal, .letter = 'e', .start_codes = {7}, .handshake = true};
+    struct child later = {.journal = &journal, .letter = 'l', .codes = FOREVER};
+    const struct sl_child_spec specs[] = {SPEC(&early, "e", .restart = SL_ALWAYS, .handshake = true),
+                                          SPEC(&later, "l", .restart = SL_ALWAYS)};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_supervise(&scope, specs, 2), SL_ENOTSTARTED);
+    CHECK_EQ(sl_children_list(&scope, NULL, 0), 0);
+    CHECK_EQ(later.runs, 0);
+    return sl_scope_wait(&scope);
+}
+
+C_TEST_SIMULATED(restarts_a_whole_window_apart_do_not_meet, "", "")
+{
+    for (int closer = 0; closer < 2; closer++) {
+        struct journal journal = {""};
+        struct child child = {.journal = &journal,
+                              .letter = 'w',
+                              .codes = {SL_EPROTO, SL_EPROTO, SL_EPROTO, 1},
+                              .lasts = SL_SECONDS(10) - closer};
+        sl_scope scope = SL_SCOPE_INIT;
+        const struct sl_scope_options options = {
+            .strategy = SL_ONE_FOR_ONE, .max_restarts = 1, .window = SL_SECONDS(10), .timeout = SL_SECONDS(100)};
+        CHECK_EQ(sl_scope_open(&scope, &options), 0);
+        CHECK_EQ(sl_spawn(&scope, child_run, &child, .restart = SL_ON_FAILURE, FAST), 0);
+        CHECK_EQ(sl_scope_close(&scope, 0), closer ? SL_EINTENSITY : SL_ETIMEDOUT);
+        CHECK_EQ(child.runs, closer ? 2 : 4);
+    }
+    return 0;
+}
+
+SL_TEST_MAIN(cmocka_unit_test(restarts_a_whole_window_apart_do_not_meet),
+             cmocka_unit_test(a_positive_end_before_the_start_fails_the_table),
+             cmocka_unit_test(a_table_that_fails_takes_only_its_own_children_with_it),
              cmocka_unit_test(a_temporary_child_that_fails_to_start_is_not_tried_again),
              cmocka_unit_test(who_is_restarted_after_a_start_that_came_to_nothing),
              cmocka_unit_test(failed_starts_count_in_a_row),

@@ -152,9 +152,11 @@ static sl_time simulated_now(sl_runtime *runtime)
     struct sl__simulated *simulated = &runtime->simulated;
     if (simulated->options.rate > 0) {
         uint64_t real = uv_hrtime();
-        double passed = (double)(real - simulated->real_base) * simulated->options.rate;
+        double passed = (double)(real - simulated->real_base) * simulated->options.rate + simulated->rest;
         sl_time left = SL_NEVER - simulated->now; /* the end of time is as far as it goes */
-        simulated->now += passed < (double)left ? (sl_time)passed : left;
+        sl_time whole = passed < (double)left ? (sl_time)passed : left;
+        simulated->now += whole;
+        simulated->rest = whole < left ? passed - (double)whole : 0;
         simulated->real_base = real;
     }
     return simulated->now;
@@ -178,6 +180,13 @@ static sl_time real_until(sl_runtime *runtime, sl_time deadline)
     return wait < 0 ? 0 : (wait > 9e18 ? SL_NEVER : (sl_time)wait + 1);
 }
 
+/* What the loop has called meanwhile woke nobody, left the next deadline as it was and the clock before it. */
+static bool still_waits(const sl_runtime *runtime, sl_time deadline)
+{
+    return runtime->ready.first == NULL && sl__timers_next_exact(&runtime->timers) == deadline &&
+           (deadline == SL_NEVER || deadline > runtime->simulated.now);
+}
+
 /*
  * Nothing can run. First comes who waits for quiescence, then the jump; both only while no thread or
  * socket of the outside world works for us.
@@ -185,7 +194,7 @@ static sl_time real_until(sl_runtime *runtime, sl_time deadline)
 static void simulated_wait(sl_runtime *runtime, sl_time deadline)
 {
     poll_once(runtime);
-    if (deadline == 0 || runtime->ready.first != NULL || sl__offloads_deliver(runtime)) {
+    if (deadline == 0 || !still_waits(runtime, deadline) || sl__offloads_deliver(runtime)) {
         return;
     }
     struct sl__simulated *simulated = &runtime->simulated;
@@ -201,8 +210,8 @@ static void simulated_wait(sl_runtime *runtime, sl_time deadline)
         if (simulated->options.autojump > 0) {
             block(runtime, simulated->options.autojump);
         }
-        if (runtime->ready.first == NULL && runtime->external == 0) {
-            simulated->now = deadline > simulated->now ? deadline : simulated->now;
+        if (still_waits(runtime, deadline) && runtime->external == 0) {
+            simulated->now = deadline;
         }
         return;
     }

@@ -114,6 +114,51 @@ C_TEST_REAL(a_waiting_reader_learns_of_the_close, "", "")
     return 0;
 }
 
+/* Until the loop has taken up what was raised: it has had a turn of its own. */
+static int turn_of_the_loop(void)
+{
+    struct sl_statistics before;
+    struct sl_statistics now;
+    CHECK_EQ(sl_statistics_get(&before), 0);
+    do {
+        CHECK_EQ(sl_checkpoint(), 0);
+        CHECK_EQ(sl_statistics_get(&now), 0);
+    } while (now.polls < before.polls + 4);
+    return 0;
+}
+
+C_TEST_REAL(the_signals_of_a_stream_take_turns, "", "")
+{
+    struct reading call = {NULL, 0};
+    CHECK_EQ(sl_signals_open((int[]){SIGUSR1, SIGUSR2}, 2, &call.signals), 0);
+    CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR2) == 0);
+    SL_TRY(turn_of_the_loop());
+    CHECK_EQ(sl_signals_next(call.signals), SIGUSR1);
+    CHECK_EQ(raise(SIGUSR1), 0);
+    SL_TRY(turn_of_the_loop());
+    CHECK_EQ(sl_signals_next(call.signals), SIGUSR2);
+    CHECK_EQ(sl_signals_next(call.signals), SIGUSR1);
+
+    /* One that was handed over to a reader had its turn, too. */
+    SL_SCOPE(scope);
+    sl_task_ref task;
+    for (int i = 0; i < 2; i++) {
+        int number = i == 0 ? SIGUSR2 : SIGUSR1;
+        int other = i == 0 ? SIGUSR1 : SIGUSR2;
+        CHECK_EQ(sl_spawn(&scope, reading, &call, .ret_task = &task), 0);
+        SL_TRY(wait_parked(task));
+        CHECK_EQ(raise(number), 0);
+        CHECK_EQ(sl_scope_join(&scope, SL_NEVER), 0);
+        CHECK_EQ(call.result, number);
+        CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR2) == 0);
+        SL_TRY(turn_of_the_loop());
+        CHECK_EQ(sl_signals_next(call.signals), other);
+        CHECK_EQ(sl_signals_next(call.signals), number);
+    }
+    sl_signals_close(call.signals);
+    return sl_scope_wait(&scope);
+}
+
 static int cancel_a_reader(void *arg)
 {
     (void)arg;
@@ -293,7 +338,8 @@ C_TEST_REAL(the_old_handler_is_back_after_the_last_runtime, "", "")
     return 0;
 }
 
-SL_TEST_MAIN(cmocka_unit_test(what_is_on_its_way_at_the_close_is_raised_again),
+SL_TEST_MAIN(cmocka_unit_test(the_signals_of_a_stream_take_turns),
+             cmocka_unit_test(what_is_on_its_way_at_the_close_is_raised_again),
              cmocka_unit_test(what_cannot_be_a_stream_is_refused),
              cmocka_unit_test(a_reader_keeps_what_it_got_when_the_stream_closes),
              cmocka_unit_test(a_waiting_reader_learns_of_the_close),

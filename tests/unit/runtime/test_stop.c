@@ -135,6 +135,30 @@ C_TEST(stop_of_one_task, "one task can be asked alone; a cancelled one leaves sl
     return 0;
 }
 
-SL_TEST_MAIN(cmocka_unit_test(stop_is_advice_that_ends_well), cmocka_unit_test(stop_cancels_after_the_grace_time),
-             cmocka_unit_test(stop_with_no_grace_is_a_cancel), cmocka_unit_test(stop_in_order_asks_the_newest_first),
-             cmocka_unit_test(stop_of_one_task))
+static int wait_cancelled_then_sleep(void *arg)
+{
+    sl_scope scope = SL_SCOPE_INIT;
+    CHECK_EQ(sl_scope_open(&scope, NULL), 0);
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_stop_wait(), SL_ECANCELED);
+    CHECK_EQ(sl_scope_close(&scope, SL_ECANCELED), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(2)), 0);
+    *(bool *)arg = sl_stop_requested();
+    return 0;
+}
+
+C_TEST(stop_ends_no_other_wait, "a wait for the stop that was cancelled leaves nothing to the waits after it", "")
+{
+    bool stopped = false;
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, wait_cancelled_then_sleep, &stopped), 0);
+    SETTLE();
+    CHECK_EQ(sl_scope_stop(&scope, SL_SECONDS(10)), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK(stopped);
+    return 0;
+}
+
+SL_TEST_MAIN(cmocka_unit_test(stop_ends_no_other_wait), cmocka_unit_test(stop_is_advice_that_ends_well),
+             cmocka_unit_test(stop_cancels_after_the_grace_time), cmocka_unit_test(stop_with_no_grace_is_a_cancel),
+             cmocka_unit_test(stop_in_order_asks_the_newest_first), cmocka_unit_test(stop_of_one_task))

@@ -154,6 +154,58 @@ TASK_TEST(producers_and_consumers_on_a_condition)
     return 0;
 }
 
+struct contended {
+    sl_mutex mutex;
+    sl_condition condition;
+    bool taken;
+};
+
+static int take_and_tell(void *arg)
+{
+    struct contended *contended = arg;
+    SL_TRY(sl_mutex_lock(&contended->mutex));
+    contended->taken = true;
+    return sl_mutex_unlock(&contended->mutex);
+}
+
+TASK_TEST(a_cancelled_wait_on_a_condition_keeps_the_mutex)
+{
+    struct contended contended = {.taken = false};
+    sl_mutex_init(&contended.mutex);
+    sl_condition_init(&contended.condition, &contended.mutex);
+    SL_SCOPE(others);
+    SL_TRY(sl_mutex_lock(&contended.mutex));
+    SL_TRY(sl_spawn(&others, take_and_tell, &contended));
+    CHECK_EQ(sl_quiescent_wait(0), 0);
+    SL_SCOPE(scope);
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_condition_wait(&contended.condition), SL_ECANCELED);
+    CHECK(!contended.taken);
+    CHECK_EQ(sl_mutex_unlock(&contended.mutex), 0);
+    CHECK_EQ(sl_scope_close(&scope, 0), 0);
+    CHECK_EQ(sl_scope_wait(&others), 0);
+    CHECK(contended.taken);
+    return 0;
+}
+
+TASK_TEST(a_limiter_that_shrank_lends_nothing)
+{
+    int borrowers[4];
+    sl_token tokens[4];
+    sl_capacity_limiter limiter;
+    sl_capacity_limiter_init(&limiter, 3);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(sl_capacity_limiter_try_acquire(&limiter, &borrowers[i], &tokens[i]), 0);
+    }
+    sl_capacity_limiter_resize(&limiter, 1);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(sl_capacity_limiter_try_acquire(&limiter, &borrowers[3], &tokens[3]), SL_EAGAIN);
+        CHECK_EQ(sl_capacity_limiter_release(&limiter, &borrowers[i]), 0);
+    }
+    CHECK_EQ(sl_capacity_limiter_try_acquire(&limiter, &borrowers[3], &tokens[3]), 0);
+    return sl_capacity_limiter_release(&limiter, &borrowers[3]);
+}
+
 static int hold_three(void *arg)
 {
     sl_mutex *mutexes = arg;
@@ -292,7 +344,9 @@ static void outside_a_task(void **state)
     assert_int_equal(sl_semaphore_release(&semaphore), SL_EMISUSE);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(breaking_a_mutex_wakes_who_waits_on_its_conditions),
+SL_TEST_MAIN(cmocka_unit_test(a_cancelled_wait_on_a_condition_keeps_the_mutex),
+             cmocka_unit_test(a_limiter_that_shrank_lends_nothing),
+             cmocka_unit_test(breaking_a_mutex_wakes_who_waits_on_its_conditions),
              cmocka_unit_test(a_mutex_forgets_conditions_on_which_nobody_waits),
              cmocka_unit_test(producers_and_consumers_on_a_condition), cmocka_unit_test(all_mutexes_of_a_task_break),
              cmocka_unit_test(the_limiter_finds_every_borrower),

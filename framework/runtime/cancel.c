@@ -278,7 +278,10 @@ int sl_scope_set_shield(sl_scope *scope, bool shield)
 
 /* ---- stopping in two phases ---- */
 
-/* In an ordered stop only the newest child that still lives is asked; its end brings the next. */
+/*
+ * In an ordered stop only the newest child that still lives is asked; its end brings the next. A daemon is asked in its
+ * turn, but as it ends after all others nobody waits for it.
+ */
 void sl__scope_stop_newest(sl_scope *scope)
 {
     for (sl_scope *child = scope->last; child != NULL; child = child->prev) {
@@ -287,7 +290,9 @@ void sl__scope_stop_newest(sl_scope *scope)
                 child->stop_called = true;
                 sl__scope_update(child);
             }
-            return;
+            if (!child->task->daemon) {
+                return;
+            }
         }
     }
 }

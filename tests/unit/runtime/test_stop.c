@@ -106,6 +106,23 @@ C_TEST(stop_in_order_asks_the_newest_first, "with ordered_stop each child is ask
     return 0;
 }
 
+C_TEST(stop_in_order_does_not_wait_for_daemons, "a daemon that does not listen holds up no child older than it", "")
+{
+    struct listener worker = {.waited = 1};
+    struct listener deaf = {.linger = -1};
+    struct listener listening = {.waited = 1};
+    SL_SCOPE(scope, .ordered_stop = true);
+    CHECK_EQ(sl_spawn(&scope, listen_and_stop, &worker), 0);
+    CHECK_EQ(sl_spawn(&scope, listen_and_stop, &listening, .daemon = true), 0);
+    CHECK_EQ(sl_spawn(&scope, listen_and_stop, &deaf, .daemon = true), 0);
+    SETTLE();
+    CHECK_EQ(sl_scope_stop(&scope, SL_NEVER), 0);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK(worker.waited == 0 && listening.waited == 0);
+    CHECK_EQ(deaf.slept, SL_ECANCELED);
+    return 0;
+}
+
 static int stop_myself(void *arg)
 {
     *(bool *)arg = sl_stop_requested();
@@ -159,6 +176,7 @@ C_TEST(stop_ends_no_other_wait, "a wait for the stop that was cancelled leaves n
     return 0;
 }
 
-SL_TEST_MAIN(cmocka_unit_test(stop_ends_no_other_wait), cmocka_unit_test(stop_is_advice_that_ends_well),
-             cmocka_unit_test(stop_cancels_after_the_grace_time), cmocka_unit_test(stop_with_no_grace_is_a_cancel),
-             cmocka_unit_test(stop_in_order_asks_the_newest_first), cmocka_unit_test(stop_of_one_task))
+SL_TEST_MAIN(cmocka_unit_test(stop_in_order_does_not_wait_for_daemons), cmocka_unit_test(stop_ends_no_other_wait),
+             cmocka_unit_test(stop_is_advice_that_ends_well), cmocka_unit_test(stop_cancels_after_the_grace_time),
+             cmocka_unit_test(stop_with_no_grace_is_a_cancel), cmocka_unit_test(stop_in_order_asks_the_newest_first),
+             cmocka_unit_test(stop_of_one_task))

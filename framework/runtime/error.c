@@ -174,7 +174,7 @@ static sl_error *copy_of(const sl_error *error, const char *format, ...)
 static sl_error *take_cause(sl_task *task)
 {
     sl_error *cause = sl__error_take(task);
-    if (cause != NULL && cause->causes >= SL_ERROR_CAUSES_MAX - 1) {
+    if (cause != NULL && cause->causes >= SL_ERROR_CAUSES_MAX) {
         sl_error *copy = copy_of(cause, "%s", cause->message);
         sl_error_unref(cause);
         return copy;

@@ -99,5 +99,26 @@ static void a_clock_ends_where_time_does(void **state)
     assert_int_equal(sl_run(&options, at_the_end_of_time, NULL, NULL), 0);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(bad_options_are_refused), cmocka_unit_test(the_ends_of_the_ranges_are_taken),
+static int fails_on_its_way_out(void *arg)
+{
+    *(int *)arg = sl_sleep(SL_SECONDS(1000));
+    return sl_fail(SL_EPIPE, "there was more to do");
+}
+
+static int leaves_a_system_task(void *arg)
+{
+    SL_TRY(sl__spawn_system(sl__runtime, fails_on_its_way_out, arg, "system"));
+    return sl_quiescent_wait(0);
+}
+
+static void a_system_task_may_fail_once_the_main_task_has_ended(void **state)
+{
+    (void)state;
+    int seen = 0;
+    assert_int_equal(sl_run(&(struct sl_run_options){.log = sl_log_nothing}, leaves_a_system_task, &seen, NULL), 0);
+    assert_int_equal(seen, SL_ECANCELED);
+}
+
+SL_TEST_MAIN(cmocka_unit_test(a_system_task_may_fail_once_the_main_task_has_ended),
+             cmocka_unit_test(bad_options_are_refused), cmocka_unit_test(the_ends_of_the_ranges_are_taken),
              cmocka_unit_test(a_clock_ends_where_time_does))

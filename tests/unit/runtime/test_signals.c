@@ -114,16 +114,12 @@ C_TEST_REAL(a_waiting_reader_learns_of_the_close, "", "")
     return 0;
 }
 
-/* Until the loop has taken up what was raised: it has had a turn of its own. */
-static int turn_of_the_loop(void)
+/* Until the loop has taken up what was raised. */
+static int some_turns_of_the_loop(void)
 {
-    struct sl_statistics before;
-    struct sl_statistics now;
-    CHECK_EQ(sl_statistics_get(&before), 0);
-    do {
-        CHECK_EQ(sl_checkpoint(), 0);
-        CHECK_EQ(sl_statistics_get(&now), 0);
-    } while (now.polls < before.polls + 4);
+    for (uint64_t polls = sl__runtime->polls + 4; sl__runtime->polls < polls;) {
+        CHECK_EQ(sl_checkpoint_shielded(), 0);
+    }
     return 0;
 }
 
@@ -132,10 +128,10 @@ C_TEST_REAL(the_signals_of_a_stream_take_turns, "", "")
     struct reading call = {NULL, 0};
     CHECK_EQ(sl_signals_open((int[]){SIGUSR1, SIGUSR2}, 2, &call.signals), 0);
     CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR2) == 0);
-    SL_TRY(turn_of_the_loop());
+    SL_TRY(some_turns_of_the_loop());
     CHECK_EQ(sl_signals_next(call.signals), SIGUSR1);
     CHECK_EQ(raise(SIGUSR1), 0);
-    SL_TRY(turn_of_the_loop());
+    SL_TRY(some_turns_of_the_loop());
     CHECK_EQ(sl_signals_next(call.signals), SIGUSR2);
     CHECK_EQ(sl_signals_next(call.signals), SIGUSR1);
 
@@ -151,7 +147,7 @@ C_TEST_REAL(the_signals_of_a_stream_take_turns, "", "")
         CHECK_EQ(sl_scope_join(&scope, SL_NEVER), 0);
         CHECK_EQ(call.result, number);
         CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR2) == 0);
-        SL_TRY(turn_of_the_loop());
+        SL_TRY(some_turns_of_the_loop());
         CHECK_EQ(sl_signals_next(call.signals), other);
         CHECK_EQ(sl_signals_next(call.signals), number);
     }
@@ -203,6 +199,47 @@ C_TEST_RUNS(a_busy_run_is_interrupted, "", "")
     struct sl_run_options own = *options;
     own.signals = true;
     CHECK_EQ(sl_run(&own, spin_until_stopped, NULL, NULL), SL_EINTERRUPTED);
+    return 0;
+}
+
+static int wait_for_the_end(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(raise(SIGINT), 0);
+    return sl_sleep(SL_SECONDS(1000));
+}
+
+static int shield_itself(void *arg)
+{
+    SL_SCOPE(shield, .shield = true, .timeout = SL_SECONDS(1000));
+    CHECK_EQ(raise(SIGINT), 0);
+    SL_TRY(some_turns_of_the_loop());
+    CHECK(sl_stop_requested() && !sl_cancel_pending());
+    CHECK_EQ(raise(SIGTERM), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(500)), SL_ECANCELED);
+    const struct sl_cancel_info *info = sl_cancel_cause();
+    CHECK(info != NULL && info->cause == SL_CAUSE_INTERRUPT);
+    *(bool *)arg = true;
+    return sl_scope_close(&shield, SL_ECANCELED);
+}
+
+C_TEST_RUNS(a_cancelled_main_task_was_interrupted, "", "")
+{
+    struct sl_run_options own = *options;
+    own.signals = true;
+    own.grace = 1;
+    CHECK_EQ(sl_run(&own, wait_for_the_end, NULL, NULL), SL_EINTERRUPTED);
+    return 0;
+}
+
+C_TEST_RUNS(the_second_signal_goes_through_shields, "", "")
+{
+    struct sl_run_options own = *options;
+    own.signals = true;
+    bool done = false;
+    own.grace = SL_SECONDS(400);
+    CHECK_EQ(sl_run(&own, shield_itself, &done, NULL), SL_EINTERRUPTED);
+    CHECK(done);
     return 0;
 }
 
@@ -338,7 +375,9 @@ C_TEST_REAL(the_old_handler_is_back_after_the_last_runtime, "", "")
     return 0;
 }
 
-SL_TEST_MAIN(cmocka_unit_test(the_signals_of_a_stream_take_turns),
+SL_TEST_MAIN(cmocka_unit_test(a_cancelled_main_task_was_interrupted),
+             cmocka_unit_test(the_second_signal_goes_through_shields),
+             cmocka_unit_test(the_signals_of_a_stream_take_turns),
              cmocka_unit_test(what_is_on_its_way_at_the_close_is_raised_again),
              cmocka_unit_test(what_cannot_be_a_stream_is_refused),
              cmocka_unit_test(a_reader_keeps_what_it_got_when_the_stream_closes),

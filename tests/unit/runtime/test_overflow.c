@@ -110,7 +110,15 @@ static int idle_stacks(void *arg)
         SL_TRY(sl_sleep(SL_MILLISECONDS(1)));
     }
     idle[1] = sl__stacks_idle(sl__runtime);
-    return 0;
+    SL_SCOPE(again);
+    SL_TRY(sl_spawn(&again, sleeper, NULL));
+    SL_TRY(sl_checkpoint());
+    sl_scope_cancel(&again, NULL);
+    SL_TRY(sl_scope_close(&again, 0));
+    SL_TRY(sl_checkpoint());
+    struct sl_statistics statistics;
+    SL_TRY(sl_statistics_get(&statistics));
+    return statistics.stacks_pooled == statistics.stacks_mapped - 1 ? 0 : SL_EINTERNAL; /* all but this task's */
 }
 
 static void idle_memory_goes_back(void **state)

@@ -49,11 +49,38 @@ C_TEST_SIMULATED(a_child_that_starts_while_it_is_stopped, "", "")
     return sl_scope_wait(&scope);
 }
 
+C_TEST_SIMULATED(the_health_of_a_late_starter_leaves_its_budget_alone, "", "")
+{
+    struct child child = {0};
+    SL_SCOPE(scope, .strategy = SL_ONE_FOR_ONE);
+    CHECK_EQ(sl_spawn(&scope, late_starter, &child, .id = "l", .restart = SL_ALWAYS, .handshake = true,
+                      .stop_budget = SL_SECONDS(10), .healthy_after = SL_SECONDS(50)),
+             0);
+    SETTLE();
+    sl_time before = sl_now();
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_scope_wait(&scope), 0);
+    CHECK_EQ(sl_now() - before, SL_SECONDS(10));
+    return 0;
+}
+
 static int fails_at_once(void *arg)
 {
     struct child *child = arg;
     child->runs++;
     return sl_fail(SL_EPROTO, "again");
+}
+
+C_TEST_SIMULATED(the_first_child_of_a_scope_that_stops_is_not_restarted, "", "")
+{
+    struct child child = {0};
+    sl_scope scope = SL_SCOPE_INIT;
+    CHECK_EQ(sl_scope_open(&scope, &(struct sl_scope_options){.strategy = SL_ONE_FOR_ONE}), 0);
+    CHECK_EQ(sl_scope_stop(&scope, SL_SECONDS(5000)), 0);
+    CHECK_EQ(sl_spawn(&scope, fails_at_once, &child, .id = "f", .restart = SL_ALWAYS, SLOW), 0);
+    CHECK_EQ(sl_scope_close(&scope, 0), SL_EPROTO);
+    CHECK_EQ(child.runs, 1);
+    return 0;
 }
 
 C_TEST_SIMULATED(a_new_schedule_holds_for_who_waits_and_for_who_runs, "", "")
@@ -137,6 +164,23 @@ C_TEST_SIMULATED(a_start_by_hand_is_a_new_beginning, "", "")
         CHECK_EQ(sl_child_start(&scope, "f"), 0);
     }
     return sl_child_stop(&scope, "f");
+}
+
+C_TEST_SIMULATED(a_significant_child_that_waits_for_its_restart_keeps_the_scope, "", "")
+{
+    struct journal journal = {""};
+    struct child back = {.journal = &journal, .letter = 'b', .codes = {SL_EPROTO, 0}, .lasts = SL_SECONDS(5)};
+    struct child work = {.journal = &journal, .letter = 'w', .codes = {0}, .lasts = SL_SECONDS(10)};
+    sl_scope scope = SL_SCOPE_INIT;
+    const struct sl_scope_options options = {.strategy = SL_ONE_FOR_ONE, .auto_shutdown = SL_SHUTDOWN_ALL_SIGNIFICANT};
+    CHECK_EQ(sl_scope_open(&scope, &options), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &back, .id = "b", .restart = SL_ON_FAILURE, .significant = true, SLOW), 0);
+    CHECK_EQ(sl_spawn(&scope, child_run, &work, .id = "w", .significant = true), 0);
+    sl_time before = sl_now();
+    CHECK_EQ(sl_scope_close(&scope, 0), SL_ESHUTDOWN);
+    CHECK_EQ(sl_now() - before, SL_SECONDS(5 + 1000 + 5));
+    CHECK_EQ(back.runs, 2);
+    return 0;
 }
 
 static int stop_after_a_while(void *arg)
@@ -606,6 +650,9 @@ SL_TEST_MAIN(cmocka_unit_test(a_child_that_starts_while_it_is_stopped),
              cmocka_unit_test(a_new_schedule_holds_for_a_group_that_waits),
              cmocka_unit_test(a_new_schedule_leaves_the_budget_to_stop_alone),
              cmocka_unit_test(a_start_by_hand_is_a_new_beginning),
+             cmocka_unit_test(the_health_of_a_late_starter_leaves_its_budget_alone),
+             cmocka_unit_test(the_first_child_of_a_scope_that_stops_is_not_restarted),
+             cmocka_unit_test(a_significant_child_that_waits_for_its_restart_keeps_the_scope),
              cmocka_unit_test(a_scope_whose_last_child_is_stopped_in_its_backoff_ends),
              cmocka_unit_test(what_a_removed_child_used_up_is_there_for_others),
              cmocka_unit_test(what_is_healthy_changes_while_it_runs),

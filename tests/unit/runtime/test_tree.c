@@ -47,6 +47,7 @@ C_TEST_SIMULATED(the_tree_tells_who_waits_for_what, "name, parent, state, what i
     CHECK(json != NULL);
     CHECK_EQ(json[0], '[');
     CHECK_EQ(count(json, "\"id\":"), 4);
+    CHECK_EQ(count(json, "},\n{\"id\":"), 3);
     CHECK(strstr(json, "{\"id\":2,\"parent\":1,\"name\":\"worker\",\"state\":\"parked\",\"wait\":\"children\","
                        "\"wait_seconds\":3.000000,\"scope\":\"connection\",\"cancelled\":false") != NULL);
     CHECK(strstr(json, "\"name\":\"read \\\"quoted\\\"\"") != NULL);

@@ -385,7 +385,30 @@ C_TEST_SIMULATED(waiting_for_any_is_for_children_that_count, "", "")
     return sl_scope_wait(&outer);
 }
 
+C_TEST(a_join_without_patience_lets_others_run_and_is_cancellable, "", "")
+{
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, nothing, NULL), 0);
+    CHECK_EQ(sl_scope_join(&scope, 0), 0);
+    CHECK_EQ(sl_spawn(&scope, sleep_five, NULL), 0);
+    CHECK_EQ(sl_scope_join(&scope, 0), SL_ETIMEDOUT);
+    sl_scope_cancel(&scope, NULL);
+    CHECK_EQ(sl_scope_join(&scope, 0), SL_ECANCELED);
+    return sl_scope_wait(&scope);
+}
+
 /* ---- what a cancellation leaves to see ---- */
+
+C_TEST_SIMULATED(a_deadline_that_cut_only_the_wait_is_told, "", "")
+{
+    bool done = false;
+    sl_scope scope = SL_SCOPE_INIT;
+    OPEN(scope, .timeout = SL_SECONDS(1));
+    CHECK_EQ(sl_spawn(&scope, slow_end, &done), 0);
+    CHECK_EQ(sl_scope_wait(&scope), SL_ETIMEDOUT);
+    CHECK(done && sl_scope_cancel_caught(&scope));
+    return 0;
+}
 
 static int start_and_cancel(void *arg)
 {
@@ -410,6 +433,7 @@ C_TEST(a_start_that_was_acknowledged_before_the_cancellation_counts, "", "")
 static int outlast(sl_time timeout)
 {
     SL_SCOPE(scope, .timeout = timeout);
+    (void)sl_fail(SL_EPROTO, "of no consequence");
     return sl_sleep(FOREVER);
 }
 
@@ -417,7 +441,28 @@ C_TEST(a_scope_left_early_tells_of_its_deadline, "", "")
 {
     int code = outlast(SHORT);
     CHECK_EQ(code, SL_ECANCELED);
+    CHECK_EQ(sl_error_last_code(), SL_ETIMEDOUT);
     CHECK_EQ(sl_error_resolve(code), SL_ETIMEDOUT);
+    return 0;
+}
+
+C_TEST_SIMULATED(a_deadline_that_cut_nothing_is_not_told, "", "")
+{
+    struct probe child = {0};
+    sl_task_ref task;
+    sl_scope scope = SL_SCOPE_INIT;
+    OPEN(scope, .timeout = SL_SECONDS(1));
+    CHECK_EQ(sl_spawn(&scope, probe, &child, .ret_task = &task), 0);
+    SETTLE();
+    CHECK_EQ(sl_task_cancel(task, "not the scope's doing"), 0);
+    CHECK_EQ(sl_scope_join(&scope, SL_NEVER), 0);
+    {
+        SL_SCOPE(shield, .shield = true, .timeout = FOREVER);
+        CHECK_EQ(sl_sleep(SL_SECONDS(5)), 0);
+        CHECK_EQ(sl_scope_close(&shield, 0), 0);
+    }
+    CHECK_EQ(sl_scope_close(&scope, 0), 0);
+    CHECK(sl_scope_cancel_called(&scope) && !sl_scope_cancel_caught(&scope));
     return 0;
 }
 
@@ -446,6 +491,9 @@ SL_TEST_MAIN(cmocka_unit_test(daemons_that_come_while_daemons_end_end_too),
              cmocka_unit_test(waiting_for_any_is_for_children_that_count),
              cmocka_unit_test(a_start_that_was_acknowledged_before_the_cancellation_counts),
              cmocka_unit_test(a_scope_left_early_tells_of_its_deadline),
+             cmocka_unit_test(a_join_without_patience_lets_others_run_and_is_cancellable),
+             cmocka_unit_test(a_deadline_that_cut_only_the_wait_is_told),
+             cmocka_unit_test(a_deadline_that_cut_nothing_is_not_told),
              cmocka_unit_test(a_cause_that_went_through_a_shield_is_told),
              cmocka_unit_test(a_task_started_into_an_ordered_stop_is_asked),
              cmocka_unit_test(nothing_moves_into_a_scope_that_cleans_up),

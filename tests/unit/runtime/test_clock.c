@@ -137,6 +137,27 @@ C_TEST(who_waits_longest_for_quiescence_has_it_first, "", "")
     return 0;
 }
 
+static int wait_too_long(void *arg)
+{
+    *(int *)arg = sl_quiescent_wait(SL_SECONDS(1000));
+    return 0;
+}
+
+C_TEST_SIMULATED(a_cancelled_wait_for_quiescence_is_forgotten, "", "")
+{
+    int codes[3] = {1, 1, 1};
+    sl_task_ref tasks[3];
+    SL_SCOPE(scope);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(sl_spawn(&scope, wait_too_long, &codes[i], .ret_task = &tasks[i]), 0);
+    }
+    SETTLE();
+    CHECK_EQ(sl_task_cancel(tasks[1], NULL), 0);
+    CHECK_EQ(sl_quiescent_wait(SL_SECONDS(2000)), 0);
+    CHECK(codes[0] == 0 && codes[1] == SL_ECANCELED && codes[2] == 0);
+    return sl_scope_wait(&scope);
+}
+
 static int nothing_on_a_thread(void *arg)
 {
     (void)arg;
@@ -203,6 +224,7 @@ static void a_slow_clock_that_is_looked_at_often_goes_on(void **state)
 
 SL_TEST_MAIN(cmocka_unit_test(a_visitor_comes_before_the_clock_jumps),
              cmocka_unit_test(who_waits_longest_for_quiescence_has_it_first),
+             cmocka_unit_test(a_cancelled_wait_for_quiescence_is_forgotten),
              cmocka_unit_test(there_is_no_quiescence_while_a_thread_is_waited_for),
              cmocka_unit_test(what_passed_at_one_rate_is_kept_at_the_next),
              cmocka_unit_test(a_clock_that_a_callback_moves_wakes_who_sleeps),

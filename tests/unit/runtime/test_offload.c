@@ -220,8 +220,17 @@ static int fails_with_a_story(void *arg)
     return sl_fail_because(SL_EPROTO, "loading %s", arg == NULL ? "it" : long_one);
 }
 
+static int ends_in_another_way(void *arg)
+{
+    (void)sl_fail(SL_EPROTO, "tried first");
+    return *(int *)arg;
+}
+
 C_TEST_REAL_FEW(a_function_tells_the_cause_too, "", "")
 {
+    int other = SL_EPIPE; /* what was told of another failure does not come along */
+    CHECK_EQ(sl_offload(ends_in_another_way, &other), SL_EPIPE);
+    CHECK(sl_error_last() == NULL);
     CHECK_EQ(sl_offload(fails_with_a_story, NULL), SL_EPROTO);
     CHECK_STRING(sl_error_message(sl_error_last()), "loading it: read the file");
     CHECK_EQ(sl_offload(fails_with_a_story, &gate), SL_EPROTO); /* cut, and nothing worse */

@@ -294,6 +294,40 @@ C_TEST(a_task_started_into_an_ordered_stop_is_asked, "", "")
     return sl_scope_wait(&scope);
 }
 
+struct in_order {
+    char *order;
+    char letter;
+};
+
+static int note_letter(void *arg)
+{
+    const struct in_order *self = arg;
+    self->order[strlen(self->order)] = self->letter;
+    return 0;
+}
+
+C_TEST(a_cleanup_that_moved_is_the_newest_of_its_new_scope, "", "")
+{
+    char order[8] = "";
+    struct in_order letters[4];
+    sl_cleanup *cleanups[4];
+    sl_scope outer = SL_SCOPE_INIT;
+    sl_scope inner = SL_SCOPE_INIT;
+    OPEN(outer, .name = "outer");
+    OPEN(inner, .name = "inner");
+    for (int i = 0; i < 4; i++) {
+        letters[i] = (struct in_order){order, (char)('a' + i)};
+        CHECK_EQ(sl_cleanup_reserve(i == 0 ? &outer : &inner, &cleanups[i]), 0);
+        CHECK_EQ(sl_cleanup_arm(cleanups[i], note_letter, &letters[i], SL_SECONDS(1)), 0);
+    }
+    CHECK_EQ(sl_cleanup_move(cleanups[2], &outer), 0);
+    CHECK_EQ(sl_scope_close(&inner, 0), 0);
+    CHECK_STRING(order, "db");
+    CHECK_EQ(sl_scope_close(&outer, 0), 0);
+    CHECK_STRING(order, "dbca");
+    return 0;
+}
+
 /* ---- daemons ---- */
 
 static int start_and_sleep(void *arg)
@@ -486,7 +520,8 @@ C_TEST_SIMULATED(a_cause_that_went_through_a_shield_is_told, "", "")
     return sl_scope_wait(&scope);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(daemons_that_come_while_daemons_end_end_too),
+SL_TEST_MAIN(cmocka_unit_test(a_cleanup_that_moved_is_the_newest_of_its_new_scope),
+             cmocka_unit_test(daemons_that_come_while_daemons_end_end_too),
              cmocka_unit_test(a_started_daemon_ends_with_the_others),
              cmocka_unit_test(waiting_for_any_is_for_children_that_count),
              cmocka_unit_test(a_start_that_was_acknowledged_before_the_cancellation_counts),

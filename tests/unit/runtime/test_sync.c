@@ -25,7 +25,7 @@ static void guarded_init(struct guarded *guarded)
 struct waiting {
     struct guarded *guarded;
     int condition;
-    int code;
+    int code, told;
     bool done;
     sl_task_ref task;
 };
@@ -35,6 +35,7 @@ static int wait_on_condition(void *arg)
     struct waiting *waiting = arg;
     SL_TRY(sl_mutex_lock(&waiting->guarded->mutex));
     waiting->code = sl_condition_wait(&waiting->guarded->conditions[waiting->condition]);
+    waiting->told = sl_error_last_code();
     waiting->done = true;
     waiting->guarded->served++;
     return waiting->code == SL_EBROKEN ? 0 : sl_mutex_unlock(&waiting->guarded->mutex);
@@ -68,6 +69,7 @@ TASK_TEST(breaking_a_mutex_wakes_who_waits_on_its_conditions)
     for (int i = 0; i < 4; i++) {
         CHECK(waiting[i].done);
         CHECK_EQ(waiting[i].code, SL_EBROKEN);
+        CHECK_EQ(waiting[i].told, SL_EBROKEN);
     }
     CHECK_STRING(guarded.mutex.broken_by, "holder");
     CHECK(guarded.mutex.conditions == NULL);

@@ -197,6 +197,17 @@ void sl__scope_add_error(sl_scope *scope, sl_error *error, int code)
     (void)sl__error_append(tree, error);
 }
 
+/* The fate of one that nobody restarts and nothing is set of: where children fail alone it is a temporary child. */
+static enum sl__child_fate plain_fate(const sl_scope *scope, const sl_task *task, int code, const sl_error *error)
+{
+    if (scope->strategy == SL_PROPAGATE) {
+        return SL_CHILD_PROPAGATES;
+    }
+    sl__log(task->runtime, SL_LOG_ERROR, "task '%s' failed and is not restarted: %s: %s", task->name,
+            sl_error_name(code), sl_error_message(error));
+    return SL_CHILD_OVER;
+}
+
 void sl__scope_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *error)
 {
     sl_runtime *runtime = task->runtime;
@@ -211,9 +222,11 @@ void sl__scope_child_ended(sl_scope *scope, sl_task *task, int code, sl_error *e
     }
     bool cancelled = code == SL_ECANCELED && task->root.effective;
     scope->saw_cancel |= cancelled && scope->effective;
-    enum sl__child_fate fate = code < 0 && !cancelled ? SL_CHILD_PROPAGATES : SL_CHILD_OVER;
+    enum sl__child_fate fate = SL_CHILD_OVER;
     if (task->child != NULL) {
         fate = sl__supervisor_child_ended(scope, task, code, error);
+    } else if (code < 0 && !cancelled) {
+        fate = plain_fate(scope, task, code, error);
     }
     if (fate == SL_CHILD_PROPAGATES) {
         sl__scope_cancel(scope, SL_CAUSE_CHILD, sl_error_message(error), task, error, false);

@@ -303,7 +303,7 @@ SL_MUST_CHECK int sl_spawn_with(sl_scope *scope, sl_task_fn fn, const struct sl_
  * As sl_spawn_with(), and waits until the task calls sl_started(value); `ret_value` (may be NULL) gets
  * the value. Cancellation point: when the caller is cancelled first, the task is cancelled and joined.
  * Fails with the task's own error when it ends before it started (the scope is unharmed), or
- * SL_ENOTSTARTED when it then ended well; after it, its failures are the scope's.
+ * SL_ENOTSTARTED when it then ended well; after it, it fails as any child of the scope that is not restarted.
  * Source: Trio's nursery.start().
  */
 SL_MUST_CHECK int sl_start_with(sl_scope *scope, sl_task_fn fn, void **ret_value,

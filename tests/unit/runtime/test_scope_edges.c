@@ -520,7 +520,38 @@ C_TEST_SIMULATED(a_cause_that_went_through_a_shield_is_told, "", "")
     return sl_scope_wait(&scope);
 }
 
-SL_TEST_MAIN(cmocka_unit_test(a_cleanup_that_moved_is_the_newest_of_its_new_scope),
+static int start_and_fail(void *arg)
+{
+    (void)arg;
+    (void)sl_started(NULL);
+    SL_TRY(sl_checkpoint());
+    return SL_EPROTO;
+}
+
+static int last_for_a_while(void *arg)
+{
+    SL_TRY(sl_sleep(SL_SECONDS(1)));
+    *(bool *)arg = true;
+    return 0;
+}
+
+/* Where children fail alone, one that was begun with a handshake does too. */
+C_TEST_SIMULATED(a_started_task_fails_as_the_others_do, "", "")
+{
+    for (int strategy = SL_PROPAGATE; strategy <= SL_ISOLATE; strategy++) {
+        bool lasted = false;
+        SL_SCOPE(scope, .strategy = strategy);
+        CHECK_EQ(sl_spawn(&scope, last_for_a_while, &lasted), 0);
+        CHECK_EQ(sl_start(&scope, start_and_fail, NULL, NULL), 0);
+        CHECK_EQ(sl_scope_wait(&scope), strategy == SL_PROPAGATE ? SL_EPROTO : 0);
+        CHECK(lasted == (strategy != SL_PROPAGATE));
+    }
+    CHECK(strstr(sl_conformance_log(), "task 'start_and_fail' failed and is not restarted: SL_EPROTO") != NULL);
+    return 0;
+}
+
+SL_TEST_MAIN(cmocka_unit_test(a_started_task_fails_as_the_others_do),
+             cmocka_unit_test(a_cleanup_that_moved_is_the_newest_of_its_new_scope),
              cmocka_unit_test(daemons_that_come_while_daemons_end_end_too),
              cmocka_unit_test(a_started_daemon_ends_with_the_others),
              cmocka_unit_test(waiting_for_any_is_for_children_that_count),

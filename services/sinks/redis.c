@@ -259,8 +259,7 @@ static int redis_write(sl_sink *base, sl_sink_batch *batch, sl_sink_result *resu
     sl_stamp stamp;
     struct sl_redis_stats stats;
     sl_redis_stats_get(sink->redis, &stats);
-    if (!stats
-             .connected) { /* whether there is a server is known sooner than the batch may take, and why there is none */
+    if (!stats.connected) { /* why there is no server is known sooner than the batch's time is over */
         SL_TRY(sl_redis_do(sink->redis, NULL, "PING"));
     }
     sink->text_bytes = 0;

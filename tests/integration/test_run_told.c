@@ -111,9 +111,9 @@ static void a_sink_without_its_spool_is_down(void **state)
     FILE *file = fopen(path, "we"); /* a file where the folder would be */
     assert_non_null(file);
     assert_int_equal(fclose(file), 0);
-    write_config(world, "stream", "path: out, when_full: spool");
+    write_config(world, "stream", "path: out, when_full: spool }, too: { kind: file, path: too, when_full: spool");
     assert_int_equal(own_server_start(&world->program), 0);
-    (void)wait_for(world, "/readyz", "sink out: spool 'spool/out': cannot make the folder", 503);
+    (void)wait_for(world, "/readyz", "/too': cannot make the folder: Not a directory (and 1 more)", 503);
     (void)wait_for(world, "/api/sinks", "\"state\":\"down\",\"reason\":\"spool 'spool/out': cannot make", 200);
     (void)wait_for(world, "/metrics", "\nsluice_sink_up{sink=\"out\",kind=\"file\"} 0\n", 200);
     assert_int_equal(unlink(path), 0);

@@ -416,8 +416,8 @@ static int work(void *arg)
     SL_SCOPE(scope, .name = "watch", .move_on = true);
     SL_TRY(sl_spawn(&scope, cancel_on_stop, &scope, .name = "stop", .daemon = true));
     int code = session->run(session);
-    return sl_scope_close(
-        &scope, code == SL_EPIPE ? 0 : tell(session, code)); /* nobody reads any more: an end as good as any */
+    /* Nobody reads any more: an end as good as any. */
+    return sl_scope_close(&scope, code == SL_EPIPE ? 0 : tell(session, code));
 }
 
 static int open_and_work(void *arg)

@@ -93,39 +93,49 @@ static int act_remove(void *arg, const sl_admin_request *request, sl_json_writer
     return follow(arg, request, false);
 }
 
+/* The first one's reason, and how many there are besides: none is hidden. Whether there is none at all. */
+static bool none_is_bad(size_t bad, char *reason, size_t reason_bytes)
+{
+    if (bad > 1) {
+        size_t used = strlen(reason);
+        (void)snprintf(reason + used, reason_bytes - used, " (and %zu more)", bad - 1);
+    }
+    return bad == 0;
+}
+
 static bool check_services(void *arg, char *reason, size_t reason_bytes)
 {
     const struct sl_console *console = arg;
+    size_t bad = 0;
     for (struct sl_program_service *service = sl_program_services(console->options.parts); service != NULL;
          service = service->next) {
         struct sl_service_look look;
         if (service->paused) { /* somebody wants it so */
             continue;
         }
-        if (!sl_service_look(service, &look) || !look.works) {
+        if ((!sl_service_look(service, &look) || !look.works) && bad++ == 0) {
             const char *problem = sl__console_problem(service);
             (void)snprintf(reason, reason_bytes, "service %s: %s%s%s", service->name,
                            look.reason == NULL ? "it does not run" : look.reason, problem[0] == '\0' ? "" : ": ",
                            problem);
-            return false;
         }
     }
-    return true;
+    return none_is_bad(bad, reason, reason_bytes);
 }
 
 /* What comes is lost soon, or keeps the services waiting: the store is away, and no spool takes it in its place. */
 static bool check_sinks(void *arg, char *reason, size_t reason_bytes)
 {
     const struct sl_console *console = arg;
+    size_t bad = 0;
     for (struct sl_program_sink *sink = sl_program_sinks(console->options.parts); sink != NULL; sink = sink->next) {
         const sl_outlet_stats *stats = sl_outlet_get_stats(sink->outlet);
-        if (stats->disk_failing || (stats->away && !stats->spooling)) {
+        if ((stats->disk_failing || (stats->away && !stats->spooling)) && bad++ == 0) {
             (void)snprintf(reason, reason_bytes, "sink %s: %s", sink->name,
                            stats->disk_failing ? stats->disk_problem : stats->problem);
-            return false;
         }
     }
-    return true;
+    return none_is_bad(bad, reason, reason_bytes);
 }
 
 /* ---- the configuration's own sections ---- */

@@ -93,6 +93,9 @@ int sl_breaker_change(sl_breaker *breaker, const struct sl_breaker_policy *polic
         breaker->open_for = full->open_for;
     }
     breaker->open_for = breaker->open_for > full->open_max ? full->open_max : breaker->open_for;
+    if (breaker->state == SL_BREAKER_HALF_OPEN && breaker->probed >= full->half_open_calls) {
+        close_it(breaker); /* fewer probes decide now, and they have gone well: no other would be let through */
+    }
     return 0;
 }
 

@@ -149,6 +149,28 @@ static void retry_b26_cancelled_probe_gives_its_place_back(void **state)
     assert_int_equal(sl_breaker_look(&breaker, T0 + SL_SECONDS(5)), SL_BREAKER_CLOSED);
 }
 
+static void a_breaker_that_wants_fewer_probes_is_not_stuck(void **state)
+{
+    (void)state;
+    struct sl_breaker_policy policy = {.half_open_calls = 1};
+    for (int done = 0; done < 2; done++) {
+        sl_breaker breaker = opened(T0);
+        sl_breaker_pass pass;
+        sl_time now = T0 + SL_SECONDS(5);
+        assert_int_equal(sl_breaker_admit(&breaker, now, &pass, NULL), 0);
+        if (done == 1) {
+            sl_breaker_done(&breaker, &pass, SL_CALL_SUCCEEDED, now);
+        }
+        assert_int_equal(sl_breaker_change(&breaker, &policy), 0);
+        assert_int_equal(sl_breaker_look(&breaker, now), done == 1 ? SL_BREAKER_CLOSED : SL_BREAKER_HALF_OPEN);
+        if (done == 0) {
+            sl_breaker_done(&breaker, &pass, SL_CALL_SUCCEEDED, now);
+        }
+        assert_int_equal(sl_breaker_look(&breaker, now), SL_BREAKER_CLOSED);
+        calls(&breaker, 1, now, SL_CALL_SUCCEEDED);
+    }
+}
+
 static void retry_b27_slow_calls(void **state)
 {
     (void)state;
@@ -471,7 +493,8 @@ C_TEST_SIMULATED(breaker_call_counts_failures_only, "", "")
 SL_TEST_MAIN(cmocka_unit_test(retry_b22_closed_below_min_calls), cmocka_unit_test(retry_b23_opens_at_the_ratio),
              cmocka_unit_test(retry_b24_probes), cmocka_unit_test(retry_b25_half_open_decides),
              cmocka_unit_test(retry_b25_closing_clears_the_last_calls_too),
-             cmocka_unit_test(retry_b26_cancelled_probe_gives_its_place_back), cmocka_unit_test(retry_b27_slow_calls),
+             cmocka_unit_test(retry_b26_cancelled_probe_gives_its_place_back),
+             cmocka_unit_test(a_breaker_that_wants_fewer_probes_is_not_stuck), cmocka_unit_test(retry_b27_slow_calls),
              cmocka_unit_test(retry_b28_window_forgets), cmocka_unit_test(retry_b29_only_the_time_passed_in),
              cmocka_unit_test(retry_b30_late_results), cmocka_unit_test(retry_b36_outliers),
              cmocka_unit_test(bad_policies_are_refused), cmocka_unit_test(rate_b39_aimd),

@@ -112,9 +112,10 @@ static int await_body(struct sl__http_connection *connection)
     SL_TRY(sl__http_continue(connection));
     SL_TRY(sl__http_flush(connection));
     sl_time before = sl_now();
-    sl_time allowed = options->body_grace + (sl_time)(turn->body.seen_bytes / options->body_rate) * SL_SECONDS(1);
+    sl_time of_bytes = (sl_time)(turn->body.seen_bytes / options->body_rate) * SL_SECONDS(1);
+    sl_time allowed = sl_time_add(options->body_grace, of_bytes); /* SL_NEVER: for ever */
     struct sl_view view;
-    int code = sl__http_await(connection, 1, before + allowed - turn->body_waited, &view);
+    int code = sl__http_await(connection, 1, sl_time_add(before, allowed - turn->body_waited), &view);
     turn->body_waited += sl_now() - before;
     return code == SL_EOF ? sl_fail(SL_ECONNRESET, "the client hung up within the body") : code;
 }

@@ -176,6 +176,14 @@ int sl__http_message_keep(sl_http_message *message)
         memcpy(message->copy, message->base, message->head_bytes);
         message->base = message->copy;
     }
+    if (message->body_bytes > 0 && message->body_copy == NULL) {
+        message->body_copy = sl_malloc(message->body_bytes + SL_STREAM_PADDING_BYTES);
+        if (message->body_copy == NULL) {
+            return sl_fail(SL_ENOMEM, "no memory for a body");
+        }
+        memcpy(message->body_copy, message->body, message->body_bytes);
+        message->body = message->body_copy;
+    }
     return 0;
 }
 

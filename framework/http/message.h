@@ -117,7 +117,7 @@ void sl__http_message_begin(sl_http_message *message, enum sl__http_kind kind, c
  */
 int sl__http_message_feed(sl_http_message *message, char *data, size_t size_bytes);
 
-/* Moves the head out of the stream's buffer. 0 or SL_ENOMEM. */
+/* Moves the head, and the body if it was read in place, out of the stream's buffer. 0 or SL_ENOMEM. */
 int sl__http_message_keep(sl_http_message *message);
 
 /* Frees what the message holds, not the message. */

@@ -52,6 +52,22 @@ static int events(void *arg, sl_http_exchange *exchange)
     return world->events_code;
 }
 
+#define WATCHED "POST /watched HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+
+/* Sends the body back once the client has sent as much again, which is read ahead of its time. */
+static int watched(void *arg, sl_http_exchange *exchange)
+{
+    struct world *world = arg;
+    size_t bytes = 0;
+    SL_TRY(sl_http_watch(exchange));
+    sl_event_set(&world->begun);
+    while (sl_stream_counts_get(exchange->stream).received_bytes < 2 * (sizeof WATCHED - 1)) {
+        SL_TRY(sl_sleep(SL_MILLISECONDS(1)));
+    }
+    const char *body = sl_http_body(exchange->request, &bytes);
+    return sl_http_respond(exchange, 200, "text/plain", body, bytes);
+}
+
 /* Sends for ever: only a client that reads keeps it going. */
 static int flood(void *arg, sl_http_exchange *exchange)
 {
@@ -72,6 +88,7 @@ static int serve(void *arg)
     const struct sl_http_route routes[] = {{.method = "GET", .pattern = "/", .handler = hello},
                                            {.method = "POST", .pattern = "/", .handler = hello},
                                            {.method = "GET", .pattern = "/hang", .handler = hang, .arg = world},
+                                           {.method = "POST", .pattern = "/watched", .handler = watched, .arg = world},
                                            {.method = "GET", .pattern = "/events", .handler = events, .arg = world},
                                            {.method = "GET", .pattern = "/flood", .handler = flood, .arg = world}};
     struct sl_http_server_options options = world->options;
@@ -154,6 +171,27 @@ C_TEST_REAL_FEW(server_slow_clients, "silence, a slow head and a slow body end b
         CHECK(strstr(text, "408") == NULL);
     }
     CHECK_EQ(world.counts.timeouts, 2);
+    return stop(&scope, &world, task);
+}
+
+C_TEST_REAL_FEW(server_waits_for_ever, "times that are SL_NEVER do not run over", "")
+{
+    struct world world = {.options = {.head_timeout = SL_NEVER,
+                                      .idle_timeout = SL_NEVER,
+                                      .body_grace = SL_NEVER,
+                                      .write_timeout = SL_NEVER,
+                                      .stop_grace = SL_NEVER}};
+    sl_task_ref task;
+    SL_SCOPE(scope);
+    CHECK_EQ(start(&scope, &world, &task), 0);
+    sl_auto(sl_stream) *stream = NULL;
+    CHECK_EQ(dial(&world, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n", &stream),
+             0);
+    CHECK_READS(stream, "100 Continue\r\n\r\n"); /* asks for the body, and waits for it */
+    CHECK_EQ(sl_stream_write(stream, "he", 2), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(1)), 0);
+    CHECK_EQ(sl_stream_write(stream, "llo", 3), 0);
+    CHECK_READS(stream, "hello");
     return stop(&scope, &world, task);
 }
 
@@ -277,6 +315,25 @@ C_TEST_REAL_FEW(server_events, "events as the standard writes them; a client tha
     }
     CHECK_EQ(world.events_code, SL_ECANCELED);
     CHECK_EQ(world.counts.handler_errors, 0);
+    return stop(&scope, &world, task);
+}
+
+C_TEST_REAL_FEW(server_watches_behind_a_body, "what a watched client sends on does not overwrite its request's body",
+                "")
+{
+    struct world world = {.events_code = 0};
+    sl_task_ref task;
+    SL_SCOPE(scope);
+    CHECK_EQ(start(&scope, &world, &task), 0);
+    sl_auto(sl_stream) *stream = NULL;
+    CHECK_EQ(dial(&world, WATCHED, &stream), 0);
+    CHECK_EQ(sl_event_wait(&world.begun), 0);
+    char more[sizeof WATCHED - 1];
+    memset(more, 'x', sizeof more);
+    CHECK_EQ(sl_stream_write(stream, more, sizeof more), 0);
+    CHECK_READS(stream, "\r\n\r\nhello");
+    sl_stream_close(stream); /* the server waits for that for a while */
+    stream = NULL;
     return stop(&scope, &world, task);
 }
 
@@ -495,6 +552,7 @@ C_TEST_REAL_FEW(server_room_for_bodies,
 }
 
 SL_TEST_MAIN(cmocka_unit_test(server_room_for_bodies), cmocka_unit_test(server_slow_clients),
+             cmocka_unit_test(server_waits_for_ever), cmocka_unit_test(server_watches_behind_a_body),
              cmocka_unit_test(server_many_slow_clients), cmocka_unit_test(server_slow_reader),
              cmocka_unit_test(server_stops_in_order), cmocka_unit_test(server_grace_ends),
              cmocka_unit_test(server_events), cmocka_unit_test(server_without_descriptors),

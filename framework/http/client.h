@@ -87,6 +87,8 @@ struct sl_response {
 };
 
 int sl__response_new(struct sl__fetch *fetch, sl_response **ret_response);
+/* Reads the next head: of an interim answer, or of the final one. */
+int sl__response_read_one_head(struct sl__fetch *fetch, sl_response *response, sl_stream *stream);
 /* Reads the head of the final answer. */
 int sl__response_read_head(struct sl__fetch *fetch, sl_response *response, sl_stream *stream);
 /* The body can be read from now on; the link belongs to the response. */

@@ -10,6 +10,18 @@
 
 /* ---- one exchange on one connection ---- */
 
+/* Within its time, which begins with the call. */
+static int read_head(struct sl__fetch *fetch, sl_response *response, sl_stream *stream,
+                     int (*read)(struct sl__fetch *, sl_response *, sl_stream *))
+{
+    char what[SL_HTTP_HOST_BYTES + 48];
+    sl_scope scope = SL_SCOPE_INIT;
+    sl_time timeout = fetch->client->options.first_byte_timeout;
+    (void)snprintf(what, sizeof what, "waiting for the answer of %s", fetch->url->authority);
+    SL_TRY(sl__phase_begin(&scope, timeout, "answer"));
+    return sl__phase_end(&scope, read(fetch, response, stream), timeout, what);
+}
+
 /* Asked to wait, the server says to go on, or answers at once; silence means to go on (RFC 9110, 10.1.1). */
 static int await_continue(struct sl__fetch *fetch, sl_response *response, sl_stream *stream, bool *ret_answered)
 {
@@ -22,25 +34,12 @@ static int await_continue(struct sl__fetch *fetch, sl_response *response, sl_str
         return 0;
     }
     SL_TRY(code);
-    sl__http_message_begin(&response->head, SL_HTTP_RESPONSE, &response->limits);
-    response->head.body_expected = strcmp(fetch->method, "HEAD") != 0;
-    SL_TRY(sl__http_message_read(stream, &response->head));
+    SL_TRY(read_head(fetch, response, stream, sl__response_read_one_head));
     *ret_answered = sl_http_status(&response->head) >= 200;
     if (*ret_answered) {
         response->head.keep_alive = false; /* the body that was announced does not come */
-        return sl__http_message_keep(&response->head);
     }
     return 0;
-}
-
-static int read_head(struct sl__fetch *fetch, sl_response *response, sl_stream *stream)
-{
-    char what[SL_HTTP_HOST_BYTES + 48];
-    sl_scope scope = SL_SCOPE_INIT;
-    sl_time timeout = fetch->client->options.first_byte_timeout;
-    (void)snprintf(what, sizeof what, "waiting for the answer of %s", fetch->url->authority);
-    SL_TRY(sl__phase_begin(&scope, timeout, "answer"));
-    return sl__phase_end(&scope, sl__response_read_head(fetch, response, stream), timeout, what);
 }
 
 static int converse(struct sl__fetch *fetch, sl_response *response, sl_stream *stream)
@@ -56,12 +55,12 @@ static int converse(struct sl__fetch *fetch, sl_response *response, sl_stream *s
     code = code == 0 ? sl__request_write_body(fetch, stream) : code;
     if (code == SL_EPIPE || code == SL_ECONNRESET) {
         /* Servers that refuse a request may hang up before they have all of it: the answer says why. */
-        int late = read_head(fetch, response, stream);
+        int late = read_head(fetch, response, stream, sl__response_read_head);
         response->head.keep_alive = false;
         return late == SL_ECANCELED ? late : late < 0 ? code : 0;
     }
     SL_TRY(code);
-    return read_head(fetch, response, stream);
+    return read_head(fetch, response, stream, sl__response_read_head);
 }
 
 static bool died_idle(int code)

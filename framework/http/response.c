@@ -48,18 +48,24 @@ void sl_response_free(sl_response *response)
 
 /* ---- heads ---- */
 
+int sl__response_read_one_head(struct sl__fetch *fetch, sl_response *response, sl_stream *stream)
+{
+    sl__http_message_begin(&response->head, SL_HTTP_RESPONSE, &response->limits);
+    response->head.body_expected = strcmp(fetch->method, "HEAD") != 0;
+    SL_TRY(sl__http_message_read(stream, &response->head));
+    int status = sl_http_status(&response->head);
+    if (status == 101) {
+        return sl_fail(SL_EPROTO, "HTTP: the server switched to another protocol, unasked");
+    }
+    return status >= 200 ? sl__http_message_keep(&response->head) : 0;
+}
+
 int sl__response_read_head(struct sl__fetch *fetch, sl_response *response, sl_stream *stream)
 {
     for (int i = 0; i < INTERIM_MAX; i++) {
-        sl__http_message_begin(&response->head, SL_HTTP_RESPONSE, &response->limits);
-        response->head.body_expected = strcmp(fetch->method, "HEAD") != 0;
-        SL_TRY(sl__http_message_read(stream, &response->head));
-        int status = sl_http_status(&response->head);
-        if (status == 101) {
-            return sl_fail(SL_EPROTO, "HTTP: the server switched to another protocol, unasked");
-        }
-        if (status >= 200) {
-            return sl__http_message_keep(&response->head);
+        SL_TRY(sl__response_read_one_head(fetch, response, stream));
+        if (sl_http_status(&response->head) >= 200) {
+            return 0;
         }
     }
     return sl_fail(SL_EPROTO, "HTTP: more than %d interim answers", INTERIM_MAX);

@@ -274,9 +274,6 @@ static int check_framing(sl_http_message *message, const struct known *known)
             return bad(message, "Content-Length is not one number");
         }
         message->framing = message->length == 0 ? SL_HTTP_NO_BODY : SL_HTTP_BY_LENGTH;
-        if (message->length > message->limits->body_bytes && message->body_expected) {
-            return sl__http_refuse(message, 413, "the body is too large");
-        }
     }
     return 0;
 }
@@ -339,5 +336,8 @@ int sl__http_check_head(sl_http_message *message)
         note(message, &message->fields[i], &known);
     }
     SL_TRY(check_framing(message, &known));
-    return request ? check_request(message, &known) : check_response(message, &known);
+    SL_TRY(request ? check_request(message, &known) : check_response(message, &known));
+    return message->framing == SL_HTTP_BY_LENGTH && message->length > message->limits->body_bytes
+               ? sl__http_refuse(message, 413, "the body is too large")
+               : 0;
 }

@@ -249,6 +249,11 @@ C_TEST_REAL_FEW(fetch_redirects, "methods, bodies and credentials after each kin
                    sl_listener_port(world.listener));
     CHECK_EQ(get(client, &post, 200, "POST /o - [b]"), 0);
     CHECK_EQ(sl_http_client_counts_get(client).busy, 0);
+    sl_auto(sl_http_client) *once = NULL;
+    CHECK_EQ(sl_http_client_open(&(struct sl_http_client_options){.redirects_max = 1}, &once), 0);
+    CHECK_EQ(get(once, &(sl_request){.url = URL_OF(&world, "/redirect/302?to=/x")}, 200, "GET /x - []"), 0);
+    (void)URL_OF(&world, "/redirect/302?to=/redirect/302%3Fto%3D/x");
+    CHECK_EQ(get(once, &(sl_request){.url = url}, 200, ""), SL_EPROTO);
     return stop(&scope, &world);
 }
 

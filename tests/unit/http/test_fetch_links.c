@@ -221,6 +221,61 @@ C_TEST_REAL_FEW(links_that_die, "only what may be done twice is sent again, once
     return 0;
 }
 
+/* ---- bodies that come once, or are not read ---- */
+
+#define MOVED(status) "HTTP/1.1 " status " Go\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"
+
+/* A body of three pieces of a byte; `stated`: how long it is said to be. */
+static int put_pieces(struct script *script, size_t stated, size_t *ret_idle)
+{
+    int pieces = 3;
+    sl_auto(sl_http_client) *client = NULL;
+    sl_auto(sl_response) *response = NULL;
+    CHECK_EQ(sl_http_client_open(NULL, &client), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(start(&scope, script), 0);
+    const sl_request request = {
+        .url = script->url, .method = "PUT", .body_next = next_piece, .body_context = &pieces, .body_bytes = stated};
+    int code = sl_fetch(client, &request, &response);
+    *ret_idle = sl_http_client_counts_get(client).idle;
+    CHECK_EQ(stop(&scope, script), 0);
+    return code;
+}
+
+C_TEST_REAL_FEW(bodies_that_come_once, "pieces are not asked for twice, and must be as many as was said", "")
+{
+    size_t idle = 9;
+    struct script away = {.answers = {{MOVED("307"), OK}, {OK}}, .request_end = "\r\n0\r\n\r\n"};
+    CHECK_EQ(put_pieces(&away, 0, &idle), SL_ENOTSUP);
+    CHECK_EQ(away.requests, 1);
+    struct script right = {.answers = {{OK}}, .request_end = "\r\n\r\nppp"};
+    CHECK_EQ(put_pieces(&right, 3, &idle), 0);
+    CHECK_EQ(idle, 1);
+    for (size_t stated = 2; stated <= 4; stated += 2) {
+        struct script wrong = {.answers = {{OK}}};
+        CHECK_EQ(put_pieces(&wrong, stated, &idle), SL_EMISUSE);
+        CHECK_EQ(idle, 0);
+    }
+    return 0;
+}
+
+C_TEST_REAL_FEW(bodies_of_redirects, "a redirect whose body has not all come leaves its connection behind", "")
+{
+    static const char *const half = "HTTP/1.1 302 Go\r\nLocation: /x\r\nContent-Length: 5\r\n\r\nmo";
+    for (int i = 0; i < 2; i++) {
+        struct script script = {.answers = {{i == 0 ? half : MOVED("302"), OK}, {OK}}};
+        sl_auto(sl_http_client) *client = NULL;
+        sl_auto(sl_response) *response = NULL;
+        CHECK_EQ(sl_http_client_open(NULL, &client), 0);
+        SL_SCOPE(scope);
+        CHECK_EQ(start(&scope, &script), 0);
+        CHECK_EQ(sl_fetch(client, &(sl_request){.url = script.url}, &response), 0);
+        CHECK_EQ(sl_http_client_counts_get(client).connects, i == 0 ? 2 : 1);
+        CHECK_EQ(stop(&scope, &script), 0);
+    }
+    return 0;
+}
+
 /* ---- asking first ---- */
 
 static int ask_first(const char *answer, sl_time first_byte_timeout, sl_response **ret_response, size_t *ret_idle)
@@ -259,4 +314,5 @@ C_TEST_REAL_FEW(links_after_asking_first, "an answer in place of 100 ends its co
 
 SL_TEST_MAIN(cmocka_unit_test(links_that_are_kept), cmocka_unit_test(links_that_say_more),
              cmocka_unit_test(links_grow_old), cmocka_unit_test(links_that_die),
+             cmocka_unit_test(bodies_that_come_once), cmocka_unit_test(bodies_of_redirects),
              cmocka_unit_test(links_after_asking_first))

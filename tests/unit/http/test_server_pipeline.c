@@ -190,6 +190,52 @@ C_TEST_SIMULATED(half_an_answer_over_tls, "also over TLS", "")
     return answers_come(true, 300, 0, GET("/half"));
 }
 
+/* ---- slow clients on a kept connection ---- */
+
+/* A second request of which a byte comes each second: how it is answered, and after how long. */
+static int trickle(const struct world *world, const char *begin, char *text, size_t room, sl_time *ret_took)
+{
+    sl_auto(sl_stream) *stream = NULL;
+    size_t length = 0;
+    size_t bytes = 0;
+    int code = 0;
+    CHECK_EQ(dial(world, NULL, &stream), 0);
+    CHECK_EQ(sl_stream_write(stream, GET("/"), strlen(GET("/"))), 0);
+    CHECK_EQ(read_bodies(stream, 1, text, room), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(100)), 0);
+    CHECK_EQ(sl_stream_write(stream, begin, strlen(begin)), 0);
+    sl_time since = sl_now();
+    while (sl_stream_check(stream) == 0 && sl_stream_buffered(stream).size_bytes == 0) {
+        CHECK_EQ(sl_stream_write(stream, "a", 1), 0);
+        CHECK_EQ(sl_sleep(SL_SECONDS(1)), 0);
+    }
+    *ret_took = sl_now() - since;
+    while ((code = sl_stream_read(stream, text + length, room - 1 - length, &bytes)) == 0) {
+        length += bytes;
+    }
+    text[length] = '\0';
+    return code == SL_EOF ? 0 : code;
+}
+
+C_TEST_SIMULATED(slow_requests, "a head or body that never stands still has its time, too, whatever was before", "")
+{
+    static const char *const begins[] = {"GET / HTTP/1.1\r\nHost: x\r\nA: ",
+                                         "POST /plain HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n"};
+    struct world world = {.tls = NULL};
+    SL_SCOPE(scope);
+    CHECK_EQ(build_world(&scope, &world, 0, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        char text[1024];
+        sl_time took = 0;
+        CHECK_EQ(trickle(&world, begins[i], text, sizeof text, &took), 0);
+        CHECK(strncmp(text, "HTTP/1.1 408", 12) == 0);
+        CHECK(took >= SL_SECONDS(10) && took <= SL_SECONDS(12));
+    }
+    int code = sl_scope_close(&scope, 0);
+    sl_listener_close(world.listener);
+    return code;
+}
+
 /* ---- encoded bodies ---- */
 
 static int answer_to(const struct world *world, const char *request, char *text, size_t room)
@@ -251,4 +297,4 @@ C_TEST_SIMULATED(encoded_bodies, "a body with a Content-Encoding is 415, unless 
 SL_TEST_MAIN(cmocka_unit_test(answers_do_not_wait), cmocka_unit_test(answers_do_not_wait_over_tls),
              cmocka_unit_test(answers_in_parts), cmocka_unit_test(answers_in_parts_over_tls),
              cmocka_unit_test(half_an_answer), cmocka_unit_test(half_an_answer_over_tls),
-             cmocka_unit_test(encoded_bodies))
+             cmocka_unit_test(slow_requests), cmocka_unit_test(encoded_bodies))

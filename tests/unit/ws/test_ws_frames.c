@@ -144,6 +144,7 @@ C_TEST(ws_limits, "the limits of a message, a frame and the number of fragments"
                  F(0x02, "012345"));
     WS_PLAY_WITH(&fragments, NULL, "T(abc) SL_EMSGSIZE P(p) C1009", F(0x01, "a"), F(0x00, "b"), F(0x89, "p"),
                  F(0x80, "c"), F(0x01, ""), F(0x00, ""), F(0x00, ""), F(0x80, ""));
+    WS_PLAY_WITH(&fragments, NULL, "T(ab) T(cd) " DONE, F(0x01, "a"), F(0x80, "b"), F(0x01, "c"), F(0x80, "d"), CLOSE);
     WS_PLAY_WITH(&large, NULL, "T[70000] SL_EMSGSIZE C1009", FX(0x81, 70000), FX(0x81, 70001));
     return 0;
 }

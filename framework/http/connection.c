@@ -264,11 +264,12 @@ static void log_failure(struct sl__http_connection *connection, int code)
 static int after_failure(struct sl__http_connection *connection, int code)
 {
     struct sl__http_turn *turn = &connection->turn;
+    bool lost = connection->broken || turn->gone; /* then it is the client's doing */
     if (turn->begun) {
         connection->keep_alive = false;
         connection->broken |= !turn->ended; /* a cut answer must not look like a whole one */
     }
-    if (connection->broken || turn->gone) {
+    if (lost) {
         return 0;
     }
     if (turn->body_status != 0) {

@@ -102,7 +102,10 @@ static void free_connection(void *arg)
     server->counts->open--;
     sl__http_drop_out(connection);
     sl__http_message_done(&connection->request);
-    sl_stream_close(connection->stream);
+    /* A body that only the connection's end ends must not look whole when it was cut. */
+    const struct sl__http_turn *turn = &connection->turn;
+    bool cut = turn->begun && !turn->ended && turn->framing == SL_HTTP_UNTIL_END;
+    (cut ? sl_stream_reset : sl_stream_close)(connection->stream);
     sl_free(connection);
 }
 

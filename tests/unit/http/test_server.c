@@ -52,6 +52,16 @@ static int events(void *arg, sl_http_exchange *exchange)
     return world->events_code;
 }
 
+/* Fails in the middle of its answer, which has no stated length. */
+static int break_off(void *arg, sl_http_exchange *exchange)
+{
+    (void)arg;
+    SL_TRY(sl_http_begin(exchange, &(struct sl_http_answer){.status = 200}));
+    SL_TRY(sl_http_write(exchange, "half", 4));
+    SL_TRY(sl_http_flush(exchange));
+    return sl_fail(SL_EINVAL, "this handler breaks off");
+}
+
 #define WATCHED "POST /watched HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
 
 /* Sends the body back once the client has sent as much again, which is read ahead of its time. */
@@ -90,6 +100,7 @@ static int serve(void *arg)
                                            {.method = "GET", .pattern = "/hang", .handler = hang, .arg = world},
                                            {.method = "POST", .pattern = "/watched", .handler = watched, .arg = world},
                                            {.method = "GET", .pattern = "/events", .handler = events, .arg = world},
+                                           {.method = "GET", .pattern = "/broken", .handler = break_off},
                                            {.method = "GET", .pattern = "/flood", .handler = flood, .arg = world}};
     struct sl_http_server_options options = world->options;
     options.routes = routes;
@@ -337,6 +348,25 @@ C_TEST_REAL_FEW(server_watches_behind_a_body, "what a watched client sends on do
     return stop(&scope, &world, task);
 }
 
+C_TEST_REAL_FEW(server_breaks_off, "an answer that was cut short does not end like a whole one", "RFC 9112 8")
+{
+    static const char *const requests[] = {"GET /broken HTTP/1.0\r\nHost: x\r\n\r\n",
+                                           "GET /broken HTTP/1.1\r\nHost: x\r\n\r\n"};
+    struct world world = {.events_code = 0};
+    sl_task_ref task;
+    SL_SCOPE(scope);
+    CHECK_EQ(start(&scope, &world, &task), 0);
+    for (int i = 0; i < 2; i++) {
+        sl_auto(sl_stream) *stream = NULL;
+        char text[1024];
+        CHECK_EQ(dial(&world, requests[i], &stream), 0);
+        int code = read_until(stream, NULL, text, sizeof text);
+        CHECK(code == SL_ECONNRESET || (i == 1 && code == SL_EOF && strstr(text, "0\r\n\r\n") == NULL));
+    }
+    CHECK_EQ(world.counts.handler_errors, 2);
+    return stop(&scope, &world, task);
+}
+
 /* ---- limits of the system, TLS ---- */
 
 #define EARLY_CLIENTS 5
@@ -552,9 +582,9 @@ C_TEST_REAL_FEW(server_room_for_bodies,
 }
 
 SL_TEST_MAIN(cmocka_unit_test(server_room_for_bodies), cmocka_unit_test(server_slow_clients),
-             cmocka_unit_test(server_waits_for_ever), cmocka_unit_test(server_watches_behind_a_body),
-             cmocka_unit_test(server_many_slow_clients), cmocka_unit_test(server_slow_reader),
-             cmocka_unit_test(server_stops_in_order), cmocka_unit_test(server_grace_ends),
-             cmocka_unit_test(server_events), cmocka_unit_test(server_without_descriptors),
-             cmocka_unit_test(server_and_client_over_tls), cmocka_unit_test(fetch_cancelled_anywhere),
-             cmocka_unit_test(fetch_without_memory))
+             cmocka_unit_test(server_waits_for_ever), cmocka_unit_test(server_breaks_off),
+             cmocka_unit_test(server_watches_behind_a_body), cmocka_unit_test(server_many_slow_clients),
+             cmocka_unit_test(server_slow_reader), cmocka_unit_test(server_stops_in_order),
+             cmocka_unit_test(server_grace_ends), cmocka_unit_test(server_events),
+             cmocka_unit_test(server_without_descriptors), cmocka_unit_test(server_and_client_over_tls),
+             cmocka_unit_test(fetch_cancelled_anywhere), cmocka_unit_test(fetch_without_memory))

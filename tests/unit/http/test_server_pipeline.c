@@ -42,6 +42,24 @@ static int half(void *arg, sl_http_exchange *exchange)
     return sl_http_write(exchange, "done", 4);
 }
 
+/* In chunks; more than was said cannot be written. */
+static int pieces(void *arg, sl_http_exchange *exchange)
+{
+    (void)arg;
+    SL_TRY(sl_http_begin(exchange, &(struct sl_http_answer){.status = 200}));
+    SL_TRY(sl_http_write(exchange, "piece", 5));
+    return sl_http_end(exchange);
+}
+
+static int too_much(void *arg, sl_http_exchange *exchange)
+{
+    (void)arg;
+    SL_TRY(sl_http_begin(exchange, &(struct sl_http_answer){.status = 200, .body_bytes = 5}));
+    SL_TRY(sl_http_write(exchange, "four", 4));
+    EXPECT(sl_http_write(exchange, "24", 2) == SL_EMISUSE);
+    return sl_http_write(exchange, "5", 1);
+}
+
 static int count_body(void *arg, sl_http_exchange *exchange)
 {
     size_t bytes = 0;
@@ -59,6 +77,8 @@ static int serve(void *arg)
         {.method = "GET", .pattern = "/", .handler = hello},
         {.method = "GET", .pattern = "/hang", .handler = hang, .arg = world},
         {.method = "GET", .pattern = "/half", .handler = half, .arg = world},
+        {.method = "GET", .pattern = "/pieces", .handler = pieces},
+        {.method = "GET", .pattern = "/too-much", .handler = too_much},
         {.method = "POST", .pattern = "/plain", .handler = count_body},
         {.method = "POST", .pattern = "/encoded", .handler = count_body, .encoded_body = true}};
     return sl_http_serve_with(world->listener,
@@ -254,6 +274,29 @@ static int answer_to(const struct world *world, const char *request, char *text,
     return code == SL_EOF ? 0 : code;
 }
 
+C_TEST_SIMULATED(answers_in_a_row, "an answer has no byte more than its head says, so that the next one is seen", "")
+{
+    static const char requests[] = "HEAD /pieces HTTP/1.1\r\nHost: x\r\n\r\nHEAD /too-much HTTP/1.1\r\nHost: x\r\n\r\n"
+                                   "GET /too-much HTTP/1.1\r\nHost: x\r\n\r\nGET /pieces HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char *const behind[] = {"HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n", "four5HTTP/1.1 200 OK\r\n",
+                                         "5\r\npiece\r\n0\r\n\r\n"};
+    struct world world = {.tls = NULL};
+    char text[2048];
+    SL_SCOPE(scope);
+    CHECK_EQ(build_world(&scope, &world, 0, 0), 0);
+    CHECK_EQ(answer_to(&world, requests, text, sizeof text), 0);
+    const char *at = text;
+    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++) {
+        at = strstr(at, "\r\n\r\n");
+        CHECK(at != NULL && strncmp(at + 4, behind[i], strlen(behind[i])) == 0);
+        at += 4;
+    }
+    CHECK_STRING(at, behind[3]);
+    int code = sl_scope_close(&scope, 0);
+    sl_listener_close(world.listener);
+    return code;
+}
+
 C_TEST_SIMULATED(encoded_bodies, "a body with a Content-Encoding is 415, unless the route takes such bodies",
                  "RFC 9110 15.5.16")
 {
@@ -297,4 +340,4 @@ C_TEST_SIMULATED(encoded_bodies, "a body with a Content-Encoding is 415, unless 
 SL_TEST_MAIN(cmocka_unit_test(answers_do_not_wait), cmocka_unit_test(answers_do_not_wait_over_tls),
              cmocka_unit_test(answers_in_parts), cmocka_unit_test(answers_in_parts_over_tls),
              cmocka_unit_test(half_an_answer), cmocka_unit_test(half_an_answer_over_tls),
-             cmocka_unit_test(slow_requests), cmocka_unit_test(encoded_bodies))
+             cmocka_unit_test(slow_requests), cmocka_unit_test(answers_in_a_row), cmocka_unit_test(encoded_bodies))

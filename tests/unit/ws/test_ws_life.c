@@ -318,6 +318,28 @@ C_TEST(ws_both_send_before_they_read,
     return sl_scope_wait(&scope);
 }
 
+C_TEST(ws_last_ping_counts, "of the pings that come while a sender is stuck the last is answered, once",
+       "RFC 6455 5.5.3")
+{
+    sl_auto(sl_ws) *client = NULL;
+    sl_auto(sl_ws) *server = NULL;
+    CHECK_EQ(ws_pair(1000, NULL, NULL, &client, &server), 0);
+    SL_SCOPE(scope);
+    CHECK_EQ(sl_spawn(&scope, send_much, server), 0);
+    SETTLE();
+    CHECK_EQ(sl_ws_ping(client, "first", 5), 0);
+    CHECK_EQ(sl_ws_ping(client, "last", 4), 0);
+    CHECK_EQ(sl_spawn(&scope, receive_to_the_end, server), 0);
+    SETTLE();
+    CHECK_EQ(sl_spawn(&scope, receive_to_the_end, client), 0);
+    SETTLE();
+    struct sl_bytes last;
+    CHECK_EQ(sl_ws_pongs(client, &last), 1);
+    CHECK(last.size_bytes == 4 && memcmp(last.data, "last", 4) == 0);
+    CHECK_EQ(sl_ws_close(client, 1000, NULL), 0);
+    return sl_scope_wait(&scope);
+}
+
 static int begin_only(void *arg)
 {
     return sl_ws_send_part(arg, SL_WS_TEXT, "begun", 5, false);
@@ -361,5 +383,5 @@ SL_TEST_MAIN(cmocka_unit_test(ws_close_waits), cmocka_unit_test(ws_close_from_bo
              cmocka_unit_test(ws_silent_peer), cmocka_unit_test(ws_silent_peer_of_a_poller),
              cmocka_unit_test(ws_quiet_peers_live), cmocka_unit_test(ws_busy_application),
              cmocka_unit_test(ws_slow_frame), cmocka_unit_test(ws_senders),
-             cmocka_unit_test(ws_both_send_before_they_read), cmocka_unit_test(ws_abandoned_message),
-             cmocka_unit_test(ws_parts_by_one_task))
+             cmocka_unit_test(ws_both_send_before_they_read), cmocka_unit_test(ws_last_ping_counts),
+             cmocka_unit_test(ws_abandoned_message), cmocka_unit_test(ws_parts_by_one_task))

@@ -111,6 +111,14 @@ C_TEST_SIMULATED(kept_for_their_ttl, "answers are kept while they live, also tha
     int asked = dns_server_asked(name);
     CHECK_EQ(sl_resolve(name, SL_FAMILY_V4, &addresses), SL_ERESOLVE);
     CHECK(dns_server_asked(name) > asked);
+    CHECK_EQ(sl_resolver_configure(&(struct sl_resolver_options){
+                 .servers = dns_server(), .timeout = SL_SECONDS(2), .ttl_max = SL_MILLISECONDS(300)}),
+             0);
+    name = fresh("ttl"); /* a second, but not longer than we want */
+    CHECK_EQ(sl_resolve(name, SL_FAMILY_V4, &addresses), 0);
+    CHECK_EQ(sl_sleep(SL_MILLISECONDS(300)), 0);
+    CHECK_EQ(sl_resolve(name, SL_FAMILY_V4, &addresses), 0);
+    CHECK_EQ(dns_server_asked(name), 2);
     name = fresh("A");
     CHECK_EQ(sl_resolve(name, SL_FAMILY_V4, &addresses), 0);
     CHECK_EQ(configure(), 0); /* forgets */

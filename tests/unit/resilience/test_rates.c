@@ -306,6 +306,9 @@ static void rate_b30_remaining_zero(void **state)
     /* Without any limit of our own it binds as well. */
     assert_int_equal(sl_rates_init(&rates, NULL, 0), 0);
     assert_true(heed(&rates, "standard", 200, HEADERS({"RateLimit", "a;r=2;t=10"}), NULL, T0));
+    sl_permit permit;
+    assert_int_equal(sl_rates_try(&rates, 1, T0, &permit), 0);
+    assert_true(sl_rates_refund(&rates, &permit)); /* it did not go: two are left still */
     assert_int_equal(sl_rates_try(&rates, 1, T0, NULL), 0);
     assert_int_equal(sl_rates_try(&rates, 50, T0, NULL), 0);
     assert_int_equal(sl_rates_when(&rates, 1, T0), T0 + SL_SECONDS(10));
@@ -330,6 +333,7 @@ static void rate_b32_retry_after_dates(void **state)
                  {"Sun, 06 Nov 1994 08:49:37 GMT", 0},
                  {"Sun, 06 Nov 1994 08:49:30 GMT", 0},
                  {"Sun, 06 Nov 1994 08:50:07 GMT", SL_SECONDS(30)},
+                 {"Sun, 06 Nov 1994 08:49:60 GMT", SL_SECONDS(23)}, /* a leap second */
                  {"Sunday, 06-Nov-94 08:50:07 GMT", SL_SECONDS(30)},
                  {"Sun Nov  6 08:50:07 1994", SL_SECONDS(30)},
                  {"Mon, 07 Nov 1994 08:49:37 GMT", SL_SECONDS(86400)},
@@ -349,6 +353,9 @@ static void rate_b32_retry_after_dates(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(sl_retry_after_parse(cases[i].text, WALL), cases[i].expected);
     }
+    /* Two digits of a year: 94 is long past in 2026, 27 is next year. */
+    assert_int_equal(sl_retry_after_parse("Sunday, 06-Nov-94 08:50:07 GMT", SL_SECONDS(INT64_C(1767225600))), 0);
+    assert_true(sl_retry_after_parse("Friday, 01-Jan-27 00:00:00 GMT", SL_SECONDS(INT64_C(1767225600))) > 0);
     assert_int_equal(sl_retry_after_parse("Sun, 06 Nov 1994 08:49:38 GMT", WALL + SL_MILLISECONDS(400)),
                      SL_MILLISECONDS(600));
     assert_int_equal(heard("standard", 503, HEADERS({"Retry-After", "whenever"})).ignored, 1);
@@ -550,7 +557,8 @@ static void refusals_without_a_time(void **state)
     sl_time now = T0 + MS;
     assert_true(sl_rates_heed(&rates, &news, &first, now));
     assert_int_equal(sl_rates_when(&rates, 1, now), now + SL_SECONDS(1));
-    assert_false(sl_rates_heed(&rates, &news, &second, now + MS)); /* it was under way: not a second strike */
+    assert_false(sl_rates_heed(&rates, &news, &second, now + MS));     /* it was under way: not a second strike */
+    assert_false(sl_rates_heed(&rates, &good, &second, now + 2 * MS)); /* nor does its success forgive the first */
     for (sl_time penalty = 2; penalty <= 200; penalty *= 2) {
         now = sl_rates_when(&rates, 1, now);
         assert_int_equal(sl_rates_try(&rates, 1, now, &first), 0);

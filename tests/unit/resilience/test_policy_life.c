@@ -143,6 +143,21 @@ C_TEST_SIMULATED(policy_change_retry, "given a call under way, when the retry ch
     return kit_close(&kit);
 }
 
+C_TEST_SIMULATED(policy_overload_takes_places, "a 503 says that the server has too much to do, a 500 does not", "")
+{
+    static const struct sl_policy_options options = {
+        .bulkhead = {.concurrency = {.kind = SL_CONCURRENCY_AIMD, .initial = 10, .min = 1, .backoff = 0.5}},
+        .retry = {.attempts = 1}};
+    struct kit kit;
+    CHECK_EQ(kit_open(&kit, &options, 0), 0);
+    SCRIPT(&kit.server, {.status = 500}, {.status = 503});
+    CHECK_EQ(kit_fetch(&kit, &(sl_request){.cost = 1}), SL_EGAVEUP);
+    CHECK_EQ(kit_info(&kit).places, 10);
+    CHECK_EQ(kit_fetch(&kit, &(sl_request){.cost = 1}), SL_EGAVEUP);
+    CHECK_EQ(kit_info(&kit).places, 5);
+    return kit_close(&kit);
+}
+
 C_TEST_SIMULATED(policy_change_places, "given callers that wait for a place, when there are more, then they go at once",
                  "")
 {
@@ -334,6 +349,7 @@ C_TEST_RUNS(policy_memory_may_fail, "the n-th allocation fails, for every n: not
 SL_TEST_MAIN(cmocka_unit_test(policy_hedge_second_wins), cmocka_unit_test(policy_hedge_first_wins),
              cmocka_unit_test(policy_hedge_needs_the_body), cmocka_unit_test(policy_hedge_failures),
              cmocka_unit_test(policy_hedge_within_limits), cmocka_unit_test(policy_hedges_are_few),
-             cmocka_unit_test(policy_change_retry), cmocka_unit_test(policy_change_places),
-             cmocka_unit_test(policy_change_breaker), cmocka_unit_test(changes_keep_what_was_learned),
-             cmocka_unit_test(policy_cancelled_anywhere), cmocka_unit_test(policy_memory_may_fail))
+             cmocka_unit_test(policy_change_retry), cmocka_unit_test(policy_overload_takes_places),
+             cmocka_unit_test(policy_change_places), cmocka_unit_test(policy_change_breaker),
+             cmocka_unit_test(changes_keep_what_was_learned), cmocka_unit_test(policy_cancelled_anywhere),
+             cmocka_unit_test(policy_memory_may_fail))

@@ -282,6 +282,19 @@ static int check_broken_part(const char *text, size_t cut)
     return begun ? 0 : receives(server, "next", 4);
 }
 
+C_TEST(ws_text_is_looked_at_unmasked, "text is refused for what it is, though its masked bytes would do",
+       "RFC 6455 8.1")
+{
+    sl_auto(sl_ws) *ws = NULL;
+    sl_auto(sl_stream) *peer = NULL;
+    struct sl_ws_message message;
+    CHECK_EQ(ws_make(4096, true, NULL, NULL, &ws, &peer), 0);
+    CHECK_EQ(sl_stream_write(peer, "\x81\x80key0\x81\x82\x9e\x9d\0\0ab", 14), 0); /* nothing, and two bytes 0xff */
+    CHECK_EQ(sl_ws_receive(ws, &message), 0);
+    CHECK_EQ(sl_ws_receive(ws, &message), SL_EPROTO);
+    return 0;
+}
+
 C_TEST(ws_sends_only_text, "text that is not UTF-8 is not sent, in one piece or in parts", "RFC 6455 8.1")
 {
     static const struct sl__ws_agreed deflate = {true, false, false, 15, 15};
@@ -310,4 +323,5 @@ C_TEST(ws_trusts_text, "unless it is told to trust what it is given", "")
 SL_TEST_MAIN(cmocka_unit_test(pieces_agree_with_whole), cmocka_unit_test(every_sequence),
              cmocka_unit_test(bad_byte_anywhere), cmocka_unit_test(ws_valid_text), cmocka_unit_test(ws_invalid_text),
              cmocka_unit_test(ws_text_fails_while_waiting), cmocka_unit_test(ws_text_fails_fast),
-             cmocka_unit_test(ws_sends_only_text), cmocka_unit_test(ws_trusts_text))
+             cmocka_unit_test(ws_text_is_looked_at_unmasked), cmocka_unit_test(ws_sends_only_text),
+             cmocka_unit_test(ws_trusts_text))

@@ -79,6 +79,7 @@ static int serve(void *arg)
         {.method = "GET", .pattern = "/half", .handler = half, .arg = world},
         {.method = "GET", .pattern = "/pieces", .handler = pieces},
         {.method = "GET", .pattern = "/too-much", .handler = too_much},
+        {.method = "POST", .pattern = "/unread", .handler = pieces, .stream_body = true},
         {.method = "POST", .pattern = "/plain", .handler = count_body},
         {.method = "POST", .pattern = "/encoded", .handler = count_body, .encoded_body = true}};
     return sl_http_serve_with(world->listener,
@@ -297,6 +298,31 @@ C_TEST_SIMULATED(answers_in_a_row, "an answer has no byte more than its head say
     return code;
 }
 
+C_TEST_SIMULATED(unread_bodies, "a body that comes after the answer is not taken for the next request", "")
+{
+    struct world world = {.tls = NULL};
+    char text[1024];
+    size_t length = 0, bytes = 0;
+    SL_SCOPE(scope);
+    CHECK_EQ(build_world(&scope, &world, 0, 0), 0);
+    sl_auto(sl_stream) *stream = NULL;
+    CHECK_EQ(dial(&world, NULL, &stream), 0);
+    (void)snprintf(text, sizeof text, "POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+                   strlen(GET("/")));
+    CHECK_EQ(sl_stream_write(stream, text, strlen(text)), 0);
+    CHECK_EQ(sl_sleep(SL_SECONDS(1)), 0);
+    CHECK_EQ(sl_stream_write(stream, GET("/"), strlen(GET("/"))), 0);
+    CHECK_EQ(sl_stream_shutdown(stream), 0);
+    while (sl_stream_read(stream, text + length, sizeof text - 1 - length, &bytes) == 0) {
+        length += bytes;
+    }
+    text[length] = '\0';
+    CHECK(strstr(text, "piece") != NULL && strstr(text, "hello") == NULL);
+    int code = sl_scope_close(&scope, 0);
+    sl_listener_close(world.listener);
+    return code;
+}
+
 C_TEST_SIMULATED(encoded_bodies, "a body with a Content-Encoding is 415, unless the route takes such bodies",
                  "RFC 9110 15.5.16")
 {
@@ -340,4 +366,5 @@ C_TEST_SIMULATED(encoded_bodies, "a body with a Content-Encoding is 415, unless 
 SL_TEST_MAIN(cmocka_unit_test(answers_do_not_wait), cmocka_unit_test(answers_do_not_wait_over_tls),
              cmocka_unit_test(answers_in_parts), cmocka_unit_test(answers_in_parts_over_tls),
              cmocka_unit_test(half_an_answer), cmocka_unit_test(half_an_answer_over_tls),
-             cmocka_unit_test(slow_requests), cmocka_unit_test(answers_in_a_row), cmocka_unit_test(encoded_bodies))
+             cmocka_unit_test(slow_requests), cmocka_unit_test(answers_in_a_row), cmocka_unit_test(unread_bodies),
+             cmocka_unit_test(encoded_bodies))

@@ -202,7 +202,7 @@ END
     run
     until_true curl -sf --cacert ca.crt -o live "https://127.0.0.1:$admin/livez"
     if curl -sf --max-time 5 -o plain "http://127.0.0.1:$admin/livez"; then return 1; fi
-    ("$SLUICE" feeds --admin "https://127.0.0.1:$admin" 2>&1 || true) | grep SL_ECERTIFICATE # whose authority nobody knows
+    ("$SLUICE" feeds --admin "https://127.0.0.1:$admin" 2>&1 || true) | grep "certificate of '127.0.0.1'" # whose authority nobody knows
     shows 11                                                                         # 17, in hexadecimal
     cp second.crt tls.crt # the key comes a moment later
     until_true warns

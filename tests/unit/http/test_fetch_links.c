@@ -26,7 +26,6 @@ struct script {
 
 static int read_request(struct script *script, sl_stream *stream)
 {
-    const char *end = script->request_end == NULL ? "\r\n\r\n" : script->request_end;
     char text[4096];
     size_t length = 0;
     do {
@@ -34,7 +33,7 @@ static int read_request(struct script *script, sl_stream *stream)
         SL_TRY(sl_stream_read(stream, text + length, sizeof text - 1 - length, &bytes));
         length += bytes;
         text[length] = '\0';
-    } while (strstr(text, end) == NULL);
+    } while (strstr(text, script->request_end == NULL ? "\r\n\r\n" : script->request_end) == NULL);
     script->requests++;
     return 0;
 }

@@ -222,6 +222,11 @@ static void wait_until_settled(struct world *world)
         pause_ms(20);
     }
     if (owned != PARTITIONS || moving > 0) {
+        for (size_t at = 0; at < REPLICAS; at++) {
+            if (world->replicas[at].server.pid != 0) {
+                (void)printf("%s\n", get(world, &world->replicas[at], "/api/partitions"));
+            }
+        }
         fail_msg("%zu partitions are owned, %zu on their way", owned, moving);
     }
 }

@@ -86,7 +86,7 @@ static int next_piece(void *context, void *buffer, size_t size_bytes, size_t *re
 {
     int *left = context;
     *ret_bytes = 1;
-    memset(buffer, 'p', size_bytes > 0);
+    memset(buffer, 'p', size_bytes);
     return (*left)-- > 0 ? 0 : SL_EOF;
 }
 
